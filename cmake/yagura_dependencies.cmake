@@ -1,0 +1,12 @@
+# Every library Yagura links, with the oldest version it is built against (DESIGN floor: Debian 12, EL9).
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+pkg_check_modules(LIBCLAMAV REQUIRED IMPORTED_TARGET libclamav>=1.0)
+pkg_check_modules(LIBCONFIG REQUIRED IMPORTED_TARGET libconfig>=1.5)
+pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3>=3.34)
+pkg_check_modules(OPENSSL REQUIRED IMPORTED_TARGET libcrypto>=3.0)
+pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson>=2.13)
+pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp>=2.5)
+if(YAGURA_TESTS)
+    pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka>=1.1.5)
+endif()

@@ -1,0 +1,31 @@
+# The three kinds of target in the tree, so that a folder's CMakeLists.txt only lists files.
+
+# yagura_module(NAME SOURCES file... [USES target...]): a static library.
+function(yagura_module name)
+    cmake_parse_arguments(ARG "" "" "SOURCES;USES" ${ARGN})
+    add_library(${name} STATIC ${ARG_SOURCES})
+    target_link_libraries(${name} PUBLIC yagura_options ${ARG_USES})
+endfunction()
+
+# yagura_program(NAME DIRECTORY install-dir SOURCES file... [USES target...]): a program of the product.
+function(yagura_program name)
+    cmake_parse_arguments(ARG "" "DIRECTORY" "SOURCES;USES" ${ARGN})
+    add_executable(${name} ${ARG_SOURCES})
+    target_link_libraries(${name} PRIVATE yagura_options ${ARG_USES})
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+    install(TARGETS ${name} RUNTIME DESTINATION ${ARG_DIRECTORY})
+endfunction()
+
+# yagura_unit_test(NAME SOURCES file... [USES target...] [WRAP symbol...]): one cmocka program,
+# run by ctest under the label "unit". WRAP replaces a symbol by __wrap_symbol of the test.
+function(yagura_unit_test name)
+    cmake_parse_arguments(ARG "" "" "SOURCES;USES;WRAP" ${ARGN})
+    add_executable(${name} ${ARG_SOURCES})
+    target_link_libraries(${name} PRIVATE yagura_options ${ARG_USES} PkgConfig::CMOCKA)
+    foreach(symbol ${ARG_WRAP})
+        target_link_options(${name} PRIVATE -Wl,--wrap=${symbol})
+    endforeach()
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/unit)
+    add_test(NAME unit/${name} COMMAND ${name})
+    set_tests_properties(unit/${name} PROPERTIES LABELS unit TIMEOUT 120)
+endfunction()
