@@ -1,0 +1,92 @@
+/* From "this file changed" to "this is the verdict, committed": the backlog, the verdict cache, the
+ * dispatch to the scanner's workers, on-demand scans and background rescans.
+ *
+ * One dispatcher thread with an event loop of its own opens files, asks the cache, feeds the
+ * scanner client and hands detections to the responder. Walkers of scan jobs run in threads of
+ * their own and settle unchanged files by the cache without troubling the dispatcher. */
+#ifndef AGENT_SCAN_SCAN_PIPELINE_H
+#define AGENT_SCAN_SCAN_PIPELINE_H
+
+#include "agent/respond/responder.h"
+#include "agent/watch/watch.h"
+#include "common/attributes.h"
+#include "scanner/client/scanner_client.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct scan_pipeline;
+struct scan_job;
+struct store;
+
+struct scan_pipeline_options {
+    struct scanner_options scanner;
+    const char *cache_path; /* the persisted verdict cache */
+    const char *const *exclude_directories, *const *exclude_files, *const *exclude_extensions;
+    const char *const *own_directories; /* never scanned */
+    bool rescan_on_update;              /* known files again when the engine generation changes */
+    uint64_t rescan_rate;               /* files a second of that */
+    bool scan_at_start;                 /* the first walk's files are checked against the cache */
+};
+
+int scan_pipeline_start(const struct scan_pipeline_options *options, struct store *store,
+                        struct responder *responder, struct scan_pipeline **ret_pipeline) MUST_USE;
+struct scan_pipeline *scan_pipeline_stop(struct scan_pipeline *pipeline);
+int scan_pipeline_reconfigure(struct scan_pipeline *pipeline,
+                              const struct scan_pipeline_options *options) MUST_USE;
+
+/* The watch's sink. Thread-safe, never blocks, needs no disk: when the backlog is full a
+ * directory's files are folded into one scan of that directory, so nothing is lost. */
+void scan_pipeline_take_event(struct scan_pipeline *pipeline, const struct watch_event *event);
+
+/* done(user) once everything taken before this call has a verdict, detections are committed and
+ * acted upon. Thread-safe; called from the dispatcher or the store's writer. */
+int scan_pipeline_drain(struct scan_pipeline *pipeline, void (*done)(void *user),
+                        void *user) MUST_USE;
+
+/* On-demand and scheduled scans. */
+enum scan_job_kind { SCAN_JOB_PATHS };
+
+struct scan_job_totals {
+    uint64_t files_seen, files_scanned, files_cached, files_excluded;
+    uint64_t clean, infected, incomplete, errors;
+    uint64_t bytes;
+    uint64_t files_expected; /* grows while the tree is walked; for progress bars */
+    bool walking;            /* files_expected still grows */
+};
+
+struct scan_job_callbacks {
+    /* Every file that is not clean, or every file when report_all. From any thread. */
+    void (*result)(void *user, const char *path, const struct scan_result *result);
+    /* About twice a second. */
+    void (*progress)(void *user, const struct scan_job_totals *totals);
+    /* The end: 0, -ECANCELED, or -errno. The last call of this job. */
+    void (*done)(void *user, int result, const struct scan_job_totals *totals);
+};
+
+struct scan_job_options {
+    const char *const *paths; /* absolute; NULL-terminated */
+    enum scan_cause cause;
+    bool use_cache; /* false: every file is scanned anew */
+    bool report_all;
+    bool act;                   /* hand detections to the responder; otherwise only report them */
+    uint64_t changed_within_ns; /* only files changed within this time; 0: all */
+};
+
+int scan_job_start(struct scan_pipeline *pipeline, const struct scan_job_options *options,
+                   const struct scan_job_callbacks *callbacks, void *user,
+                   struct scan_job **ret_job) MUST_USE;
+/* Thread-safe; done follows with -ECANCELED. The job is freed after done. */
+void scan_job_cancel(struct scan_job *job);
+
+struct scan_pipeline_status {
+    struct scanner_status scanner;
+    uint64_t backlog_files, backlog_directories, in_flight;
+    uint64_t oldest_waiting_ns; /* how long the oldest waiting file has waited */
+    uint64_t scanned, cached, clean, infected, incomplete, errors, vanished, rescanned_changed;
+    uint64_t folded; /* files folded into a scan of their directory because the backlog was full */
+    uint64_t cache_entries;
+};
+void scan_pipeline_status(struct scan_pipeline *pipeline, struct scan_pipeline_status *ret_status);
+
+#endif

@@ -1,0 +1,102 @@
+/* Everything the agent must not forget: events with their numbers, the outbox of what the console
+ * has not acknowledged, and the quarantine catalogue. One SQLite file, one writer thread, group
+ * commit: a transaction takes all that waited while the last one was being synced.
+ *
+ * store_append* are thread-safe. Readers (store_reader_*) use a connection of their own. */
+#ifndef AGENT_STORE_STORE_H
+#define AGENT_STORE_STORE_H
+
+#include "common/attributes.h"
+#include "common/crypto/random.h"
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct store;
+
+enum event_severity { EVENT_INFO, EVENT_LOW, EVENT_MEDIUM, EVENT_HIGH, EVENT_CRITICAL };
+const char *event_severity_name(enum event_severity severity); /* "info", "low", ... */
+int event_severity_parse(const char *name, enum event_severity *ret_severity) MUST_USE;
+
+/* An event to be stored; strings are copied. */
+struct event_draft {
+    const char *module; /* "malware", "watch", "scanner", "quarantine", "policy", "agent", ... */
+    const char *kind;   /* stable snake_case: "malware_found", "watch_gap", ... */
+    enum event_severity severity;
+    const char *subject; /* what it is about, escaped: a path, a policy; may be "" */
+    const char *detail;  /* a JSON object */
+    uint64_t time_ns;    /* realtime; 0 = now */
+};
+
+/* A stored one; strings live until the callback returns. */
+struct event_record {
+    uint64_t number; /* per store epoch, without holes but for those a cap made */
+    char id[UUID_TEXT_BYTES];
+    uint64_t time_ns;      /* when it happened */
+    uint64_t committed_ns; /* when the group that holds it began its commit */
+    const char *module, *kind, *subject, *detail;
+    enum event_severity severity;
+};
+
+struct store_options {
+    const char *path;
+    uint64_t max_age_ns;
+    uint64_t max_bytes; /* oldest go first, malware events last */
+    uint64_t
+        commit_delay_ns; /* waits this long for company when events come one by one; 0 = none */
+};
+
+/* May say in ret_notice what it had to do (moved a corrupt file aside, migrated): an event about it
+ * is stored already. */
+int store_open(const struct store_options *options, struct store **ret_store,
+               char ret_notice[static 512]) MUST_USE;
+/* Commits what waits, then closes. */
+struct store *store_close(struct store *store);
+
+/* Work that runs in the writer's transaction: SQL of the quarantine catalogue beside the event that
+ * tells of it. database is valid during the call. < 0 rolls back only this piece of work. */
+typedef int store_work(void *user, sqlite3 *database);
+/* Called in the writer thread after COMMIT (result 0, number of the event) or failure (< 0). */
+typedef void store_committed(void *user, int result, uint64_t number);
+
+/* Queues an event, with work (may be NULL) in the same transaction. -ENOBUFS when LIMIT_STORE_QUEUE
+ * wait: the caller holds back. committed may be NULL. */
+int store_append(struct store *store, const struct event_draft *draft, store_work *work,
+                 store_committed *committed, void *user) MUST_USE;
+/* Only work, no event. */
+int store_run(struct store *store, store_work *work, store_committed *committed,
+              void *user) MUST_USE;
+/* The same, waiting for the commit. Not from the event loop. */
+int store_append_wait(struct store *store, const struct event_draft *draft, store_work *work,
+                      void *user, uint64_t *ret_number) MUST_USE;
+/* done(user) after everything queued before has been committed. */
+int store_flush(struct store *store, store_committed *done, void *user) MUST_USE;
+
+struct store_status {
+    char epoch[UUID_TEXT_BYTES]; /* a rebuilt store starts a new one */
+    uint64_t last_number, acknowledged_number, waiting, bytes;
+    uint64_t dropped; /* events a cap removed before they were acknowledged */
+    int problem;      /* 0, or the -errno of the last failed commit: -ENOSPC, -EIO, -EROFS */
+};
+void store_status(struct store *store, struct store_status *ret_status);
+
+struct event_filter {
+    uint64_t after_number; /* only larger ones; 0 = all */
+    uint64_t since_ns, until_ns;
+    enum event_severity lowest;
+    const char *module, *kind; /* NULL = any */
+    const char *text;          /* substring of the subject; NULL = any */
+    uint32_t limit;            /* 0 = no limit */
+    bool newest_first;
+};
+/* Calls row for each; row returns non-zero to stop. Any thread; opens its own read connection. */
+int store_read_events(struct store *store, const struct event_filter *filter,
+                      int (*row)(void *user, const struct event_record *event),
+                      void *user) MUST_USE;
+
+/* The messenger's side: what waits for delivery, and its acknowledgement by number. */
+int store_acknowledge(struct store *store, uint64_t number, store_committed *committed,
+                      void *user) MUST_USE;
+
+#endif

@@ -1,0 +1,60 @@
+/* The only code that opens files. Every descriptor is close-on-exec and no symbolic link is ever
+ * followed (openat2 with RESOLVE_NO_SYMLINKS|RESOLVE_NO_MAGICLINKS), unless the name of the
+ * function says so. Paths of any length up to LIMIT_PATH_BYTES work: longer ones than PATH_MAX are
+ * walked in pieces. Thread-safe. Source: openat2(2), path_resolution(7). */
+#ifndef COMMON_FILES_FILE_H
+#define COMMON_FILES_FILE_H
+
+#include "common/attributes.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+struct buffer;
+
+/* What identifies a file's content as far as stat can tell. Times in ns since 1970. */
+struct file_identity {
+    uint64_t device;
+    uint64_t inode;
+    uint64_t size;
+    uint64_t mtime_ns;
+    uint64_t ctime_ns;
+};
+
+struct file_identity file_identity_of(const struct stat *status);
+bool file_identity_equal(const struct file_identity *a, const struct file_identity *b);
+
+/* Opens path below directory_fd (AT_FDCWD for absolute paths). flags as openat; O_CLOEXEC and
+ * O_NOFOLLOW are added. -ELOOP when any part is a symbolic link; -errno. */
+int file_open_at(int directory_fd, const char *path, int flags, mode_t mode, int *ret_fd) MUST_USE;
+/* A directory by absolute path, O_PATH or readable. */
+int file_open_directory(const char *path, bool readable, int *ret_fd) MUST_USE;
+/* A regular file for reading, O_NONBLOCK so that a FIFO or device cannot hold us; refuses
+ * everything else: -ELOOP symbolic link, -EISDIR directory, -ENXIO other non-regular. ret_status
+ * may be NULL. */
+int file_open_regular(int directory_fd, const char *path, int *ret_fd,
+                      struct stat *ret_status) MUST_USE;
+/* Follows symbolic links: for configuration an administrator names. */
+int file_open_following(const char *path, int flags, mode_t mode, int *ret_fd) MUST_USE;
+
+/* The whole content, refused with -EFBIG above the buffer's maximum. Follows links. */
+int file_read_all(const char *path, struct buffer *buffer) MUST_USE;
+int file_read_all_fd(int fd, struct buffer *buffer) MUST_USE;
+/* All bytes or -errno; repeats on EINTR and short counts. read: fewer only at the end of the file.
+ */
+ssize_t file_read(int fd, void *bytes, size_t length) MUST_USE;
+int file_write(int fd, const void *bytes, size_t length) MUST_USE;
+
+/* Replaces path durably: temporary name in the same directory, fsync, rename, fsync of the folder.
+ */
+int file_replace(const char *path, const void *bytes, size_t length, mode_t mode) MUST_USE;
+int file_sync_directory(int directory_fd) MUST_USE;
+/* Makes path and its missing parents with mode; an existing directory is fine, and a last component
+ * that is not ours (owner, group/other writable when mode forbids it) is -EPERM. */
+int file_make_directories(const char *path, mode_t mode) MUST_USE;
+/* Removes a tree below directory_fd without following links. For our own directories only. */
+int file_remove_tree(int directory_fd, const char *name) MUST_USE;
+
+#endif

@@ -1,0 +1,32 @@
+/* libconfig texts, read strictly: size bounded, @include refused, unknown keys are errors with
+ * their line, types checked, "64M" and "30s" understood. */
+#ifndef COMMON_SETTINGS_SETTINGS_H
+#define COMMON_SETTINGS_SETTINGS_H
+
+#include "common/attributes.h"
+
+#include <libconfig.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Where a text is wrong: "file:line: key: what is wrong, what to do". */
+struct settings_error {
+    char text[1024];
+};
+
+struct settings;
+
+/* name is shown in errors. -EINVAL with ret_error, -ENOMEM. */
+int settings_parse(const char *name, const char *text, struct settings **ret_settings,
+                   struct settings_error *ret_error) MUST_USE;
+/* -ENOENT and other -errno with ret_error. Follows links. */
+int settings_load(const char *path, struct settings **ret_settings,
+                  struct settings_error *ret_error) MUST_USE;
+struct settings *settings_free(struct settings *settings);
+
+config_setting_t *settings_root(struct settings *settings);
+const char *settings_name(const struct settings *settings);
+int settings_fail(struct settings_error *ret_error, const struct settings *settings,
+                  const config_setting_t *setting, const char *format, ...) PRINTF_LIKE(4, 5);
+
+#endif
