@@ -26,20 +26,25 @@ struct file_identity {
 struct file_identity file_identity_of(const struct stat *status);
 bool file_identity_equal(const struct file_identity *a, const struct file_identity *b);
 
-/* Opens path below directory_fd (AT_FDCWD for absolute paths). flags as openat; O_CLOEXEC and
- * O_NOFOLLOW are added. -ELOOP when any part is a symbolic link; -errno. */
+/* Opens path below directory_fd (AT_FDCWD for absolute paths). flags as openat; O_CLOEXEC is added.
+ * -ELOOP when any part is a symbolic link, the last one too (also with O_PATH); -errno. */
 int file_open_at(int directory_fd, const char *path, int flags, mode_t mode, int *ret_fd) MUST_USE;
 /* A directory by absolute path, O_PATH or readable. */
 int file_open_directory(const char *path, bool readable, int *ret_fd) MUST_USE;
-/* A regular file for reading, O_NONBLOCK so that a FIFO or device cannot hold us; refuses
- * everything else: -ELOOP symbolic link, -EISDIR directory, -ENXIO other non-regular. ret_status
- * may be NULL. */
+/* A regular file for reading; nothing else is ever opened, so no FIFO holds us and no device acts:
+ * -ELOOP symbolic link, -EISDIR directory, -ENXIO other non-regular. -EAGAIN while somebody holds a
+ * write lease. Needs /proc. ret_status may be NULL. */
 int file_open_regular(int directory_fd, const char *path, int *ret_fd,
                       struct stat *ret_status) MUST_USE;
+/* Opens what fd (O_PATH is enough) stands for once more, with other flags. Needs /proc. */
+int file_reopen(int fd, int flags, int *ret_fd) MUST_USE;
+/* "/proc/self/fd/N": a path to what fd stands for, for calls that take only paths. */
+#define FILE_LINK_BYTES 32
+void file_link_of(int fd, char link[static FILE_LINK_BYTES]);
 /* Follows symbolic links: for configuration an administrator names. */
 int file_open_following(const char *path, int flags, mode_t mode, int *ret_fd) MUST_USE;
 
-/* The whole content, refused with -EFBIG above the buffer's maximum. Follows links. */
+/* Appends the whole content; -EFBIG above the buffer's maximum. file_read_all follows links. */
 int file_read_all(const char *path, struct buffer *buffer) MUST_USE;
 int file_read_all_fd(int fd, struct buffer *buffer) MUST_USE;
 /* All bytes or -errno; repeats on EINTR and short counts. read: fewer only at the end of the file.
