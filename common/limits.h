@@ -10,6 +10,8 @@
     X(LIMIT_MESSAGE_FDS, 2, "fds", "most descriptors in one message")                         \
     X(LIMIT_LOG_LINE_BYTES, 4096, "bytes", "longest log line; the rest is cut and marked")    \
     X(LIMIT_SETTINGS_BYTES, 1048576, "bytes", "largest configuration or policy text")         \
+    X(LIMIT_SETTINGS_DEPTH, 16, "levels", "deepest nesting in such a text")                   \
+    X(LIMIT_JSON_DEPTH, 64, "levels", "deepest nesting of JSON that is written")              \
     X(LIMIT_SETTINGS_LIST, 4096, "entries", "most entries in one list of a policy")           \
     X(LIMIT_POLICY_PARENTS, 8, "levels", "longest chain of parent policies")                  \
     X(LIMIT_CONTROL_REQUEST_BYTES, 262144, "bytes", "longest request on the control socket")  \

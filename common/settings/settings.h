@@ -1,5 +1,6 @@
-/* libconfig texts, read strictly: size bounded, @include refused, unknown keys are errors with
- * their line, types checked, "64M" and "30s" understood. */
+/* libconfig texts, read strictly: size and depth bounded, @include and NUL bytes refused. What keys
+ * mean is schema.h's: unknown ones are errors with their line, types checked, "64M" and "30s"
+ * understood. Thread-safe: no state but the struct settings. */
 #ifndef COMMON_SETTINGS_SETTINGS_H
 #define COMMON_SETTINGS_SETTINGS_H
 
@@ -14,6 +15,7 @@ struct settings_error {
     char text[1024];
 };
 
+struct buffer;
 struct settings;
 
 /* name is shown in errors. -EINVAL with ret_error, -ENOMEM. */
@@ -24,8 +26,11 @@ int settings_load(const char *path, struct settings **ret_settings,
                   struct settings_error *ret_error) MUST_USE;
 struct settings *settings_free(struct settings *settings);
 
-config_setting_t *settings_root(struct settings *settings);
+config_setting_t *settings_root(const struct settings *settings);
 const char *settings_name(const struct settings *settings);
+/* Appends the dotted path of setting: "watch.paths[3]". */
+void settings_key(const config_setting_t *setting, struct buffer *key);
+/* Fills ret_error for setting (NULL: the whole text) and returns -EINVAL. */
 int settings_fail(struct settings_error *ret_error, const struct settings *settings,
                   const config_setting_t *setting, const char *format, ...) PRINTF_LIKE(4, 5);
 
