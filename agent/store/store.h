@@ -51,6 +51,8 @@ struct store_options {
  * is stored already. */
 int store_open(const struct store_options *options, struct store **ret_store,
                char ret_notice[static 512]) MUST_USE;
+/* New caps; the path stays. Thread-safe. */
+int store_reconfigure(struct store *store, const struct store_options *options) MUST_USE;
 /* Commits what waits, then closes. */
 struct store *store_close(struct store *store);
 
