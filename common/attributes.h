@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define ARRAY_LENGTH(array)        (sizeof(array) / sizeof((array)[0]))
+#define ARRAY_LENGTH(array)      (sizeof(array) / sizeof((array)[0]))
 #define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))
-#define MUST_USE                   __attribute__((warn_unused_result))
-#define UNUSED                     __attribute__((unused))
-#define CLEANUP(function)          __attribute__((cleanup(function)))
+#define MUST_USE                 __attribute__((warn_unused_result))
+#define UNUSED                   __attribute__((unused))
+#define CLEANUP(function)        __attribute__((cleanup(function)))
 
 static inline void cleanup_free(void *pointer)
 {

@@ -1,0 +1,37 @@
+#!/bin/sh
+# the built programs carry the hardening that cmake/yagura_compiler.cmake asks for
+set -eu
+# shellcheck source=tests/style/tap.sh
+. "$(dirname "$0")/tap.sh"
+
+need readelf "hardening of the programs"
+bin=${YAGURA_BIN:-build/release-hardened/bin}
+programs=$(find "$bin" -maxdepth 1 -type f -name 'yagura*' -perm -u+x 2>/dev/null | sort)
+[ -n "$programs" ] || skip "hardening of the programs" "none is built in $bin"
+
+# has PROGRAM WHAT PATTERN READELF-OPTION...
+has() {
+    program=$1 what=$2 pattern=$3
+    shift 3
+    if readelf -W "$@" "$program" | grep -qE "$pattern"; then
+        pass "${program##*/}: $what"
+    else
+        fail "${program##*/}: $what" "readelf $* shows no /$pattern/"
+    fi
+}
+
+for program in $programs; do
+    has "$program" "position-independent" 'Type: +DYN' -h
+    has "$program" "RELRO" 'GNU_RELRO' -l
+    has "$program" "immediate binding" '\((FLAGS|FLAGS_1|BIND_NOW)\).*(BIND_NOW|NOW)' -d
+    has "$program" "no executable stack" 'GNU_STACK.* RW ' -l
+    has "$program" "stack protector" '__stack_chk_fail' --dyn-syms
+    has "$program" "fortified calls" '__[a-z]+_chk(@|$)' --dyn-syms
+    case $(readelf -hW "$program" | sed -n 's/.*Machine: *//p') in
+    *X86-64*) has "$program" "control-flow protection" 'IBT, SHSTK' -n ;;
+    *AArch64*) has "$program" "branch protection" 'BTI' -n ;;
+    esac
+    empty "${program##*/}: no search path of libraries" "$(readelf -dW "$program" | grep -E 'RPATH|RUNPATH' || true)"
+    empty "${program##*/}: no writable and executable segment" "$(readelf -lW "$program" | grep -E 'LOAD.* RWE ' || true)"
+done
+finish

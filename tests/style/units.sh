@@ -1,0 +1,30 @@
+#!/bin/sh
+# systemd accepts the units, and their exposure stays below the threshold each states
+set -eu
+# shellcheck source=tests/style/tap.sh
+. "$(dirname "$0")/tap.sh"
+
+need systemd-analyze "systemd units"
+units=$(files 'packaging/systemd/*.service' 'packaging/systemd/*.service.in')
+[ -n "$units" ] || skip "systemd units" "there are none"
+
+private=$(mktemp -d)
+trap 'rm -rf "$private"' EXIT
+for unit in $units; do
+    name=$(basename "${unit%.in}")
+    # systemd-analyze verify wants the programs to be there.
+    sed -e 's,@[A-Z_]*BINDIR@,/bin,g; s,@[A-Z_]*LIBEXECDIR@,/bin,g; s,@[A-Za-z_]*@,/bin,g' \
+        -e 's,^\(Exec[A-Za-z]*=[-+!@:]*\)/[^ ]*,\1/bin/true,' "$unit" >"$private/$name"
+    empty "systemd-analyze verify $name" "$(systemd-analyze verify "$private/$name" 2>&1 |
+        grep -F "$name" | grep -vE 'is not executable|Cannot add dependency|man .* command failed' || true)"
+    # "# Exposure: 45" in the unit is the threshold (tenths), so that it is read where it is met.
+    threshold=$(sed -n 's/^# Exposure: *\([0-9]*\).*/\1/p' "$unit")
+    if [ -z "$threshold" ]; then
+        fail "exposure of $name" "the unit does not state its threshold: a line '# Exposure: 45'"
+    elif said=$(systemd-analyze security --offline=true --no-pager --threshold="$threshold" "$private/$name" 2>&1); then
+        pass "exposure of $name: $(printf '%s\n' "$said" | tail -n 1 | sed 's/[^0-9.]*\([0-9.]*\).*/\1/') (at most $threshold tenths)"
+    else
+        fail "exposure of $name" "$(printf '%s\n' "$said" | tail -n 1)"
+    fi
+done
+finish
