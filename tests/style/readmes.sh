@@ -7,7 +7,7 @@ set -eu
 # Folders that hold only data (corpora, fixtures of one test) need no page of their own.
 folders() {
     files | sed -n 's,/[^/]*$,,p' | awk -F/ '{ path = ""; for (i = 1; i <= NF; i++) { path = path (i > 1 ? "/" : "") $i; print path } }' |
-        sort -u | grep -vE '^\.|/\.|^tests/unit/.|^tests/fuzz/corpus/.|/(fixtures|data)(/|$)|^installer/demo-signatures$'
+        sort -u | grep -vE '^\.|/\.|^tests/unit/.|^tests/fuzz/corpus|/(fixtures|data)(/|$)|^installer/demo-signatures$'
 }
 
 without_readme() {
