@@ -1,0 +1,179 @@
+"""Runs the benchmarks and prints every figure with its bar. Owns the list of benchmarks and the table;
+how a figure is measured stands in figures/."""
+
+import argparse
+import json
+import os
+import sys
+import time
+import traceback
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import machine  # noqa: E402
+from agent import Product  # noqa: E402
+from figures import latency, memory, misses, store, throughput, watching  # noqa: E402
+
+BENCHMARKS = [
+    ("missed", "files that get no verdict, in every way files can appear", misses.ours),
+    ("missed-clamonacc", "the same of clamonacc, smaller counts, for comparison", misses.clamonacc),
+    ("burst", "5,000 infected files at once, small database", latency.burst),
+    ("burst-large", "5,000 files of 2 KB at once, large database", latency.burst_large),
+    ("single", "one file on an idle agent, small database", latency.single),
+    ("single-large", "one file on an idle agent, large database", latency.single_large),
+    ("quarantine", "one file from close to quarantined and committed", latency.quarantine),
+    ("tree", "scan of a tree of small files, small database", throughput.tree),
+    ("tree-large", "scan of a tree of small files, large database", throughput.tree_large),
+    ("second-pass", "50,000 unchanged files again, small database", throughput.second_pass),
+    ("second-pass-large", "50,000 unchanged files again, large database",
+     throughput.second_pass_large),
+    ("memory", "memory after 20,000 files, and at the peak of a reload, large database",
+     memory.memory),
+    ("killed-worker", "a killed scanner process until the next verdict, large database",
+     memory.killed_worker),
+    ("watching", "watching 100,000 directories, then doing nothing", watching.watching),
+    ("few-watches", "more directories than inotify watches", watching.few_watches),
+    ("store", "durable events a second beside bare SQLite", store.store),
+]
+
+
+class Bench:
+    """What a benchmark gets: sizes, the machine, the product, and a place for its figures."""
+
+    def __init__(self, options, the_machine):
+        self.quick = options.quick
+        self.machine = the_machine
+        self.product = Product(the_machine, options.build)
+        self.rows = []
+        self.details = {}
+
+    def size(self, full, quick):
+        return quick if self.quick else full
+
+    def figure(self, name, measured, unit, bar=None, most=None, least=None, note=""):
+        """One row. most/least: the measured value's limit; neither: for information."""
+        if most is not None:
+            held, bar = measured <= most, bar or f"<= {most:g}"
+        elif least is not None:
+            held, bar = measured >= least, bar or f">= {least:g}"
+        else:
+            held, bar = None, bar or ""
+        self.rows.append({"figure": name, "measured": measured, "unit": unit, "bar": bar,
+                          "held": held, "note": note})
+        self.say(format_row(self.rows[-1]))
+
+    def failed(self, name, why):
+        self.rows.append({"figure": name, "measured": None, "unit": "", "bar": "", "held": False,
+                          "note": why})
+        self.say(format_row(self.rows[-1]))
+
+    def skip(self, name, why):
+        self.rows.append({"figure": name, "measured": None, "unit": "", "bar": "", "held": None,
+                          "note": f"SKIPPED: {why}"})
+        self.say(format_row(self.rows[-1]))
+
+    def detail(self, name, value):
+        """Raw values for the result file."""
+        self.details[name] = value
+
+    @staticmethod
+    def say(text):
+        print(text, flush=True)
+
+
+def format_value(value):
+    if value is None:
+        return "-"
+    if isinstance(value, int) or float(value).is_integer() and abs(value) >= 100:
+        return f"{int(value):,}"
+    return f"{value:,.3f}" if abs(value) < 10 else f"{value:,.1f}"
+
+
+def format_row(row):
+    state = {True: "ok", False: "MISSED", None: "-"}[row["held"]]
+    if row["held"] is None and row["note"].startswith("SKIPPED"):
+        state = "SKIPPED"
+    measured = f"{format_value(row['measured'])} {row['unit']}".strip()
+    return f"{row['figure']:<58} {measured:>16} {row['bar']:>12}  {state:<7} {row['note']}".rstrip()
+
+
+def print_table(bench, facts):
+    print("\n" + "-" * 110)
+    print(f"{'figure':<58} {'measured':>16} {'bar':>12}")
+    for row in bench.rows:
+        print(format_row(row))
+    print("-" * 110)
+    print(", ".join(f"{key}: {value}" for key, value in facts.items()))
+    held = sum(1 for row in bench.rows if row["held"] is True)
+    lost = sum(1 for row in bench.rows if row["held"] is False)
+    skipped = sum(1 for row in bench.rows if row["note"].startswith("SKIPPED"))
+    print(f"{held} figures held, {lost} missed, {skipped} skipped"
+          + (" (quick sizes: no verdict on speed)" if bench.quick else ""))
+    return lost
+
+
+def run_one(bench, name, function):
+    bench.say(f"== {name}")
+    begin = time.monotonic()
+    try:
+        function(bench)
+    except machine.BenchError as error:
+        bench.failed(name, f"not measured: {error}")
+    except Exception:  # a fault of one benchmark must not hide the figures of the others
+        traceback.print_exc()
+        bench.failed(name, "not measured: fault in the benchmark, see above")
+    bench.detail(f"{name} seconds", round(time.monotonic() - begin, 1))
+
+
+def parse_options():
+    parser = argparse.ArgumentParser(prog="run.sh", description=__doc__)
+    parser.add_argument("--list", action="store_true", help="name the benchmarks and end")
+    parser.add_argument("--only", action="append", default=[], metavar="NAME",
+                        help="only this benchmark (repeatable)")
+    parser.add_argument("--quick", action="store_true", help="small sizes: only whether it works")
+    parser.add_argument("--output", metavar="FOLDER", help="write result.json there")
+    parser.add_argument("--cache", metavar="FOLDER", help="keep generated databases there")
+    parser.add_argument("--temporary", metavar="FOLDER", help="where the temporary folder is made")
+    parser.add_argument("--keep", action="store_true", help="leave the temporary folder for a look")
+    parser.add_argument("--build", required=True, metavar="FOLDER", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    names = [name for name, _, _ in BENCHMARKS]
+    for name in options.only:
+        if name not in names:
+            parser.error(f"--only {name}: want one of {', '.join(names)}")
+    return options
+
+
+def main():
+    options = parse_options()
+    if options.list:
+        for name, meaning, _ in BENCHMARKS:
+            print(f"{name:<20} {meaning}")
+        return 0
+    if os.geteuid() != 0:
+        print("bench: needs root: inotify and fanotify over any file, other users' memory",
+              file=sys.stderr)
+        return 2
+    facts = machine.describe()
+    the_machine = machine.Machine(os.path.join(options.build, "bench"), options.cache,
+                                  options.temporary, options.keep)
+    try:
+        bench = Bench(options, the_machine)
+        for name, _, function in BENCHMARKS:
+            if not options.only or name in options.only:
+                run_one(bench, name, function)
+    finally:
+        the_machine.stop_all()
+    facts["yagura"] = bench.product.version()
+    facts["load_after"] = os.getloadavg()[0]
+    lost = print_table(bench, facts)
+    if options.output:
+        os.makedirs(options.output, exist_ok=True)
+        with open(os.path.join(options.output, "result.json"), "w", encoding="utf-8") as stream:
+            json.dump({"facts": facts, "quick": bench.quick, "rows": bench.rows,
+                       "details": bench.details}, stream, indent=1)
+    return 1 if lost else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
