@@ -1,0 +1,121 @@
+/* Applying a policy to the running modules. Owns the order in which they learn of it. */
+#include "agent/supervisor/agent.h"
+
+#include "common/json/json_writer.h"
+#include "common/log/log.h"
+#include "common/text/text.h"
+
+#include <errno.h>
+
+void agent_record(struct agent *agent, const char *kind, enum event_severity severity,
+                  const char *subject, const char *detail)
+{
+    struct event_draft draft = {
+        .module = "agent",
+        .kind = kind,
+        .severity = severity,
+        .subject = subject,
+        .detail = detail != NULL ? detail : "{}",
+    };
+
+    int r = store_append(agent->store, &draft, NULL, NULL, NULL);
+    if (r < 0)
+        log_error("event_not_stored", "kind", kind, "error", log_error_text(r), NULL);
+}
+
+int agent_load_policy(const struct agent_config *config, struct policy **ret_policy,
+                      struct settings_error *ret_error)
+{
+    if (config->policy == NULL)
+        return policy_new_default(ret_policy);
+    return policy_load(config->policy, config->policy_directory, ret_policy, ret_error);
+}
+
+int agent_start_watch(struct agent *agent)
+{
+    if (!agent->options->watch_enabled) {
+        agent->watch = watch_stop(agent->watch);
+        return 0;
+    }
+    if (agent->watch != NULL)
+        return watch_reconfigure(agent->watch, &agent->options->watch);
+    agent->reports = (struct watch_reports){.pipeline = agent->pipeline, .store = agent->store};
+    return watch_start(&agent->options->watch, watch_reports_take, &agent->reports, &agent->watch);
+}
+
+/* Tells every module; the order is that of their start. */
+static int apply_options(struct agent *agent, struct module_options *options)
+{
+    agent->options = options;
+    int r = store_reconfigure(agent->store, &options->store);
+    if (r == 0)
+        r = responder_reconfigure(agent->responder, &options->respond);
+    if (r == 0)
+        r = scan_pipeline_reconfigure(agent->pipeline, &options->scan);
+    if (r == 0)
+        r = agent_start_watch(agent);
+    if (r == 0)
+        log_set_level(options->log_level);
+    return r;
+}
+
+static void record_policy(struct agent *agent, const char *kind, enum event_severity severity,
+                          const char *reason)
+{
+    char digest[65];
+    AUTO_BUFFER struct buffer detail = BUFFER_WITH_MAXIMUM(LIMIT_EVENT_DETAIL_BYTES);
+    struct json_writer json;
+
+    policy_digest(agent->options->policy, digest);
+    json_writer_init(&json, &detail);
+    json_object_begin(&json);
+    json_field_string(&json, "in_force", digest);
+    if (reason != NULL)
+        json_field_string(&json, "reason", reason);
+    json_object_end(&json);
+    agent_record(agent, kind, severity, policy_name(agent->options->policy), buffer_text(&detail));
+    log_event(severity > EVENT_INFO ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, kind, "policy",
+              policy_name(agent->options->policy), "reason", reason, NULL);
+}
+
+static int replace_policy(struct agent *agent, struct policy *policy,
+                          struct settings_error *ret_error)
+{
+    struct module_options *before = agent->options, *after;
+
+    int r = module_options_new(agent->config, policy, &after);
+    if (r < 0)
+        return r;
+    r = apply_options(agent, after);
+    if (r < 0) {
+        (void)text_format(ret_error->text, sizeof ret_error->text,
+                          "the policy could not be applied: %s; the one before stays in force",
+                          log_error_text(r));
+        int back = apply_options(agent, before);
+        if (back < 0)
+            log_error("policy_not_restored", "error", log_error_text(back), "cure",
+                      "restart yagura-agent", NULL);
+        (void)module_options_free(after);
+        return r;
+    }
+    (void)module_options_free(before);
+    return 0;
+}
+
+int agent_reload_policy(struct agent *agent, struct settings_error *ret_error)
+{
+    struct policy *policy = NULL;
+
+    ret_error->text[0] = '\0';
+    int r = agent_load_policy(agent->config, &policy, ret_error);
+    if (r == 0)
+        r = replace_policy(agent, policy, ret_error);
+    (void)policy_unref(policy);
+    if (r < 0 && ret_error->text[0] == '\0')
+        (void)text_copy(ret_error->text, sizeof ret_error->text, log_error_text(r));
+    if (r < 0)
+        record_policy(agent, "policy_refused", EVENT_HIGH, ret_error->text);
+    else
+        record_policy(agent, "policy_applied", EVENT_INFO, NULL);
+    return r;
+}

@@ -1,0 +1,271 @@
+/* yagura-agent: protects this host's directories.
+ *
+ * Owns: the start order below and its exact reverse, the local configuration, signals.
+ * Must not: touch a watched path, parse anything an outsider wrote, wait in the event loop.
+ * Hands off: file events to agent/scan (watch_reports.c), requests of yaguractl to agent/control.
+ */
+#include "agent/control/control_server.h"
+#include "agent/control/handlers.h"
+#include "agent/control/instance_lock.h"
+#include "agent/supervisor/agent.h"
+#include "common/event_loop/event_loop.h"
+#include "common/files/file.h"
+#include "common/log/log.h"
+#include "common/text/text.h"
+#include "common/time/clock.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <systemd/sd-daemon.h>
+
+/* ---- signals -------------------------------------------------------------------------------- */
+
+static void handle_stop(void *user, int signal_number)
+{
+    struct agent *agent = user;
+
+    log_info("stopping", "signal", strsignal(signal_number), NULL);
+    (void)sd_notify(0, "STOPPING=1");
+    event_loop_stop(agent->loop);
+}
+
+static void handle_reload(void *user, int signal_number UNUSED)
+{
+    struct settings_error error;
+
+    (void)agent_reload_policy(user, &error); /* records and logs its outcome */
+}
+
+/* ---- the steps of the start ----------------------------------------------------------------- */
+
+static int start_directories(struct agent *agent)
+{
+    int r = file_make_directories(agent->config->state_directory, 0700);
+
+    return r < 0 ? r : file_make_directories(agent->config->runtime_directory, 0711);
+}
+
+static int start_lock(struct agent *agent)
+{
+    return instance_lock_take(agent->config->state_directory, &agent->lock);
+}
+
+static void stop_lock(struct agent *agent)
+{
+    agent->lock = instance_lock_release(agent->lock);
+}
+
+static int start_loop(struct agent *agent)
+{
+    int r = event_loop_new(&agent->loop);
+
+    if (r == 0)
+        r = event_loop_add_signal(agent->loop, SIGTERM, handle_stop, agent);
+    if (r == 0)
+        r = event_loop_add_signal(agent->loop, SIGINT, handle_stop, agent);
+    if (r == 0)
+        r = event_loop_add_signal(agent->loop, SIGHUP, handle_reload, agent);
+    return r;
+}
+
+static void stop_loop(struct agent *agent)
+{
+    agent->loop = event_loop_free(agent->loop);
+}
+
+static int start_policy(struct agent *agent)
+{
+    struct policy *policy = NULL;
+    struct settings_error error = {.text = ""};
+
+    int r = agent_load_policy(agent->config, &policy, &error);
+    if (r < 0) {
+        log_error("policy_refused", "problem", error.text, NULL);
+        return r;
+    }
+    r = module_options_new(agent->config, policy, &agent->options);
+    (void)policy_unref(policy);
+    if (r == 0)
+        log_set_level(agent->options->log_level);
+    return r;
+}
+
+static void stop_policy(struct agent *agent)
+{
+    agent->options = module_options_free(agent->options);
+}
+
+static int start_store(struct agent *agent)
+{
+    char notice[512];
+
+    int r = store_open(&agent->options->store, &agent->store, notice);
+    if (notice[0] != '\0')
+        log_warning("store_notice", "notice", notice, NULL);
+    return r;
+}
+
+static void stop_store(struct agent *agent)
+{
+    agent->store = store_close(agent->store);
+}
+
+static int start_responder(struct agent *agent)
+{
+    return responder_start(agent->store, &agent->options->respond, &agent->responder);
+}
+
+static void stop_responder(struct agent *agent)
+{
+    agent->responder = responder_stop(agent->responder);
+}
+
+static int start_pipeline(struct agent *agent)
+{
+    return scan_pipeline_start(&agent->options->scan, agent->store, agent->responder,
+                               &agent->pipeline);
+}
+
+static void stop_pipeline(struct agent *agent)
+{
+    agent->pipeline = scan_pipeline_stop(agent->pipeline);
+}
+
+static int start_watch(struct agent *agent)
+{
+    return agent_start_watch(agent);
+}
+
+static void stop_watch(struct agent *agent)
+{
+    agent->watch = watch_stop(agent->watch);
+}
+
+static int start_control(struct agent *agent)
+{
+    int r = control_server_start(agent->loop, agent->config->control_socket, &agent->control);
+
+    return r < 0 ? r : agent_register_handlers(agent);
+}
+
+static void stop_control(struct agent *agent)
+{
+    agent->control = control_server_stop(agent->control);
+}
+
+/* Each step uses what stands above it; they are undone in the reverse order. */
+static const struct step {
+    const char *name;
+    int (*start)(struct agent *agent);
+    void (*stop)(struct agent *agent);
+} steps[] = {
+    {"directories", start_directories, NULL},
+    {"lock", start_lock, stop_lock},
+    {"event loop", start_loop, stop_loop},
+    {"policy", start_policy, stop_policy},
+    {"store", start_store, stop_store},
+    {"responder", start_responder, stop_responder},
+    {"scan pipeline", start_pipeline, stop_pipeline},
+    {"watch", start_watch, stop_watch},
+    {"control socket", start_control, stop_control},
+};
+
+static void stop_steps(struct agent *agent, size_t started)
+{
+    while (started-- > 0)
+        if (steps[started].stop != NULL)
+            steps[started].stop(agent);
+}
+
+static int run(struct agent *agent)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(steps); i++) {
+        int r = steps[i].start(agent);
+        if (r == 0)
+            continue;
+        log_error("start_failed", "step", steps[i].name, "error", log_error_text(r), NULL);
+        stop_steps(agent, i + 1);
+        return r;
+    }
+    agent_record(agent, "agent_started", EVENT_INFO, "yagura-agent " YAGURA_VERSION, NULL);
+    log_info("started", "version", YAGURA_VERSION, "policy", policy_name(agent->options->policy),
+             "socket", agent->config->control_socket, NULL);
+    (void)sd_notify(0, "READY=1");
+    int r = event_loop_run(agent->loop);
+    agent_record(agent, "agent_stopped", EVENT_INFO, "yagura-agent " YAGURA_VERSION, NULL);
+    stop_steps(agent, ARRAY_LENGTH(steps));
+    log_info("stopped", NULL);
+    return r;
+}
+
+/* ---- the command line ----------------------------------------------------------------------- */
+
+static const char usage[] =
+    "Usage: yagura-agent [--config FILE] [--foreground]\n"
+    "Protects this host's directories. Steer it with yaguractl.\n"
+    "\n"
+    "  -c, --config FILE  local configuration (default " AGENT_CONFIG_PATH ", if it is there)\n"
+    "  -f, --foreground   accepted for readability: the agent never leaves the foreground\n"
+    "  -h, --help         this text\n"
+    "  -V, --version      the version\n"
+    "\n"
+    "Exit: 0 stopped by a signal, 1 could not start or run, 2 wrong command line.\n";
+
+/* 0 run, 1 done, -EINVAL. */
+static int parse_command_line(int argc, char **argv, const char **ret_config)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"foreground", no_argument, NULL, 'f'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},
+        {NULL, 0, NULL, 0},
+    };
+
+    for (int option; (option = getopt_long(argc, argv, "c:fhV", options, NULL)) != -1;) {
+        switch (option) {
+        case 'c':
+            *ret_config = optarg;
+            break;
+        case 'f':
+            break;
+        case 'h':
+            (void)fputs(usage, stdout);
+            return 1;
+        case 'V':
+            (void)puts("yagura-agent " YAGURA_VERSION);
+            return 1;
+        default:
+            return -EINVAL;
+        }
+    }
+    return optind == argc ? 0 : -EINVAL;
+}
+
+int main(int argc, char **argv)
+{
+    struct agent agent = {.started_ns = clock_realtime_ns()};
+    struct settings_error error = {.text = ""};
+    const char *config_path = NULL;
+
+    int r = parse_command_line(argc, argv, &config_path);
+    if (r < 0)
+        (void)fputs(usage, stderr);
+    if (r != 0)
+        return r < 0 ? 2 : 0;
+
+    (void)umask(077);
+    (void)prctl(PR_SET_DUMPABLE, 0); /* the host key is in our memory */
+    log_open("yagura-agent", LOG_LEVEL_INFO);
+    r = agent_config_load(config_path, &agent.config, &error);
+    if (r < 0) {
+        log_error("configuration_refused", "problem", error.text, NULL);
+        return 1;
+    }
+    r = run(&agent);
+    agent.config = agent_config_free(agent.config);
+    return r < 0 ? 1 : 0;
+}

@@ -1,0 +1,168 @@
+/* From configuration and policy to the modules' options. Owns the few paths it joins. */
+#include "agent/supervisor/module_options.h"
+
+#include "common/text/text.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+/* "directory/name", owned by options; NULL once out of memory. */
+static const char *join(struct module_options *options, const char *directory, const char *name)
+{
+    char *path = text_format_new("%s/%s", directory, name);
+
+    options->paths[options->path_count++] = path;
+    return path;
+}
+
+static enum respond_action action_of(const struct policy *policy, enum policy_key key)
+{
+    const char *name = policy_text(policy, key);
+
+    if (text_equal(name, "quarantine"))
+        return RESPOND_QUARANTINE;
+    return text_equal(name, "delete") ? RESPOND_DELETE : RESPOND_PASS;
+}
+
+static enum scanner_reload reload_of(const struct policy *policy)
+{
+    const char *name = policy_text(policy, POLICY_SCAN_RELOAD);
+
+    if (text_equal(name, "overlap"))
+        return SCANNER_RELOAD_OVERLAP;
+    return text_equal(name, "sequential") ? SCANNER_RELOAD_SEQUENTIAL : SCANNER_RELOAD_AUTO;
+}
+
+static enum log_level log_level_of(const struct policy *policy)
+{
+    static const char *const names[] = {"error", "warning", "info", "debug"};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
+        if (text_equal(policy_text(policy, POLICY_AGENT_LOG_LEVEL), names[i]))
+            return (enum log_level)i;
+    return LOG_LEVEL_INFO;
+}
+
+static size_t worker_count(const struct policy *policy)
+{
+    enum { MOST_BY_DEFAULT = 4 };
+    uint64_t wanted = policy_number(policy, POLICY_SCAN_WORKERS);
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (wanted > 0)
+        return (size_t)wanted;
+    return (size_t)MAX(1, MIN(cores, MOST_BY_DEFAULT));
+}
+
+static void fill_watch(struct module_options *options, const struct policy *policy)
+{
+    options->watch = (struct watch_options){
+        .paths = policy_list(policy, POLICY_WATCH_PATHS),
+        .exclude_directories = policy_list(policy, POLICY_WATCH_EXCLUDE_DIRECTORIES),
+        .exclude_files = policy_list(policy, POLICY_WATCH_EXCLUDE_FILES),
+        .exclude_extensions = policy_list(policy, POLICY_WATCH_EXCLUDE_EXTENSIONS),
+        .own_directories = options->own_directories,
+        .settle_ns = policy_number(policy, POLICY_WATCH_SETTLE),
+        .budget = policy_number(policy, POLICY_WATCH_BUDGET),
+        .crawl_interval_ns = policy_number(policy, POLICY_WATCH_CRAWL_INTERVAL),
+        .crawl_rate = policy_number(policy, POLICY_WATCH_CRAWL_RATE),
+        .report_found = policy_bool(policy, POLICY_SCAN_AT_START),
+    };
+}
+
+static void fill_scan(struct module_options *options, const struct agent_config *config,
+                      const struct policy *policy)
+{
+    options->scan = (struct scan_pipeline_options){
+        .scanner =
+            {
+                .program = join(options, config->program_directory, "yagura-scanner"),
+                .databases = (const char *const *)config->database_directories,
+                .user = geteuid() == 0 ? config->scanner_user : NULL,
+                .temporary_directory = join(options, config->runtime_directory, "scanner"),
+                .temporary_bytes = policy_number(policy, POLICY_SCAN_TEMPORARY),
+                .workers = worker_count(policy),
+                .recycle_files = policy_number(policy, POLICY_SCAN_RECYCLE),
+                .reload = reload_of(policy),
+                .limits =
+                    {
+                        .max_file_size = policy_number(policy, POLICY_SCAN_MAX_FILE_SIZE),
+                        .max_scan_size = policy_number(policy, POLICY_SCAN_MAX_SCAN_SIZE),
+                        .max_files = policy_number(policy, POLICY_SCAN_MAX_FILES),
+                        .max_recursion = policy_number(policy, POLICY_SCAN_MAX_RECURSION),
+                        .max_time_ns = policy_number(policy, POLICY_SCAN_MAX_TIME),
+                        .heuristics = policy_bool(policy, POLICY_SCAN_HEURISTICS),
+                        .report_encrypted = policy_bool(policy, POLICY_SCAN_ENCRYPTED),
+                        .detect_macros = policy_bool(policy, POLICY_SCAN_MACROS),
+                        .detect_broken = policy_bool(policy, POLICY_SCAN_BROKEN),
+                        .unwanted_applications = policy_bool(policy, POLICY_SCAN_UNWANTED),
+                    },
+            },
+        .cache_path = join(options, config->state_directory, "verdicts.cache"),
+        .exclude_directories = options->watch.exclude_directories,
+        .exclude_files = options->watch.exclude_files,
+        .exclude_extensions = options->watch.exclude_extensions,
+        .own_directories = options->own_directories,
+        .rescan_on_update = policy_bool(policy, POLICY_SCAN_RESCAN),
+        .rescan_rate = policy_number(policy, POLICY_SCAN_RESCAN_RATE),
+        .scan_at_start = policy_bool(policy, POLICY_SCAN_AT_START),
+    };
+}
+
+static void fill_respond(struct module_options *options, const struct agent_config *config,
+                         const struct policy *policy)
+{
+    options->respond = (struct responder_options){
+        .state_directory = config->state_directory,
+        .action = action_of(policy, POLICY_RESPOND_ACTION),
+        .heuristic_action = action_of(policy, POLICY_RESPOND_HEURISTIC),
+        .hold_package_files = policy_bool(policy, POLICY_RESPOND_HOLD_PACKAGES),
+        .brake_actions = policy_number(policy, POLICY_RESPOND_BRAKE),
+        .quarantine_bytes = policy_number(policy, POLICY_QUARANTINE_SIZE),
+        .quarantine_drop_oldest =
+            text_equal(policy_text(policy, POLICY_QUARANTINE_FULL), "drop-oldest"),
+        .allowed_signatures = policy_list(policy, POLICY_RESPOND_ALLOW_SIGNATURES),
+        .allowed_hashes = policy_list(policy, POLICY_RESPOND_ALLOW_HASHES),
+        .denied_hashes = policy_list(policy, POLICY_RESPOND_DENY_HASHES),
+        .inspector_program = join(options, config->program_directory, "yagura-inspector"),
+    };
+}
+
+int module_options_new(const struct agent_config *config, struct policy *policy,
+                       struct module_options **ret_options)
+{
+    struct module_options *options = calloc(1, sizeof *options);
+    if (options == NULL)
+        return -ENOMEM;
+    options->policy = policy_ref(policy);
+    options->own_directories[0] = config->state_directory;
+    options->own_directories[1] = config->runtime_directory;
+    options->watch_enabled = policy_bool(policy, POLICY_WATCH_ENABLED);
+    options->log_level = log_level_of(policy);
+    fill_watch(options, policy);
+    fill_scan(options, config, policy);
+    fill_respond(options, config, policy);
+    options->store = (struct store_options){
+        .path = join(options, config->state_directory, "events.db"),
+        .max_age_ns = policy_number(policy, POLICY_STORE_MAX_AGE),
+        .max_bytes = policy_number(policy, POLICY_STORE_MAX_SIZE),
+    };
+    for (size_t i = 0; i < options->path_count; i++)
+        if (options->paths[i] == NULL) {
+            (void)module_options_free(options);
+            return -ENOMEM;
+        }
+    *ret_options = options;
+    return 0;
+}
+
+struct module_options *module_options_free(struct module_options *options)
+{
+    if (options == NULL)
+        return NULL;
+    for (size_t i = 0; i < options->path_count; i++)
+        free(options->paths[i]);
+    (void)policy_unref(options->policy);
+    free(options);
+    return NULL;
+}

@@ -1,0 +1,33 @@
+/* From the local configuration and the policy to the options of each module: the only place that
+ * knows which key means what to whom. Immutable once made; the modules' options point into it, so
+ * it lives until the modules have been given newer ones. */
+#ifndef AGENT_SUPERVISOR_MODULE_OPTIONS_H
+#define AGENT_SUPERVISOR_MODULE_OPTIONS_H
+
+#include "agent/policy/agent_config.h"
+#include "agent/policy/policy.h"
+#include "agent/respond/responder.h"
+#include "agent/scan/scan_pipeline.h"
+#include "agent/store/store.h"
+#include "agent/watch/watch.h"
+
+struct module_options {
+    struct policy *policy; /* a reference */
+    struct watch_options watch;
+    struct scan_pipeline_options scan;
+    struct responder_options respond;
+    struct store_options store;
+    enum log_level log_level;
+    bool watch_enabled;
+    /* What the pointers above point to, beside the policy and the configuration. */
+    char *paths[8];
+    size_t path_count;
+    const char *own_directories[4];
+};
+
+/* config must outlive the result; policy is referenced. -ENOMEM. */
+int module_options_new(const struct agent_config *config, struct policy *policy,
+                       struct module_options **ret_options) MUST_USE;
+struct module_options *module_options_free(struct module_options *options);
+
+#endif
