@@ -163,6 +163,52 @@ int settings_load(const char *path, struct settings **ret_settings,
     return settings_parse(path, buffer_text(&text), ret_settings, ret_error);
 }
 
+static int check_owner_of(const char *path, int flags, struct settings_error *ret_error)
+{
+    AUTO_CLOSE int fd = -1;
+    AUTO_FREE char *shown = text_escape_new(path, strlen(path));
+    struct stat status;
+    int r = file_open_following(path, flags, 0, &fd);
+    if (r == 0 && fstat(fd, &status) < 0)
+        r = -errno;
+    if (shown == NULL)
+        return -ENOMEM;
+    if (r < 0) {
+        (void)text_format(ret_error->text, sizeof(ret_error->text), "%s: cannot be read: %s", shown,
+                          strerror(-r));
+        return r;
+    }
+    if (status.st_uid != 0 && status.st_uid != geteuid()) {
+        (void)text_format(ret_error->text, sizeof(ret_error->text),
+                          "%s: belongs to user %u, who could change it; chown root it", shown,
+                          status.st_uid);
+        return -EPERM;
+    }
+    bool shared_folder = S_ISDIR(status.st_mode) && (status.st_mode & S_ISVTX) != 0;
+    if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0 && !shared_folder) {
+        (void)text_format(ret_error->text, sizeof(ret_error->text),
+                          "%s: can be changed by others (mode %o); chmod go-w it", shown,
+                          status.st_mode & 07777);
+        return -EPERM;
+    }
+    return 0;
+}
+
+int settings_check_owner(const char *path, struct settings_error *ret_error)
+{
+    ret_error->text[0] = '\0';
+    int r = check_owner_of(path, O_RDONLY | O_NONBLOCK, ret_error);
+    if (r < 0)
+        return r;
+    const char *slash = strrchr(path, '/');
+    AUTO_FREE char *folder = slash == NULL   ? strdup(".")
+                             : slash == path ? strdup("/")
+                                             : strndup(path, (size_t)(slash - path));
+    if (folder == NULL)
+        return -ENOMEM;
+    return check_owner_of(folder, O_RDONLY | O_DIRECTORY, ret_error);
+}
+
 struct settings *settings_free(struct settings *settings)
 {
     if (settings == NULL)

@@ -26,6 +26,10 @@ int settings_load(const char *path, struct settings **ret_settings,
                   struct settings_error *ret_error) MUST_USE;
 struct settings *settings_free(struct settings *settings);
 
+/* -EPERM with ret_error when the file or its folder could be changed by somebody who is neither
+ * root nor the user we run as (a sticky folder is fine). Follows links. -errno. */
+int settings_check_owner(const char *path, struct settings_error *ret_error) MUST_USE;
+
 config_setting_t *settings_root(const struct settings *settings);
 const char *settings_name(const struct settings *settings);
 /* Appends the dotted path of setting: "watch.paths[3]". */
