@@ -19,6 +19,7 @@
     X(LIMIT_EVENT_SUBJECT_BYTES, 8192, "bytes", "longest subject (escaped path) of an event") \
     X(LIMIT_EVENT_DETAIL_BYTES, 32768, "bytes", "longest detail JSON of an event")            \
     X(LIMIT_STORE_QUEUE, 65536, "events", "most events waiting for the store's writer")       \
+    X(LIMIT_STORE_QUEUE_BYTES, 67108864, "bytes", "most memory of waiting events")            \
     X(LIMIT_BACKLOG_FILES, 131072, "files",                                                   \
       "most single files waiting for a scan; more of one "                                    \
       "directory are folded into a scan of it")                                               \
