@@ -40,9 +40,15 @@ int buffer_reserve(struct buffer *buffer, size_t length, char **ret_space)
     if (length > buffer->maximum || buffer->length > buffer->maximum - length)
         return buffer_fail(buffer, -EMSGSIZE);
 
-    size_t needed = buffer->length + length + 1;
+    size_t needed;
+    if (__builtin_add_overflow(buffer->length + length, 1U, &needed))
+        return buffer_fail(buffer, -EMSGSIZE);
     if (needed > buffer->capacity) {
-        size_t capacity = MAX(MAX(buffer->capacity * 2, needed), (size_t)BUFFER_FIRST_CAPACITY);
+        /* Doubled, but never beyond what the maximum lets it use. */
+        size_t capacity = MAX(buffer->capacity * 2, (size_t)BUFFER_FIRST_CAPACITY);
+        if (capacity > buffer->maximum)
+            capacity = buffer->maximum + 1;
+        capacity = MAX(capacity, needed);
         char *data = realloc(buffer->data, capacity);
         if (data == NULL)
             return buffer_fail(buffer, -ENOMEM);
