@@ -1,35 +1,59 @@
 /* Logging to standard error. Owns nothing but the level and the dropped counter.
  *
- * A line goes out in one write(2). Standard error may be a pipe that nobody reads: poll says
+ * A line goes out in one system call. The journal's socket takes it with MSG_DONTWAIT. Anything
+ * else may be a pipe that nobody reads, shared with processes that want it blocking: poll says
  * whether it takes bytes now, and a line of at most PIPE_BUF bytes is then written whole and at
- * once. */
+ * once; the lock keeps two threads from sharing one free place. */
 #include "common/log/log.h"
 
 #include "common/limits.h"
 #include "common/text/text.h"
 #include "common/time/clock.h"
 
+#include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 
 static const char *program_name = "yagura";
 static _Atomic int lowest_level = LOG_LEVEL_INFO;
 static _Atomic uint64_t dropped_lines;
-static _Atomic uint64_t dropped_reported;
+static pthread_mutex_t write_lock = PTHREAD_MUTEX_INITIALIZER;
+static uint64_t dropped_reported; /* guarded by write_lock */
 static bool for_journal;
+static bool to_socket;
 
 struct line {
     char text[LIMIT_LOG_LINE_BYTES];
     size_t length;
+    bool cut;
 };
+
+/* systemd.exec(5): JOURNAL_STREAM is "device:inode" of the stream; it is inherited by programs
+ * whose standard error leads elsewhere. */
+static bool is_journal(const struct stat *status)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    char expected[64];
+
+    (void)text_format(expected, sizeof expected, "%llu:%llu", (unsigned long long)status->st_dev,
+                      (unsigned long long)status->st_ino);
+    return stream != NULL && text_equal(stream, expected);
+}
 
 void log_open(const char *program, enum log_level lowest)
 {
+    struct stat status;
+    bool known = fstat(STDERR_FILENO, &status) == 0;
+
     program_name = program;
-    for_journal = getenv("JOURNAL_STREAM") != NULL;
+    for_journal = known && is_journal(&status);
+    to_socket = known && S_ISSOCK(status.st_mode);
     log_set_level(lowest);
 }
 
@@ -38,20 +62,27 @@ void log_set_level(enum log_level lowest)
     atomic_store(&lowest_level, (int)lowest);
 }
 
+/* What does not fit is cut at a whole character and marked; one byte stays for the newline. */
 static void line_append(struct line *line, const char *text)
 {
     static const char mark[] = "...";
-    size_t room = sizeof line->text - 1 - line->length; /* one byte stays for the newline */
+    size_t end = sizeof line->text - 1;
     size_t length = strlen(text);
 
-    if (length > room) {
-        length = room;
+    if (line->cut)
+        return;
+    if (length <= end - line->length) {
         memcpy(line->text + line->length, text, length);
-        memcpy(line->text + sizeof line->text - 1 - strlen(mark), mark, strlen(mark));
-    } else {
-        memcpy(line->text + line->length, text, length);
+        line->length += length;
+        return;
     }
-    line->length += length;
+    memcpy(line->text + line->length, text, end - line->length);
+    line->length = end - strlen(mark);
+    while (((unsigned char)line->text[line->length] & 0xC0) == 0x80)
+        line->length--;
+    memcpy(line->text + line->length, mark, strlen(mark));
+    line->length += strlen(mark);
+    line->cut = true;
 }
 
 static void line_append_value(struct line *line, const char *value)
@@ -76,14 +107,22 @@ static void line_append_value(struct line *line, const char *value)
     line_append(line, "\"");
 }
 
-static void line_write(struct line *line)
+/* False when standard error does not take the line now. */
+static bool write_whole(const char *text, size_t length)
 {
     struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+    ssize_t written;
 
-    line->text[line->length++] = '\n';
-    if (poll(&out, 1, 0) != 1 || (out.revents & POLLOUT) == 0 ||
-        write(STDERR_FILENO, line->text, line->length) != (ssize_t)line->length)
-        atomic_fetch_add(&dropped_lines, 1);
+    if (to_socket) {
+        struct iovec part = {.iov_base = (void *)(uintptr_t)text, .iov_len = length};
+        struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+        written = sendmsg(STDERR_FILENO, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    } else if (poll(&out, 1, 0) == 1 && (out.revents & (POLLOUT | POLLERR)) == POLLOUT) {
+        written = write(STDERR_FILENO, text, length);
+    } else {
+        return false;
+    }
+    return written == (ssize_t)length;
 }
 
 static void line_begin(struct line *line, enum log_level level, const char *event)
@@ -106,29 +145,40 @@ static void line_begin(struct line *line, enum log_level level, const char *even
     line_append(line, event);
 }
 
+/* Called with write_lock held. */
 static void report_dropped(void)
 {
     uint64_t dropped = atomic_load(&dropped_lines);
-    uint64_t reported = atomic_load(&dropped_reported);
 
-    if (dropped == reported ||
-        !atomic_compare_exchange_strong(&dropped_reported, &reported, dropped))
+    if (dropped == dropped_reported)
         return;
     struct line line = {.length = 0};
     line_begin(&line, LOG_LEVEL_WARNING, "log_lines_dropped");
     line_append(&line, " lines=");
-    line_append(&line, log_number((int64_t)(dropped - reported)));
-    line_write(&line);
+    line_append(&line, log_number((int64_t)(dropped - dropped_reported)));
+    line.text[line.length++] = '\n';
+    if (write_whole(line.text, line.length))
+        dropped_reported = dropped;
+}
+
+static void line_write(struct line *line)
+{
+    line->text[line->length++] = '\n';
+    (void)pthread_mutex_lock(&write_lock);
+    report_dropped();
+    if (!write_whole(line->text, line->length))
+        atomic_fetch_add(&dropped_lines, 1);
+    (void)pthread_mutex_unlock(&write_lock);
 }
 
 void log_event(enum log_level level, const char *event, ...)
 {
     struct line line = {.length = 0};
+    int saved_errno = errno;
     va_list arguments;
 
     if ((int)level > atomic_load_explicit(&lowest_level, memory_order_relaxed))
         return;
-    report_dropped();
     line_begin(&line, level, event);
     va_start(arguments, event);
     for (const char *key; (key = va_arg(arguments, const char *)) != NULL;) {
@@ -140,12 +190,14 @@ void log_event(enum log_level level, const char *event, ...)
     }
     va_end(arguments);
     line_write(&line);
+    errno = saved_errno;
 }
+
+enum { SLOTS = 16, SLOT_BYTES = 96 };
 
 /* Texts that outlive the call which made them, for as long as one log line needs. */
 static char *ring_slot(void)
 {
-    enum { SLOTS = 16, SLOT_BYTES = 96 };
     static _Thread_local char ring[SLOTS][SLOT_BYTES];
     static _Thread_local unsigned next;
 
@@ -156,7 +208,7 @@ const char *log_number(int64_t value)
 {
     char *slot = ring_slot();
 
-    (void)text_format(slot, 96, "%lld", (long long)value);
+    (void)text_format(slot, SLOT_BYTES, "%lld", (long long)value);
     return slot;
 }
 
@@ -164,7 +216,7 @@ const char *log_error_text(int negative_errno)
 {
     char *slot = ring_slot();
 
-    (void)text_copy(slot, 96,
+    (void)text_copy(slot, SLOT_BYTES,
                     strerrordesc_np(-negative_errno) != NULL ? strerrordesc_np(-negative_errno)
                                                              : "unknown error");
     return slot;
