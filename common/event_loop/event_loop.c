@@ -31,6 +31,7 @@ struct event_timer {
     struct event_timer *next; /* by deadline, while running */
     uint64_t deadline_ns;
     uint64_t interval_ns;
+    uint64_t started_round; /* of run_timers, so that a round runs a timer once */
     bool running;
     event_timer_handler *handler;
     void *user;
@@ -57,7 +58,8 @@ struct event_loop {
     atomic_bool stopping;
     struct registration *registrations;
     struct signal_watch *signal_watches;
-    struct event_timer *timers;
+    struct event_timer *timers; /* the running ones, the next first */
+    uint64_t timer_round;
     pthread_mutex_t post_lock;
     struct post *posts; /* guarded by post_lock; first to run first */
     struct post **posts_end;
@@ -161,6 +163,7 @@ static void timer_insert(struct event_timer *timer)
     timer->next = *link;
     *link = timer;
     timer->running = true;
+    timer->started_round = timer->loop->timer_round;
 }
 
 void event_timer_start(struct event_timer *timer, uint64_t delay_ns, uint64_t interval_ns)
@@ -172,17 +175,22 @@ void event_timer_start(struct event_timer *timer, uint64_t delay_ns, uint64_t in
     timer_insert(timer);
 }
 
-/* Timers due at the start of the turn run once each, even when their handlers start others. */
+/* Timers due now run once each. What their handlers start comes behind them in the list, and waits
+ * for the next turn even when it is due at once. */
 static int run_timers(struct event_loop *loop)
 {
     uint64_t now = clock_monotonic_ns();
+    uint64_t round = ++loop->timer_round;
     int count = 0;
 
-    while (loop->timers != NULL && loop->timers->deadline_ns <= now) {
+    while (loop->timers != NULL && loop->timers->deadline_ns <= now &&
+           loop->timers->started_round != round) {
         struct event_timer *timer = loop->timers;
         event_timer_stop(timer);
         if (timer->interval_ns > 0) {
-            timer->deadline_ns = MAX(timer->deadline_ns + timer->interval_ns, now + 1);
+            if (__builtin_add_overflow(timer->deadline_ns, timer->interval_ns, &timer->deadline_ns))
+                timer->deadline_ns = UINT64_MAX;
+            timer->deadline_ns = MAX(timer->deadline_ns, now + 1);
             timer_insert(timer);
         }
         timer->handler(timer->user); /* may free the timer */
@@ -205,26 +213,45 @@ static void handle_signals(void *user, int fd, uint32_t epoll_events UNUSED)
         }
 }
 
+/* Makes the one signalfd take set; it is watched from the first signal on. */
+static int update_signal_fd(struct event_loop *loop, const sigset_t *set)
+{
+    bool first = loop->signal_fd < 0;
+    int fd = signalfd(loop->signal_fd, set, SFD_CLOEXEC | SFD_NONBLOCK);
+
+    if (fd < 0)
+        return -errno;
+    int r = first ? event_loop_add_fd(loop, fd, EPOLLIN, handle_signals, loop) : 0;
+    if (r < 0) {
+        (void)close(fd);
+        return r;
+    }
+    loop->signal_fd = fd;
+    return 0;
+}
+
 int event_loop_add_signal(struct event_loop *loop, int signal_number, event_signal_handler *handler,
                           void *user)
 {
+    sigset_t signals = loop->signals;
+
+    if (sigaddset(&signals, signal_number) < 0)
+        return -errno;
     struct signal_watch *watch = calloc(1, sizeof *watch);
     if (watch == NULL)
         return -ENOMEM;
-    *watch = (struct signal_watch){.number = signal_number, .handler = handler, .user = user};
-
-    (void)sigaddset(&loop->signals, signal_number);
-    int r = pthread_sigmask(SIG_BLOCK, &loop->signals, NULL);
-    bool first = loop->signal_fd < 0;
-    int fd = r == 0 ? signalfd(loop->signal_fd, &loop->signals, SFD_CLOEXEC | SFD_NONBLOCK) : -1;
-    if (fd < 0) {
+    *watch = (struct signal_watch){
+        .next = loop->signal_watches, .number = signal_number, .handler = handler, .user = user};
+    int r = -pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    if (r == 0)
+        r = update_signal_fd(loop, &signals);
+    if (r < 0) {
         free(watch);
-        return r != 0 ? -r : -errno;
+        return r;
     }
-    loop->signal_fd = fd;
-    watch->next = loop->signal_watches;
+    loop->signals = signals;
     loop->signal_watches = watch;
-    return first ? event_loop_add_fd(loop, fd, EPOLLIN, handle_signals, loop) : 0;
+    return 0;
 }
 
 static void wake(struct event_loop *loop)
