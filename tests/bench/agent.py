@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import signal
 import subprocess
 import time
@@ -33,6 +34,16 @@ class Product:
 
     def agent(self, database, watched, **policy):
         return Agent(self, database, watched, policy)
+
+
+def unprivileged_user():
+    """The scanner's own user where the product is installed, any other that owns nothing of the run elsewhere."""
+    for name in ("yagura-scanner", "clamav", "nobody"):
+        try:
+            return pwd.getpwnam(name).pw_name
+        except KeyError:
+            continue
+    raise BenchError("no user for the scanner: want yagura-scanner, clamav or nobody")
 
 
 def policy_value(value):
@@ -96,11 +107,18 @@ class Agent:
         with open(policy, "w", encoding="utf-8") as stream:
             stream.write(policy_text(values))
         state = os.path.join(self.folder, "state")
+        settings = {
+            "state_directory": os.path.join(self.folder, "state"),
+            "runtime_directory": os.path.join(self.folder, "run"),
+            "control_socket": self.socket,
+            "policy": policy,
+            "program_directory": self.product.programs,
+            "database_directories": [database],
+            "scanner_user": unprivileged_user(),
+            "log_level": "warning",
+        }
         with open(self.config, "w", encoding="utf-8") as stream:
-            stream.write(f'state_directory = "{state}";\n'
-                         f'control_socket = "{self.socket}";\n'
-                         f'policy = "{policy}";\n'
-                         f'databases = ( "{database}" );\n')
+            stream.writelines(f"{key} = {policy_value(value)};\n" for key, value in settings.items())
 
     def start(self, wrapper=(), seconds=240):
         """Until the engine is loaded and the directories are watched; answers the seconds it took."""

@@ -95,6 +95,7 @@ class Machine:
         self.cache = cache or os.path.join(self.folder, "cache")
         os.makedirs(self.cache, exist_ok=True)
         self.serial = 0
+        self.databases = {}
         # Children that a daemon leaves behind become ours and can be ended by their id.
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
@@ -177,26 +178,31 @@ class Machine:
 
     # Databases and files to scan
 
-    def database(self, profile):
-        """A generated database, made once a cache folder."""
+    def cached_database(self, profile):
+        """Generated once a cache folder."""
         path = os.path.join(self.cache, f"database-{profile}-1")
         if not os.path.isdir(path):
             unfinished = f"{path}.{os.getpid()}"
             self.run_tool("signature_generator", "--profile", profile, "--seed", 1, unfinished)
-            os.chmod(unfinished, 0o755)
             os.rename(unfinished, path)
         return path
 
     def own_database(self, profile):
-        """The database in a folder that may be changed: links, so that it costs no space."""
-        source = self.database(profile)
+        """A folder that any user can read and that may be changed: links, so that it costs no space."""
+        source = self.cached_database(profile)
         folder = self.new_folder(f"database-{profile}", 0o755)
         for name in os.listdir(source):
             try:
                 os.link(os.path.join(source, name), os.path.join(folder, name))
-            except OSError:
+            except OSError:  # another file system
                 shutil.copyfile(os.path.join(source, name), os.path.join(folder, name))
         return folder
+
+    def database(self, profile):
+        """One that nobody changes, the same for all of this run."""
+        if profile not in self.databases:
+            self.databases[profile] = self.own_database(profile)
+        return self.databases[profile]
 
     def corpus(self, files, directories, *more):
         """A generated tree and the list of its files."""
