@@ -15,6 +15,7 @@
     X(LIMIT_SETTINGS_LIST, 4096, "entries", "most entries in one list of a policy")           \
     X(LIMIT_POLICY_PARENTS, 8, "levels", "longest chain of parent policies")                  \
     X(LIMIT_CONTROL_REQUEST_BYTES, 262144, "bytes", "longest request on the control socket")  \
+    X(LIMIT_CONTROL_OUTPUT_BYTES, 1048576, "bytes", "longest unread answer")                  \
     X(LIMIT_CONTROL_CLIENTS, 32, "clients", "most control connections at once")               \
     X(LIMIT_EVENT_SUBJECT_BYTES, 8192, "bytes", "longest subject (escaped path) of an event") \
     X(LIMIT_EVENT_DETAIL_BYTES, 32768, "bytes", "longest detail JSON of an event")            \

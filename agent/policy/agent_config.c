@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 
+#include "common/log/log.h"
 #include "common/text/text.h"
 
 #define POLICY_PATH     "/etc/yagura/policy.conf"
@@ -157,7 +158,7 @@ int agent_config_load(const char *path, struct agent_config **ret_config,
     if (r < 0) {
         if (ret_error->text[0] == '\0')
             (void)text_format(ret_error->text, sizeof(ret_error->text), "agent.conf: %s",
-                              strerror(-r));
+                              log_error_text(r));
         return r;
     }
     ret_error->text[0] = '\0';

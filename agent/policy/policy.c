@@ -9,6 +9,7 @@
 #include "agent/policy/policy_layers.h"
 #include "common/buffers/buffer.h"
 #include "common/crypto/hash.h"
+#include "common/log/log.h"
 #include "common/settings/suggestion.h"
 #include "common/text/text.h"
 
@@ -205,7 +206,7 @@ int policy_from_layers(const char *name, const struct policy_layer *layers, size
     if (r < 0) {
         if (ret_error->text[0] == '\0')
             (void)text_format(ret_error->text, sizeof(ret_error->text), "%s: cannot be read: %s",
-                              name, strerror(-r));
+                              name, log_error_text(r));
         return r;
     }
     *ret_policy = TAKE_POINTER(policy);

@@ -11,6 +11,7 @@
 #include "common/buffers/buffer.h"
 #include "common/files/file.h"
 #include "common/limits.h"
+#include "common/log/log.h"
 #include "common/text/text.h"
 
 struct settings {
@@ -155,7 +156,7 @@ int settings_load(const char *path, struct settings **ret_settings,
                           shown ? shown : "settings",
                           r == -EFBIG || r == -EMSGSIZE
                               ? "larger than a configuration may be (1 MiB)"
-                              : strerror(-r));
+                              : log_error_text(r));
         return r;
     }
     if (memchr(buffer_text(&text), '\0', text.length) != NULL)
@@ -175,7 +176,7 @@ static int check_owner_of(const char *path, int flags, struct settings_error *re
         return -ENOMEM;
     if (r < 0) {
         (void)text_format(ret_error->text, sizeof(ret_error->text), "%s: cannot be read: %s", shown,
-                          strerror(-r));
+                          log_error_text(r));
         return r;
     }
     if (status.st_uid != 0 && status.st_uid != geteuid()) {
