@@ -23,14 +23,6 @@ void agent_record(struct agent *agent, const char *kind, enum event_severity sev
         log_error("event_not_stored", "kind", kind, "error", log_error_text(r), NULL);
 }
 
-int agent_load_policy(const struct agent_config *config, struct policy **ret_policy,
-                      struct settings_error *ret_error)
-{
-    if (config->policy == NULL)
-        return policy_new_default(ret_policy);
-    return policy_load(config->policy, config->policy_directory, ret_policy, ret_error);
-}
-
 int agent_start_watch(struct agent *agent)
 {
     if (!agent->options->watch_enabled) {
@@ -68,11 +60,11 @@ static void record_policy(struct agent *agent, const char *kind, enum event_seve
 
     policy_digest(agent->options->policy, digest);
     json_writer_init(&json, &detail);
-    json_object_begin(&json);
-    json_field_string(&json, "in_force", digest);
+    json_write_object_begin(&json);
+    json_write_field_string(&json, "in_force", digest);
     if (reason != NULL)
-        json_field_string(&json, "reason", reason);
-    json_object_end(&json);
+        json_write_field_string(&json, "reason", reason);
+    json_write_object_end(&json);
     agent_record(agent, kind, severity, policy_name(agent->options->policy), buffer_text(&detail));
     log_event(severity > EVENT_INFO ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, kind, "policy",
               policy_name(agent->options->policy), "reason", reason, NULL);
@@ -107,7 +99,7 @@ int agent_reload_policy(struct agent *agent, struct settings_error *ret_error)
     struct policy *policy = NULL;
 
     ret_error->text[0] = '\0';
-    int r = agent_load_policy(agent->config, &policy, ret_error);
+    int r = agent_config_load_policy(agent->config, &policy, ret_error);
     if (r == 0)
         r = replace_policy(agent, policy, ret_error);
     (void)policy_unref(policy);

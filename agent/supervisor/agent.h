@@ -26,10 +26,6 @@ struct agent {
     uint64_t started_ns; /* realtime */
 };
 
-/* Loads the configured policy, or the defaults when none is configured. */
-int agent_load_policy(const struct agent_config *config, struct policy **ret_policy,
-                      struct settings_error *ret_error) MUST_USE;
-
 /* Starts or stops the watch as the current options say. */
 int agent_start_watch(struct agent *agent) MUST_USE;
 

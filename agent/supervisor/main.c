@@ -81,7 +81,7 @@ static int start_policy(struct agent *agent)
     struct policy *policy = NULL;
     struct settings_error error = {.text = ""};
 
-    int r = agent_load_policy(agent->config, &policy, &error);
+    int r = agent_config_load_policy(agent->config, &policy, &error);
     if (r < 0) {
         log_error("policy_refused", "problem", error.text, NULL);
         return r;

@@ -33,12 +33,16 @@ static enum scanner_reload reload_of(const struct policy *policy)
     return text_equal(name, "sequential") ? SCANNER_RELOAD_SEQUENTIAL : SCANNER_RELOAD_AUTO;
 }
 
-static enum log_level log_level_of(const struct policy *policy)
+/* The configuration's, or the policy's when that says "policy". */
+static enum log_level log_level_of(const struct agent_config *config, const struct policy *policy)
 {
     static const char *const names[] = {"error", "warning", "info", "debug"};
+    const char *wanted = text_equal(config->log_level, "policy")
+                             ? policy_text(policy, POLICY_AGENT_LOG_LEVEL)
+                             : config->log_level;
 
     for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
-        if (text_equal(policy_text(policy, POLICY_AGENT_LOG_LEVEL), names[i]))
+        if (text_equal(wanted, names[i]))
             return (enum log_level)i;
     return LOG_LEVEL_INFO;
 }
@@ -138,7 +142,7 @@ int module_options_new(const struct agent_config *config, struct policy *policy,
     options->own_directories[0] = config->state_directory;
     options->own_directories[1] = config->runtime_directory;
     options->watch_enabled = policy_bool(policy, POLICY_WATCH_ENABLED);
-    options->log_level = log_level_of(policy);
+    options->log_level = log_level_of(config, policy);
     fill_watch(options, policy);
     fill_scan(options, config, policy);
     fill_respond(options, config, policy);

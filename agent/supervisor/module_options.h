@@ -10,6 +10,7 @@
 #include "agent/scan/scan_pipeline.h"
 #include "agent/store/store.h"
 #include "agent/watch/watch.h"
+#include "common/log/log.h"
 
 struct module_options {
     struct policy *policy; /* a reference */

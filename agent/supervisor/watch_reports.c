@@ -16,10 +16,10 @@ static void store_report(struct store *store, const struct watch_event *event, c
 
     (void)text_escape(subject, sizeof subject, event->path, event->path_length);
     json_writer_init(&json, &detail);
-    json_object_begin(&json);
+    json_write_object_begin(&json);
     if (event->detail != NULL)
-        json_field_string(&json, "reason", event->detail);
-    json_object_end(&json);
+        json_write_field_string(&json, "reason", event->detail);
+    json_write_object_end(&json);
     struct event_draft draft = {
         .module = "watch",
         .kind = kind,

@@ -183,10 +183,12 @@ void log_event(enum log_level level, const char *event, ...)
     va_start(arguments, event);
     for (const char *key; (key = va_arg(arguments, const char *)) != NULL;) {
         const char *value = va_arg(arguments, const char *);
+        if (value == NULL)
+            continue;
         line_append(&line, " ");
         line_append(&line, key);
         line_append(&line, "=");
-        line_append_value(&line, value != NULL ? value : "");
+        line_append_value(&line, value);
     }
     va_end(arguments);
     line_write(&line);

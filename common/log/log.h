@@ -16,7 +16,8 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_D
 void log_open(const char *program, enum log_level lowest);
 void log_set_level(enum log_level lowest);
 
-/* event: stable snake_case name of what happened. Then pairs of a key and a value, ended by NULL:
+/* event: stable snake_case name of what happened. Then pairs of a key and a value, ended by NULL (a
+ * pair whose value is NULL is left out):
  *     log_warning("watch_limit_reached", "watched", log_number(n), "cure", "sysctl ...", NULL);
  * log_number() and log_error_text() may be used several times in one call (thread-local ring). */
 void log_event(enum log_level level, const char *event, ...) __attribute__((sentinel));

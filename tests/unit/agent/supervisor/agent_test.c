@@ -1,0 +1,230 @@
+/* A policy is applied whole or not at all. The modules are replaced by ones that record what they
+ * were told and refuse when asked to. */
+#include "agent/supervisor/agent.h"
+
+#include "common/files/file.h"
+#include "common/text/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+static struct {
+    uint64_t store_max_age_ns;
+    enum respond_action action;
+    uint64_t max_file_size;
+    size_t watched_paths;
+    bool watching;
+    int refuse; /* what scan_pipeline_reconfigure answers to a limit other than 100 MiB */
+    char last_kind[64];
+    char last_detail[512];
+} modules;
+
+int store_append(struct store *store UNUSED, const struct event_draft *draft,
+                 store_work *work UNUSED, store_committed *committed UNUSED, void *user UNUSED)
+{
+    (void)text_copy(modules.last_kind, sizeof modules.last_kind, draft->kind);
+    (void)text_copy(modules.last_detail, sizeof modules.last_detail, draft->detail);
+    return 0;
+}
+
+int store_reconfigure(struct store *store UNUSED, const struct store_options *options)
+{
+    modules.store_max_age_ns = options->max_age_ns;
+    return 0;
+}
+
+int responder_reconfigure(struct responder *responder UNUSED,
+                          const struct responder_options *options)
+{
+    modules.action = options->action;
+    return 0;
+}
+
+int scan_pipeline_reconfigure(struct scan_pipeline *pipeline UNUSED,
+                              const struct scan_pipeline_options *options)
+{
+    modules.max_file_size = options->scanner.limits.max_file_size;
+    return modules.max_file_size == 100ULL << 20 ? 0 : modules.refuse;
+}
+
+void scan_pipeline_take_event(struct scan_pipeline *pipeline UNUSED,
+                              const struct watch_event *event UNUSED)
+{
+}
+
+static void see_watch(const struct watch_options *options)
+{
+    modules.watching = true;
+    for (modules.watched_paths = 0; options->paths[modules.watched_paths] != NULL;)
+        modules.watched_paths++;
+}
+
+int watch_start(const struct watch_options *options, watch_sink *sink UNUSED, void *user UNUSED,
+                struct watch **ret_watch)
+{
+    static char the_watch;
+
+    see_watch(options);
+    *ret_watch = (struct watch *)(void *)&the_watch;
+    return 0;
+}
+
+int watch_reconfigure(struct watch *watch UNUSED, const struct watch_options *options)
+{
+    see_watch(options);
+    return 0;
+}
+
+struct watch *watch_stop(struct watch *watch UNUSED)
+{
+    modules.watching = false;
+    return NULL;
+}
+
+/* ---- the fixture: a configuration in a folder of its own ------------------------------------- */
+
+struct fixture {
+    char folder[64];
+    char policy_path[128];
+    struct agent agent;
+};
+
+static void write_policy(struct fixture *fixture, const char *text)
+{
+    assert_int_equal(file_replace(fixture->policy_path, text, strlen(text), 0600), 0);
+}
+
+static int set_up(void **state)
+{
+    static struct fixture fixture;
+    char config_path[128], config[512];
+    struct settings_error error;
+    struct policy *policy;
+
+    memset(&modules, 0, sizeof modules);
+    memset(&fixture, 0, sizeof fixture);
+    (void)text_copy(fixture.folder, sizeof fixture.folder, "/tmp/yagura-agent-test-XXXXXX");
+    assert_non_null(mkdtemp(fixture.folder));
+    (void)text_format(fixture.policy_path, sizeof fixture.policy_path, "%s/policy.conf",
+                      fixture.folder);
+    (void)text_format(config_path, sizeof config_path, "%s/agent.conf", fixture.folder);
+    (void)text_format(config, sizeof config, "state_directory = \"%s/state\";\npolicy = \"%s\";\n",
+                      fixture.folder, fixture.policy_path);
+    assert_int_equal(file_replace(config_path, config, strlen(config), 0600), 0);
+    write_policy(&fixture, "watch = { paths = ( \"/srv\" ); };\n");
+    assert_int_equal(agent_config_load(config_path, &fixture.agent.config, &error), 0);
+    assert_int_equal(agent_config_load_policy(fixture.agent.config, &policy, &error), 0);
+    assert_int_equal(module_options_new(fixture.agent.config, policy, &fixture.agent.options), 0);
+    (void)policy_unref(policy);
+    assert_int_equal(agent_start_watch(&fixture.agent), 0);
+    *state = &fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->agent.options = module_options_free(fixture->agent.options);
+    fixture->agent.config = agent_config_free(fixture->agent.config);
+    assert_int_equal(file_remove_tree(AT_FDCWD, fixture->folder), 0);
+    return 0;
+}
+
+/* ---- the tests --------------------------------------------------------------------------------
+ */
+
+static void options_say_what_the_policy_says(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct module_options *options = fixture->agent.options;
+
+    assert_string_equal(options->watch.paths[0], "/srv");
+    assert_null(options->watch.paths[1]);
+    assert_int_equal(options->respond.action, RESPOND_QUARANTINE);
+    assert_int_equal(options->respond.heuristic_action, RESPOND_PASS);
+    assert_int_equal(options->scan.scanner.limits.max_time_ns, 60000000000ULL);
+    assert_int_not_equal(options->scan.scanner.workers, 0);
+    assert_true(text_ends_with(options->store.path, "/state/events.db"));
+    assert_true(text_ends_with(options->own_directories[0], "/state"));
+}
+
+static void a_new_policy_reaches_every_module(void **state)
+{
+    struct fixture *fixture = *state;
+    struct settings_error error;
+
+    write_policy(fixture, "watch = { paths = ( \"/srv\", \"/opt\" ); };\n"
+                          "respond = { action = \"delete\"; };\n"
+                          "store = { max_age = \"7d\"; };\n");
+    assert_int_equal(agent_reload_policy(&fixture->agent, &error), 0);
+    assert_int_equal(modules.watched_paths, 2);
+    assert_int_equal(modules.action, RESPOND_DELETE);
+    assert_int_equal(modules.store_max_age_ns, 7ULL * 86400 * 1000000000ULL);
+    assert_string_equal(modules.last_kind, "policy_applied");
+}
+
+static void a_broken_policy_changes_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct module_options *before = fixture->agent.options;
+    struct settings_error error;
+
+    write_policy(fixture, "respond = { action = \"explode\"; };\n");
+    assert_true(agent_reload_policy(&fixture->agent, &error) < 0);
+    assert_ptr_equal(fixture->agent.options, before);
+    assert_int_equal(modules.store_max_age_ns, 0); /* no module was told */
+    assert_non_null(strstr(error.text, "policy.conf:1"));
+    assert_non_null(strstr(error.text, "respond.action"));
+    assert_string_equal(modules.last_kind, "policy_refused");
+    assert_non_null(strstr(modules.last_detail, "respond.action"));
+}
+
+static void a_module_that_refuses_gets_the_old_policy_back(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct module_options *before = fixture->agent.options;
+    struct settings_error error;
+
+    modules.refuse = -ENOSPC;
+    write_policy(fixture, "respond = { action = \"delete\"; };\n"
+                          "scan = { max_file_size = \"5M\"; };\n");
+    assert_int_equal(agent_reload_policy(&fixture->agent, &error), -ENOSPC);
+    assert_ptr_equal(fixture->agent.options, before);
+    assert_int_equal(modules.action, RESPOND_QUARANTINE);
+    assert_int_equal(modules.max_file_size, 100ULL << 20);
+    assert_string_equal(modules.last_kind, "policy_refused");
+}
+
+static void watching_can_be_switched_off_and_on(void **state)
+{
+    struct fixture *fixture = *state;
+    struct settings_error error;
+
+    assert_true(modules.watching);
+    write_policy(fixture, "watch = { enabled = false; };\n");
+    assert_int_equal(agent_reload_policy(&fixture->agent, &error), 0);
+    assert_false(modules.watching);
+    write_policy(fixture, "watch = { enabled = true; };\n");
+    assert_int_equal(agent_reload_policy(&fixture->agent, &error), 0);
+    assert_true(modules.watching);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(options_say_what_the_policy_says, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_new_policy_reaches_every_module, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_broken_policy_changes_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_module_that_refuses_gets_the_old_policy_back, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(watching_can_be_switched_off_and_on, set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
