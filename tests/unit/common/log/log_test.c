@@ -79,7 +79,7 @@ static void test_a_line_is_time_level_program_event_pairs(void **state UNUSED)
     (void)capture_read(&capture, text, sizeof text);
     capture_end(&capture);
     assert_string_equal(text, START "warning yagura-test watch_limit_reached watched=-42 "
-                                    "cure=\"sysctl -w\" empty=\"\" none=\"\" "
+                                    "cure=\"sysctl -w\" empty=\"\" "
                                     "why=\"No space left on device\"\n");
 }
 
