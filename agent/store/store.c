@@ -42,6 +42,7 @@ struct store {
 
     pthread_mutex_t mutex; /* guards what follows, up to the writer's own */
     pthread_cond_t changed;
+    pthread_cond_t published; /* status has moved on */
     struct queue waiting;
     uint64_t waiting_entries, waiting_bytes;
     struct store_options caps;
@@ -308,6 +309,27 @@ void store_status(struct store *store, struct store_status *ret_status)
     pthread_mutex_unlock(&store->mutex);
 }
 
+static struct timespec deadline_after(uint64_t ns)
+{
+    struct timespec now;
+
+    /* pthread_cond_clockwait's clock; the tests' fake clock must not stop the writer. */
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return timespec_from_ns(timespec_to_ns(now) + ns);
+}
+
+int store_wait_beyond(struct store *store, uint64_t after_number, uint64_t timeout_ns)
+{
+    struct timespec deadline = deadline_after(timeout_ns);
+    int r = 0;
+
+    pthread_mutex_lock(&store->mutex);
+    while (r == 0 && store->status.last_number <= after_number)
+        r = pthread_cond_clockwait(&store->published, &store->mutex, CLOCK_MONOTONIC, &deadline);
+    pthread_mutex_unlock(&store->mutex);
+    return -r;
+}
+
 int store_reconfigure(struct store *store, const struct store_options *options)
 {
     pthread_mutex_lock(&store->mutex);
@@ -373,6 +395,7 @@ static void publish_status(struct store *store)
     if (r == 0)
         store->status.bytes = bytes;
     store->status.problem = 0;
+    (void)pthread_cond_broadcast(&store->published);
     pthread_mutex_unlock(&store->mutex);
 }
 
@@ -585,15 +608,6 @@ static void settle_group(struct store *store, struct entry *group, int result)
     }
 }
 
-static struct timespec deadline_after(uint64_t ns)
-{
-    struct timespec now;
-
-    /* pthread_cond_clockwait's clock; the tests' fake clock must not stop the writer. */
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return timespec_from_ns(timespec_to_ns(now) + ns);
-}
-
 /* Waits until woken or the time is over; with mutex. */
 static void wait_for(struct store *store, uint64_t ns)
 {
@@ -724,6 +738,7 @@ static struct store *free_store(struct store *store)
     close_file(store);
     pthread_mutex_destroy(&store->mutex);
     pthread_cond_destroy(&store->changed);
+    pthread_cond_destroy(&store->published);
     free(store->path);
     free(store);
     return NULL;
@@ -745,6 +760,7 @@ static int new_store(const struct store_options *options, struct store **ret_sto
     queue_init(&store->waiting);
     pthread_mutex_init(&store->mutex, NULL);
     pthread_cond_init(&store->changed, NULL);
+    pthread_cond_init(&store->published, NULL);
     *ret_store = store;
     return 0;
 }

@@ -97,6 +97,10 @@ struct store_status {
 };
 void store_status(struct store *store, struct store_status *ret_status);
 
+/* Waits until an event with a larger number than after_number is committed: 0, or -ETIMEDOUT. Not
+ * from the event loop, nor from callbacks of the store. For readers that follow. */
+int store_wait_beyond(struct store *store, uint64_t after_number, uint64_t timeout_ns) MUST_USE;
+
 struct event_filter {
     uint64_t after_number; /* only larger ones; 0 = all */
     uint64_t until_number; /* only smaller ones (paging newest first); 0 = all */

@@ -103,6 +103,28 @@ static struct seen read_all(struct place *place, struct event_filter filter)
     return seen;
 }
 
+static void *wait_beyond_one(void *user)
+{
+    struct place *place = user;
+
+    return store_wait_beyond(place->store, 1, 60 * NS_PER_SECOND) == 0 ? place : NULL;
+}
+
+static void followers_wake_with_the_commit(void **state)
+{
+    struct place *place = *state;
+    void *woken = NULL;
+    pthread_t waiter;
+
+    assert_int_equal(append_wait(place, "malware", "a"), 1);
+    assert_int_equal(store_wait_beyond(place->store, 0, 0), 0);
+    assert_int_equal(store_wait_beyond(place->store, 1, NS_PER_MS), -ETIMEDOUT);
+    assert_int_equal(pthread_create(&waiter, NULL, wait_beyond_one, place), 0);
+    assert_int_equal(append_wait(place, "malware", "b"), 2);
+    assert_int_equal(pthread_join(waiter, &woken), 0);
+    assert_non_null(woken);
+}
+
 static int check_record(void *user, const struct event_record *event)
 {
     assert_int_equal(event->number, 1);
@@ -424,6 +446,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
+        TEST(followers_wake_with_the_commit),
         TEST(an_event_comes_back_whole),
         TEST(numbers_go_on_after_a_restart),
         TEST(filters_select),
