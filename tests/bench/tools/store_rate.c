@@ -180,6 +180,26 @@ static sqlite3_value **copy_rows(sqlite3_stmt *rows, const struct table *table, 
     return values;
 }
 
+/* sqlite3_bind_value would copy every text. */
+static void bind_without_copy(sqlite3 *database, sqlite3_stmt *insert, int column,
+                              sqlite3_value *value)
+{
+    int code;
+
+    switch (sqlite3_value_type(value)) {
+    case SQLITE_INTEGER:
+        code = sqlite3_bind_int64(insert, column, sqlite3_value_int64(value));
+        break;
+    case SQLITE_TEXT:
+        code = sqlite3_bind_text(insert, column, (const char *)sqlite3_value_text(value),
+                                 sqlite3_value_bytes(value), SQLITE_STATIC);
+        break;
+    default:
+        code = sqlite3_bind_value(insert, column, value);
+    }
+    check(code, database, "bind");
+}
+
 static unsigned insert_groups(sqlite3 *database, const struct table *table, sqlite3_value **values,
                               unsigned count)
 {
@@ -198,7 +218,7 @@ static unsigned insert_groups(sqlite3 *database, const struct table *table, sqli
             groups++;
         }
         for (int i = 0; i < table->columns; i++)
-            check(sqlite3_bind_value(insert, i + 1, columns[i]), database, "bind");
+            bind_without_copy(database, insert, i + 1, columns[i]);
         check(sqlite3_step(insert), database, "insert");
         (void)sqlite3_reset(insert);
     }
