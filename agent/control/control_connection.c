@@ -191,11 +191,11 @@ static void end_with(struct control_request *request, const char *line)
     (void)pthread_mutex_lock(&request->gone_lock);
     (void)pthread_mutex_lock(&request->lock);
     request->gone = NULL;
-    if (!request->ended && request->fd >= 0) {
+    if (request->fd >= 0 && !request->ended) {
         (void)append_line(request, line, LIMIT_CONTROL_OUTPUT_BYTES + LAST_LINE_BYTES);
-        request->ended = true;
         wake_loop(request);
     }
+    request->ended = true;
     (void)pthread_mutex_unlock(&request->lock);
     (void)pthread_mutex_unlock(&request->gone_lock);
 }

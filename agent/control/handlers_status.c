@@ -1,0 +1,261 @@
+/* status: {"status":{"state","problems":[{"module","problem","cure"}],"agent":{},"policy":{},
+ * "watch":{},"scanner":{},"scan":{},"store":{}}}. state is "protecting" or "degraded"; times are in
+ * seconds unless a name says otherwise. */
+#include "agent/control/handlers_private.h"
+
+#include "agent/policy/policy.h"
+#include "agent/scan/scan_pipeline.h"
+#include "agent/store/store.h"
+#include "agent/watch/watch.h"
+#include "common/limits.h"
+#include "common/log/log.h"
+#include "common/text/text.h"
+#include "common/time/clock.h"
+
+#define STATUS_BYTES 65536
+#define OLD_DAYS     7
+#define DAY_NS       (86400 * NS_PER_SECOND)
+#define BEHIND_NS    (60 * NS_PER_SECOND)
+#define SECONDS(ns)  ((ns) / NS_PER_SECOND)
+
+struct status {
+    struct watch_status watch;
+    bool watching; /* policy has it on */
+    struct scan_pipeline_status scan;
+    struct store_status store;
+    struct policy *policy;
+    uint64_t now_ns;
+};
+
+static void write_problem(struct json_writer *json, const char *module, const char *problem,
+                          const char *cure)
+{
+    json_write_object_begin(json);
+    json_write_field_string(json, "module", module);
+    json_write_field_string(json, "problem", problem);
+    json_write_field_string(json, "cure", cure);
+    json_write_object_end(json);
+}
+
+static const char *const scanner_states[] = {
+    [SCANNER_LOADING] = "loading",     [SCANNER_READY] = "ready",
+    [SCANNER_RELOADING] = "reloading", [SCANNER_NO_SIGNATURES] = "no-signatures",
+    [SCANNER_FAILED] = "failed",
+};
+
+/* How old the newest signature file is; 0 when that is not known. */
+static uint64_t signature_age_ns(const struct status *status)
+{
+    uint64_t built = status->scan.scanner.database_time_ns;
+    return built == 0 || built > status->now_ns ? 0 : status->now_ns - built;
+}
+
+static void write_scanner_problems(struct json_writer *json, const struct status *status)
+{
+    const struct scanner_status *scanner = &status->scan.scanner;
+    char text[128];
+    if (scanner->state == SCANNER_NO_SIGNATURES)
+        write_problem(json, "scanner",
+                      scanner->problem[0] != '\0' ? scanner->problem : "no signatures are loaded",
+                      "put signatures into a database directory of agent.conf, for example with "
+                      "freshclam");
+    else if (scanner->state == SCANNER_FAILED)
+        write_problem(json, "scanner",
+                      scanner->problem[0] != '\0' ? scanner->problem : "it cannot be started",
+                      "look into the agent's log");
+    else if (scanner->problem[0] != '\0')
+        write_problem(json, "scanner", scanner->problem,
+                      "correct the signatures; until then the "
+                      "older ones stay in use");
+    if (signature_age_ns(status) > OLD_DAYS * DAY_NS) {
+        (void)text_format(text, sizeof(text), "the newest signatures are %llu days old",
+                          (unsigned long long)(signature_age_ns(status) / DAY_NS));
+        write_problem(json, "scanner", text, "update them, for example with freshclam");
+    }
+}
+
+static void write_problems(struct json_writer *json, const struct status *status)
+{
+    char text[128];
+    write_scanner_problems(json, status);
+    if (!status->watching)
+        write_problem(json, "watch", "watching is switched off", "set watch.enabled in the policy");
+    else if (status->watch.limit[0] != '\0')
+        write_problem(json, "watch", status->watch.limit, "do as it says; then yaguractl reload");
+    else if (status->watch.directories_unwatched > 0)
+        write_problem(json, "watch", "not every directory is watched",
+                      "raise watch.budget or fs.inotify.max_user_watches");
+    if (status->watch.gaps_open > 0)
+        write_problem(json, "watch", "events were lost; the trees are being walked again",
+                      "none is needed; raise fs.inotify.max_queued_events if it happens often");
+    if (status->scan.oldest_waiting_ns > BEHIND_NS) {
+        (void)text_format(text, sizeof(text), "a file has waited %llu s for its scan",
+                          (unsigned long long)SECONDS(status->scan.oldest_waiting_ns));
+        write_problem(json, "scan", text,
+                      "exclude what need not be scanned, or raise scan.workers");
+    }
+    if (status->store.problem != 0)
+        write_problem(json, "store", log_error_text(status->store.problem),
+                      "make room on the disk of the state directory, or repair it; events wait in "
+                      "memory until then");
+}
+
+static void write_agent(struct json_writer *json, const struct control_context *context,
+                        const struct status *status)
+{
+    char started[CLOCK_TEXT_BYTES], digest[65];
+    clock_format(started, context->started_ns);
+    policy_digest(status->policy, digest);
+    json_write_key(json, "agent");
+    json_write_object_begin(json);
+    json_write_field_string(json, "version", YAGURA_VERSION);
+    json_write_field_number(json, "pid", getpid());
+    json_write_field_string(json, "started", started);
+    json_write_field_unsigned(json, "uptime",
+                              status->now_ns > context->started_ns
+                                  ? SECONDS(status->now_ns - context->started_ns)
+                                  : 0);
+    json_write_object_end(json);
+    json_write_key(json, "policy");
+    json_write_object_begin(json);
+    json_write_field_string(json, "name", policy_name(status->policy));
+    json_write_field_string(json, "description", policy_description(status->policy));
+    json_write_field_string(json, "digest", digest);
+    json_write_field_string(json, "action", policy_text(status->policy, POLICY_RESPOND_ACTION));
+    json_write_object_end(json);
+}
+
+static void write_watch(struct json_writer *json, const struct status *status)
+{
+    const struct watch_status *watch = &status->watch;
+    uint64_t all = watch->directories_watched + watch->directories_unwatched;
+    bool walking = !watch->complete && watch->directories_unwatched == 0;
+    json_write_key(json, "watch");
+    json_write_object_begin(json);
+    json_write_field_string(json, "state",
+                            !status->watching                     ? "off"
+                            : walking || watch->walks_running > 0 ? "walking"
+                                                                  : "watching");
+    json_write_field_bool(json, "complete", status->watching && watch->complete);
+    json_write_field_unsigned(json, "directories_watched", watch->directories_watched);
+    json_write_field_unsigned(json, "directories_unwatched", watch->directories_unwatched);
+    json_write_key(json, "coverage");
+    json_write_real(json, all == 0 ? 1.0 : (double)watch->directories_watched / (double)all);
+    json_write_field_unsigned(json, "events_read", watch->events_read);
+    json_write_field_unsigned(json, "overflows", watch->overflows);
+    json_write_field_unsigned(json, "gaps_open", watch->gaps_open);
+    json_write_field_unsigned(json, "walks_running", watch->walks_running);
+    json_write_field_unsigned(json, "found_by_crawl", watch->found_by_crawl);
+    json_write_field_unsigned(json, "lag_ns", watch->lag_ns);
+    json_write_field_string(json, "limit", watch->limit);
+    json_write_object_end(json);
+}
+
+static void write_scanner(struct json_writer *json, const struct status *status)
+{
+    const struct scanner_status *scanner = &status->scan.scanner;
+    char built[CLOCK_TEXT_BYTES] = "";
+    if (scanner->database_time_ns != 0)
+        clock_format(built, scanner->database_time_ns);
+    json_write_key(json, "scanner");
+    json_write_object_begin(json);
+    json_write_field_string(json, "state", scanner_states[scanner->state]);
+    json_write_field_string(json, "problem", scanner->problem);
+    json_write_field_unsigned(json, "generation", scanner->generation);
+    json_write_field_unsigned(json, "signatures", scanner->signatures);
+    json_write_field_string(json, "signatures_time", built);
+    json_write_field_unsigned(json, "signatures_age", SECONDS(signature_age_ns(status)));
+    json_write_field_string(json, "engine", scanner->engine_version);
+    json_write_field_string(json, "sandbox", scanner->sandbox);
+    json_write_field_number(json, "loader_pid", scanner->loader_pid);
+    json_write_field_unsigned(json, "workers", scanner->workers);
+    json_write_field_unsigned(json, "in_flight", scanner->in_flight);
+    json_write_field_unsigned(json, "scanned", scanner->scanned);
+    json_write_field_unsigned(json, "crashed", scanner->crashed);
+    json_write_field_unsigned(json, "timed_out", scanner->timed_out);
+    json_write_field_unsigned(json, "recycled", scanner->recycled);
+    json_write_field_unsigned(json, "reloads", scanner->reloads);
+    json_write_object_end(json);
+}
+
+static void write_scan(struct json_writer *json, const struct scan_pipeline_status *scan)
+{
+    json_write_key(json, "scan");
+    json_write_object_begin(json);
+    json_write_field_unsigned(json, "backlog_files", scan->backlog_files);
+    json_write_field_unsigned(json, "backlog_directories", scan->backlog_directories);
+    json_write_field_unsigned(json, "in_flight", scan->in_flight);
+    json_write_field_unsigned(json, "oldest_waiting_ns", scan->oldest_waiting_ns);
+    json_write_field_unsigned(json, "scanned", scan->scanned);
+    json_write_field_unsigned(json, "cached", scan->cached);
+    json_write_field_unsigned(json, "clean", scan->clean);
+    json_write_field_unsigned(json, "infected", scan->infected);
+    json_write_field_unsigned(json, "incomplete", scan->incomplete);
+    json_write_field_unsigned(json, "errors", scan->errors);
+    json_write_field_unsigned(json, "vanished", scan->vanished);
+    json_write_field_unsigned(json, "rescanned_changed", scan->rescanned_changed);
+    json_write_field_unsigned(json, "folded", scan->folded);
+    json_write_field_unsigned(json, "cache_entries", scan->cache_entries);
+    json_write_object_end(json);
+}
+
+static void write_store(struct json_writer *json, const struct store_status *store)
+{
+    json_write_key(json, "store");
+    json_write_object_begin(json);
+    json_write_field_string(json, "epoch", store->epoch);
+    json_write_field_unsigned(json, "last_number", store->last_number);
+    json_write_field_unsigned(json, "acknowledged_number", store->acknowledged_number);
+    json_write_field_unsigned(json, "waiting", store->waiting);
+    json_write_field_unsigned(json, "bytes", store->bytes);
+    json_write_field_unsigned(json, "dropped", store->dropped);
+    json_write_field_string(json, "problem",
+                            store->problem != 0 ? log_error_text(store->problem) : "");
+    json_write_object_end(json);
+}
+
+static void collect(const struct control_context *context, struct status *status)
+{
+    struct watch *watch = context->watch(context->user);
+    status->now_ns = clock_realtime_ns();
+    status->policy = context->policy(context->user);
+    status->watching = watch != NULL;
+    if (watch != NULL)
+        watch_status(watch, &status->watch);
+    scan_pipeline_status(context->pipeline, &status->scan);
+    store_status(context->store, &status->store);
+}
+
+void handle_status(void *user, struct control_request *request, const json_t *arguments UNUSED)
+{
+    const struct control_handlers *handlers = user;
+    AUTO_BUFFER struct buffer problems = BUFFER_WITH_MAXIMUM(STATUS_BYTES);
+    AUTO_BUFFER struct buffer line = BUFFER_WITH_MAXIMUM(2 * STATUS_BYTES);
+    struct json_writer json;
+    struct status status = {0};
+    collect(&handlers->context, &status);
+
+    json_writer_init(&json, &problems);
+    json_write_array_begin(&json);
+    size_t before = problems.length;
+    write_problems(&json, &status);
+    bool degraded = problems.length > before;
+    json_write_array_end(&json);
+
+    json_writer_init(&json, &line);
+    json_write_object_begin(&json);
+    json_write_key(&json, "status");
+    json_write_object_begin(&json);
+    json_write_field_string(&json, "state", degraded ? "degraded" : "protecting");
+    json_write_key(&json, "problems");
+    json_write_raw(&json, buffer_text(&problems));
+    write_agent(&json, &handlers->context, &status);
+    write_watch(&json, &status);
+    write_scanner(&json, &status);
+    write_scan(&json, &status.scan);
+    write_store(&json, &status.store);
+    json_write_object_end(&json);
+    json_write_object_end(&json);
+    if (send_json(request, &line) == 0)
+        control_request_done(request, degraded ? 1 : 0);
+}
