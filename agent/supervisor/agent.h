@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+struct control_handlers;
 struct control_server;
 struct event_loop;
 struct instance_lock;
@@ -23,6 +24,7 @@ struct agent {
     struct watch_reports reports;
     struct watch *watch; /* NULL while the policy switches watching off */
     struct control_server *control;
+    struct control_handlers *handlers;
     uint64_t started_ns; /* realtime */
 };
 

@@ -144,16 +144,45 @@ static void stop_watch(struct agent *agent)
     agent->watch = watch_stop(agent->watch);
 }
 
+static struct watch *current_watch(void *user)
+{
+    return ((struct agent *)user)->watch;
+}
+
+static struct policy *current_policy(void *user)
+{
+    return ((struct agent *)user)->options->policy;
+}
+
+static int reload_policy(void *user, struct settings_error *ret_error)
+{
+    return agent_reload_policy(user, ret_error);
+}
+
 static int start_control(struct agent *agent)
 {
-    int r = control_server_start(agent->loop, agent->config->control_socket, &agent->control);
+    const struct control_context context = {
+        .config = agent->config,
+        .store = agent->store,
+        .responder = agent->responder,
+        .pipeline = agent->pipeline,
+        .started_ns = agent->started_ns,
+        .watch = current_watch,
+        .policy = current_policy,
+        .reload = reload_policy,
+        .user = agent,
+    };
 
-    return r < 0 ? r : agent_register_handlers(agent);
+    int r = control_server_start(agent->loop, agent->config->control_socket, &agent->control);
+    if (r < 0)
+        return r;
+    return control_handlers_start(agent->control, &context, &agent->handlers);
 }
 
 static void stop_control(struct agent *agent)
 {
     agent->control = control_server_stop(agent->control);
+    agent->handlers = control_handlers_stop(agent->handlers);
 }
 
 /* Each step uses what stands above it; they are undone in the reverse order. */
