@@ -22,7 +22,7 @@ for unit in $units; do
     if [ -z "$threshold" ]; then
         fail "exposure of $name" "the unit does not state its threshold: a line '# Exposure: 45'"
     elif said=$(systemd-analyze security --offline=true --no-pager --threshold="$threshold" "$private/$name" 2>&1); then
-        pass "exposure of $name: $(printf '%s\n' "$said" | tail -n 1 | sed 's/[^0-9.]*\([0-9.]*\).*/\1/') (at most $threshold tenths)"
+        pass "exposure of $name: $(printf '%s\n' "$said" | tail -n 1 | sed 's/.*: *\([0-9.]*\).*/\1/') (at most $threshold tenths)"
     else
         fail "exposure of $name" "$(printf '%s\n' "$said" | tail -n 1)"
     fi

@@ -1,0 +1,310 @@
+#!/bin/sh
+# From a fresh clone to caught malware: installs what building needs, builds, starts an agent of its
+# own on a demo folder, drops the EICAR test file there and shows what happened to it.
+# Touches no installed agent: own folders, own socket. --stop takes everything away but packages.
+set -eu
+
+# Below a folder that only root may write: nobody can put something in the way.
+DEMO=${YAGURA_DEMO_DIRECTORY:-/var/lib/yagura-demo}
+# The installed agent does not know this path; the demo's own agent watches only this folder.
+WATCHED=$DEMO/files
+SOCKET=$DEMO/run/control.sock
+LOG=$DEMO/agent.log
+# A full ClamAV database takes this much memory once compiled, in kB.
+FULL_DATABASE_KB=2500000
+DOWNLOAD_SECONDS=90
+READY_SECONDS=90
+
+usage() {
+    cat <<'TEXT'
+Usage: installer/quickstart.sh [--demo-signatures] [--stop] [--help]
+
+Builds Yagura and shows it catching the EICAR test file. Needs root, or sudo. May be run again.
+
+  --demo-signatures  do not look for, or download, ClamAV's signatures; use the small set in
+                     installer/demo-signatures, which knows EICAR and ClamAV's own test files
+  --stop             stop the demo agent and remove what it made
+  --help             this text
+
+Environment: YAGURA_DEMO_DIRECTORY (default /var/lib/yagura-demo).
+TEXT
+}
+
+say() {
+    printf '\n== %s\n' "$*"
+}
+
+die() {
+    printf '\nquickstart: %s\n' "$*" >&2
+    exit 1
+}
+
+# --- stopping --------------------------------------------------------------------------------
+
+# The agent this script started, by its program and configuration; nothing else is ever ended.
+demo_agent_pid() {
+    pid=$(cat "$DEMO/agent.pid" 2>/dev/null) || return 1
+    case $pid in '' | *[!0-9]*) return 1 ;; esac
+    tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -qF -- "yagura-agent --config $DEMO/agent.conf " || return 1
+    echo "$pid"
+}
+
+stop_agent() {
+    pid=$(demo_agent_pid) || return 0
+    kill -TERM "$pid" 2>/dev/null || return 0
+    waited=0
+    while [ -d "/proc/$pid" ] && [ "$waited" -lt 150 ]; do
+        sleep 0.1
+        waited=$((waited + 1))
+    done
+    if demo_agent_pid >/dev/null; then
+        echo "the demo agent did not end within 15 s: killed"
+        kill -KILL "$pid" 2>/dev/null || true
+    fi
+}
+
+remove_demo() {
+    [ -e "$DEMO" ] || return 0
+    if [ -L "$DEMO" ] || [ ! -f "$DEMO/made-by-quickstart" ]; then
+        die "$DEMO was not made by this script; it stays. Set YAGURA_DEMO_DIRECTORY to another path."
+    fi
+    rm -rf -- "$DEMO"
+}
+
+stop_demo() {
+    if [ ! -e "$DEMO" ]; then
+        echo "There is no demo: nothing to stop."
+        return
+    fi
+    stop_agent
+    remove_demo
+    echo "Stopped the demo agent and removed $DEMO. Packages, and the build in $BUILD, stay."
+}
+
+# --- building --------------------------------------------------------------------------------
+
+install_build_packages() {
+    say "Packages"
+    # shellcheck disable=SC2086  # a list of words
+    missing=$(packages_missing $BUILD_PACKAGES)
+    if [ -z "$missing" ]; then
+        echo "all are installed"
+        return
+    fi
+    command -v apt-get >/dev/null 2>&1 ||
+        die "this is no Debian or Ubuntu. Install the equivalents of: $missing, then see README.md."
+    echo "installing $missing"
+    # shellcheck disable=SC2086
+    packages_install $missing >"$BUILD_LOG" 2>&1 || {
+        tail -n 20 "$BUILD_LOG" >&2
+        die "apt-get could not install the packages (above; whole output: $BUILD_LOG)"
+    }
+}
+
+build() {
+    say "Build ($BUILD)"
+    # Warnings of a compiler newer than ours are no reason to fail here.
+    if ! { cmake -S "$ROOT" -B "$BUILD" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+        -DYAGURA_TESTS=OFF -DYAGURA_WERROR=OFF && cmake --build "$BUILD"; } >"$BUILD_LOG" 2>&1; then
+        tail -n 40 "$BUILD_LOG" >&2
+        die "the build failed (above; whole output: $BUILD_LOG)"
+    fi
+    # The clone belongs to whoever called sudo.
+    [ -z "${SUDO_UID:-}" ] || chown -R "$SUDO_UID:${SUDO_GID:-$SUDO_UID}" "$ROOT/build"
+    "$BUILD/bin/yagura-agent" --version
+}
+
+# --- signatures ------------------------------------------------------------------------------
+
+has_database() {
+    for name in main.cvd main.cld main.cud; do
+        [ ! -s "/var/lib/clamav/$name" ] || return 0
+    done
+    return 1
+}
+
+enough_memory() {
+    available=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo)
+    [ "${available:-0}" -ge "$FULL_DATABASE_KB" ]
+}
+
+download_database() {
+    echo "downloading ClamAV's signatures with freshclam (at most $DOWNLOAD_SECONDS s)"
+    # shellcheck disable=SC2086
+    packages_install $SIGNATURE_PACKAGES >>"$BUILD_LOG" 2>&1 || return 1
+    has_database || timeout "$DOWNLOAD_SECONDS" freshclam --quiet >>"$BUILD_LOG" 2>&1 || true
+    has_database && ls /var/lib/clamav/daily.c* >/dev/null 2>&1
+}
+
+# Sets SIGNATURES, libconfig text, and SIGNATURES_ARE, for people. The demo's own are always among them:
+# what is dropped must be found whatever else there is.
+choose_signatures() {
+    say "Signatures"
+    SIGNATURES="\"$DEMO/signatures\""
+    SIGNATURES_ARE="a small set that knows EICAR and ClamAV's test files only"
+    if [ "$DEMO_SIGNATURES" = false ]; then
+        if ! enough_memory; then
+            echo "less than $((FULL_DATABASE_KB / 1000)) MB of memory are free: too little for ClamAV's database"
+        elif has_database || download_database; then
+            SIGNATURES="\"/var/lib/clamav\", $SIGNATURES"
+            SIGNATURES_ARE="ClamAV's database in /var/lib/clamav"
+        else
+            echo "there is no database in /var/lib/clamav, and freshclam could not fetch one now"
+        fi
+    fi
+    echo "using $SIGNATURES_ARE"
+}
+
+# --- the demo --------------------------------------------------------------------------------
+
+scanner_user() {
+    for user in yagura-scanner nobody; do
+        if getent passwd "$user" >/dev/null; then
+            echo "$user"
+            return
+        fi
+    done
+}
+
+make_demo() {
+    umask 077
+    mkdir -p -- "$(dirname -- "$DEMO")"
+    mkdir -- "$DEMO"
+    chmod 0755 "$DEMO"
+    : >"$DEMO/made-by-quickstart"
+    mkdir -m 0755 "$WATCHED" "$DEMO/signatures"
+    cp "$ROOT"/installer/demo-signatures/* "$DEMO/signatures/"
+    chmod 0644 "$DEMO"/signatures/*
+    cat >"$DEMO/agent.conf" <<TEXT
+# The demo agent of installer/quickstart.sh.
+state_directory = "$DEMO/state";
+runtime_directory = "$DEMO/run";
+control_socket = "$SOCKET";
+policy = "$DEMO/policy.conf";
+policy_directory = "$ROOT/policies";
+program_directory = "$BUILD/bin";
+database_directories = [$SIGNATURES];
+scanner_user = "$(scanner_user)";
+TEXT
+    cat >"$DEMO/policy.conf" <<TEXT
+# Try it: change this, then "yaguractl --socket $SOCKET reload".
+watch = { paths = ["$WATCHED"]; };
+respond = { action = "quarantine"; };
+TEXT
+}
+
+control() {
+    "$BUILD/bin/yaguractl" --socket "$SOCKET" "$@"
+}
+
+show_log_and_die() {
+    tail -n 20 "$LOG" >&2 || true
+    die "$1 (log: $LOG)"
+}
+
+start_agent() {
+    say "Agent"
+    # Its own session, so that it outlives this script and its terminal.
+    setsid "$BUILD/bin/yagura-agent" --config "$DEMO/agent.conf" </dev/null >>"$LOG" 2>&1 &
+    echo $! >"$DEMO/agent.pid"
+    deadline=$(($(date +%s) + READY_SECONDS))
+    until [ -S "$SOCKET" ] && control sync --timeout 5 >/dev/null 2>&1; do
+        demo_agent_pid >/dev/null || show_log_and_die "the agent ended"
+        [ "$(date +%s)" -lt "$deadline" ] || show_log_and_die "the agent was not ready within $READY_SECONDS s"
+        sleep 0.2
+    done
+    control status
+}
+
+# Put together here, so that no scanner objects to this script.
+drop_test_file() {
+    say "A test file arrives: $WATCHED/eicar.txt"
+    # shellcheck disable=SC2016  # the dollar signs are part of it
+    printf '%s%s%s' 'X5O!P%@AP[4\PZX54(P^)7CC)7}$' 'EICAR-STANDARD-ANTIVIRUS-TEST-FILE' '!$H+H*' \
+        >"$WATCHED/eicar.txt"
+    control sync --timeout 30 || show_log_and_die "the agent did not look at the file"
+}
+
+show_what_happened() {
+    [ ! -e "$WATCHED/eicar.txt" ] || show_log_and_die "the test file was not caught"
+    say "What the agent recorded"
+    control events
+    control events --json | grep -q '"kind": *"malware' || show_log_and_die "no event tells of the test file"
+    say "What is in quarantine"
+    control quarantine list
+    control quarantine list --json | grep -q 'eicar\.txt' || show_log_and_die "the test file is not in quarantine"
+}
+
+say_how_to_go_on() {
+    say "Go on"
+    cat <<TEXT
+The demo agent (process $(demo_agent_pid)) keeps running and watches $WATCHED.
+It uses $SIGNATURES_ARE; log: $LOG
+
+  alias yc='$BUILD/bin/yaguractl --socket $SOCKET'
+  yc events --follow               copy something bad to $WATCHED and look
+  yc scan /usr/bin                 any path on demand
+  yc quarantine list               also: show, restore, export, delete
+  yc policy explain watch.paths    where each setting comes from
+  README.md and docs/              what else there is
+
+  $ROOT/installer/quickstart.sh --stop    stops it and removes $DEMO
+TEXT
+}
+
+become_root() {
+    [ "$(id -u)" -ne 0 ] || return 0
+    command -v sudo >/dev/null 2>&1 || die "this needs root, and there is no sudo: run it as root"
+    echo "This needs root to install packages and to protect files: asking sudo."
+    exec sudo -- "$ROOT/installer/quickstart.sh" "$@"
+}
+
+parse_options() {
+    STOP=false
+    DEMO_SIGNATURES=false
+    for option in "$@"; do
+        case $option in
+        --stop) STOP=true ;;
+        --demo-signatures) DEMO_SIGNATURES=true ;;
+        --help | -h)
+            usage
+            exit 0
+            ;;
+        *)
+            echo "quickstart: unknown option '$option'" >&2
+            usage >&2
+            exit 2
+            ;;
+        esac
+    done
+}
+
+main() {
+    ROOT=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+    BUILD=$ROOT/build/quickstart
+    BUILD_LOG=$ROOT/build/quickstart.log
+    case $ROOT$DEMO in *[\"\\]*) die "the path of the clone or demo holds a quote or backslash" ;; esac
+    parse_options "$@"
+    become_root "$@"
+    if [ "$STOP" = true ]; then
+        stop_demo
+        return
+    fi
+    # shellcheck source=installer/dependencies.sh
+    . "$ROOT/installer/dependencies.sh"
+    mkdir -p "$ROOT/build"
+    : >"$BUILD_LOG"
+    stop_agent
+    remove_demo
+    install_build_packages
+    build
+    choose_signatures
+    make_demo
+    start_agent
+    drop_test_file
+    show_what_happened
+    say_how_to_go_on
+    printf '\nYagura caught the EICAR test file: detected, quarantined, recorded.\n'
+}
+
+main "$@"
