@@ -13,7 +13,7 @@ list=$(files '*.c' | grep -vE '^(tests/fixtures/|console/web/vendor/)')
 jobs=${YAGURA_TEST_JOBS:-$(nproc)}
 # One program an argument, so that a slow file holds up only one processor.
 said=$(printf '%s\n' "$list" | xargs -P "$jobs" -n 1 timeout 120 \
-    clang-tidy --quiet -p build/clang --warnings-as-errors='*' 2>/dev/null |
+    clang-tidy --quiet -p build/clang --extra-arg=-include "--extra-arg=$ROOT/tests/style/analyzer.h" --warnings-as-errors='*' 2>/dev/null |
     grep -E '(warning|error):' | sort -u || true)
 for source in $list; do
     grep -qF "/$source\"" build/clang/compile_commands.json || continue
