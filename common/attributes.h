@@ -2,6 +2,7 @@
 #ifndef COMMON_ATTRIBUTES_H
 #define COMMON_ATTRIBUTES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -28,6 +29,13 @@ static inline void cleanup_close(int *fd)
 /* AUTO_CLOSE int fd = -1;  closed when it leaves scope. */
 #define AUTO_CLOSE CLEANUP(cleanup_close)
 
+/* Reads a flag and clears it. */
+#define TAKE_FLAG(flag)       \
+    ({                        \
+        bool taken_ = (flag); \
+        (flag) = false;       \
+        taken_;               \
+    })
 /* Hands the value out and disarms the cleanup: return TAKE_FD(fd), return TAKE_POINTER(text). */
 #define TAKE_FD(fd)        \
     ({                     \

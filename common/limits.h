@@ -3,30 +3,35 @@
 #ifndef COMMON_LIMITS_H
 #define COMMON_LIMITS_H
 
-#define YAGURA_LIMITS(X)                                                                      \
-    X(LIMIT_PATH_BYTES, 32768, "bytes", "longest absolute path that is watched and scanned")  \
-    X(LIMIT_PATH_DEPTH, 4096, "levels", "deepest directory that is entered")                  \
-    X(LIMIT_MESSAGE_BYTES, 65536, "bytes", "longest message between our processes")           \
-    X(LIMIT_MESSAGE_FDS, 2, "fds", "most descriptors in one message")                         \
-    X(LIMIT_LOG_LINE_BYTES, 4096, "bytes", "longest log line; the rest is cut and marked")    \
-    X(LIMIT_SETTINGS_BYTES, 1048576, "bytes", "largest configuration or policy text")         \
-    X(LIMIT_SETTINGS_DEPTH, 16, "levels", "deepest nesting in such a text")                   \
-    X(LIMIT_JSON_DEPTH, 64, "levels", "deepest nesting of JSON that is written")              \
-    X(LIMIT_SETTINGS_LIST, 4096, "entries", "most entries in one list of a policy")           \
-    X(LIMIT_POLICY_PARENTS, 8, "levels", "longest chain of parent policies")                  \
-    X(LIMIT_CONTROL_REQUEST_BYTES, 262144, "bytes", "longest request on the control socket")  \
-    X(LIMIT_CONTROL_OUTPUT_BYTES, 1048576, "bytes", "longest unread answer")                  \
-    X(LIMIT_CONTROL_CLIENTS, 32, "clients", "most control connections at once")               \
-    X(LIMIT_EVENT_SUBJECT_BYTES, 8192, "bytes", "longest subject (escaped path) of an event") \
-    X(LIMIT_EVENT_DETAIL_BYTES, 32768, "bytes", "longest detail JSON of an event")            \
-    X(LIMIT_STORE_QUEUE, 65536, "events", "most events waiting for the store's writer")       \
-    X(LIMIT_STORE_QUEUE_BYTES, 67108864, "bytes", "most memory of waiting events")            \
-    X(LIMIT_BACKLOG_FILES, 131072, "files",                                                   \
-      "most single files waiting for a scan; more of one "                                    \
-      "directory are folded into a scan of it")                                               \
-    X(LIMIT_VERDICT_CACHE, 2000000, "files", "most verdicts kept; the oldest go first")       \
-    X(LIMIT_SIGNATURE_NAME_BYTES, 256, "bytes", "longest signature name")                     \
-    X(LIMIT_SCANNER_WORKERS, 64, "workers", "most scanner workers")
+#define YAGURA_LIMITS(X)                                                                        \
+    X(LIMIT_PATH_BYTES, 32768, "bytes", "longest absolute path that is watched and scanned")    \
+    X(LIMIT_PATH_DEPTH, 4096, "levels", "deepest directory that is entered")                    \
+    X(LIMIT_MESSAGE_BYTES, 65536, "bytes", "longest message between our processes")             \
+    X(LIMIT_MESSAGE_FDS, 2, "fds", "most descriptors in one message")                           \
+    X(LIMIT_LOG_LINE_BYTES, 4096, "bytes", "longest log line; the rest is cut and marked")      \
+    X(LIMIT_SETTINGS_BYTES, 1048576, "bytes", "largest configuration or policy text")           \
+    X(LIMIT_SETTINGS_DEPTH, 16, "levels", "deepest nesting in such a text")                     \
+    X(LIMIT_JSON_DEPTH, 64, "levels", "deepest nesting of JSON that is written")                \
+    X(LIMIT_SETTINGS_LIST, 4096, "entries", "most entries in one list of a policy")             \
+    X(LIMIT_POLICY_PARENTS, 8, "levels", "longest chain of parent policies")                    \
+    X(LIMIT_CONTROL_REQUEST_BYTES, 262144, "bytes", "longest request on the control socket")    \
+    X(LIMIT_CONTROL_OUTPUT_BYTES, 1048576, "bytes", "longest unread answer")                    \
+    X(LIMIT_CONTROL_CLIENTS, 32, "clients", "most control connections at once")                 \
+    X(LIMIT_EVENT_SUBJECT_BYTES, 8192, "bytes", "longest subject (escaped path) of an event")   \
+    X(LIMIT_EVENT_DETAIL_BYTES, 32768, "bytes", "longest detail JSON of an event")              \
+    X(LIMIT_STORE_QUEUE, 65536, "events", "most events waiting for the store's writer")         \
+    X(LIMIT_STORE_QUEUE_BYTES, 67108864, "bytes", "most memory of waiting events")              \
+    X(LIMIT_BACKLOG_FILES, 131072, "files",                                                     \
+      "most single files waiting for a scan; more of one "                                      \
+      "directory are folded into a scan of it")                                                 \
+    X(LIMIT_VERDICT_CACHE, 2000000, "files", "most verdicts kept; the oldest go first")         \
+    X(LIMIT_SIGNATURE_NAME_BYTES, 256, "bytes", "longest signature name")                       \
+    X(LIMIT_SCANNER_WORKERS, 64, "workers", "most scanner workers")                             \
+    X(LIMIT_SCANNER_WAITING, 64, "files", "most archives waiting for a worker that takes them") \
+    X(LIMIT_SCANNER_GROWTH_BYTES, 201326592, "bytes",                                           \
+      "private memory above which a worker is replaced")                                        \
+    X(LIMIT_DATABASE_PATHS, 64, "paths", "most folders and files of signatures")                \
+    X(LIMIT_DATABASE_FILES, 4096, "files", "most signature files in all of them")
 
 enum yagura_limit {
 #define YAGURA_LIMIT_VALUE(name, value, unit, meaning) name = value,
