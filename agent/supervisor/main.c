@@ -50,7 +50,14 @@ static int start_directories(struct agent *agent)
 
 static int start_lock(struct agent *agent)
 {
-    return instance_lock_take(agent->config->state_directory, &agent->lock);
+    const char *directory = agent->config->state_directory;
+
+    int r = instance_lock_take(directory, &agent->lock);
+    if (r == -EBUSY)
+        log_error("already_running", "pid", log_number(instance_lock_holder(directory)),
+                  "state_directory", directory, "cure",
+                  "stop the other agent, or give this one another state_directory", NULL);
+    return r;
 }
 
 static void stop_lock(struct agent *agent)
