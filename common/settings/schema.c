@@ -650,13 +650,25 @@ static void show_duration(struct buffer *text, uint64_t ns)
         (void)buffer_append_format(text, "%llums", (unsigned long long)(ns / NS_PER_MS));
 }
 
+/* A quote inside would look like the end of the text. */
 static void show_text(struct buffer *text, const char *value)
 {
     AUTO_FREE char *escaped = text_escape_new(value, strlen(value));
-    if (escaped == NULL)
+    if (escaped == NULL) {
         text->error = -ENOMEM;
-    else
-        (void)buffer_append_format(text, "\"%s\"", escaped);
+        return;
+    }
+    (void)buffer_append_text(text, "\"");
+    for (const char *part = escaped; *part != '\0';) {
+        size_t length = strcspn(part, "\"");
+        (void)buffer_append(text, part, length);
+        part += length;
+        if (*part == '"') {
+            (void)buffer_append_text(text, "\\x22");
+            part++;
+        }
+    }
+    (void)buffer_append_text(text, "\"");
 }
 
 char *settings_value_show(const struct settings_rule *rule, const struct settings_value *value)
