@@ -1,0 +1,83 @@
+/* yaguractl scan: on demand, through the running agent. */
+#include "agent/control/commands.h"
+#include "agent/control/control_client.h"
+#include "agent/control/scan_output.h"
+#include "common/text/text.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+
+/* Paths are given relative to where the caller stands; the last part may be a link that the agent
+ * refuses to follow, so it is not resolved here. */
+static char *absolute_path(const char *path)
+{
+    if (path[0] == '/')
+        return strdup(path);
+    AUTO_FREE char *folder = getcwd(NULL, 0);
+    if (folder == NULL)
+        return NULL;
+    if (text_equal(path, "."))
+        return TAKE_POINTER(folder);
+    return text_format_new("%s/%s", folder, text_starts_with(path, "./") ? path + 2 : path);
+}
+
+static int add_paths(const struct invocation *invocation, struct control_call *call)
+{
+    json_write_key(&call->json, "paths");
+    json_write_array_begin(&call->json);
+    for (size_t i = 0; i < invocation->argument_count; i++) {
+        AUTO_FREE char *path = absolute_path(invocation->arguments[i]);
+        AUTO_FREE char *escaped = path == NULL ? NULL : text_escape_new(path, strlen(path));
+        if (escaped == NULL)
+            return command_fail("%s: cannot be found", invocation->arguments[i]);
+        json_write_string(&call->json, escaped);
+    }
+    json_write_array_end(&call->json);
+    return 0;
+}
+
+static int run_scan(const struct invocation *invocation)
+{
+    struct control_call call;
+    struct scan_output output = {.json = invocation->json};
+    const char *changed = command_option(invocation, "changed-within");
+    uint64_t changed_ns = 0;
+    if (changed != NULL && text_parse_duration(changed, &changed_ns) < 0)
+        return command_fail("--changed-within %s is not a duration such as 7d", changed);
+    control_call_begin(&call, "scan");
+    json_write_field_bool(&call.json, "use_cache", !command_has(invocation, "no-cache"));
+    json_write_field_bool(&call.json, "report_all", command_has(invocation, "report-all"));
+    json_write_field_bool(&call.json, "act", !command_has(invocation, "no-action"));
+    json_write_field_unsigned(&call.json, "changed_within_ns",
+                              MIN(changed_ns, (uint64_t)INT64_MAX));
+    int r = add_paths(invocation, &call);
+    if (r != 0) {
+        buffer_done(&call.text);
+        return r;
+    }
+    r = control_call(invocation, &call, scan_output_line, &output);
+    scan_output_end(&output, r);
+    return r;
+}
+
+static const struct command_option options[] = {
+    {"no-cache", 0, NULL, NULL, "scan every file anew, also what is known to be unchanged"},
+    {"report-all", 'a', NULL, NULL, "report clean files too"},
+    {"no-action", 0, NULL, NULL, "only report malware, whatever the policy says"},
+    {"changed-within", 0, "TIME", NULL, "only files changed within this time, such as 7d"},
+    {NULL, 0, NULL, NULL, NULL},
+};
+
+const struct command command_scan = {
+    .name = "scan",
+    .arguments = "PATH...",
+    .least = 1,
+    .most = INT_MAX,
+    .summary = "Scan files and directories now",
+    .options = options,
+    .more =
+        "Exit: 0 everything is clean, 1 malware was found, 2 something could not be scanned or not\n"
+        "completely. Ctrl-C cancels the scan.\n",
+    .run = run_scan,
+};

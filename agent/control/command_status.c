@@ -1,0 +1,156 @@
+/* yaguractl status. */
+#include "agent/control/commands.h"
+#include "agent/control/control_client.h"
+#include "agent/control/display.h"
+#include "common/text/text.h"
+#include "common/time/clock.h"
+
+static void begin_row(const char *name)
+{
+    (void)printf("  %s%-9s%s ", display_colour(COLOUR_BOLD), name, display_colour(COLOUR_PLAIN));
+}
+
+/* "N things" with a comma before it, when there are any. */
+static void print_some(const json_t *object, const char *key, const char *things)
+{
+    char count[DISPLAY_BYTES];
+    if (member_number(object, key) > 0)
+        (void)printf(", %s %s", display_count(count, member_number(object, key)), things);
+}
+
+static void print_watch(const json_t *watch)
+{
+    char count[DISPLAY_BYTES], lag[DISPLAY_BYTES];
+    double coverage = json_real_value(json_object_get(watch, "coverage"));
+    begin_row("Watch");
+    display_print(member_text(watch, "state"));
+    (void)printf(", %s directories (%.1f %%)",
+                 display_count(count, member_number(watch, "directories_watched")), coverage * 100);
+    print_some(watch, "directories_unwatched", "not watched");
+    print_some(watch, "gaps_open", "gaps being walked again");
+    print_some(watch, "overflows", "queue overflows");
+    print_some(watch, "found_by_crawl", "found by the slow check only");
+    if (member_number(watch, "lag_ns") > 0)
+        (void)printf(", lag %s", display_duration(lag, member_number(watch, "lag_ns")));
+    (void)putchar('\n');
+}
+
+static void print_scanner(const json_t *scanner)
+{
+    char count[DISPLAY_BYTES], age[DISPLAY_BYTES];
+    begin_row("Scanner");
+    display_print(member_text(scanner, "state"));
+    (void)printf(", %s signatures", display_count(count, member_number(scanner, "signatures")));
+    if (member_text(scanner, "signatures_time")[0] != '\0')
+        (void)printf(" (%s old)", display_duration(age, member_number(scanner, "signatures_age") *
+                                                            NS_PER_SECOND));
+    (void)printf(", ClamAV ");
+    display_print(member_text(scanner, "engine"));
+    print_some(scanner, "workers", "workers");
+    print_some(scanner, "crashed", "crashed");
+    print_some(scanner, "timed_out", "timed out");
+    (void)putchar('\n');
+    begin_row("Sandbox");
+    display_print(member_text(scanner, "sandbox")[0] != '\0' ? member_text(scanner, "sandbox")
+                                                             : "not known yet");
+    (void)putchar('\n');
+}
+
+static void print_scan(const json_t *scan)
+{
+    char count[DISPLAY_BYTES], other[DISPLAY_BYTES], wait[DISPLAY_BYTES];
+    begin_row("Backlog");
+    (void)printf("%s files, %s directories",
+                 display_count(count, member_number(scan, "backlog_files")),
+                 display_count(other, member_number(scan, "backlog_directories")));
+    if (member_number(scan, "oldest_waiting_ns") > 0)
+        (void)printf(", the oldest waits %s",
+                     display_duration(wait, member_number(scan, "oldest_waiting_ns")));
+    (void)putchar('\n');
+    begin_row("Verdicts");
+    (void)printf("%s clean, %s%s infected%s", display_count(count, member_number(scan, "clean")),
+                 member_number(scan, "infected") > 0 ? display_colour(COLOUR_RED) : "",
+                 display_count(other, member_number(scan, "infected")),
+                 member_number(scan, "infected") > 0 ? display_colour(COLOUR_PLAIN) : "");
+    print_some(scan, "incomplete", "incomplete");
+    print_some(scan, "errors", "errors");
+    print_some(scan, "cached", "known from the cache");
+    (void)putchar('\n');
+}
+
+static void print_agent(const json_t *status)
+{
+    char text[DISPLAY_BYTES], size[DISPLAY_BYTES];
+    const json_t *policy = json_object_get(status, "policy");
+    const json_t *store = json_object_get(status, "store");
+    const json_t *agent = json_object_get(status, "agent");
+    begin_row("Policy");
+    display_print(member_text(policy, "name"));
+    (void)printf(" (%.12s), malware: ", member_text(policy, "digest"));
+    display_print(member_text(policy, "action"));
+    (void)putchar('\n');
+    print_watch(json_object_get(status, "watch"));
+    print_scanner(json_object_get(status, "scanner"));
+    print_scan(json_object_get(status, "scan"));
+    begin_row("Events");
+    (void)printf("%s recorded, %s", display_count(text, member_number(store, "last_number")),
+                 display_size(size, member_number(store, "bytes")));
+    print_some(store, "waiting", "not yet committed");
+    print_some(store, "dropped", "dropped before they were delivered");
+    (void)putchar('\n');
+    begin_row("Running");
+    (void)printf("%s, version ",
+                 display_duration(text, member_number(agent, "uptime") * NS_PER_SECOND));
+    display_print(member_text(agent, "version"));
+    (void)printf(", process %llu\n", (unsigned long long)member_number(agent, "pid"));
+}
+
+static void print_problems(const json_t *problems)
+{
+    size_t index;
+    const json_t *problem;
+    json_array_foreach((json_t *)problems, index, problem)
+    {
+        (void)printf("%s! %s: ", display_colour(COLOUR_YELLOW), member_text(problem, "module"));
+        display_print(member_text(problem, "problem"));
+        (void)printf("%s\n    ", display_colour(COLOUR_PLAIN));
+        display_print(member_text(problem, "cure"));
+        (void)putchar('\n');
+    }
+}
+
+static int print_status(void *user, const char *key UNUSED, const json_t *status, const char *text)
+{
+    const struct invocation *invocation = user;
+    if (invocation->json) {
+        (void)puts(text);
+        return 0;
+    }
+    bool well = text_equal(member_text(status, "state"), "protecting");
+    (void)printf("%sYagura: %s%s\n", display_colour(well ? COLOUR_GREEN : COLOUR_YELLOW),
+                 member_text(status, "state"), display_colour(COLOUR_PLAIN));
+    print_agent(status);
+    print_problems(json_object_get(status, "problems"));
+    return 0;
+}
+
+static int run_status(const struct invocation *invocation)
+{
+    struct control_call call;
+    control_call_begin(&call, "status");
+    int r = control_call(invocation, &call, print_status, (void *)invocation);
+    return r == EXIT_FOUND && !command_has(invocation, "check") ? EXIT_CLEAN : r;
+}
+
+static const struct command_option options[] = {
+    {"check", 0, NULL, NULL, "exit 1 when something needs attention (for monitoring)"},
+    {NULL, 0, NULL, NULL, NULL},
+};
+
+const struct command command_status = {
+    .name = "status",
+    .arguments = "",
+    .summary = "Say how the agent is: watch, scanner, backlog, signatures, events",
+    .options = options,
+    .run = run_status,
+};

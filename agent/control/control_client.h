@@ -1,0 +1,28 @@
+/* yaguractl's side of the control socket. */
+#ifndef AGENT_CONTROL_CONTROL_CLIENT_H
+#define AGENT_CONTROL_CONTROL_CLIENT_H
+
+#include "agent/control/command.h"
+#include "common/buffers/buffer.h"
+#include "common/json/json_writer.h"
+
+#include <jansson.h>
+
+/* A request being written: control_request_begin() opens the object with its command, the caller
+ * adds fields, control_call() closes and sends it. */
+struct control_call {
+    struct buffer text;
+    struct json_writer json;
+};
+void control_call_begin(struct control_call *call, const char *command);
+
+/* A line of the answer that is neither the last nor an error: its one key, the value, and the
+ * value's text as the agent wrote it. Non-zero ends the call with that exit code. */
+typedef int control_line(void *user, const char *key, const json_t *value, const char *text);
+
+/* Sends and reads until the last line. The agent's exit code; EXIT_ERROR, told on standard error,
+ * when it cannot be reached or refuses. line may be NULL. Frees the call. */
+int control_call(const struct invocation *invocation, struct control_call *call, control_line *line,
+                 void *user);
+
+#endif
