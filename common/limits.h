@@ -24,6 +24,10 @@
     X(LIMIT_BACKLOG_FILES, 131072, "files",                                                     \
       "most single files waiting for a scan; more of one "                                      \
       "directory are folded into a scan of it")                                                 \
+    X(LIMIT_BACKLOG_BYTES, 50331648, "bytes", "most memory of such files")                      \
+    X(LIMIT_BACKLOG_FOLDS, 4096, "trees", "most folded directories; more become their parents") \
+    X(LIMIT_BACKLOG_FOLD_BYTES, 4194304, "bytes", "most memory of their names")                 \
+    X(LIMIT_SCAN_JOBS, 32, "jobs", "most scans of trees at once")                               \
     X(LIMIT_VERDICT_CACHE, 2000000, "files", "most verdicts kept; the oldest go first")         \
     X(LIMIT_SIGNATURE_NAME_BYTES, 256, "bytes", "longest signature name")                       \
     X(LIMIT_SCANNER_WORKERS, 64, "workers", "most scanner workers")                             \

@@ -24,11 +24,14 @@ struct scan_pipeline_options {
     const char *cache_path; /* the persisted verdict cache */
     const char *const *exclude_directories, *const *exclude_files, *const *exclude_extensions;
     const char *const *own_directories; /* never scanned */
-    bool rescan_on_update;              /* known files again when the engine generation changes */
-    uint64_t rescan_rate;               /* files a second of that */
-    bool scan_at_start;                 /* the first walk's files are checked against the cache */
+    const char *const
+        *rescan_paths;     /* what background scans cover: the watched paths; NULL: none */
+    bool rescan_on_update; /* known files again when the engine generation changes */
+    uint64_t rescan_rate;  /* files a second of that */
+    bool scan_at_start;    /* the first walk's files are checked against the cache */
 };
 
+/* Strings are copied: options may go after each of these calls. */
 int scan_pipeline_start(const struct scan_pipeline_options *options, struct store *store,
                         struct responder *responder, struct scan_pipeline **ret_pipeline) MUST_USE;
 struct scan_pipeline *scan_pipeline_stop(struct scan_pipeline *pipeline);
@@ -52,6 +55,7 @@ struct scan_job_totals {
     uint64_t clean, infected, incomplete, errors;
     uint64_t bytes;
     uint64_t files_expected; /* grows while the tree is walked; for progress bars */
+    uint64_t mounts_skipped; /* pseudo file systems, and remote ones below a local path */
     bool walking;            /* files_expected still grows */
 };
 
@@ -76,7 +80,8 @@ struct scan_job_options {
 int scan_job_start(struct scan_pipeline *pipeline, const struct scan_job_options *options,
                    const struct scan_job_callbacks *callbacks, void *user,
                    struct scan_job **ret_job) MUST_USE;
-/* Thread-safe; done follows with -ECANCELED. The job is freed after done. */
+/* Thread-safe; done follows with -ECANCELED. The job is freed when done has returned: whoever
+ * cancels from another thread and done hold a lock of the caller's around their use of it. */
 void scan_job_cancel(struct scan_job *job);
 
 struct scan_pipeline_status {
@@ -86,7 +91,12 @@ struct scan_pipeline_status {
     uint64_t scanned, cached, clean, infected, incomplete, errors, vanished, rescanned_changed;
     uint64_t folded; /* files folded into a scan of their directory because the backlog was full */
     uint64_t cache_entries;
+    uint64_t leases_broken; /* writers that had to wait a moment for a scan */
+    bool rescanning;        /* known files are scanned again with new signatures */
 };
+/* Loads the signatures anew even if nothing changed. Thread-safe. */
+int scan_pipeline_reload_signatures(struct scan_pipeline *pipeline) MUST_USE;
+
 void scan_pipeline_status(struct scan_pipeline *pipeline, struct scan_pipeline_status *ret_status);
 
 #endif

@@ -107,6 +107,7 @@ static void fill_scan(struct module_options *options, const struct agent_config 
         .exclude_files = options->watch.exclude_files,
         .exclude_extensions = options->watch.exclude_extensions,
         .own_directories = options->own_directories,
+        .rescan_paths = policy_list(policy, POLICY_WATCH_PATHS),
         .rescan_on_update = policy_bool(policy, POLICY_SCAN_RESCAN),
         .rescan_rate = policy_number(policy, POLICY_SCAN_RESCAN_RATE),
         .scan_at_start = policy_bool(policy, POLICY_SCAN_AT_START),

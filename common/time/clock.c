@@ -30,6 +30,11 @@ uint64_t clock_realtime_ns(void)
     return fake != 0 ? fake : read_clock(CLOCK_REALTIME);
 }
 
+struct timespec clock_wait_until(uint64_t delay_ns)
+{
+    return timespec_from_ns(read_clock(CLOCK_MONOTONIC) + delay_ns);
+}
+
 void clock_set_fake(uint64_t monotonic_ns, uint64_t realtime_ns)
 {
     atomic_store(&fake_monotonic_ns, monotonic_ns);

@@ -15,6 +15,10 @@ uint64_t clock_monotonic_ns(void);
 /* Since 1970 UTC: for events and file times. */
 uint64_t clock_realtime_ns(void);
 
+/* For pthread_cond_clockwait(..., CLOCK_MONOTONIC, ...): the moment delay_ns from now. Never faked:
+ * the kernel wakes the waiter. */
+struct timespec clock_wait_until(uint64_t delay_ns);
+
 /* Test seam: from now on both clocks return what they were set to. 0, 0 gives the real ones back.
  */
 void clock_set_fake(uint64_t monotonic_ns, uint64_t realtime_ns);

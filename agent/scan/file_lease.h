@@ -1,0 +1,25 @@
+/* A read lease held on a file while it is scanned: proof that nobody has it open or mapped for
+ * writing, from before the scan until after it. The kernel refuses it when there is a writer
+ * (-EAGAIN), and breaks it when one comes: that writer waits until the lease is given back, so it
+ * is given back at once. Source: fcntl(2) F_SETLEASE; fs/locks.c: generic_add_lease.
+ *
+ * The break is told by FILE_LEASE_SIGNAL, a real-time signal sent to the thread that took the
+ * lease, and by SIGIO when the kernel's signal queue is full: that thread must have both blocked
+ * and handled (event_loop_add_signal). */
+#ifndef AGENT_SCAN_FILE_LEASE_H
+#define AGENT_SCAN_FILE_LEASE_H
+
+#include "common/attributes.h"
+
+#include <signal.h>
+#include <stdbool.h>
+
+#define FILE_LEASE_SIGNAL (SIGRTMIN + 3)
+
+/* -EAGAIN: somebody writes; -EINVAL, -EACCES: this file system or user cannot. */
+int file_lease_take(int fd) MUST_USE;
+/* False: somebody waits for it to be given back. */
+bool file_lease_holds(int fd);
+void file_lease_give_back(int fd);
+
+#endif

@@ -1,0 +1,20 @@
+/* The events that scanning writes: files that could not be (fully) scanned, and what happens to the
+ * scanner. Detections are the responder's. */
+#ifndef AGENT_SCAN_SCAN_REPORT_H
+#define AGENT_SCAN_SCAN_REPORT_H
+
+#include "agent/scan/scan_task.h"
+#include "agent/store/store.h"
+#include "common/attributes.h"
+#include "scanner/client/scanner_client.h"
+
+const char *scan_cause_text(enum scan_cause cause); /* "realtime", ... */
+
+/* scan_incomplete or scan_error about the task's path; committed as in store_append. */
+int scan_report_unfinished(struct store *store, const struct scan_task *task,
+                           store_committed *committed, void *user) MUST_USE;
+/* What changed between two states: scanner_ready, scanner_problem, scanner_crashed. */
+void scan_report_scanner(struct store *store, const struct scanner_status *before,
+                         const struct scanner_status *now);
+
+#endif
