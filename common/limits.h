@@ -6,6 +6,9 @@
 #define YAGURA_LIMITS(X)                                                                        \
     X(LIMIT_PATH_BYTES, 32768, "bytes", "longest absolute path that is watched and scanned")    \
     X(LIMIT_PATH_DEPTH, 4096, "levels", "deepest directory that is entered")                    \
+    X(LIMIT_WATCH_DIRECTORIES, 2000000, "directories",                                          \
+      "most directories known to the watch; about 100 bytes each")                              \
+    X(LIMIT_WATCH_SETTLING, 65536, "files", "most created files waiting to be closed")          \
     X(LIMIT_MESSAGE_BYTES, 65536, "bytes", "longest message between our processes")             \
     X(LIMIT_MESSAGE_FDS, 2, "fds", "most descriptors in one message")                           \
     X(LIMIT_LOG_LINE_BYTES, 4096, "bytes", "longest log line; the rest is cut and marked")      \

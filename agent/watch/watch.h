@@ -61,16 +61,24 @@ struct watch_status {
     char limit[256];         /* why something is unwatched, and the cure; "" otherwise */
 };
 
+/* The options are copied. Needs /proc. -EINVAL: a relative path, "." or ".." in it, or an exclusion
+ * that cannot be understood; -EMFILE: fs.inotify.max_user_instances; -ENOMEM, -errno. */
 int watch_start(const struct watch_options *options, watch_sink *sink, void *user,
                 struct watch **ret_watch) MUST_USE;
+/* Joins the threads; the sink is not called after it. NULL is legal. */
 struct watch *watch_stop(struct watch *watch);
 
-/* Changes paths and exclusions without losing watches that stay. */
+/* Changes paths, exclusions, budget and times without losing watches that stay; what is new to the
+ * watch is walked as at the start. -EINVAL (a path or pattern that cannot be understood), -ENOMEM:
+ * nothing changed. Thread-safe. */
 int watch_reconfigure(struct watch *watch, const struct watch_options *options) MUST_USE;
 
 /* Calls done(user, 0) from the reader when every event that happened before this call has been
- * given to the sink and all walks these began are done: a marker file on each watched mount proves
- * it. done(user, -ETIMEDOUT) after timeout_ns. Thread-safe. */
+ * given to the sink and all walks these began are done; files that were created and not closed are
+ * told before their time. The proof is a marker in the kernel's own queue (inotify_source.c): no
+ * file is written. If events were lost before the call, done waits for the gap to close.
+ * done(user, -ETIMEDOUT) after timeout_ns; done(user, -ECANCELED) from watch_stop. -EBUSY when too
+ * many wait already. Thread-safe, does not block; done may call watch_sync again. */
 int watch_sync(struct watch *watch, uint64_t timeout_ns, void (*done)(void *user, int result),
                void *user) MUST_USE;
 

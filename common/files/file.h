@@ -29,6 +29,9 @@ bool file_identity_equal(const struct file_identity *a, const struct file_identi
 /* Opens path below directory_fd (AT_FDCWD for absolute paths). flags as openat; O_CLOEXEC is added.
  * -ELOOP when any part is a symbolic link, the last one too (also with O_PATH); -errno. */
 int file_open_at(int directory_fd, const char *path, int flags, mode_t mode, int *ret_fd) MUST_USE;
+/* The same, but never above directory_fd and never onto another mount: -EXDEV, and what is mounted
+ * there is not touched. path is shorter than PATH_MAX. */
+int file_open_same_mount(int directory_fd, const char *path, int flags, int *ret_fd) MUST_USE;
 /* A directory by absolute path, O_PATH or readable. */
 int file_open_directory(const char *path, bool readable, int *ret_fd) MUST_USE;
 /* A regular file for reading; nothing else is ever opened, so no FIFO holds us and no device acts:

@@ -34,13 +34,14 @@ bool file_identity_equal(const struct file_identity *a, const struct file_identi
 }
 
 /* One system call: path must be shorter than PATH_MAX. */
-static int open_piece(int directory_fd, const char *path, int flags, mode_t mode, int *ret_fd)
+static int open_resolving(int directory_fd, const char *path, int flags, mode_t mode,
+                          uint64_t resolve, int *ret_fd)
 {
     bool creates = (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE;
     struct open_how how = {
         .flags = (uint64_t)(unsigned int)(flags | O_CLOEXEC),
         .mode = creates ? mode & 07777 : 0,
-        .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+        .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | resolve,
     };
     long fd;
 
@@ -51,6 +52,16 @@ static int open_piece(int directory_fd, const char *path, int flags, mode_t mode
         return -errno;
     *ret_fd = (int)fd;
     return 0;
+}
+
+static int open_piece(int directory_fd, const char *path, int flags, mode_t mode, int *ret_fd)
+{
+    return open_resolving(directory_fd, path, flags, mode, 0, ret_fd);
+}
+
+int file_open_same_mount(int directory_fd, const char *path, int flags, int *ret_fd)
+{
+    return open_resolving(directory_fd, path, flags, 0, RESOLVE_BENEATH | RESOLVE_NO_XDEV, ret_fd);
 }
 
 /* Length of the longest run of whole components that one system call takes; 0 when a single

@@ -1,0 +1,608 @@
+/* Owns: the reader thread: records in, events out, and everything that waits for time (settling
+ * files, moves, gaps, markers, retries). Must not own: any path input or output, which could block
+ * and let the kernel's queue overflow. Hands off: walks and jobs to the walkers (work.c). */
+#include <errno.h>
+#include <poll.h>
+
+#include "agent/watch/exclusions.h"
+#include "agent/watch/name_hash.h"
+#include "agent/watch/scope.h"
+#include "agent/watch/watch_internal.h"
+#include "agent/watch/watch_source.h"
+#include "common/limits.h"
+#include "common/time/clock.h"
+
+#define RECORDS_PER_LOCK 512
+#define ALIASES_MAXIMUM  32
+#define PATH_ROOM        (LIMIT_PATH_BYTES + 1)
+
+struct reader {
+    struct watch *watch;
+    struct outbox outbox;
+    char *path; /* PATH_ROOM */
+    size_t path_length;
+    uint64_t now_ns; /* monotonic, of this turn */
+};
+
+/* One record at one of the directories its key stands for. */
+struct place {
+    uint32_t index;
+    struct tree_node *node;
+    const struct watch_record *record;
+};
+
+static void tell(struct reader *reader, enum watch_event_kind kind, const char *detail)
+{
+    if (!outbox_add(&reader->outbox, kind, reader->path, reader->path_length, detail))
+        watch_note_loss(reader->watch);
+}
+
+/* The path of the record's name into reader->path. false: it is detached or too long; a move that
+ * is still open will walk it all, and too long a path cannot be told. */
+static bool build_path(struct reader *reader, const struct tree *tree, uint32_t directory,
+                       const char *name, size_t name_length)
+{
+    size_t length;
+
+    if (tree_path(tree, directory, reader->path, PATH_ROOM, &length) < 0)
+        return false;
+    if (name_length > 0) {
+        if (length + 1 + name_length >= PATH_ROOM)
+            return false;
+        if (length > 1)
+            reader->path[length++] = '/';
+        memcpy(reader->path + length, name, name_length);
+        length += name_length;
+        reader->path[length] = '\0';
+    }
+    reader->path_length = length;
+    return true;
+}
+
+static bool file_is_excluded(struct reader *reader, size_t name_length)
+{
+    return exclusions_match_file(reader->watch->scope->exclusions, reader->path,
+                                 reader->path_length, name_length);
+}
+
+static bool directory_is_excluded(struct reader *reader, size_t name_length)
+{
+    return exclusions_match_directory(reader->watch->scope->exclusions, reader->path,
+                                      reader->path_length, name_length);
+}
+
+/* --- files ----------------------------------------------------------------------------------- */
+
+/* The close of a file that was opened without a name and has got one since. */
+static void tell_named_since(struct reader *reader, const struct place *place)
+{
+    struct watch *watch = reader->watch;
+    const struct settle_entry *file;
+    uint64_t inode;
+
+    if (!unclosed_name_inode(place->record->name, place->record->name_length, &inode))
+        return;
+    file = unclosed_find(&watch->unclosed, place->node->device, inode);
+    if (file != NULL && tree_at_generation(&watch->tree, file->directory, file->generation) &&
+        build_path(reader, &watch->tree, file->directory, file->name, file->name_length))
+        tell(reader, WATCH_FILE_WRITTEN, NULL);
+}
+
+static void handle_file(struct reader *reader, const struct place *place)
+{
+    struct watch *watch = reader->watch;
+    const struct watch_record *record = place->record;
+    uint16_t generation = place->node->generation;
+
+    if (!build_path(reader, &watch->tree, place->index, record->name, record->name_length) ||
+        file_is_excluded(reader, record->name_length))
+        return;
+    place->node->told_seconds = (uint32_t)(clock_realtime_ns() / NS_PER_SECOND);
+    if ((record->what & RECORD_CREATED) != 0) {
+        if (settle_add(&watch->settle, place->index, generation, record->name, record->name_length,
+                       reader->now_ns))
+            return;
+        tell(reader, WATCH_FILE_ARRIVED, NULL);
+        return;
+    }
+    if ((record->what & RECORD_ATTRIBUTES) != 0) {
+        tell(reader, WATCH_FILE_CHANGED, NULL);
+        return;
+    }
+    settle_cancel(&watch->settle, place->index, generation, record->name, record->name_length);
+    if ((record->what & (RECORD_MOVED_FROM | RECORD_DELETED)) != 0) {
+        tell(reader, WATCH_FILE_REMOVED, NULL);
+        return;
+    }
+    tell(reader, (record->what & RECORD_WRITTEN) != 0 ? WATCH_FILE_WRITTEN : WATCH_FILE_ARRIVED,
+         NULL);
+    told_note(&watch->told, record->key, reader->path, reader->path_length);
+    if ((record->what & RECORD_WRITTEN) != 0)
+        tell_named_since(reader, place);
+}
+
+/* Hands files whose time is up to a walker, which looks what they are. */
+static void flush_settled(struct watch *watch, uint64_t until_ns)
+{
+    struct settle_entry *entry;
+
+    while ((entry = settle_take(&watch->settle, until_ns)) != NULL) {
+        entry->next = watch->settled;
+        watch->settled = entry;
+        watch_queue_job(watch, JOB_SETTLED);
+    }
+}
+
+/* --- directories ----------------------------------------------------------------------------- */
+
+/* The running walks of the node and of its parent must not take it for gone. */
+static void affirm(struct tree_node *node)
+{
+    node->state = (uint16_t)((node->state | NODE_AFFIRMED) & ~(unsigned int)NODE_UNSEEN);
+}
+
+/* A directory appeared at place: reader->path is its path. */
+static void begin_directory(struct reader *reader, const struct place *place, unsigned int flags)
+{
+    struct watch *watch = reader->watch;
+    uint32_t child =
+        watch_want_child(watch, place->index, place->record->name, place->record->name_length);
+
+    if (child == TREE_NONE) {
+        watch_note_loss(watch);
+        return;
+    }
+    if ((place->node->state & NODE_SCOPE) != 0 ||
+        scope_contains(watch->scope, reader->path, reader->path_length))
+        tree_at(&watch->tree, child)->state |= NODE_SCOPE;
+    affirm(tree_at(&watch->tree, child));
+    watch_queue_walk(watch, child, flags);
+}
+
+static void directory_created(struct reader *reader, const struct place *place)
+{
+    const struct watch_record *record = place->record;
+    struct tree *tree = &reader->watch->tree;
+    uint32_t child = tree_child(tree, place->index, record->name, record->name_length);
+
+    tell(reader, WATCH_DIRECTORY_ARRIVED, NULL);
+    /* A node of this name was found by a walk that ran ahead of the queue: had the directory been
+     * made anew since, its removal would have been read before this. */
+    if (child != TREE_NONE)
+        affirm(tree_at(tree, child));
+    else
+        begin_directory(reader, place, WALK_TELL);
+}
+
+static void bury_pushed_out(struct watch *watch, uint32_t node)
+{
+    if (node != TREE_NONE)
+        watch_bury(watch, node);
+}
+
+static uint64_t hash_of_name(const struct watch *watch, const struct watch_record *record)
+{
+    return name_hash(watch->tree.seed, record->name, record->name_length);
+}
+
+/* Another directory took the name of child, which may be told to have left it only afterwards. */
+static void displace(struct reader *reader, const struct place *place, uint32_t child)
+{
+    struct watch *watch = reader->watch;
+    struct limbo_entry entry = {.node = child,
+                                .parent = place->index,
+                                .parent_generation = place->node->generation,
+                                .name_hash = hash_of_name(watch, place->record)};
+
+    tree_detach(&watch->tree, child, TREE_LIMBO);
+    bury_pushed_out(watch, limbo_add_displaced(&watch->limbo, &entry, reader->now_ns));
+}
+
+static void directory_moved_from(struct reader *reader, const struct place *place)
+{
+    struct watch *watch = reader->watch;
+    const struct watch_record *record = place->record;
+    uint32_t child = limbo_take_displaced(&watch->limbo, place->index, place->node->generation,
+                                          hash_of_name(watch, record));
+
+    told_forget(&watch->told);
+    tell(reader, WATCH_DIRECTORY_REMOVED, NULL);
+    if (child == TREE_NONE) {
+        child = tree_child(&watch->tree, place->index, record->name, record->name_length);
+        if (child == TREE_NONE)
+            return;
+        tree_detach(&watch->tree, child, TREE_LIMBO);
+    }
+    bury_pushed_out(watch, limbo_add_moved(&watch->limbo, child, record->cookie, reader->now_ns));
+}
+
+static void directory_moved_to(struct reader *reader, const struct place *place)
+{
+    struct watch *watch = reader->watch;
+    const struct watch_record *record = place->record;
+    uint32_t moved = limbo_take_moved(&watch->limbo, record->cookie);
+    uint32_t there = tree_child(&watch->tree, place->index, record->name, record->name_length);
+    bool stays_in_scope = moved != TREE_NONE && (place->node->state & NODE_SCOPE) != 0 &&
+                          (tree_at(&watch->tree, moved)->state & NODE_SCOPE) != 0;
+
+    told_forget(&watch->told);
+    tell(reader, WATCH_DIRECTORY_ARRIVED, NULL);
+    if (there != TREE_NONE)
+        displace(reader, place, there);
+    if (moved != TREE_NONE &&
+        (!stays_in_scope ||
+         tree_attach(&watch->tree, moved, place->index, record->name, record->name_length) < 0))
+        watch_bury(watch, moved);
+    /* Known or not, all below it is told under its new path: what waits to be scanned under the old
+     * one will not be found there. */
+    begin_directory(reader, place, WALK_TELL | WALK_DEEP);
+}
+
+static void directory_deleted(struct reader *reader, const struct place *place)
+{
+    struct watch *watch = reader->watch;
+    uint32_t child =
+        tree_child(&watch->tree, place->index, place->record->name, place->record->name_length);
+
+    tell(reader, WATCH_DIRECTORY_REMOVED, NULL);
+    if (child != TREE_NONE)
+        watch_bury(watch, child);
+}
+
+static void handle_directory(struct reader *reader, const struct place *place)
+{
+    struct watch *watch = reader->watch;
+    const struct watch_record *record = place->record;
+
+    if (!build_path(reader, &watch->tree, place->index, record->name, record->name_length)) {
+        /* Moved away: only the halves of moves matter, so that what left here is found there. */
+        if ((record->what & RECORD_MOVED_FROM) != 0)
+            told_forget(&watch->told);
+        return;
+    }
+    if (directory_is_excluded(reader, record->name_length)) {
+        uint32_t moved = limbo_take_moved(&watch->limbo, record->cookie);
+
+        if ((record->what & RECORD_MOVED_TO) != 0 && moved != TREE_NONE)
+            watch_bury(watch, moved);
+        return;
+    }
+    place->node->told_seconds = (uint32_t)(clock_realtime_ns() / NS_PER_SECOND);
+    if ((record->what & RECORD_CREATED) != 0)
+        directory_created(reader, place);
+    else if ((record->what & RECORD_MOVED_FROM) != 0)
+        directory_moved_from(reader, place);
+    else if ((record->what & RECORD_MOVED_TO) != 0)
+        directory_moved_to(reader, place);
+    else if ((record->what & RECORD_DELETED) != 0)
+        directory_deleted(reader, place);
+}
+
+/* At a directory on the way to a watched path only the next name of that way matters, whatever it
+ * is: a link there has to be refused aloud. */
+static void handle_at_anchor(struct reader *reader, const struct place *place)
+{
+    struct watch *watch = reader->watch;
+    const struct watch_record *record = place->record;
+    uint32_t interest = RECORD_CREATED | RECORD_MOVED_FROM | RECORD_MOVED_TO | RECORD_DELETED;
+
+    if ((record->what & interest) == 0 ||
+        !build_path(reader, &watch->tree, place->index, record->name, record->name_length) ||
+        !scope_leads(watch->scope, reader->path, reader->path_length)) {
+        uint32_t moved = limbo_take_moved(&watch->limbo, record->cookie);
+
+        if ((record->what & RECORD_MOVED_TO) != 0 && moved != TREE_NONE)
+            watch_bury(watch, moved);
+        return;
+    }
+    if ((record->what & RECORD_DIRECTORY) != 0)
+        handle_directory(reader, place);
+    else if ((record->what & (RECORD_CREATED | RECORD_MOVED_TO)) != 0)
+        begin_directory(reader, place, WALK_TELL);
+}
+
+/* --- the directory itself --------------------------------------------------------------------- */
+
+static void handle_self(struct reader *reader, const struct place *place)
+{
+    struct watch *watch = reader->watch;
+    uint32_t what = place->record->what;
+
+    if ((what & RECORD_UNMOUNTED) != 0) {
+        watch_queue_job(watch, JOB_MOUNTS);
+    } else if ((what & RECORD_SELF_DELETED) != 0) {
+        if (place->index > TREE_LIMBO)
+            watch_bury(watch, place->index);
+    } else if ((what & RECORD_IGNORED) != 0) {
+        /* The kernel dropped the watch though the directory was not removed: look again. */
+        watch_forget_key(watch, place->index);
+        if (!tree_below(&watch->tree, place->index, TREE_GRAVE))
+            watch_queue_walk(watch, place->index, WALK_TELL | WALK_DEEP);
+    } else if ((what & RECORD_SELF_MOVED) != 0 && place->index > TREE_LIMBO &&
+               (tree_at(&watch->tree, place->node->parent)->state & NODE_UNWATCHED) != 0) {
+        /* Nobody watches its parent, so no other record tells the move. */
+        watch_queue_walk(watch, place->node->parent, WALK_TELL);
+    }
+}
+
+/* --- records -----------------------------------------------------------------------------------
+ */
+
+static bool mounts_changed(const struct watch *watch)
+{
+    struct pollfd mount = {.fd = watch->mount_poll_fd, .events = POLLPRI};
+
+    return poll(&mount, 1, 0) > 0;
+}
+
+/* The marker of a sync request was read. */
+static void handle_marker(struct reader *reader, struct sync_request *request)
+{
+    struct watch *watch = reader->watch;
+
+    atomic_store(&watch->counters.lag_ns, clock_monotonic_ns() - request->marked_ns);
+    if (mounts_changed(watch))
+        watch_queue_job(watch, JOB_MOUNTS);
+    flush_settled(watch, UINT64_MAX);
+    if (watch->gap.open)
+        request->state = SYNC_GAP;
+    else
+        sync_start_waiting(&watch->sync, request);
+}
+
+static void handle_key(struct reader *reader, const struct watch_record *record)
+{
+    struct watch *watch = reader->watch;
+    uint32_t aliases[ALIASES_MAXIMUM];
+    uint16_t generations[ALIASES_MAXIMUM];
+    size_t count = 0;
+
+    for (uint32_t index = tree_first_by_key(&watch->tree, record->key);
+         index != TREE_NONE && count < ALIASES_MAXIMUM;
+         index = tree_next_by_key(&watch->tree, index)) {
+        aliases[count] = index;
+        generations[count++] = tree_at(&watch->tree, index)->generation;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct place place = {.index = aliases[i], .record = record};
+
+        place.node = tree_at_generation(&watch->tree, aliases[i], generations[i]);
+        if (place.node == NULL || place.node->key != record->key)
+            continue;
+        if (record->name_length == 0)
+            handle_self(reader, &place);
+        else if ((place.node->state & NODE_SCOPE) == 0)
+            handle_at_anchor(reader, &place);
+        else if ((record->what & RECORD_DIRECTORY) != 0)
+            handle_directory(reader, &place);
+        else
+            handle_file(reader, &place);
+    }
+}
+
+static void handle_record(struct reader *reader, const struct watch_record *record)
+{
+    struct watch *watch = reader->watch;
+    struct sync_request *request;
+
+    if ((record->what & RECORD_OVERFLOW) != 0) {
+        (void)atomic_fetch_add(&watch->counters.overflows, 1);
+        watch_note_loss(watch);
+        return;
+    }
+    if ((record->what & RECORD_IGNORED) != 0) {
+        request = sync_find(&watch->sync, record->key);
+        if (request != NULL) {
+            handle_marker(reader, request);
+            return;
+        }
+    }
+    handle_key(reader, record);
+}
+
+static void deliver(struct reader *reader)
+{
+    watch_deliver(reader->watch, &reader->outbox);
+}
+
+static void read_records(struct reader *reader)
+{
+    struct watch *watch = reader->watch;
+    uint64_t realtime_ns = clock_realtime_ns();
+    struct watch_record record;
+    bool drained;
+    bool more = true;
+
+    if (watch_source_read(watch->source, &drained) < 0)
+        return;
+    while (more) {
+        uint64_t count = 0;
+
+        (void)pthread_mutex_lock(&watch->lock);
+        while (count < RECORDS_PER_LOCK && !outbox_is_full(&reader->outbox) &&
+               (more = watch_source_next(watch->source, &record))) {
+            handle_record(reader, &record);
+            count++;
+        }
+        if (!more && drained)
+            gap_note_drained(&watch->gap, realtime_ns, reader->now_ns);
+        (void)pthread_mutex_unlock(&watch->lock);
+        (void)atomic_fetch_add_explicit(&watch->counters.events, count, memory_order_relaxed);
+        deliver(reader);
+    }
+}
+
+/* --- time ---------------------------------------------------------------------------------------
+ */
+
+/* Tells kind for every watched path. */
+static void tell_all_paths(struct reader *reader, enum watch_event_kind kind, const char *detail)
+{
+    const struct scope *scope = reader->watch->scope;
+
+    for (size_t i = 0; i < scope->path_count; i++)
+        (void)outbox_add(&reader->outbox, kind, scope->paths[i].text, scope->paths[i].length,
+                         detail);
+}
+
+/* Marks again what was marked before events were lost. */
+static void mark_again(struct watch *watch)
+{
+    for (size_t i = 0; i < SYNC_REQUESTS; i++) {
+        struct sync_request *request = &watch->sync.requests[i];
+
+        if (request->state != SYNC_GAP && request->state != SYNC_MARKED)
+            continue;
+        request->state = SYNC_MARKED;
+        request->marked_ns = clock_monotonic_ns();
+        if (watch_source_mark(watch->source, &request->key) < 0)
+            request->deadline_ns = 0;
+    }
+}
+
+static void mind_gap(struct reader *reader)
+{
+    struct watch *watch = reader->watch;
+    struct gap *gap = &watch->gap;
+
+    if (gap->open && !watch->gap_told) {
+        watch->gap_told = true;
+        tell_all_paths(reader, WATCH_GAP,
+                       "the kernel dropped events; what may have changed is being told again");
+    }
+    if (gap->walking && watch->gap_walks == 0 && gap_end_walk(gap, reader->now_ns)) {
+        watch->gap_told = false;
+        (void)atomic_fetch_sub(&watch->counters.gaps_open, 1);
+        tell_all_paths(reader, WATCH_GAP_CLOSED, NULL);
+        mark_again(watch);
+    }
+    if (gap_begin_walk(gap, reader->now_ns))
+        watch_queue_walk(watch, TREE_ROOT, WALK_SINCE | WALK_GAP);
+}
+
+static void mind_retries(struct reader *reader)
+{
+    struct watch *watch = reader->watch;
+
+    if (watch->retry_ns > reader->now_ns)
+        return;
+    watch->retry_ns = UINT64_MAX;
+    watch_queue_job(watch, JOB_RETRY);
+}
+
+static void mind_crawl(struct reader *reader)
+{
+    struct watch *watch = reader->watch;
+
+    if (watch->crawl.next_ns > reader->now_ns)
+        return;
+    watch->crawl.next_ns = UINT64_MAX;
+    watch_queue_job(watch, JOB_CRAWL);
+}
+
+static void mind_time(struct reader *reader)
+{
+    struct watch *watch = reader->watch;
+    uint32_t node;
+
+    (void)pthread_mutex_lock(&watch->lock);
+    reader->now_ns = clock_monotonic_ns();
+    flush_settled(watch, reader->now_ns);
+    while ((node = limbo_take_expired(&watch->limbo, reader->now_ns)) != TREE_NONE)
+        watch_bury(watch, node);
+    mind_gap(reader);
+    mind_retries(reader);
+    mind_crawl(reader);
+    (void)pthread_mutex_unlock(&watch->lock);
+    deliver(reader);
+}
+
+static void finish_requests(struct watch *watch)
+{
+    struct sync_request request;
+    int result;
+    bool found;
+
+    do {
+        (void)pthread_mutex_lock(&watch->lock);
+        found = sync_take_done(&watch->sync, clock_monotonic_ns(), &request, &result);
+        (void)pthread_mutex_unlock(&watch->lock);
+        if (found)
+            request.done(request.user, result);
+    } while (found);
+}
+
+/* Sets ret_timeout to the time until something is due; false: nothing is. */
+static bool next_timeout(struct reader *reader, struct timespec *ret_timeout)
+{
+    struct watch *watch = reader->watch;
+    uint64_t due_ns;
+
+    (void)pthread_mutex_lock(&watch->lock);
+    due_ns = MIN(settle_deadline(&watch->settle), limbo_deadline(&watch->limbo));
+    due_ns = MIN(due_ns, MIN(watch->gap.due_ns, sync_deadline(&watch->sync)));
+    due_ns = MIN(due_ns, MIN(watch->retry_ns, watch->crawl.next_ns));
+    (void)pthread_mutex_unlock(&watch->lock);
+    if (due_ns == UINT64_MAX)
+        return false;
+    reader->now_ns = clock_monotonic_ns();
+    *ret_timeout = timespec_from_ns(due_ns > reader->now_ns ? due_ns - reader->now_ns : 0);
+    return true;
+}
+
+static bool is_stopping(struct watch *watch)
+{
+    (void)pthread_mutex_lock(&watch->lock);
+    bool stopping = watch->stopping;
+    (void)pthread_mutex_unlock(&watch->lock);
+    return stopping;
+}
+
+/* Waits for records, mounts, a call, or time. */
+static void turn(struct reader *reader)
+{
+    struct watch *watch = reader->watch;
+    struct pollfd fds[] = {
+        {.fd = watch_source_fd(watch->source), .events = POLLIN},
+        {.fd = watch->wake_fd, .events = POLLIN},
+        {.fd = watch->mount_poll_fd, .events = POLLPRI},
+    };
+    struct timespec timeout;
+    bool timed = next_timeout(reader, &timeout);
+    uint64_t realtime_ns = clock_realtime_ns();
+    uint64_t calls;
+
+    int ready = ppoll(fds, ARRAY_LENGTH(fds), timed ? &timeout : NULL, NULL);
+    if (ready < 0)
+        return; /* EINTR */
+    reader->now_ns = clock_monotonic_ns();
+    if (fds[1].revents != 0)
+        (void)!read(watch->wake_fd, &calls, sizeof(calls));
+    if (fds[2].revents != 0) {
+        (void)pthread_mutex_lock(&watch->lock);
+        watch_queue_job(watch, JOB_MOUNTS);
+        (void)pthread_mutex_unlock(&watch->lock);
+    }
+    if (fds[0].revents != 0) {
+        read_records(reader);
+    } else {
+        (void)pthread_mutex_lock(&watch->lock);
+        gap_note_drained(&watch->gap, realtime_ns, reader->now_ns);
+        (void)pthread_mutex_unlock(&watch->lock);
+    }
+    mind_time(reader);
+    finish_requests(watch);
+}
+
+void *watch_reader_run(void *argument)
+{
+    struct reader reader = {.watch = argument};
+
+    outbox_init(&reader.outbox);
+    reader.path = malloc(PATH_ROOM);
+    while (reader.path != NULL && !is_stopping(reader.watch))
+        turn(&reader);
+    outbox_done(&reader.outbox);
+    free(reader.path);
+    return NULL;
+}
