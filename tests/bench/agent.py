@@ -159,7 +159,7 @@ class Agent:
 
     def status(self):
         try:
-            return json.loads(self.control("status", "--json", seconds=30))
+            return json.loads(self.control("status", "--json", seconds=30, accept=(0, 1)))
         except (BenchError, ValueError):
             return None
 
@@ -177,8 +177,9 @@ class Agent:
 
     def scan(self, path, *options, seconds=1800):
         begin = time.monotonic()
-        output = self.control("scan", "--json", *options, path, seconds=seconds, accept=(0, 1))
-        return time.monotonic() - begin, output
+        output = self.control("scan", "--json", *options, path, seconds=seconds, accept=(0, 1, 2))
+        wall = time.monotonic() - begin
+        return wall, json.loads(output.splitlines()[-1])["totals"]
 
     def follow(self, kinds=("malware_found",)):
         """Stamps every event of these kinds as it becomes readable, that is, once it is committed."""

@@ -1,25 +1,12 @@
 """Scanning a tree: first pass beside clamdscan --multiscan --fdpass and a bare libclamav loop, second pass beside
 clamdscan with clamd's cache warm."""
 
-import json
 import os
 
 import peers
-from machine import drop_tree
+from machine import BenchError, drop_tree
 
 WORKERS = 2
-
-
-def totals_of(output):
-    """The last JSON object that yaguractl scan prints."""
-    for line in reversed(output.splitlines()):
-        try:
-            value = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(value, dict):
-            return value
-    return {}
 
 
 def scan_with_clamd(bench, database, tree, *settings, passes=1):
@@ -34,7 +21,7 @@ def scan_with_clamd(bench, database, tree, *settings, passes=1):
         clamd.stop()
 
 
-def scan_with_agent(bench, database, tree, passes=1):
+def scan_with_agent(bench, database, tree, count, passes=1):
     """A fresh agent that watches something else, so that the tree is met for the first time."""
     agent = bench.product.agent(bench.machine.database(database),
                                 [bench.machine.new_folder("elsewhere", 0o755)],
@@ -43,9 +30,11 @@ def scan_with_agent(bench, database, tree, passes=1):
     try:
         walls = []
         for _ in range(passes):
-            wall, output = agent.scan(tree)
+            wall, totals = agent.scan(tree)
             walls.append(wall)
-            bench.detail(f"scan totals {database}", totals_of(output))
+            bench.detail(f"scan totals {database}", totals)
+            if totals["clean"] != count:
+                raise BenchError(f"{totals['clean']} of {count} files were found clean: {totals}")
         return walls
     finally:
         agent.stop()
@@ -72,7 +61,7 @@ def first_pass(bench, database, count, rounds, least):
     for _ in range(rounds):
         walls = scan_with_clamd(bench, database, tree, "DisableCache true")
         theirs.extend(walls or [])
-        ours.extend(scan_with_agent(bench, database, tree))
+        ours.extend(scan_with_agent(bench, database, tree, count))
         on_disk, in_memory = bare_loops(bench, database, files)
         bare.append(on_disk["wall_s"])
         bare_in_memory.append(in_memory["wall_s"])
@@ -102,7 +91,7 @@ def tree_large(bench):
 def unchanged(bench, database, count, least):
     corpus, _ = bench.machine.corpus(count, max(1, count // 9))
     theirs = scan_with_clamd(bench, database, corpus, "DisableCache false", passes=3)
-    ours = scan_with_agent(bench, database, corpus, passes=4)
+    ours = scan_with_agent(bench, database, corpus, count, passes=4)
     name = f"second pass over {count:,} unchanged files, {database} database"
     bench.detail(name, {"ours": ours, "clamdscan": theirs})
     best = min(ours[1:])
