@@ -173,9 +173,7 @@ int control_request_send(struct control_request *request, const char *json_line)
 
 int control_request_wait(struct control_request *request, uint64_t timeout_ns)
 {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    struct timespec deadline = timespec_from_ns(timespec_to_ns(now) + timeout_ns);
+    struct timespec deadline = clock_deadline(timeout_ns);
     int r = 0;
     (void)pthread_mutex_lock(&request->lock);
     while (r == 0 && request->fd >= 0 && request->output.length > LIMIT_CONTROL_OUTPUT_BYTES / 2)

@@ -309,18 +309,9 @@ void store_status(struct store *store, struct store_status *ret_status)
     pthread_mutex_unlock(&store->mutex);
 }
 
-static struct timespec deadline_after(uint64_t ns)
-{
-    struct timespec now;
-
-    /* pthread_cond_clockwait's clock; the tests' fake clock must not stop the writer. */
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return timespec_from_ns(timespec_to_ns(now) + ns);
-}
-
 int store_wait_beyond(struct store *store, uint64_t after_number, uint64_t timeout_ns)
 {
-    struct timespec deadline = deadline_after(timeout_ns);
+    struct timespec deadline = clock_deadline(timeout_ns);
     int r = 0;
 
     pthread_mutex_lock(&store->mutex);
@@ -611,7 +602,7 @@ static void settle_group(struct store *store, struct entry *group, int result)
 /* Waits until woken or the time is over; with mutex. */
 static void wait_for(struct store *store, uint64_t ns)
 {
-    struct timespec deadline = deadline_after(ns);
+    struct timespec deadline = clock_deadline(ns);
 
     (void)pthread_cond_clockwait(&store->changed, &store->mutex, CLOCK_MONOTONIC, &deadline);
 }
@@ -638,7 +629,7 @@ static void pause_before_retry(struct store *store)
     store->retry_ns = store->retry_ns ? MIN(store->retry_ns * 2, RETRY_LONGEST) : RETRY_FIRST;
     pthread_mutex_lock(&store->mutex);
     if (!store->stopping) {
-        struct timespec deadline = deadline_after(store->retry_ns);
+        struct timespec deadline = clock_deadline(store->retry_ns);
         int r = 0;
 
         while (!store->stopping && r != ETIMEDOUT)

@@ -35,6 +35,15 @@ struct timespec clock_wait_until(uint64_t delay_ns)
     return timespec_from_ns(read_clock(CLOCK_MONOTONIC) + delay_ns);
 }
 
+struct timespec clock_deadline(uint64_t delay_ns)
+{
+    uint64_t deadline;
+
+    if (__builtin_add_overflow(read_clock(CLOCK_MONOTONIC), delay_ns, &deadline))
+        deadline = UINT64_MAX;
+    return timespec_from_ns(deadline);
+}
+
 void clock_set_fake(uint64_t monotonic_ns, uint64_t realtime_ns)
 {
     atomic_store(&fake_monotonic_ns, monotonic_ns);

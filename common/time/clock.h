@@ -19,6 +19,10 @@ uint64_t clock_realtime_ns(void);
  * the kernel wakes the waiter. */
 struct timespec clock_wait_until(uint64_t delay_ns);
 
+/* The moment delay_ns from now on CLOCK_MONOTONIC, for pthread_cond_clockwait and its like. Never
+ * fake: a wait ends by itself. */
+struct timespec clock_deadline(uint64_t delay_ns);
+
 /* Test seam: from now on both clocks return what they were set to. 0, 0 gives the real ones back.
  */
 void clock_set_fake(uint64_t monotonic_ns, uint64_t realtime_ns);

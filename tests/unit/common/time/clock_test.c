@@ -46,12 +46,25 @@ static void test_timespec_both_ways(void **state UNUSED)
     assert_true(timespec_to_ns(time) == 1234567890123456789);
 }
 
+static void test_a_deadline_is_real_and_saturates(void **state UNUSED)
+{
+    struct timespec now, deadline;
+
+    clock_set_fake(5, 7);
+    assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &now), 0);
+    deadline = clock_deadline(NS_PER_SECOND);
+    clock_set_fake(0, 0);
+    assert_true(timespec_to_ns(deadline) >= timespec_to_ns(now) + NS_PER_SECOND);
+    assert_true(timespec_to_ns(clock_deadline(UINT64_MAX)) == UINT64_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_fake_stands_still),
         cmocka_unit_test(test_text_is_rfc_3339),
         cmocka_unit_test(test_timespec_both_ways),
+        cmocka_unit_test(test_a_deadline_is_real_and_saturates),
     };
 
     return cmocka_run_group_tests_name("clock", tests, NULL, NULL);
