@@ -30,8 +30,7 @@ bool read_monitor_shrank(void)
 }
 
 /* With _FILE_OFFSET_BITS=64 the name below is pread64 on every target. */
-__attribute__((visibility("default"))) ssize_t pread(int fd, void *buffer, size_t count,
-                                                     off_t offset)
+ssize_t pread(int fd, void *buffer, size_t count, off_t offset)
 {
     ssize_t got = syscall(SYS_pread64, fd, buffer, count, offset);
     if (fd == watched_fd && got <= 0 && count > 0) {
