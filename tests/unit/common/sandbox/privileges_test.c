@@ -158,7 +158,8 @@ static void test_namespaces_are_private(void **state)
     assert_int_equal(access(file, F_OK), -1);
 }
 
-static const char *const few_calls[] = {"write", "exit_group", "no_such_call", "brk", "mmap"};
+static const char *const few_calls[] = {"write", "exit_group", "no_such_call", "brk",
+                                        "mmap",  "sigaltstack" /* of AddressSanitizer */};
 
 static int probe_seccomp_kill(void)
 {
