@@ -24,6 +24,12 @@
     X(LIMIT_EVENT_DETAIL_BYTES, 32768, "bytes", "longest detail JSON of an event")              \
     X(LIMIT_STORE_QUEUE, 65536, "events", "most events waiting for the store's writer")         \
     X(LIMIT_STORE_QUEUE_BYTES, 67108864, "bytes", "most memory of waiting events")              \
+    X(LIMIT_RESPONDER_QUEUE, 4096, "detections", "most detections waiting for the responder")   \
+    X(LIMIT_QUARANTINE_ATTRIBUTES, 65536, "bytes", "extended attributes kept with a file")      \
+    X(LIMIT_QUARANTINE_HEADER, 131072, "bytes", "longest header of a sealed file")              \
+    X(LIMIT_DETECTIONS_KNOWN, 16384, "files", "detections remembered to fold repeats")          \
+    X(LIMIT_BRAKE_SIGNATURES, 4096, "signatures", "signatures whose actions are counted")       \
+    X(LIMIT_HELD, 10000, "files", "held detections kept; the oldest go first")                  \
     X(LIMIT_BACKLOG_FILES, 131072, "files",                                                     \
       "most single files waiting for a scan; more of one "                                      \
       "directory are folded into a scan of it")                                                 \

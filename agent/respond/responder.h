@@ -1,9 +1,15 @@
 /* What is done about malware: pass, quarantine or delete, by policy and under the brake against
- * false positives. One thread works; detections may be handed in from any thread.
+ * false positives. One thread decides, another acts; detections may be handed in from any thread.
  *
- * For each detection: event malware_found and the intent are committed together; then the file is
- * acted on; then the result event and the catalogue are committed together. After a crash at any
- * step responder_start resumes what is open. */
+ * For each detection: event malware_found and the intent are committed together (many detections
+ * with one sync); then the file is acted on; then the result event and the catalogue are committed
+ * together. After a crash at any step responder_start resumes what is open. A file is in its place
+ * and reported, or in the quarantine; never lost, never both.
+ *
+ * Events: malware_found (always), malware_quarantined, malware_deleted, malware_held (once for a
+ * signature, then when the count reaches 10, 100, ...), malware_vanished, malware_action_failed
+ * (left in place, with the reason), malware_action_delayed (moved away and disarmed, but it cannot
+ * be sealed yet). */
 #ifndef AGENT_RESPOND_RESPONDER_H
 #define AGENT_RESPOND_RESPONDER_H
 
@@ -11,6 +17,10 @@
 #include "common/files/file.h"
 #include "scanner/client/scan_result.h"
 
+#include <stdbool.h>
+#include <stdint.h>
+
+struct quarantine;
 struct responder;
 struct store;
 
@@ -40,23 +50,50 @@ struct responder_options {
 };
 
 struct detection {
-    const char *path; /* raw bytes */
-    int fd;           /* of the very file that was scanned; the responder dups it */
+    const char *path; /* raw bytes, absolute */
+    int fd;           /* of the very file that was scanned, readable; the responder dups it */
     struct file_identity identity;
     struct scan_result result; /* infected */
     enum scan_cause cause;
 };
 
+/* A store that cannot be read yet delays the recovery, not the start. -errno. */
 int responder_start(struct store *store, const struct responder_options *options,
                     struct responder **ret_responder) MUST_USE;
+/* What is not acted on yet stays an intent for the next start; its done is called with -ECANCELED.
+ * Before store_close. */
 struct responder *responder_stop(struct responder *responder);
 int responder_reconfigure(struct responder *responder,
                           const struct responder_options *options) MUST_USE;
 
 /* done(user, result) from the responder's or writer's thread once the detection is committed and
- * acted upon (0) or could not be (-errno; an event says so). -EAGAIN when too many wait.
- * Thread-safe. */
+ * acted upon (0) or could not be (-errno; an event says so). A file that was reported before and
+ * has not changed, or whose content or signature is allowed, is done at once. -EAGAIN when too many
+ * wait; done is then not called. done must not call responder_stop. Thread-safe. */
 int responder_submit(struct responder *responder, const struct detection *detection,
                      void (*done)(void *user, int result), void *user) MUST_USE;
+
+/* The quarantine behind it, for lists and restores; lives as long as the responder. */
+struct quarantine *responder_quarantine(struct responder *responder);
+
+/* Runs work(user) in the acting thread: for callers that must not touch files themselves. Called
+ * once, also when the responder stops (it then may find the store closed). -ENOMEM, -ESHUTDOWN. */
+int responder_run(struct responder *responder, void (*work)(void *user), void *user) MUST_USE;
+
+/* What an administrator says about a held detection: act on it now (the file must be unchanged,
+ * otherwise -ESTALE), or forget it and allow its content. Not from the event loop. -ENOENT. */
+enum held_answer { HELD_ACT, HELD_ALLOW };
+int responder_release(struct responder *responder, const char *held_id,
+                      enum held_answer answer) MUST_USE;
+
+struct responder_status {
+    uint64_t waiting; /* detections not decided yet */
+    uint64_t pending; /* decided, not done yet */
+    uint64_t delayed; /* moved away, cannot be sealed yet */
+    uint64_t found, quarantined, deleted, passed, held, failed, folded, allowed;
+    bool recovered; /* what an earlier run left has been dealt with */
+    bool inspector; /* package databases can be asked */
+};
+void responder_status(struct responder *responder, struct responder_status *ret_status);
 
 #endif

@@ -36,7 +36,7 @@ const struct database_migration store_migrations[] = {
      "CREATE TABLE held(id TEXT PRIMARY KEY, time_ns INTEGER NOT NULL, path BLOB NOT NULL,"
      " signature TEXT NOT NULL, sha256 TEXT NOT NULL, reason TEXT NOT NULL,"
      " device INTEGER NOT NULL, inode INTEGER NOT NULL) WITHOUT ROWID;"
-     "CREATE INDEX held_time ON held(time_ns);"
+     "CREATE UNIQUE INDEX held_file ON held(path, sha256);"
      /* files that a restore or a release said are not malware */
      "CREATE TABLE allowed(sha256 TEXT PRIMARY KEY, time_ns INTEGER NOT NULL,"
      " path BLOB NOT NULL) WITHOUT ROWID;"

@@ -1,0 +1,586 @@
+/* Owns: the folder of sealed files, the host key, the space they take, and that folder and
+ * catalogue agree. Must not own: why a file is here (responder.c), what an administrator does with
+ * it (quarantine_administration.c), listing (quarantine_catalogue.c). */
+#include "agent/respond/quarantine.h"
+
+#include "agent/respond/detection_event.h"
+#include "agent/respond/quarantine_private.h"
+#include "agent/respond/sealed_file.h"
+#include "common/crypto/random.h"
+#include "common/database/database.h"
+#include "common/files/file.h"
+#include "common/text/text.h"
+#include "common/time/clock.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define KEY_NAME "host.key"
+
+void quarantine_file_name(char name[static SEALED_NAME_BYTES], const char *id)
+{
+    (void)text_format(name, SEALED_NAME_BYTES, "%s" SEALED_SUFFIX, id);
+}
+
+/* ---- opening ---- */
+
+static int read_key(const char *path, uint8_t key[static AEAD_KEY_BYTES])
+{
+    AUTO_BUFFER struct buffer content = BUFFER_WITH_MAXIMUM(AEAD_KEY_BYTES);
+    int r;
+
+    r = file_read_all(path, &content);
+    if (r < 0)
+        return r;
+    if (content.length != AEAD_KEY_BYTES)
+        return -EBADMSG;
+    memcpy(key, content.data, AEAD_KEY_BYTES);
+    explicit_bzero(content.data, content.length);
+    return 0;
+}
+
+/* A key that is there but broken is not replaced: what it sealed would be lost for good. */
+static int load_key(const char *state_directory, uint8_t key[static AEAD_KEY_BYTES])
+{
+    AUTO_FREE char *path = text_format_new("%s/" KEY_NAME, state_directory);
+    int r;
+
+    if (!path)
+        return -ENOMEM;
+    r = read_key(path, key);
+    if (r != -ENOENT)
+        return r;
+    r = random_bytes(key, AEAD_KEY_BYTES);
+    if (r < 0)
+        return r;
+    return file_replace(path, key, AEAD_KEY_BYTES, 0600);
+}
+
+static int name_host(struct quarantine *quarantine)
+{
+    uint8_t digest[SHA256_BYTES];
+    int r;
+
+    r = hash_sha256(quarantine->key, sizeof(quarantine->key), digest);
+    if (r < 0)
+        return r;
+    text_hex(quarantine->host, digest, (HOLDING_HOST_BYTES - 1) / 2);
+    return 0;
+}
+
+static int open_folder(const char *state_directory, int *ret_fd)
+{
+    AUTO_FREE char *path = text_format_new("%s/quarantine", state_directory);
+    int r;
+
+    if (!path)
+        return -ENOMEM;
+    r = file_make_directories(path, 0700);
+    if (r < 0)
+        return r;
+    return file_open_directory(path, true, ret_fd);
+}
+
+int quarantine_open(struct store *store, const char *state_directory,
+                    struct quarantine **ret_quarantine)
+{
+    struct quarantine *quarantine = calloc(1, sizeof(*quarantine));
+    int r;
+
+    if (!quarantine)
+        return -ENOMEM;
+    quarantine->store = store;
+    quarantine->directory_fd = -1;
+    quarantine->maximum_bytes = UINT64_MAX;
+    pthread_mutex_init(&quarantine->operation, NULL);
+    pthread_mutex_init(&quarantine->mutex, NULL);
+    r = open_folder(state_directory, &quarantine->directory_fd);
+    if (r == 0)
+        r = load_key(state_directory, quarantine->key);
+    if (r == 0)
+        r = name_host(quarantine);
+    if (r < 0) {
+        quarantine_close(quarantine);
+        return r;
+    }
+    *ret_quarantine = quarantine;
+    return 0;
+}
+
+struct quarantine *quarantine_close(struct quarantine *quarantine)
+{
+    if (!quarantine)
+        return NULL;
+    if (quarantine->directory_fd >= 0)
+        (void)close(quarantine->directory_fd);
+    digest_set_done(&quarantine->allowed);
+    pthread_mutex_destroy(&quarantine->operation);
+    pthread_mutex_destroy(&quarantine->mutex);
+    explicit_bzero(quarantine->key, sizeof(quarantine->key));
+    free(quarantine);
+    return NULL;
+}
+
+void quarantine_configure(struct quarantine *quarantine, uint64_t maximum_bytes, bool drop_oldest)
+{
+    pthread_mutex_lock(&quarantine->mutex);
+    quarantine->maximum_bytes = maximum_bytes;
+    quarantine->drop_oldest = drop_oldest;
+    pthread_mutex_unlock(&quarantine->mutex);
+}
+
+const char *quarantine_host(const struct quarantine *quarantine)
+{
+    return quarantine->host;
+}
+
+bool quarantine_is_allowed(struct quarantine *quarantine, const char *sha256)
+{
+    bool allowed;
+
+    pthread_mutex_lock(&quarantine->mutex);
+    allowed = digest_set_contains(&quarantine->allowed, sha256);
+    pthread_mutex_unlock(&quarantine->mutex);
+    return allowed;
+}
+
+/* ---- sealing ---- */
+
+int quarantine_seal(struct quarantine *quarantine, struct quarantine_facts *facts, int source_fd,
+                    int *ret_fd)
+{
+    char name[SEALED_NAME_BYTES];
+
+    quarantine_file_name(name, facts->id);
+    return sealed_file_write(quarantine->key, facts, source_fd, UINT64_MAX,
+                             quarantine->directory_fd, name, ret_fd);
+}
+
+int quarantine_sync(struct quarantine *quarantine)
+{
+    return fsync(quarantine->directory_fd) < 0 ? -errno : 0;
+}
+
+void quarantine_discard(struct quarantine *quarantine, const char *id)
+{
+    char name[SEALED_NAME_BYTES];
+
+    quarantine_file_name(name, id);
+    (void)unlinkat(quarantine->directory_fd, name, 0);
+}
+
+int quarantine_open_sealed(struct quarantine *quarantine, const char *id, int *ret_fd,
+                           struct quarantine_facts *ret_facts)
+{
+    AUTO_FACTS struct quarantine_facts facts = {0};
+    AUTO_CLOSE int fd = -1;
+    char name[SEALED_NAME_BYTES];
+    int r;
+
+    if (!quarantine_id_valid(id))
+        return -EINVAL;
+    quarantine_file_name(name, id);
+    r = file_open_regular(quarantine->directory_fd, name, &fd, NULL);
+    if (r < 0)
+        return r;
+    r = sealed_file_read_facts(quarantine->key, fd, &facts);
+    if (r < 0)
+        return r;
+    if (!text_equal(facts.id, id))
+        return -EBADMSG; /* renamed by someone */
+    *ret_fd = TAKE_FD(fd);
+    *ret_facts = facts;
+    facts = (struct quarantine_facts){0};
+    return 0;
+}
+
+/* ---- the catalogue's rows ---- */
+
+int quarantine_insert(const struct quarantine_facts *facts, sqlite3 *database)
+{
+    static const char sql[] =
+        "INSERT OR REPLACE INTO quarantine VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)";
+    sqlite3_stmt *insert;
+    int r;
+
+    r = sqlite3_prepare_v2(database, sql, -1, &insert, NULL);
+    if (r != SQLITE_OK)
+        return database_errno(r);
+    (void)sqlite3_bind_text(insert, 1, facts->id, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_int64(insert, 2, (int64_t)facts->time_ns);
+    (void)sqlite3_bind_blob(insert, 3, facts->path, (int)strlen(facts->path), SQLITE_STATIC);
+    (void)sqlite3_bind_text(insert, 4, facts->signature, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_text(insert, 5, facts->sha256, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_int64(insert, 6, (int64_t)facts->size);
+    (void)sqlite3_bind_int64(insert, 7, (int64_t)aead_sealed_size(facts->size));
+    (void)sqlite3_bind_int64(insert, 8, facts->mode);
+    (void)sqlite3_bind_int64(insert, 9, facts->uid);
+    (void)sqlite3_bind_int64(insert, 10, facts->gid);
+    (void)sqlite3_bind_int64(insert, 11, (int64_t)facts->modified_ns);
+    (void)sqlite3_bind_int64(insert, 12, (int64_t)facts->links);
+    (void)sqlite3_bind_int64(insert, 13, facts->cause);
+    r = sqlite3_step(insert);
+    (void)sqlite3_finalize(insert);
+    return database_errno(r);
+}
+
+void quarantine_note_added(struct quarantine *quarantine, const struct quarantine_facts *facts)
+{
+    pthread_mutex_lock(&quarantine->mutex);
+    quarantine->used_bytes += aead_sealed_size(facts->size);
+    pthread_mutex_unlock(&quarantine->mutex);
+}
+
+static int delete_row(void *user, sqlite3 *database)
+{
+    sqlite3_stmt *statement;
+    int r;
+
+    r = sqlite3_prepare_v2(database, "DELETE FROM quarantine WHERE id = ?1", -1, &statement, NULL);
+    if (r != SQLITE_OK)
+        return database_errno(r);
+    (void)sqlite3_bind_text(statement, 1, user, -1, SQLITE_STATIC);
+    r = sqlite3_step(statement);
+    (void)sqlite3_finalize(statement);
+    if (r == SQLITE_DONE && sqlite3_changes(database) == 0)
+        return -ENOENT;
+    return database_errno(r);
+}
+
+/* The row goes first: a crash in between leaves a file that recovery finds again, never a row that
+ * promises what is gone. */
+int quarantine_remove(struct quarantine *quarantine, const char *kind, enum event_severity severity,
+                      const struct quarantine_facts *facts, const struct detection_note *note)
+{
+    uint64_t bytes = aead_sealed_size(facts->size);
+    char name[SEALED_NAME_BYTES];
+    int r;
+
+    r = detection_event_append_wait(quarantine->store, "quarantine", kind, severity, facts, note,
+                                    delete_row, (void *)facts->id);
+    if (r < 0)
+        return r;
+    quarantine_file_name(name, facts->id);
+    (void)unlinkat(quarantine->directory_fd, name, 0);
+    pthread_mutex_lock(&quarantine->mutex);
+    quarantine->used_bytes -= MIN(bytes, quarantine->used_bytes);
+    pthread_mutex_unlock(&quarantine->mutex);
+    return 0;
+}
+
+/* ---- space ---- */
+
+static int read_oldest(void *user, sqlite3 *database)
+{
+    struct quarantine_facts *facts = user;
+    sqlite3_stmt *statement;
+    int r;
+
+    r = sqlite3_prepare_v2(database,
+                           "SELECT id, size, path, signature, sha256 FROM quarantine"
+                           " ORDER BY time_ns LIMIT 1",
+                           -1, &statement, NULL);
+    if (r != SQLITE_OK)
+        return database_errno(r);
+    r = sqlite3_step(statement);
+    if (r == SQLITE_ROW) {
+        const char *path = sqlite3_column_blob(statement, 2);
+
+        (void)text_copy(facts->id, sizeof(facts->id),
+                        (const char *)sqlite3_column_text(statement, 0) ?: "");
+        facts->size = (uint64_t)sqlite3_column_int64(statement, 1);
+        facts->path = strndup(path ?: "", (size_t)sqlite3_column_bytes(statement, 2));
+        (void)text_copy(facts->signature, sizeof(facts->signature),
+                        (const char *)sqlite3_column_text(statement, 3) ?: "");
+        (void)text_copy(facts->sha256, sizeof(facts->sha256),
+                        (const char *)sqlite3_column_text(statement, 4) ?: "");
+    }
+    (void)sqlite3_finalize(statement);
+    if (r == SQLITE_DONE)
+        return -ENOENT;
+    return database_errno(r);
+}
+
+static int drop_oldest(struct quarantine *quarantine)
+{
+    AUTO_FACTS struct quarantine_facts oldest = {0};
+    struct detection_note note = {.reason = "the quarantine is full"};
+    int r;
+
+    r = store_read(quarantine->store, read_oldest, &oldest);
+    if (r < 0)
+        return r;
+    return quarantine_remove(quarantine, "quarantine_dropped", EVENT_MEDIUM, &oldest, &note);
+}
+
+/* Reserves when it fits. */
+static bool try_room(struct quarantine *quarantine, uint64_t bytes, bool *ret_may_drop)
+{
+    bool fits;
+
+    pthread_mutex_lock(&quarantine->mutex);
+    fits = bytes <= quarantine->maximum_bytes &&
+           quarantine->used_bytes + quarantine->reserved_bytes <= quarantine->maximum_bytes - bytes;
+    if (fits)
+        quarantine->reserved_bytes += bytes;
+    *ret_may_drop = quarantine->drop_oldest && bytes <= quarantine->maximum_bytes;
+    pthread_mutex_unlock(&quarantine->mutex);
+    return fits;
+}
+
+int quarantine_take_room(struct quarantine *quarantine, uint64_t bytes)
+{
+    bool may_drop;
+
+    while (!try_room(quarantine, bytes, &may_drop)) {
+        if (!may_drop || drop_oldest(quarantine) < 0)
+            return -EDQUOT;
+    }
+    return 0;
+}
+
+void quarantine_release_room(struct quarantine *quarantine, uint64_t bytes)
+{
+    pthread_mutex_lock(&quarantine->mutex);
+    quarantine->reserved_bytes -= MIN(bytes, quarantine->reserved_bytes);
+    pthread_mutex_unlock(&quarantine->mutex);
+}
+
+/* ---- recovery ---- */
+
+struct known {
+    char (*ids)[UUID_TEXT_BYTES]; /* sorted: of catalogue and intents */
+    uint64_t *sizes;              /* sealed; UINT64_MAX of an intent */
+    bool *found;
+    size_t count, capacity;
+    struct digest_set allowed;
+    uint64_t bytes;
+};
+
+static void known_done(struct known *known)
+{
+    free(known->ids);
+    free(known->sizes);
+    free(known->found);
+    digest_set_done(&known->allowed);
+}
+
+static int known_add(struct known *known, const char *id, uint64_t size)
+{
+    if (known->count == known->capacity) {
+        size_t capacity = known->capacity ? known->capacity * 2 : 256;
+        void *ids = reallocarray(known->ids, capacity, UUID_TEXT_BYTES);
+        void *sizes, *found;
+
+        if (!ids)
+            return -ENOMEM;
+        known->ids = ids;
+        sizes = reallocarray(known->sizes, capacity, sizeof(*known->sizes));
+        if (!sizes)
+            return -ENOMEM;
+        known->sizes = sizes;
+        found = reallocarray(known->found, capacity, sizeof(*known->found));
+        if (!found)
+            return -ENOMEM;
+        known->found = found;
+        known->capacity = capacity;
+    }
+    (void)text_copy(known->ids[known->count], UUID_TEXT_BYTES, id);
+    known->sizes[known->count] = size;
+    known->found[known->count] = size == UINT64_MAX;
+    known->count++;
+    return 0;
+}
+
+static size_t known_find(const struct known *known, const char *id)
+{
+    size_t low = 0, high = known->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(known->ids[middle], id);
+
+        if (order == 0)
+            return middle;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return SIZE_MAX;
+}
+
+static int read_known_ids(struct known *known, sqlite3 *database)
+{
+    sqlite3_stmt *statement;
+    int r;
+
+    r = sqlite3_prepare_v2(database,
+                           "SELECT id, sealed_size FROM quarantine"
+                           " UNION ALL SELECT id, -1 FROM intent ORDER BY 1",
+                           -1, &statement, NULL);
+    if (r != SQLITE_OK)
+        return database_errno(r);
+    while ((r = sqlite3_step(statement)) == SQLITE_ROW) {
+        int64_t size = sqlite3_column_int64(statement, 1);
+        int added = known_add(known, (const char *)sqlite3_column_text(statement, 0) ?: "",
+                              size < 0 ? UINT64_MAX : (uint64_t)size);
+
+        if (added < 0) {
+            (void)sqlite3_finalize(statement);
+            return added;
+        }
+        known->bytes += size < 0 ? 0 : (uint64_t)size;
+    }
+    (void)sqlite3_finalize(statement);
+    return database_errno(r);
+}
+
+static int read_known_allowed(struct known *known, sqlite3 *database)
+{
+    sqlite3_stmt *statement;
+    int added = 0, r;
+
+    r = sqlite3_prepare_v2(database, "SELECT sha256 FROM allowed", -1, &statement, NULL);
+    if (r != SQLITE_OK)
+        return database_errno(r);
+    while (added >= 0 && (r = sqlite3_step(statement)) == SQLITE_ROW) {
+        added =
+            digest_set_add(&known->allowed, (const char *)sqlite3_column_text(statement, 0) ?: "");
+        if (added == -EINVAL)
+            added = 0; /* a row nobody of us wrote */
+    }
+    (void)sqlite3_finalize(statement);
+    return added < 0 ? added : database_errno(r);
+}
+
+static int read_known(void *user, sqlite3 *database)
+{
+    int r;
+
+    r = read_known_ids(user, database);
+    return r < 0 ? r : read_known_allowed(user, database);
+}
+
+static int insert_again(void *user, sqlite3 *database)
+{
+    return quarantine_insert(user, database);
+}
+
+static void put_aside(struct quarantine *quarantine, const char *name, int error)
+{
+    AUTO_FREE char *aside = text_format_new("%s.damaged", name);
+    AUTO_FREE char *path = text_format_new("%s", name);
+    struct quarantine_facts facts = {.path = path};
+    struct detection_note note = {.reason = "a sealed file cannot be opened; it was put aside",
+                                  .error = error};
+    int r;
+
+    if (!aside || !path ||
+        renameat2(quarantine->directory_fd, name, quarantine->directory_fd, aside,
+                  RENAME_NOREPLACE) < 0)
+        return;
+    r = detection_event_append_wait(quarantine->store, "quarantine", "quarantine_damaged",
+                                    EVENT_HIGH, &facts, &note, NULL, NULL);
+    (void)r; /* the file keeps its name as a sign */
+}
+
+/* A sealed file without row: the store was rebuilt, or a removal was interrupted. */
+static int take_back(struct quarantine *quarantine, const char *id, const char *name)
+{
+    AUTO_FACTS struct quarantine_facts facts = {0};
+    struct detection_note note = {.reason = "its entry was missing in the catalogue"};
+    AUTO_CLOSE int fd = -1;
+    int r;
+
+    r = quarantine_open_sealed(quarantine, id, &fd, &facts);
+    if (r == -EBADMSG || r == -EINVAL) {
+        put_aside(quarantine, name, r);
+        return 0;
+    }
+    if (r < 0)
+        return r;
+    r = detection_event_append_wait(quarantine->store, "quarantine", "quarantine_recovered",
+                                    EVENT_MEDIUM, &facts, &note, insert_again, &facts);
+    if (r == 0)
+        quarantine_note_added(quarantine, &facts);
+    return r;
+}
+
+static int check_file(struct quarantine *quarantine, struct known *known, const char *name)
+{
+    char id[UUID_TEXT_BYTES];
+    size_t index;
+
+    if (!text_ends_with(name, SEALED_SUFFIX) ||
+        strlen(name) != UUID_TEXT_BYTES - 1 + strlen(SEALED_SUFFIX))
+        return 0;
+    (void)text_copy(id, sizeof(id), name);
+    index = known_find(known, id);
+    if (index == SIZE_MAX)
+        return take_back(quarantine, id, name);
+    known->found[index] = true;
+    return 0;
+}
+
+static int check_files(struct quarantine *quarantine, struct known *known)
+{
+    AUTO_CLOSE int fd = -1;
+    struct dirent *entry;
+    DIR *directory;
+    int r;
+
+    r = file_open_at(quarantine->directory_fd, ".", O_RDONLY | O_DIRECTORY, 0, &fd);
+    if (r < 0)
+        return r;
+    directory = fdopendir(fd);
+    if (!directory)
+        return -errno;
+    (void)TAKE_FD(fd);
+    while (r == 0 && (errno = 0, entry = readdir(directory)))
+        r = check_file(quarantine, known, entry->d_name);
+    if (r == 0 && errno != 0)
+        r = -errno;
+    (void)closedir(directory);
+    return r;
+}
+
+static int check_rows(struct quarantine *quarantine, struct known *known)
+{
+    struct detection_note note = {.reason = "its sealed file is gone"};
+
+    for (size_t i = 0; i < known->count; i++) {
+        struct quarantine_facts facts = {0};
+        int r;
+
+        if (known->found[i])
+            continue;
+        (void)text_copy(facts.id, sizeof(facts.id), known->ids[i]);
+        r = quarantine_remove(quarantine, "quarantine_missing", EVENT_HIGH, &facts, &note);
+        if (r < 0 && r != -ENOENT)
+            return r;
+    }
+    return 0;
+}
+
+int quarantine_recover(struct quarantine *quarantine)
+{
+    CLEANUP(known_done) struct known known = {0};
+    struct digest_set former;
+    int r;
+
+    r = store_read(quarantine->store, read_known, &known);
+    if (r < 0)
+        return r;
+    pthread_mutex_lock(&quarantine->mutex);
+    quarantine->used_bytes = known.bytes;
+    former = quarantine->allowed;
+    quarantine->allowed = known.allowed;
+    known.allowed = former;
+    pthread_mutex_unlock(&quarantine->mutex);
+    r = check_files(quarantine, &known);
+    return r < 0 ? r : check_rows(quarantine, &known);
+}

@@ -1,0 +1,297 @@
+/* Owns: the way of one file from its place into the quarantine (or out of existence), and the event
+ * that tells the end. Must not own: threads, batches, which action.
+ * Every step may be the last before a crash: see respond_recover.c for what is then found. */
+#include "agent/respond/detection_event.h"
+#include "agent/respond/respond_move.h"
+#include "agent/respond/respond_step.h"
+#include "agent/respond/respond_task.h"
+#include "common/crypto/aead.h"
+#include "common/files/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+static void count(struct responder *responder, uint64_t *counter)
+{
+    pthread_mutex_lock(&responder->mutex);
+    (*counter)++;
+    pthread_mutex_unlock(&responder->mutex);
+}
+
+/* ---- held detections ---- */
+
+static void held_told(void *user, int result, uint64_t number UNUSED)
+{
+    task_end(user, result);
+}
+
+static int append_held(struct task *task)
+{
+    struct detection_note note = {.action = "held",
+                                  .reason = task->held,
+                                  .count = task->held_count};
+
+    return detection_event_append(task->responder->store, "malware", "malware_held", EVENT_CRITICAL,
+                                  &task->intent.facts, &note, NULL, held_told, task);
+}
+
+static void tell_held(struct task *task)
+{
+    int r = task_append_patiently(task, append_held);
+
+    if (r < 0)
+        task_end(task, r);
+}
+
+/* ---- failures ---- */
+
+static int forget_intent(void *user, sqlite3 *database)
+{
+    const struct task *task = user;
+
+    return intent_delete(task->intent.facts.id, database);
+}
+
+static void failure_committed(void *user, int result, uint64_t number UNUSED)
+{
+    struct task *task = user;
+
+    task_end(task, result < 0 ? result : task->result);
+}
+
+static const char *explain(const struct task *task)
+{
+    switch (task->result) {
+    case -ENOENT:
+        return "it was gone before it could be moved";
+    case -EDQUOT:
+        return "the quarantine is full: delete from it or raise quarantine.max_size";
+    case -EROFS:
+        return "the file system is read-only";
+    case -EPERM:
+        return "the file or its directory is immutable (chattr -i)";
+    case -EXDEV:
+    case -EBUSY:
+        return "it is a mount point";
+    case -ENOSPC:
+        return "no space left";
+    default:
+        return "it could not be moved";
+    }
+}
+
+static int append_failure(struct task *task)
+{
+    static const char *const actions[] = {"pass", "quarantine", "delete"};
+    bool vanished = task->result == -ENOENT;
+    struct detection_note note = {.action = actions[task->intent.action],
+                                  .reason = explain(task),
+                                  .error = vanished ? 0 : task->result};
+
+    return detection_event_append(task->responder->store, "malware",
+                                  vanished ? "malware_vanished" : "malware_action_failed",
+                                  vanished ? EVENT_LOW : EVENT_CRITICAL, &task->intent.facts, &note,
+                                  forget_intent, failure_committed, task);
+}
+
+static void fail(struct task *task, int result)
+{
+    struct responder *responder = task->responder;
+    int r;
+
+    task->result = result;
+    count(responder, &responder->counts.failed);
+    if (result == -ENOENT)
+        detection_memory_forget(responder->memory, &task->identity);
+    else
+        detection_memory_note(responder->memory, &task->identity, task->intent.facts.signature,
+                              result);
+    r = task_append_patiently(task, append_failure);
+    if (r < 0)
+        task_end(task, r); /* the intent stays: it is tried again after a restart */
+}
+
+/* ---- it is moved, but cannot be sealed yet ---- */
+
+static int append_delay(struct task *task)
+{
+    struct detection_note note = {.action = "quarantine",
+                                  .reason = "it was moved away and disarmed, but cannot be sealed "
+                                            "yet; this is tried again",
+                                  .to = task->intent.holding,
+                                  .error = task->result};
+
+    return detection_event_append(task->responder->store, "malware", "malware_action_delayed",
+                                  EVENT_CRITICAL, &task->intent.facts, &note, NULL, NULL, NULL);
+}
+
+static void delay(struct task *task, int result)
+{
+    struct responder *responder = task->responder;
+
+    task->result = result;
+    quarantine_discard(responder->quarantine, task->intent.facts.id);
+    if (task->sealed_fd >= 0)
+        (void)close(TAKE_FD(task->sealed_fd));
+    if (!task->told_delay)
+        task->told_delay = task_append_patiently(task, append_delay) == 0;
+    task_hand_over(task, &responder->delayed);
+}
+
+/* ---- the way of a file ---- */
+
+static int take_room(struct task *task)
+{
+    uint64_t bytes = aead_sealed_size(task->intent.facts.size);
+    int r;
+
+    if (task->intent.action == RESPOND_DELETE || task->room > 0)
+        return 0;
+    r = quarantine_take_room(task->responder->quarantine, bytes);
+    if (r == 0)
+        task->room = bytes;
+    return r;
+}
+
+/* Without mode bits no hard link of it can be opened or run any more. */
+static int disarm(struct task *task)
+{
+    char name[MOVED_NAME_BYTES];
+    int r;
+
+    if (task->fd < 0) {
+        respond_moved_name(task, name);
+        r = file_open_regular(task->holding_fd, name, &task->fd, NULL);
+        if (r == -EACCES && fchmodat(task->holding_fd, name, 0400, 0) == 0)
+            r = file_open_regular(task->holding_fd, name, &task->fd, NULL); /* not root */
+        if (r < 0)
+            return r;
+    }
+    return fchmod(task->fd, 0) < 0 ? -errno : 0;
+}
+
+static int seal(struct task *task)
+{
+    if (task->intent.action == RESPOND_DELETE)
+        return 0;
+    return quarantine_seal(task->responder->quarantine, &task->intent.facts, task->fd,
+                           &task->sealed_fd);
+}
+
+/* An earlier run's file may lie in the holding directory already; then the cap must not send it
+ * back to where it would be live again. */
+static int take_away(struct task *task)
+{
+    int r;
+
+    r = take_room(task);
+    if (r < 0 && !task->resumed && !task->moved)
+        return r;
+    r = respond_move(task);
+    if (r < 0)
+        return r;
+    respond_step(RESPOND_STEP_MOVED);
+    return 0;
+}
+
+int respond_begin(struct task *task)
+{
+    int r;
+
+    if (task->held) {
+        tell_held(task);
+        return 1;
+    }
+    respond_step(RESPOND_STEP_INTENT_COMMITTED);
+    r = task->result < 0 && !task->moved ? task->result : take_away(task);
+    if (r < 0) {
+        fail(task, r);
+        return 1;
+    }
+    r = disarm(task);
+    if (r == 0) {
+        respond_step(RESPOND_STEP_DISARMED);
+        r = seal(task);
+    }
+    if (r < 0) {
+        delay(task, r);
+        return 1;
+    }
+    respond_step(RESPOND_STEP_SEALED);
+    return 0;
+}
+
+int respond_sync(struct task *task)
+{
+    if (task->sealed_fd < 0)
+        return 0;
+    if (fsync(task->sealed_fd) < 0)
+        return -errno;
+    (void)close(TAKE_FD(task->sealed_fd));
+    respond_step(RESPOND_STEP_SYNCED);
+    return 0;
+}
+
+static int write_result(void *user, sqlite3 *database)
+{
+    const struct task *task = user;
+    int r = 0;
+
+    if (task->intent.action == RESPOND_QUARANTINE)
+        r = quarantine_insert(&task->intent.facts, database);
+    return r < 0 ? r : intent_delete(task->intent.facts.id, database);
+}
+
+static void result_committed(void *user, int result, uint64_t number UNUSED)
+{
+    struct task *task = user;
+    struct responder *responder = task->responder;
+
+    if (result < 0) {
+        task_end(task, result);
+        return;
+    }
+    respond_step(RESPOND_STEP_RESULT_COMMITTED);
+    if (task->intent.action == RESPOND_QUARANTINE) {
+        quarantine_note_added(responder->quarantine, &task->intent.facts);
+        count(responder, &responder->counts.quarantined);
+    } else {
+        count(responder, &responder->counts.deleted);
+    }
+    detection_memory_forget(responder->memory, &task->identity);
+    task_hand_over(task, &responder->finished);
+}
+
+static int append_result(struct task *task)
+{
+    bool deleted = task->intent.action == RESPOND_DELETE;
+    struct detection_note note = {.action = deleted ? "delete" : "quarantine"};
+
+    return detection_event_append(task->responder->store, "malware",
+                                  deleted ? "malware_deleted" : "malware_quarantined", EVENT_MEDIUM,
+                                  &task->intent.facts, &note, write_result, result_committed, task);
+}
+
+void respond_conclude(struct task *task, int result)
+{
+    int r;
+
+    if (result < 0) {
+        delay(task, result);
+        return;
+    }
+    r = task_append_patiently(task, append_result);
+    if (r < 0)
+        task_end(task, r); /* the intent stays */
+}
+
+void respond_finish(struct task *task)
+{
+    char name[MOVED_NAME_BYTES];
+
+    respond_moved_name(task, name);
+    (void)unlinkat(task->holding_fd, name, 0);
+    respond_step(RESPOND_STEP_UNLINKED);
+    task_end(task, 0);
+}

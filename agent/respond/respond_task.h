@@ -1,0 +1,117 @@
+/* Shared by the files that make up responder.h. Not for others.
+ *
+ * A task is one detection on its way: incoming -> (decided, its events are being committed) ->
+ * ready -> (acted on, the result is being committed) -> finished -> freed. It is owned by the list
+ * it stands in, or by the store while that has its callback. */
+#ifndef AGENT_RESPOND_RESPOND_TASK_H
+#define AGENT_RESPOND_RESPOND_TASK_H
+
+#include "agent/respond/brake.h"
+#include "agent/respond/detection_memory.h"
+#include "agent/respond/digest_set.h"
+#include "agent/respond/holding.h"
+#include "agent/respond/intent_table.h"
+#include "agent/respond/package_owner.h"
+#include "agent/respond/quarantine.h"
+#include "agent/respond/responder.h"
+#include "agent/store/store.h"
+
+#include <pthread.h>
+
+struct task {
+    struct task *next;                       /* of the list it stands in */
+    struct task *alive_next, **alive_before; /* of all there are */
+    struct responder *responder;
+    struct file_identity identity; /* as scanned */
+    struct intent intent;
+    int fd;         /* the file; -1 when resumed */
+    int holding_fd; /* where it is or will be moved to; -1 when not known */
+    int sealed_fd;
+    uint64_t room;                        /* bytes reserved in the quarantine */
+    const char *held;                     /* why the brake holds it; NULL */
+    uint64_t held_count;                  /* to be told by malware_held; 0: told already */
+    bool resumed;                         /* from an earlier run: it may be moved already */
+    bool moved;                           /* it lies in holding_fd under its id */
+    bool told_delay;                      /* malware_action_delayed was told */
+    bool released;                        /* an administrator has decided: no brake */
+    void (*done)(void *user, int result); /* guarded by the responder's mutex */
+    void *user;
+    int result;
+};
+
+struct task_list {
+    struct task *first, **last;
+    uint64_t count;
+};
+
+void task_list_init(struct task_list *list);
+void task_list_push(struct task_list *list, struct task *task);
+struct task *task_list_pop(struct task_list *list);
+
+/* What options say, copied. Immutable, swapped as a whole under the responder's mutex. */
+struct respond_rules {
+    unsigned references;
+    enum respond_action action, heuristic_action;
+    bool hold_package_files;
+    uint64_t brake_actions;
+    struct digest_set allowed, denied;
+    char **allowed_signatures; /* NULL-terminated */
+};
+
+struct respond_job {
+    struct respond_job *next;
+    void (*work)(void *user);
+    void *user;
+};
+
+struct responder {
+    struct store *store;
+    struct quarantine *quarantine;
+    struct holdings *holdings;
+    struct detection_memory *memory;
+    struct brake *brake;
+    struct package_owner *packages; /* the deciding thread's */
+    pthread_t decider, actor;
+    bool decider_runs, actor_runs;
+
+    pthread_mutex_t mutex; /* guards what follows */
+    pthread_cond_t decide, act;
+    unsigned references; /* one of the caller, one of each task */
+    bool stopping;
+    struct respond_rules *rules;
+    struct task_list incoming, ready, finished, delayed;
+    struct respond_job *jobs, **last_job;
+    struct task *alive;
+    struct responder_status counts;
+    bool rebuild; /* the store was made anew: recover again */
+};
+
+/* Makes a task for a file; path is copied, fd taken over. NULL when out of memory. */
+struct task *task_new(struct responder *responder, const char *path, int fd);
+/* Calls done, takes it off the list of all, frees it. Any thread. */
+void task_end(struct task *task, int result);
+/* Puts it into list and wakes the actor; ends it when the responder is stopping. */
+void task_hand_over(struct task *task, struct task_list *list);
+/* store_append's -ENOBUFS is waited out. 0, or -errno: then the task is still the caller's. */
+typedef int task_append(struct task *task);
+int task_append_patiently(struct task *task, task_append *append) MUST_USE;
+bool responder_stopping(struct responder *responder);
+
+/* Decides about a detection; the task is handed on or ended. */
+void respond_decide(struct task *task, const struct respond_rules *rules);
+
+/* Moves, disarms and seals, without waiting for the disk. 0: the task goes to respond_conclude
+ * after respond_sync; otherwise it has been handed on. */
+int respond_begin(struct task *task);
+/* Makes what respond_begin did durable. */
+int respond_sync(struct task *task);
+/* Queues the result, or deals with the failure (result < 0). */
+void respond_conclude(struct task *task, int result);
+/* After the result's commit: removes the moved file. */
+void respond_finish(struct task *task);
+
+/* Deals with what an earlier run left: open intents become tasks, moved files without any become
+ * quarantined ones. To be repeated while it fails. */
+int respond_recover(struct responder *responder) MUST_USE;
+
+#endif
