@@ -30,12 +30,13 @@ static struct {
     struct cl_engine *engine;
     struct cl_scan_options options;
     bool opens_rar;
+    uint64_t max_file_size;
     struct engine_load_report *report; /* while loading */
 } state;
 
 /* A scan's own notes, given to the callbacks. */
 struct scan_notes {
-    bool unsupported_seen;
+    enum scan_reason left_out; /* the first such part's */
 };
 
 static void note_first(char *problem, size_t size, const char *text)
@@ -105,13 +106,27 @@ const char *engine_version(void)
     return cl_retver();
 }
 
-/* Called for each file inside the file, with the type that libclamav found. */
-static cl_error_t see_type(int fd, const char *type, void *context)
+/* What libclamav leaves out of this part without saying so. */
+static enum scan_reason silently_left_out(const char *type, size_t size, uint32_t level)
 {
-    (void)fd;
+    if (!state.opens_rar && text_starts_with(type, "CL_TYPE_RAR"))
+        return SCAN_REASON_UNSUPPORTED;
+    if (level > 0 && size >= state.max_file_size) /* a zip member that was cut at the limit */
+        return SCAN_REASON_FILE_SIZE;
+    if (size > MAX_HTML_NORMALIZE && text_starts_with(type, "CL_TYPE_HTML"))
+        return SCAN_REASON_LIMIT;
+    return SCAN_REASON_NONE;
+}
+
+/* Called for the file and each file inside it, with the type that libclamav found. */
+static cl_error_t see_part(int fd, const char *type, const char **ancestors, size_t parent_size,
+                           const char *name, size_t size, const char *buffer, uint32_t level,
+                           uint32_t attributes, void *context)
+{
+    (void)fd, (void)ancestors, (void)parent_size, (void)name, (void)buffer, (void)attributes;
     struct scan_notes *notes = context;
-    if (!state.opens_rar && notes != NULL && text_starts_with(type, "CL_TYPE_RAR"))
-        notes->unsupported_seen = true;
+    if (notes != NULL && notes->left_out == SCAN_REASON_NONE && type != NULL)
+        notes->left_out = silently_left_out(type, size, level);
     return CL_CLEAN;
 }
 
@@ -217,8 +232,8 @@ int engine_load(const struct scanner_limits *limits, const char *const *database
     if (result < 0)
         return result;
     choose_options(limits);
-    if (!state.opens_rar)
-        cl_engine_set_clcb_pre_scan(state.engine, see_type);
+    state.max_file_size = limits->max_file_size > 0 ? limits->max_file_size : UINT64_MAX;
+    cl_engine_set_clcb_file_inspection(state.engine, see_part);
     unsigned flags = CL_DB_STDOPT | (limits->unwanted_applications ? CL_DB_PUA : 0U);
     state.report = ret_report;
     result = load_databases(state.engine, databases, count, flags, ret_report);
@@ -244,7 +259,7 @@ void engine_scan(int fd, struct scan_result *ret_result)
                                        &state.options, &notes);
     answer.read_failed = read_monitor_failed();
     answer.shrank = read_monitor_shrank();
-    answer.unsupported_seen = notes.unsupported_seen;
+    answer.left_out = notes.left_out;
     read_monitor_watch(-1);
     verdict_map(&answer, ret_result);
     ret_result->scan_ns = clock_monotonic_ns() - start;

@@ -2,7 +2,8 @@
  *
  * Owns: never calling something clean that was not looked at to its end. libclamav reports limits
  * and encryption as alerts with reserved names (CL_SCAN_HEURISTIC_EXCEEDS_MAX, _ENCRYPTED_*), a
- * file above the size limit as an alert without a name, and a failing read not at all. */
+ * file above the size limit as an alert without a name, and a failing read, a zip member cut at the
+ * size limit or a RAR without its library not at all. */
 #include "scanner/verdict_mapping.h"
 
 #include "common/attributes.h"
@@ -100,6 +101,6 @@ void verdict_map(const struct libclamav_answer *answer, struct scan_result *ret_
         set(ret_result, SCAN_ERROR, SCAN_REASON_READ);
     else if (answer->shrank)
         set(ret_result, SCAN_ERROR, SCAN_REASON_CHANGED);
-    else if (ret_result->verdict == SCAN_CLEAN && answer->unsupported_seen)
-        set(ret_result, SCAN_INCOMPLETE, SCAN_REASON_UNSUPPORTED);
+    else if (ret_result->verdict == SCAN_CLEAN && answer->left_out != SCAN_REASON_NONE)
+        set(ret_result, SCAN_INCOMPLETE, answer->left_out);
 }

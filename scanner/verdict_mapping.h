@@ -7,11 +7,11 @@
 #include <stdbool.h>
 
 struct libclamav_answer {
-    int code;              /* cl_error_t */
-    const char *signature; /* NULL when libclamav named none, even with CL_VIRUS */
-    bool unsupported_seen; /* a part in a format that this libclamav cannot open */
-    bool read_failed;      /* reading the file failed somewhere */
-    bool shrank;           /* the file ended earlier than it said */
+    int code;                  /* cl_error_t */
+    const char *signature;     /* NULL when libclamav named none, even with CL_VIRUS */
+    enum scan_reason left_out; /* of a part that was seen but not, or not wholly, scanned */
+    bool read_failed;          /* reading the file failed somewhere */
+    bool shrank;               /* the file ended earlier than it said */
 };
 
 /* Sets verdict, reason and signature. */
