@@ -36,7 +36,8 @@ static void handle_reload(void *user, int signal_number UNUSED)
 {
     struct settings_error error;
 
-    (void)agent_reload_policy(user, &error); /* records and logs its outcome */
+    if (agent_reload_policy(user, &error) == 0)
+        log_info("reloaded", NULL); /* a refusal is recorded and logged already */
 }
 
 /* ---- the steps of the start ----------------------------------------------------------------- */
