@@ -161,7 +161,7 @@ static void write_scanner(struct json_writer *json, const struct status *status)
     json_write_object_begin(json);
     json_write_field_string(json, "state", scanner_states[scanner->state]);
     json_write_field_string(json, "problem", scanner->problem);
-    json_write_field_unsigned(json, "generation", scanner->generation);
+    json_write_field_hex(json, "generation", scanner->generation);
     json_write_field_unsigned(json, "signatures", scanner->signatures);
     json_write_field_string(json, "signatures_time", built);
     json_write_field_unsigned(json, "signatures_age", SECONDS(signature_age_ns(status)));

@@ -37,8 +37,8 @@ static void write_facts(struct json_writer *writer, const struct quarantine_fact
     json_write_field_unsigned(writer, "gid", facts->gid);
     clock_format(text, facts->modified_ns);
     json_write_field_string(writer, "modified", text);
-    json_write_field_unsigned(writer, "device", facts->device);
-    json_write_field_unsigned(writer, "inode", facts->inode);
+    json_write_field_hex(writer, "device", facts->device);
+    json_write_field_hex(writer, "inode", facts->inode);
     if (facts->links > 1)
         json_write_field_unsigned(writer, "links", facts->links);
     json_write_field_string(writer, "cause", detection_cause_name(facts->cause));

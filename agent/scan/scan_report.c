@@ -58,7 +58,7 @@ static void append_scanner_event(struct store *store, const char *kind,
     json_write_object_begin(&json);
     json_write_field_string(&json, "problem", now->problem);
     json_write_field_unsigned(&json, "signatures", now->signatures);
-    json_write_field_unsigned(&json, "generation", now->generation);
+    json_write_field_hex(&json, "generation", now->generation);
     json_write_field_unsigned(&json, "crashed", now->crashed);
     json_write_field_unsigned(&json, "timed_out", now->timed_out);
     json_write_object_end(&json);

@@ -197,6 +197,14 @@ void json_write_field_unsigned(struct json_writer *writer, const char *key, uint
     json_write_unsigned(writer, value);
 }
 
+void json_write_field_hex(struct json_writer *writer, const char *key, uint64_t value)
+{
+    char digits[17];
+
+    (void)text_format(digits, sizeof digits, "%016llx", (unsigned long long)value);
+    json_write_field_string(writer, key, digits);
+}
+
 void json_write_field_bool(struct json_writer *writer, const char *key, bool value)
 {
     json_write_key(writer, key);

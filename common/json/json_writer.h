@@ -36,6 +36,8 @@ void json_write_raw(struct json_writer *writer, const char *json);
 void json_write_field_string(struct json_writer *writer, const char *key, const char *text);
 void json_write_field_number(struct json_writer *writer, const char *key, int64_t value);
 void json_write_field_unsigned(struct json_writer *writer, const char *key, uint64_t value);
+/* Identifiers of 64 bits, which JSON readers take for numbers of 53 or 63: 16 hexadecimal digits. */
+void json_write_field_hex(struct json_writer *writer, const char *key, uint64_t value);
 void json_write_field_bool(struct json_writer *writer, const char *key, bool value);
 
 #endif
