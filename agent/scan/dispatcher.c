@@ -476,10 +476,10 @@ static bool open_task(struct dispatcher *dispatcher, struct scan_task *task)
 static void take_lease(struct dispatcher *dispatcher, struct scan_task *task)
 {
     uint64_t now = clock_realtime_ns();
-    enum mount_kind kind;
+    enum mount_class kind;
 
     task->cacheable = task->identity.ctime_ns + RACY_NS < now &&
-                      mount_kind_of(dispatcher->parts.kinds, task->fd, "", &kind, NULL) == 0 &&
+                      mount_class_of(dispatcher->parts.mounts, task->fd, "", &kind, NULL) == 0 &&
                       kind == MOUNT_LOCAL;
     if (task->cacheable)
         task->leased = file_lease_take(task->fd) == 0;

@@ -4,7 +4,7 @@
 #define AGENT_SCAN_DISPATCHER_H
 
 #include "agent/scan/backlog.h"
-#include "agent/scan/mount_kind.h"
+#include "agent/scan/mount_classes.h"
 #include "agent/scan/scan_settings.h"
 #include "agent/scan/scan_task.h"
 #include "agent/scan/verdict_cache.h"
@@ -22,7 +22,7 @@ struct store;
 struct dispatcher_parts {
     struct backlog *backlog;
     struct verdict_cache *cache;
-    struct mount_kinds *kinds;
+    struct mount_classes *mounts;
     struct scan_lanes *lanes;
     struct store *store;
     struct responder *responder;

@@ -35,6 +35,7 @@ struct scan_job {
     struct scan_job_totals totals;
     int result;
     /* The walker's. */
+    const char *root; /* that is walked now */
     uint64_t changed_after_ns, changed_before_ns; /* only such files; 0, UINT64_MAX: all */
     uint64_t next_scan_ns;                        /* by rate */
 };
@@ -238,7 +239,7 @@ static void problem_found(void *user, const char *path, size_t length UNUSED, in
     tell_unreadable(user, path);
 }
 
-static void mount_skipped(void *user, const char *path UNUSED, enum mount_kind kind UNUSED)
+static void mount_skipped(void *user, const char *path UNUSED, enum mount_class kind UNUSED)
 {
     struct scan_job *job = user;
 
@@ -328,7 +329,8 @@ static int file_found(void *user, const struct tree_walk_file *file)
         return -ECANCELED;
     if (!is_wanted(job, file))
         return 0;
-    bool excluded = scan_settings_exclude_file(job->settings, file->path, file->path_length);
+    bool excluded = strcmp(file->path, job->root) != 0 &&
+                    scan_settings_exclude_file(job->settings, file->path, file->path_length);
     (void)pthread_mutex_lock(&job->lock);
     job->totals.files_seen++;
     job->totals.files_expected++;
@@ -351,8 +353,10 @@ static void walk_paths(struct scan_job *job)
     };
 
     for (size_t i = 0; job->options.job.paths[i] != NULL; i++) {
-        const char *path = job->options.job.paths[i];
-        int r = tree_walk(path, job->options.recursive, job->jobs->parts.kinds, &visitor, job);
+        const char *path = job->root = job->options.job.paths[i];
+        if (scan_settings_cover_root(job->settings, path))
+            continue;
+        int r = tree_walk(path, job->options.recursive, job->jobs->parts.mounts, &visitor, job);
         if (r == -ECANCELED)
             return;
         if (r < 0 && job->result == 0)

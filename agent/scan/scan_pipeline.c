@@ -4,7 +4,7 @@
 
 #include "agent/scan/backlog.h"
 #include "agent/scan/dispatcher.h"
-#include "agent/scan/mount_kind.h"
+#include "agent/scan/mount_classes.h"
 #include "agent/scan/scan_job.h"
 #include "agent/scan/scan_settings.h"
 #include "agent/scan/verdict_cache.h"
@@ -294,7 +294,7 @@ static void free_pipeline(struct scan_pipeline *pipeline)
         backlog_fold_free(pipeline->fold);
     backlog_free(pipeline->parts.backlog);
     scan_lanes_free(pipeline->parts.lanes);
-    mount_kinds_free(pipeline->parts.kinds);
+    mount_classes_free(pipeline->parts.mounts);
     verdict_cache_close(pipeline->parts.cache);
     scan_settings_unref(pipeline->settings);
     (void)pthread_mutex_destroy(&pipeline->lock);
@@ -316,7 +316,7 @@ static int make_parts(struct scan_pipeline *pipeline, const struct scan_pipeline
     if (r == 0)
         r = verdict_cache_open(options->cache_path, LIMIT_VERDICT_CACHE, &parts->cache);
     if (r == 0)
-        r = mount_kinds_new(&parts->kinds);
+        r = mount_classes_new(&parts->mounts);
     if (r == 0)
         r = scan_lanes_new(LANE_TASKS, &parts->lanes);
     if (r == 0)

@@ -1,7 +1,7 @@
 /* Owns copies of the options. Hands out nothing but const. */
 #include "agent/scan/scan_settings.h"
 
-#include "common/text/text.h"
+#include "agent/watch/exclusions.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -9,6 +9,8 @@
 struct scan_settings {
     atomic_uint references;
     struct scan_pipeline_options options; /* all strings are ours */
+    struct exclusions *exclusions;        /* all of them */
+    struct exclusions *own;               /* only our own directories */
 };
 
 static void free_list(const char *const *list)
@@ -76,7 +78,23 @@ static void free_settings(struct scan_settings *settings)
     free_list(options->exclude_extensions);
     free_list(options->own_directories);
     free_list(options->rescan_paths);
+    exclusions_free(settings->exclusions);
+    exclusions_free(settings->own);
     free(settings);
+}
+
+static int make_exclusions(struct scan_settings *settings)
+{
+    struct exclusion_lists lists = {
+        .directories = settings->options.exclude_directories,
+        .files = settings->options.exclude_files,
+        .extensions = settings->options.exclude_extensions,
+        .own_directories = settings->options.own_directories,
+    };
+    struct exclusion_lists own = {.own_directories = settings->options.own_directories};
+
+    int r = exclusions_new(&lists, &settings->exclusions);
+    return r < 0 ? r : exclusions_new(&own, &settings->own);
 }
 
 int scan_settings_new(const struct scan_pipeline_options *options,
@@ -87,6 +105,8 @@ int scan_settings_new(const struct scan_pipeline_options *options,
         return -ENOMEM;
     atomic_init(&settings->references, 1);
     int r = copy_options(options, &settings->options);
+    if (r == 0)
+        r = make_exclusions(settings);
     if (r < 0) {
         free_settings(settings);
         return r;
@@ -113,29 +133,27 @@ const struct scan_pipeline_options *scan_settings_options(const struct scan_sett
     return &settings->options;
 }
 
-static bool is_below(const char *path, size_t length, const char *directory)
+static size_t name_length_of(const char *path, size_t length)
 {
-    size_t directory_length = strlen(directory);
+    const char *slash = memrchr(path, '/', length);
 
-    while (directory_length > 1 && directory[directory_length - 1] == '/')
-        directory_length--;
-    return length >= directory_length && memcmp(path, directory, directory_length) == 0 &&
-           (length == directory_length || path[directory_length] == '/');
+    return slash == NULL ? length : length - (size_t)(slash + 1 - path);
 }
 
 bool scan_settings_exclude_directory(const struct scan_settings *settings, const char *path,
                                      size_t length)
 {
-    const char *const *own = settings->options.own_directories;
+    return exclusions_match_directory(settings->exclusions, path, length,
+                                      name_length_of(path, length));
+}
 
-    for (size_t i = 0; own != NULL && own[i] != NULL; i++)
-        if (is_below(path, length, own[i]))
-            return true;
-    return false;
+bool scan_settings_cover_root(const struct scan_settings *settings, const char *path)
+{
+    return exclusions_cover_directory(settings->own, path, strlen(path));
 }
 
 bool scan_settings_exclude_file(const struct scan_settings *settings, const char *path,
                                 size_t length)
 {
-    return scan_settings_exclude_directory(settings, path, length);
+    return exclusions_match_file(settings->exclusions, path, length, name_length_of(path, length));
 }

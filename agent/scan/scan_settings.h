@@ -20,7 +20,10 @@ struct scan_settings *scan_settings_unref(struct scan_settings *settings); /* NU
 /* All strings belong to the settings. */
 const struct scan_pipeline_options *scan_settings_options(const struct scan_settings *settings);
 
-/* Absolute paths without a slash at the end. */
+/* Whether a path that somebody names lies in our own directories. What policy excludes may be named
+ * all the same: whoever asks for it wants it scanned. */
+bool scan_settings_cover_root(const struct scan_settings *settings, const char *path);
+/* What a walk meets below. Absolute paths without a slash at the end; every level is asked for. */
 bool scan_settings_exclude_directory(const struct scan_settings *settings, const char *path,
                                      size_t length);
 bool scan_settings_exclude_file(const struct scan_settings *settings, const char *path,

@@ -30,7 +30,7 @@ struct level {
 struct walk {
     const struct tree_walk_visitor *visitor;
     void *user;
-    struct mount_kinds *kinds;
+    struct mount_classes *mounts;
     bool recursive, remote;
     char *path;
     struct level *levels;
@@ -225,7 +225,7 @@ static int enter_directory(struct walk *walk, int fd, size_t path_length, uint64
 /* Whether the mount that begins at path may be entered. */
 static bool mount_is_entered(struct walk *walk, uint64_t mount_id)
 {
-    enum mount_kind kind = mount_kind_of_id(walk->kinds, mount_id);
+    enum mount_class kind = mount_class_of_id(walk->mounts, mount_id);
 
     if (kind == MOUNT_LOCAL || (kind == MOUNT_REMOTE && walk->remote))
         return true;
@@ -330,11 +330,11 @@ static int walk_root(struct walk *walk, size_t length)
 {
     AUTO_CLOSE int fd = -1;
     struct statx status;
-    enum mount_kind kind;
+    enum mount_class kind;
 
     int r = file_open_at(AT_FDCWD, walk->path, O_PATH, 0, &fd);
     if (r == 0)
-        r = mount_kind_of(walk->kinds, fd, "", &kind, &status);
+        r = mount_class_of(walk->mounts, fd, "", &kind, &status);
     if (r < 0)
         return r;
     walk->remote = kind == MOUNT_REMOTE;
@@ -348,8 +348,6 @@ static int walk_root(struct walk *walk, size_t length)
         tell_problem(walk, length, -ENXIO);
         return 0;
     }
-    if (!walk->visitor->enters(walk->user, walk->path, length))
-        return 0;
     int directory_fd;
     r = file_open_at(fd, ".", O_RDONLY | O_DIRECTORY, 0, &directory_fd);
     if (r < 0) {
@@ -360,11 +358,11 @@ static int walk_root(struct walk *walk, size_t length)
     return r < 0 ? r : walk_levels(walk);
 }
 
-int tree_walk(const char *root, bool recursive, struct mount_kinds *kinds,
+int tree_walk(const char *root, bool recursive, struct mount_classes *mounts,
               const struct tree_walk_visitor *visitor, void *user)
 {
     size_t length = strlen(root);
-    struct walk walk = {.visitor = visitor, .user = user, .kinds = kinds, .recursive = recursive};
+    struct walk walk = {.visitor = visitor, .user = user, .mounts = mounts, .recursive = recursive};
 
     while (length > 1 && root[length - 1] == '/')
         length--;

@@ -6,7 +6,7 @@
 #ifndef AGENT_SCAN_TREE_WALK_H
 #define AGENT_SCAN_TREE_WALK_H
 
-#include "agent/scan/mount_kind.h"
+#include "agent/scan/mount_classes.h"
 #include "common/attributes.h"
 
 #include <stdbool.h>
@@ -24,21 +24,21 @@ struct tree_walk_file {
 };
 
 struct tree_walk_visitor {
-    /* False: do not enter it. The path has no slash at its end but for "/". */
+    /* Asked for every directory below the root. False: do not enter it. No slash at its end. */
     bool (*enters)(void *user, const char *path, size_t length);
     /* < 0 ends the walk with this result. */
     int (*file)(void *user, const struct tree_walk_file *file);
     /* Something could not be read or is too deep: -errno. ENOENT is not told: it vanished. */
     void (*problem)(void *user, const char *path, size_t length, int error);
     /* A mount that was not entered: pseudo, or remote below a local root. */
-    void (*skipped)(void *user, const char *path, enum mount_kind kind);
+    void (*skipped)(void *user, const char *path, enum mount_class kind);
     /* Asked at every directory; < 0 ends the walk with this result. */
     int (*checks)(void *user);
 };
 
 /* root: absolute path of a directory or a regular file; anything else is a problem. 0, what a
  * visitor said, or -ENOMEM. -ENOENT: the root itself is missing. */
-int tree_walk(const char *root, bool recursive, struct mount_kinds *kinds,
+int tree_walk(const char *root, bool recursive, struct mount_classes *mounts,
               const struct tree_walk_visitor *visitor, void *user) MUST_USE;
 
 #endif

@@ -61,11 +61,14 @@ static void judge(int fd, struct scan_result *result)
 }
 
 /* In the loop's thread: answers everything that waits now. */
-static void answer(void *user)
+static void answer(void *user UNUSED)
 {
-    struct scanner_client *client = user;
-
     (void)pthread_mutex_lock(&lock);
+    struct scanner_client *client = scanner.client;
+    if (client == NULL) {
+        (void)pthread_mutex_unlock(&lock);
+        return;
+    }
     size_t count = scanner.job_count;
     struct held_job *jobs = malloc((count + 1) * sizeof *jobs);
     memcpy(jobs, scanner.jobs, count * sizeof *jobs);
@@ -82,18 +85,20 @@ static void answer(void *user)
         client->callbacks.ready(client->owner);
 }
 
-static void tell_changed(void *user)
+static void tell_changed(void *user UNUSED)
 {
-    struct scanner_client *client = user;
-
+    (void)pthread_mutex_lock(&lock);
+    struct scanner_client *client = scanner.client;
+    (void)pthread_mutex_unlock(&lock);
+    if (client == NULL)
+        return;
     client->callbacks.changed(client->owner);
     client->callbacks.ready(client->owner);
 }
 
 static void post(event_post_handler *handler)
 {
-    if (scanner.client != NULL &&
-        event_loop_post(scanner.client->loop, handler, scanner.client) < 0)
+    if (scanner.client != NULL && event_loop_post(scanner.client->loop, handler, NULL) < 0)
         abort();
 }
 

@@ -25,7 +25,7 @@ struct seen {
 
 static char root[64];
 static int root_fd;
-static struct mount_kinds *kinds;
+static struct mount_classes *mounts;
 
 static bool enters(void *user, const char *path, size_t length)
 {
@@ -59,7 +59,7 @@ static void problem(void *user, const char *path UNUSED, size_t length UNUSED, i
     ((struct seen *)user)->problems++;
 }
 
-static void skipped(void *user, const char *path UNUSED, enum mount_kind kind UNUSED)
+static void skipped(void *user, const char *path UNUSED, enum mount_class kind UNUSED)
 {
     ((struct seen *)user)->skipped++;
 }
@@ -79,7 +79,7 @@ static const struct tree_walk_visitor visitor = {
 
 static int walk(const char *path, bool recursive, struct seen *seen)
 {
-    return tree_walk(path, recursive, kinds, &visitor, seen);
+    return tree_walk(path, recursive, mounts, &visitor, seen);
 }
 
 static int set_up(void **state)
@@ -88,7 +88,7 @@ static int set_up(void **state)
     (void)text_copy(root, sizeof root, "/tmp/yagura-walk-XXXXXX");
     assert_non_null(mkdtemp(root));
     assert_int_equal(file_open_directory(root, true, &root_fd), 0);
-    return mount_kinds_new(&kinds);
+    return mount_classes_new(&mounts);
 }
 
 static int tear_down(void **state)
@@ -97,7 +97,7 @@ static int tear_down(void **state)
 
     (void)state;
     (void)close(root_fd);
-    kinds = mount_kinds_free(kinds);
+    mounts = mount_classes_free(mounts);
     assert_int_equal(file_open_directory("/tmp", true, &tmp), 0);
     int r = file_remove_tree(tmp, root + 5);
     (void)close(tmp);
@@ -242,21 +242,20 @@ static void test_a_directory_swapped_for_a_link_leads_nowhere(void **state)
 
 static void test_kinds_of_mounts(void **state)
 {
-    enum mount_kind kind;
+    enum mount_class kind;
     struct statx status;
 
     (void)state;
-    assert_int_equal(mount_kind_of_type("ext4"), MOUNT_LOCAL);
-    assert_int_equal(mount_kind_of_type("nfs4"), MOUNT_REMOTE);
-    assert_int_equal(mount_kind_of_type("fuse.sshfs"), MOUNT_REMOTE);
-    assert_int_equal(mount_kind_of_type("something new"), MOUNT_REMOTE);
-    assert_int_equal(mount_kind_of_type("cgroup2"), MOUNT_PSEUDO);
-    assert_int_equal(mount_kind_of(kinds, AT_FDCWD, "/proc", &kind, NULL), 0);
+    assert_int_equal(mount_classify("ext4"), MOUNT_LOCAL);
+    assert_int_equal(mount_classify("nfs4"), MOUNT_REMOTE);
+    assert_int_equal(mount_classify("fuse.sshfs"), MOUNT_REMOTE);
+    assert_int_equal(mount_classify("cgroup2"), MOUNT_PSEUDO);
+    assert_int_equal(mount_class_of(mounts, AT_FDCWD, "/proc", &kind, NULL), 0);
     assert_int_equal(kind, MOUNT_PSEUDO);
-    assert_int_equal(mount_kind_of(kinds, root_fd, "", &kind, &status), 0);
+    assert_int_equal(mount_class_of(mounts, root_fd, "", &kind, &status), 0);
     assert_int_equal(kind, MOUNT_LOCAL);
     assert_true(S_ISDIR(status.stx_mode));
-    assert_int_equal(mount_kind_of(kinds, root_fd, "none", &kind, NULL), -ENOENT);
+    assert_int_equal(mount_class_of(mounts, root_fd, "none", &kind, NULL), -ENOENT);
 }
 
 int main(void)
