@@ -138,6 +138,8 @@ static int take_intent(sqlite3_stmt *statement,
         return -ENOMEM;
     r = quarantine_facts_decode(sqlite3_column_blob(statement, 2),
                                 (size_t)sqlite3_column_bytes(statement, 2), &intent.facts);
+    if (r == -EBADMSG)
+        return 0; /* one bad row must not keep the others from being dealt with */
     if (r < 0)
         return r;
     r = take(user, &intent);

@@ -132,6 +132,17 @@ static void get_text(struct reader *reader, size_t length, char *text, size_t si
     text[length] = '\0';
 }
 
+/* As long as text says, or all zero: not known. */
+static void get_digest(struct reader *reader, char text[static SHA256_HEX_BYTES])
+{
+    static const uint8_t unknown[HEX_LENGTH];
+
+    if (reader->left >= HEX_LENGTH && memcmp(reader->bytes, unknown, HEX_LENGTH) == 0)
+        (void)take(reader, HEX_LENGTH);
+    else
+        get_text(reader, HEX_LENGTH, text, SHA256_HEX_BYTES);
+}
+
 static int get_path(struct reader *reader, struct quarantine_facts *facts)
 {
     size_t length = get_number(reader, 4);
@@ -197,7 +208,7 @@ static int decode(struct reader *reader, struct quarantine_facts *facts)
     if (get_number(reader, 2) != VERSION)
         return -EBADMSG;
     get_text(reader, UUID_LENGTH, facts->id, sizeof(facts->id));
-    get_text(reader, HEX_LENGTH, facts->sha256, sizeof(facts->sha256));
+    get_digest(reader, facts->sha256);
     facts->mode = (uint32_t)get_number(reader, 4);
     facts->uid = (uint32_t)get_number(reader, 4);
     facts->gid = (uint32_t)get_number(reader, 4);

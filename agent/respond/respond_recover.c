@@ -68,6 +68,13 @@ static int resume(struct responder *responder, const struct intent *intent)
         return -ENOMEM;
     }
     task->resumed = true;
+    task->identity = (struct file_identity){.device = intent->facts.device,
+                                            .inode = intent->facts.inode,
+                                            .size = intent->facts.size,
+                                            .mtime_ns = intent->facts.modified_ns,
+                                            .ctime_ns = intent->facts.changed_ns};
+    /* The scan after the start may find it before it is acted on: it has been told. */
+    detection_memory_note(responder->memory, &task->identity, intent->facts.signature, 0);
     task_hand_over(task, &responder->ready);
     return 0;
 }

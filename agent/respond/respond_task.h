@@ -83,7 +83,8 @@ struct responder {
     struct respond_job *jobs, **last_job;
     struct task *alive;
     struct responder_status counts;
-    bool rebuild; /* the store was made anew: recover again */
+    bool recovery_tried; /* decisions wait for that: what is open must not be told twice */
+    bool rebuild;        /* the store was made anew: recover again */
 };
 
 /* Makes a task for a file; path is copied, fd taken over. NULL when out of memory. */

@@ -206,7 +206,7 @@ static void *decider_main(void *user)
     pthread_setname_np(pthread_self(), "respond-decide");
     pthread_mutex_lock(&responder->mutex);
     while (!responder->stopping) {
-        struct task *task = task_list_pop(&responder->incoming);
+        struct task *task = responder->recovery_tried ? task_list_pop(&responder->incoming) : NULL;
         struct respond_rules *rules;
 
         if (!task) {
@@ -314,6 +314,8 @@ static void try_recovery(struct responder *responder)
 
     pthread_mutex_lock(&responder->mutex);
     responder->counts.recovered = r == 0;
+    responder->recovery_tried = true;
+    pthread_cond_signal(&responder->decide);
     pthread_mutex_unlock(&responder->mutex);
 }
 
