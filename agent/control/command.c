@@ -9,7 +9,7 @@
 
 #define NAME_BYTES    64
 #define FIRST_LONG    256 /* getopt's value of options that have no letter */
-#define SUMMARY_WIDTH 22
+#define SUMMARY_WIDTH 20
 
 const struct command *const *commands;
 

@@ -1,7 +1,9 @@
-/* yaguractl scan: on demand, through the running agent. */
+/* yaguractl scan: on demand, through the running agent or without it. */
 #include "agent/control/commands.h"
 #include "agent/control/control_client.h"
 #include "agent/control/scan_output.h"
+#include "agent/control/standalone_scan.h"
+#include "agent/policy/agent_config.h"
 #include "common/text/text.h"
 
 #include <errno.h>
@@ -37,14 +39,10 @@ static int add_paths(const struct invocation *invocation, struct control_call *c
     return 0;
 }
 
-static int run_scan(const struct invocation *invocation)
+static int run_agent(const struct invocation *invocation, struct scan_output *output,
+                     uint64_t changed_ns)
 {
     struct control_call call;
-    struct scan_output output = {.json = invocation->json};
-    const char *changed = command_option(invocation, "changed-within");
-    uint64_t changed_ns = 0;
-    if (changed != NULL && text_parse_duration(changed, &changed_ns) < 0)
-        return command_fail("--changed-within %s is not a duration such as 7d", changed);
     control_call_begin(&call, "scan");
     json_write_field_bool(&call.json, "use_cache", !command_has(invocation, "no-cache"));
     json_write_field_bool(&call.json, "report_all", command_has(invocation, "report-all"));
@@ -56,7 +54,85 @@ static int run_scan(const struct invocation *invocation)
         buffer_done(&call.text);
         return r;
     }
-    r = control_call(invocation, &call, scan_output_line, &output);
+    return control_call(invocation, &call, scan_output_line, output);
+}
+
+/* --- without the agent ------------------------------------------------------------------------ */
+
+static void free_paths(char ***paths)
+{
+    for (char **path = *paths; path != NULL && *path != NULL; path++)
+        free(*path);
+    free(*paths);
+}
+
+static char **absolute_paths(const struct invocation *invocation)
+{
+    char **paths = calloc(invocation->argument_count + 1, sizeof(*paths));
+    for (size_t i = 0; paths != NULL && i < invocation->argument_count; i++) {
+        paths[i] = absolute_path(invocation->arguments[i]);
+        if (paths[i] == NULL) {
+            free_paths(&paths);
+            return NULL;
+        }
+    }
+    return paths;
+}
+
+static int load_policy(const struct invocation *invocation, const struct agent_config *config,
+                       struct policy **ret_policy)
+{
+    struct settings_error error = {.text = ""};
+    const char *path = command_option(invocation, "policy");
+    int r = path == NULL ? policy_new_default(ret_policy)
+                         : policy_load(path, config->policy_directory, ret_policy, &error);
+    if (r < 0)
+        (void)command_fail("%s", error.text);
+    return r;
+}
+
+static int run_standalone(const struct invocation *invocation, struct scan_output *output,
+                          uint64_t changed_ns)
+{
+    AUTO_AGENT_CONFIG struct agent_config *config = NULL;
+    CLEANUP(free_paths) char **paths = absolute_paths(invocation);
+    struct settings_error error;
+    struct policy *policy = NULL;
+    if (agent_config_load(command_option(invocation, "config"), &config, &error) < 0)
+        return command_fail("%s", error.text);
+    AUTO_FREE char *program = text_format_new("%s/yagura-scanner", config->program_directory);
+    if (paths == NULL || program == NULL)
+        return command_fail("out of memory");
+    if (load_policy(invocation, config, &policy) < 0)
+        return EXIT_ERROR;
+    const char *const database[] = {command_option(invocation, "database"), NULL};
+    const struct standalone_options options = {
+        .paths = (const char *const *)paths,
+        .databases =
+            database[0] != NULL ? database : (const char *const *)config->database_directories,
+        .program = program,
+        .user = geteuid() == 0 ? config->scanner_user : NULL,
+        .policy = policy,
+        .report_all = command_has(invocation, "report-all"),
+        .changed_within_ns = changed_ns,
+    };
+    int r = standalone_scan(&options, output);
+    (void)policy_unref(policy);
+    return r;
+}
+
+static int run_scan(const struct invocation *invocation)
+{
+    struct scan_output output = {.json = invocation->json};
+    const char *changed = command_option(invocation, "changed-within");
+    uint64_t changed_ns = 0;
+    if (changed != NULL && text_parse_duration(changed, &changed_ns) < 0)
+        return command_fail("--changed-within %s is not a duration such as 7d", changed);
+    bool standalone = command_has(invocation, "standalone");
+    if (!standalone && (command_has(invocation, "database") || command_has(invocation, "policy")))
+        return command_fail("--database and --policy are for --standalone; the agent has its own");
+    int r = standalone ? run_standalone(invocation, &output, changed_ns)
+                       : run_agent(invocation, &output, changed_ns);
     scan_output_end(&output, r);
     return r;
 }
@@ -66,6 +142,9 @@ static const struct command_option options[] = {
     {"report-all", 'a', NULL, NULL, "report clean files too"},
     {"no-action", 0, NULL, NULL, "only report malware, whatever the policy says"},
     {"changed-within", 0, "TIME", NULL, "only files changed within this time, such as 7d"},
+    {"standalone", 0, NULL, NULL, "without the agent, as the caller; never acts on a file"},
+    {"database", 0, "PATH", "FILE", "standalone: signatures (default: as agent.conf says)"},
+    {"policy", 0, "FILE", "FILE", "standalone: limits and exclusions (default: built in)"},
     {NULL, 0, NULL, NULL, NULL},
 };
 

@@ -21,6 +21,10 @@ extern const struct command command_quarantine_show;
 extern const struct command command_quarantine_restore;
 extern const struct command command_quarantine_delete;
 extern const struct command command_quarantine_export;
+extern const struct command command_quarantine_held;
 extern const struct command command_quarantine_release;
+extern const struct command command_quarantine_allowed;
+extern const struct command command_quarantine_allow;
+extern const struct command command_quarantine_disallow;
 
 #endif

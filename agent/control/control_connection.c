@@ -44,11 +44,7 @@ int control_connection_new(int fd, int wake_fd, struct control_request **ret_req
     if (request == NULL)
         return -ENOMEM;
     atomic_init(&request->references, 1);
-    pthread_condattr_t attributes;
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&request->room, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
+    (void)pthread_cond_init(&request->room, NULL);
     (void)pthread_mutex_init(&request->lock, NULL);
     (void)pthread_mutex_init(&request->gone_lock, NULL);
     request->fd = fd;
@@ -177,7 +173,7 @@ int control_request_wait(struct control_request *request, uint64_t timeout_ns)
     int r = 0;
     (void)pthread_mutex_lock(&request->lock);
     while (r == 0 && request->fd >= 0 && request->output.length > LIMIT_CONTROL_OUTPUT_BYTES / 2)
-        r = pthread_cond_timedwait(&request->room, &request->lock, &deadline);
+        r = pthread_cond_clockwait(&request->room, &request->lock, CLOCK_MONOTONIC, &deadline);
     if (request->fd < 0)
         r = EPIPE;
     (void)pthread_mutex_unlock(&request->lock);

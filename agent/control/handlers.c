@@ -124,9 +124,17 @@ int control_handlers_start(struct control_server *server, const struct control_c
     static const struct {
         const char *name;
         control_handler *handler;
-    } commands[] = {
-        {"status", handle_status}, {"scan", handle_scan},     {"sync", handle_sync},
-        {"events", handle_events}, {"policy", handle_policy}, {"reload", handle_reload},
+    } commands[] = {{"status", handle_status},
+                    {"signatures", handle_signatures},
+                    {"scan", handle_scan},
+                    {"sync", handle_sync},
+                    {"events", handle_events},
+                    {"policy", handle_policy},
+                    {"reload", handle_reload},
+#define QUARANTINE_ROW(name) {"quarantine-" #name, handle_quarantine_##name},
+                    QUARANTINE_COMMANDS(QUARANTINE_ROW)
+#undef QUARANTINE_ROW
+
     };
     struct control_handlers *handlers = calloc(1, sizeof(*handlers));
     if (handlers == NULL)

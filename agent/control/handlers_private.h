@@ -32,10 +32,20 @@ char *argument_path(const json_t *value);
 int send_json(struct control_request *request, struct buffer *line);
 
 void handle_status(void *user, struct control_request *request, const json_t *arguments);
+void handle_signatures(void *user, struct control_request *request, const json_t *arguments);
 void handle_scan(void *user, struct control_request *request, const json_t *arguments);
 void handle_sync(void *user, struct control_request *request, const json_t *arguments);
 void handle_events(void *user, struct control_request *request, const json_t *arguments);
 void handle_policy(void *user, struct control_request *request, const json_t *arguments);
 void handle_reload(void *user, struct control_request *request, const json_t *arguments);
+
+#define QUARANTINE_COMMANDS(X) \
+    X(list)                    \
+    X(show) X(restore) X(delete) X(export) X(held) X(release) X(allowed) X(allow) X(disallow)
+#define QUARANTINE_DECLARATION(name)                                           \
+    void handle_quarantine_##name(void *user, struct control_request *request, \
+                                  const json_t *arguments);
+QUARANTINE_COMMANDS(QUARANTINE_DECLARATION)
+#undef QUARANTINE_DECLARATION
 
 #endif

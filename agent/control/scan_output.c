@@ -54,8 +54,9 @@ static void print_totals(const json_t *totals)
     };
     char count[DISPLAY_BYTES], size[DISPLAY_BYTES];
     display_progress_clear();
-    (void)printf("%s files, %s: %s clean\n",
+    (void)printf("%s file%s, %s: %s clean\n",
                  display_count(count, member_number(totals, "files_seen")),
+                 member_number(totals, "files_seen") == 1 ? "" : "s",
                  display_size(size, member_number(totals, "bytes")),
                  display_count((char[DISPLAY_BYTES]){0}, member_number(totals, "clean")));
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {

@@ -10,10 +10,22 @@ static const struct command *const list[] = {
     &command_scan,
     &command_events,
     &command_sync,
+    &command_quarantine_list,
+    &command_quarantine_show,
+    &command_quarantine_restore,
+    &command_quarantine_delete,
+    &command_quarantine_export,
+    &command_quarantine_held,
+    &command_quarantine_release,
+    &command_quarantine_allowed,
+    &command_quarantine_allow,
+    &command_quarantine_disallow,
     &command_policy_show,
     &command_policy_explain,
     &command_policy_check,
     &command_reload,
+    &command_signatures,
+    &command_self_test,
     &command_limits,
     &command_completion,
     NULL,
@@ -25,7 +37,8 @@ static int find_socket(struct invocation *invocation, struct agent_config **ret_
     struct settings_error error;
     const char *path = command_option(invocation, "config");
     invocation->socket = command_option(invocation, "socket");
-    if (path == NULL && (invocation->socket != NULL || invocation->command->local))
+    if (command_has(invocation, "standalone") ||
+        (path == NULL && (invocation->socket != NULL || invocation->command->local)))
         return 0;
     if (agent_config_load(path, ret_config, &error) < 0) {
         (void)command_fail("%s", error.text);
