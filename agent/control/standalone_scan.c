@@ -7,7 +7,7 @@
 #include "agent/control/standalone_scan.h"
 
 #include "agent/control/command.h"
-#include "agent/scan/mount_kind.h"
+#include "agent/scan/mount_classes.h"
 #include "agent/scan/tree_walk.h"
 #include "agent/watch/exclusions.h"
 #include "common/event_loop/event_loop.h"
@@ -42,7 +42,7 @@ struct standalone {
     struct event_loop *loop;
     struct scanner_client *client;
     struct exclusions *exclusions;
-    struct mount_kinds *mounts;
+    struct mount_classes *mounts;
     uint64_t changed_since_ns;
 
     pthread_mutex_t lock; /* guards the queue */
@@ -229,7 +229,7 @@ static void problem(void *user, const char *path, size_t length UNUSED, int erro
         (void)push(user, file);
 }
 
-static void skipped(void *user UNUSED, const char *path UNUSED, enum mount_kind kind UNUSED) {}
+static void skipped(void *user UNUSED, const char *path UNUSED, enum mount_class class UNUSED) {}
 
 static int checks(void *user)
 {
@@ -373,7 +373,7 @@ static int prepare(struct standalone *scan)
     scan->changed_since_ns = within == 0 || within > now ? 0 : now - within;
     int r = event_loop_new(&scan->loop);
     if (r == 0)
-        r = mount_kinds_new(&scan->mounts);
+        r = mount_classes_new(&scan->mounts);
     if (r == 0)
         r = exclusions_new(&lists, &scan->exclusions);
     return r;
@@ -403,7 +403,7 @@ static void release(struct standalone *scan)
         file_free(file);
     }
     (void)exclusions_free(scan->exclusions);
-    (void)mount_kinds_free(scan->mounts);
+    (void)mount_classes_free(scan->mounts);
     (void)event_loop_free(scan->loop);
     (void)pthread_mutex_destroy(&scan->lock);
     (void)pthread_cond_destroy(&scan->room);
