@@ -4,6 +4,7 @@ how a figure is measured stands in figures/."""
 import argparse
 import json
 import os
+import signal
 import sys
 import time
 import traceback
@@ -155,6 +156,8 @@ def main():
               file=sys.stderr)
         return 2
     facts = machine.describe()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(2))  # so that everything is ended and removed
     the_machine = machine.Machine(os.path.join(options.build, "bench"), options.cache,
                                   options.temporary, options.keep)
     try:

@@ -45,7 +45,8 @@ class Stage:
                 process.stdin.write(b"\n")
                 process.stdin.flush()
                 path = os.path.join(self.root, f"d{number % PREPARED}", f"c{number}").encode()
-                detections.wait_for(path, seconds)
+                if detections.wait_for(path, seconds) is None:
+                    raise BenchError(f"{path.decode()}: no report within {seconds} s")
             process.stdin.close()
             process.wait(10)
         finally:
@@ -201,7 +202,7 @@ def quarantine_with(bench, database):
         files = stage.write_one_by_one(count, 4, agent.detections)
         return peers.join_latencies(files, agent.detections)
 
-    latencies, missed = with_agent(bench, database, one_by_one, ("file_quarantined",),
+    latencies, missed = with_agent(bench, database, one_by_one, ("malware_quarantined",),
                                    respond__action="quarantine")
     scan, sync = bare_cost(bench, database, count)
     if missed:
