@@ -10,24 +10,24 @@ static struct limbo_entry *entry_at(struct limbo *limbo, size_t position)
 /* Taken entries stay as holes (node 0) until they reach the front. */
 static void drop_holes(struct limbo *limbo)
 {
-    while (limbo->count > 0 && limbo->entries[limbo->first].node == 0) {
+    while (limbo->count > 0 && limbo->entries[limbo->first].node.number == 0) {
         limbo->first = (limbo->first + 1) % LIMBO_ENTRIES;
         limbo->count--;
     }
 }
 
-static uint32_t take(struct limbo *limbo, struct limbo_entry *entry)
+static struct limbo_node take(struct limbo *limbo, struct limbo_entry *entry)
 {
-    uint32_t node = entry->node;
+    struct limbo_node node = entry->node;
 
-    entry->node = 0;
+    entry->node.number = 0;
     drop_holes(limbo);
     return node;
 }
 
-static uint32_t add(struct limbo *limbo, const struct limbo_entry *entry)
+static struct limbo_node add(struct limbo *limbo, const struct limbo_entry *entry)
 {
-    uint32_t pushed_out = 0;
+    struct limbo_node pushed_out = {0};
 
     if (limbo->count == LIMBO_ENTRIES)
         pushed_out = take(limbo, entry_at(limbo, 0));
@@ -35,13 +35,15 @@ static uint32_t add(struct limbo *limbo, const struct limbo_entry *entry)
     return pushed_out;
 }
 
-uint32_t limbo_add_moved(struct limbo *limbo, uint32_t node, uint32_t cookie, uint64_t now_ns)
+struct limbo_node limbo_add_moved(struct limbo *limbo, struct limbo_node node, uint32_t cookie,
+                                  uint64_t now_ns)
 {
     return add(limbo, &(struct limbo_entry){
                           .deadline_ns = now_ns + LIMBO_WAIT_NS, .cookie = cookie, .node = node});
 }
 
-uint32_t limbo_add_displaced(struct limbo *limbo, const struct limbo_entry *entry, uint64_t now_ns)
+struct limbo_node limbo_add_displaced(struct limbo *limbo, const struct limbo_entry *entry,
+                                      uint64_t now_ns)
 {
     struct limbo_entry displaced = *entry;
 
@@ -50,36 +52,36 @@ uint32_t limbo_add_displaced(struct limbo *limbo, const struct limbo_entry *entr
     return add(limbo, &displaced);
 }
 
-uint32_t limbo_take_moved(struct limbo *limbo, uint32_t cookie)
+struct limbo_node limbo_take_moved(struct limbo *limbo, uint32_t cookie)
 {
     for (size_t position = limbo->count; cookie != 0 && position-- > 0;) {
         struct limbo_entry *entry = entry_at(limbo, position);
 
-        if (entry->node != 0 && entry->cookie == cookie)
+        if (entry->node.number != 0 && entry->cookie == cookie)
             return take(limbo, entry);
     }
-    return 0;
+    return (struct limbo_node){0};
 }
 
-uint32_t limbo_take_displaced(struct limbo *limbo, uint32_t parent, uint16_t parent_generation,
-                              uint64_t name_hash)
+struct limbo_node limbo_take_displaced(struct limbo *limbo, uint32_t parent,
+                                       uint16_t parent_generation, uint64_t name_hash)
 {
     for (size_t position = limbo->count; position-- > 0;) {
         struct limbo_entry *entry = entry_at(limbo, position);
 
-        if (entry->node != 0 && entry->cookie == 0 && entry->parent == parent &&
+        if (entry->node.number != 0 && entry->cookie == 0 && entry->parent == parent &&
             entry->parent_generation == parent_generation && entry->name_hash == name_hash)
             return take(limbo, entry);
     }
-    return 0;
+    return (struct limbo_node){0};
 }
 
-uint32_t limbo_take_expired(struct limbo *limbo, uint64_t now_ns)
+struct limbo_node limbo_take_expired(struct limbo *limbo, uint64_t now_ns)
 {
     struct limbo_entry *entry = entry_at(limbo, 0);
 
     if (limbo->count == 0 || entry->deadline_ns > now_ns)
-        return 0;
+        return (struct limbo_node){0};
     return take(limbo, entry);
 }
 

@@ -135,6 +135,28 @@ static void flush_settled(struct watch *watch, uint64_t until_ns)
 
 /* --- directories ----------------------------------------------------------------------------- */
 
+/* What came out of limbo, if it is still what went in. */
+static uint32_t from_limbo(struct watch *watch, struct limbo_node node)
+{
+    const struct tree_node *at = tree_at_generation(&watch->tree, node.number, node.generation);
+
+    return at != NULL && at->parent == TREE_LIMBO ? node.number : TREE_NONE;
+}
+
+static struct limbo_node for_limbo(const struct watch *watch, uint32_t index)
+{
+    return (struct limbo_node){.number = index,
+                               .generation = tree_at(&watch->tree, index)->generation};
+}
+
+static void bury_from_limbo(struct watch *watch, struct limbo_node node)
+{
+    uint32_t index = from_limbo(watch, node);
+
+    if (index != TREE_NONE)
+        watch_bury(watch, index);
+}
+
 /* The running walks of the node and of its parent must not take it for gone. */
 static void affirm(struct tree_node *node)
 {
@@ -174,12 +196,6 @@ static void directory_created(struct reader *reader, const struct place *place)
         begin_directory(reader, place, WALK_TELL);
 }
 
-static void bury_pushed_out(struct watch *watch, uint32_t node)
-{
-    if (node != TREE_NONE)
-        watch_bury(watch, node);
-}
-
 static uint64_t hash_of_name(const struct watch *watch, const struct watch_record *record)
 {
     return name_hash(watch->tree.seed, record->name, record->name_length);
@@ -189,21 +205,22 @@ static uint64_t hash_of_name(const struct watch *watch, const struct watch_recor
 static void displace(struct reader *reader, const struct place *place, uint32_t child)
 {
     struct watch *watch = reader->watch;
-    struct limbo_entry entry = {.node = child,
+    struct limbo_entry entry = {.node = for_limbo(watch, child),
                                 .parent = place->index,
                                 .parent_generation = place->node->generation,
                                 .name_hash = hash_of_name(watch, place->record)};
 
     tree_detach(&watch->tree, child, TREE_LIMBO);
-    bury_pushed_out(watch, limbo_add_displaced(&watch->limbo, &entry, reader->now_ns));
+    bury_from_limbo(watch, limbo_add_displaced(&watch->limbo, &entry, reader->now_ns));
 }
 
 static void directory_moved_from(struct reader *reader, const struct place *place)
 {
     struct watch *watch = reader->watch;
     const struct watch_record *record = place->record;
-    uint32_t child = limbo_take_displaced(&watch->limbo, place->index, place->node->generation,
-                                          hash_of_name(watch, record));
+    uint32_t child =
+        from_limbo(watch, limbo_take_displaced(&watch->limbo, place->index, place->node->generation,
+                                               hash_of_name(watch, record)));
 
     told_forget(&watch->told);
     tell(reader, WATCH_DIRECTORY_REMOVED, NULL);
@@ -213,14 +230,15 @@ static void directory_moved_from(struct reader *reader, const struct place *plac
             return;
         tree_detach(&watch->tree, child, TREE_LIMBO);
     }
-    bury_pushed_out(watch, limbo_add_moved(&watch->limbo, child, record->cookie, reader->now_ns));
+    bury_from_limbo(watch, limbo_add_moved(&watch->limbo, for_limbo(watch, child), record->cookie,
+                                           reader->now_ns));
 }
 
 static void directory_moved_to(struct reader *reader, const struct place *place)
 {
     struct watch *watch = reader->watch;
     const struct watch_record *record = place->record;
-    uint32_t moved = limbo_take_moved(&watch->limbo, record->cookie);
+    uint32_t moved = from_limbo(watch, limbo_take_moved(&watch->limbo, record->cookie));
     uint32_t there = tree_child(&watch->tree, place->index, record->name, record->name_length);
     bool stays_in_scope = moved != TREE_NONE && (place->node->state & NODE_SCOPE) != 0 &&
                           (tree_at(&watch->tree, moved)->state & NODE_SCOPE) != 0;
@@ -261,10 +279,8 @@ static void handle_directory(struct reader *reader, const struct place *place)
         return;
     }
     if (directory_is_excluded(reader, record->name_length)) {
-        uint32_t moved = limbo_take_moved(&watch->limbo, record->cookie);
-
-        if ((record->what & RECORD_MOVED_TO) != 0 && moved != TREE_NONE)
-            watch_bury(watch, moved);
+        if ((record->what & RECORD_MOVED_TO) != 0)
+            bury_from_limbo(watch, limbo_take_moved(&watch->limbo, record->cookie));
         return;
     }
     place->node->told_seconds = (uint32_t)(clock_realtime_ns() / NS_PER_SECOND);
@@ -289,10 +305,8 @@ static void handle_at_anchor(struct reader *reader, const struct place *place)
     if ((record->what & interest) == 0 ||
         !build_path(reader, &watch->tree, place->index, record->name, record->name_length) ||
         !scope_leads(watch->scope, reader->path, reader->path_length)) {
-        uint32_t moved = limbo_take_moved(&watch->limbo, record->cookie);
-
-        if ((record->what & RECORD_MOVED_TO) != 0 && moved != TREE_NONE)
-            watch_bury(watch, moved);
+        if ((record->what & RECORD_MOVED_TO) != 0)
+            bury_from_limbo(watch, limbo_take_moved(&watch->limbo, record->cookie));
         return;
     }
     if ((record->what & RECORD_DIRECTORY) != 0)
@@ -503,13 +517,13 @@ static void mind_crawl(struct reader *reader)
 static void mind_time(struct reader *reader)
 {
     struct watch *watch = reader->watch;
-    uint32_t node;
+    struct limbo_node node;
 
     (void)pthread_mutex_lock(&watch->lock);
     reader->now_ns = clock_monotonic_ns();
     flush_settled(watch, reader->now_ns);
-    while ((node = limbo_take_expired(&watch->limbo, reader->now_ns)) != TREE_NONE)
-        watch_bury(watch, node);
+    while ((node = limbo_take_expired(&watch->limbo, reader->now_ns)).number != 0)
+        bury_from_limbo(watch, node);
     mind_gap(reader);
     mind_retries(reader);
     mind_crawl(reader);

@@ -51,7 +51,8 @@ const char *harness_path(struct harness *harness, const char *format, ...)
 
 void write_file(const char *path, const char *content);
 void make_directory(const char *path);
-/* What lies below the root and was not told: number of regular files, printed up to ten. */
-unsigned int harness_missed(struct harness *harness);
+/* Regular files below the root that were not told since they have their present size; up to ten are
+ * printed. ret_files: how many files there are. */
+unsigned int harness_missed(struct harness *harness, unsigned int *ret_files);
 
 #endif
