@@ -1,0 +1,132 @@
+"""Malware is found and quarantined whichever way it comes into a watched folder."""
+import os
+import shutil
+
+import harness
+from harness import CLEAN, EICAR, put
+
+TESTFILES = "/usr/share/clamav-testfiles"
+
+
+def test_written_files_are_quarantined(place):
+    agent = place.agent().start()
+    bad = put(os.path.join(agent.watched, "bad.com"), EICAR)
+    good = put(os.path.join(agent.watched, "good.txt"), CLEAN)
+    agent.sync()
+    agent.expect_found(bad)
+    agent.expect_gone(bad)
+    assert os.path.exists(good)
+    assert len(agent.events("malware_quarantined")) == 1
+
+
+def test_every_way_into_a_folder_is_seen(place):
+    agent = place.agent().start()
+    outside = place.folder("outside")
+    inside = agent.watched
+    ways = {}
+
+    ways["renamed"] = os.path.join(inside, "renamed")
+    os.rename(put(os.path.join(outside, "renamed"), EICAR), ways["renamed"])
+    ways["linked"] = os.path.join(inside, "linked")
+    os.link(put(os.path.join(outside, "linked"), EICAR), ways["linked"])
+    tree = os.path.join(outside, "tree")
+    os.makedirs(os.path.join(tree, "deep/er"))
+    put(os.path.join(tree, "deep/er/file"), EICAR)
+    os.rename(tree, os.path.join(inside, "tree"))
+    ways["moved tree"] = os.path.join(inside, "tree/deep/er/file")
+    os.makedirs(os.path.join(inside, "a/b/c/d"))
+    ways["new directories"] = put(os.path.join(inside, "a/b/c/d/file"), EICAR)
+    ways["unnamed then linked"] = os.path.join(inside, "tmpfile")
+    fd = os.open(inside, os.O_TMPFILE | os.O_WRONLY, 0o600)
+    os.write(fd, EICAR)
+    folder = os.open(inside, os.O_RDONLY)
+    os.link(f"/proc/self/fd/{fd}", ways["unnamed then linked"], src_dir_fd=folder)
+    os.close(folder)
+    os.close(fd)
+    ways["copied"] = os.path.join(inside, "copied")
+    shutil.copyfile(os.path.join(outside, "linked"), ways["copied"])
+    ways["renamed within"] = os.path.join(inside, "within")
+    os.rename(put(os.path.join(inside, "within.part"), CLEAN), ways["renamed within"])
+    put(ways["renamed within"], EICAR)
+    ways["appended"] = os.path.join(inside, "appended")
+    put(ways["appended"], EICAR[:30])
+    with open(ways["appended"], "ab") as stream:
+        stream.write(EICAR[30:])
+    agent.sync()
+    agent.expect_found(*ways.values())
+    agent.expect_gone(*ways.values())
+
+
+def test_a_file_that_is_never_closed_is_scanned_too(place):
+    agent = place.agent(watch__settle="100ms").start()
+    path = os.path.join(agent.watched, "open")
+    with agent.following() as events, open(path, "wb", buffering=0) as stream:
+        stream.write(EICAR)
+        events.wait("malware_found", path)
+
+
+def test_files_there_before_the_start_are_scanned(place):
+    agent = place.agent()
+    bad = put(os.path.join(agent.watched, "old"), EICAR)
+    agent.start()
+    agent.sync()
+    agent.expect_found(bad)
+
+
+def test_mapped_writes_are_seen(place):
+    import mmap
+    agent = place.agent().start()
+    path = put(os.path.join(agent.watched, "mapped"), b"\0" * len(EICAR))
+    agent.sync()
+    fd = os.open(path, os.O_RDWR)
+    with mmap.mmap(fd, len(EICAR)) as memory:
+        os.close(fd)
+        memory[:] = EICAR
+    agent.sync()
+    agent.expect_found(path)
+
+
+def test_all_of_clamavs_own_test_files(place):
+    if not os.path.isdir(TESTFILES):
+        raise harness.Skip(f"no {TESTFILES} (package clamav-testfiles)")
+    agent = place.agent(respond__action="pass").start()
+    paths = [shutil.copy(os.path.join(TESTFILES, name), agent.watched)
+             for name in sorted(os.listdir(TESTFILES))]
+    agent.sync()
+    assert len(paths) >= 44
+    agent.expect_found(*paths)
+
+
+def test_on_demand_scans_answer_by_exit_status(place):
+    agent = place.agent(watch__enabled=False).start()
+    folder = place.folder("elsewhere")
+    put(os.path.join(folder, "good"), CLEAN)
+    status, _, totals = agent.scan(folder)
+    assert status == 0 and totals["files_scanned"] == 1, totals
+    bad = put(os.path.join(folder, "bad"), EICAR)
+    status, _, totals = agent.scan("--", folder, options=("--no-action",))
+    assert status == 1 and totals["infected"] == 1, totals
+    assert os.path.exists(bad)
+    status, _, totals = agent.scan(folder)
+    assert status == 1, totals
+    agent.expect_gone(bad)
+    status, _, _ = agent.scan(os.path.join(folder, "none"))
+    assert status == 2
+
+
+def test_exclusions_and_own_folders_are_left_alone(place):
+    agent = place.agent(watch__exclude_extensions=["log"], watch__exclude_files=["core"])
+    skipped = place.folder("watched/skipped")
+    agent.set_policy(watch__exclude_directories=[skipped + "/"])
+    agent.start()
+    left = [put(os.path.join(skipped, "bad"), EICAR), put(os.path.join(agent.watched, "x.log"), EICAR),
+            put(os.path.join(agent.watched, "core"), EICAR)]
+    bad = put(os.path.join(agent.watched, "bad"), EICAR)
+    agent.sync()
+    agent.scan(place.root)
+    agent.expect_found(bad)
+    assert all(os.path.exists(path) for path in left)
+
+
+if __name__ == "__main__":
+    harness.main()
