@@ -162,6 +162,11 @@ static void limit_resources(const struct worker_sandbox_options *options)
         limit_resource(RLIMIT_AS, in_use + MOST_MEMORY);
 }
 
+bool worker_sandbox_is_wider(void)
+{
+    return SANITIZER_BUILD;
+}
+
 int worker_sandbox_enter(const struct worker_sandbox_options *options, uint32_t *ret_reached)
 {
     limit_resources(options);

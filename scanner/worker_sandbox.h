@@ -16,5 +16,7 @@ struct worker_sandbox_options {
  * out; returns the SCANNER_SANDBOX_ bits of the steps that were reached here, or -errno when the
  * process must not go on. */
 int worker_sandbox_enter(const struct worker_sandbox_options *options, uint32_t *ret_reached);
+/* True in a sanitizer build, whose list of system calls is wider than the product's. */
+bool worker_sandbox_is_wider(void);
 
 #endif

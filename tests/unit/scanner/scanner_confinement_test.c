@@ -222,13 +222,13 @@ static void test_denied_calls_are_deadly(void **state)
     expect_killed(attempt_user_namespace);
     expect_killed(attempt_mount);
     expect_killed(attempt_symlink);
-#ifndef __SANITIZE_ADDRESS__ /* sanitizers need these: see worker_sandbox.c */
+    if (worker_sandbox_is_wider())
+        return; /* a sanitizer makes the rest of the calls itself */
     expect_killed(attempt_executable_memory);
     expect_killed(attempt_kill);
     expect_killed(attempt_ptrace);
     expect_killed(attempt_fork);
     expect_killed(attempt_terminal_input);
-#endif
 }
 
 static int attempt_identity(void)
