@@ -117,10 +117,13 @@ build() {
 # --- signatures ------------------------------------------------------------------------------
 
 has_database() {
-    for name in main.cvd main.cld main.cud; do
-        [ ! -s "/var/lib/clamav/$name" ] || return 0
+    for part in main daily; do
+        found=false
+        for name in "/var/lib/clamav/$part.cvd" "/var/lib/clamav/$part.cld" "/var/lib/clamav/$part.cud"; do
+            [ ! -s "$name" ] || found=true
+        done
+        [ "$found" = true ] || return 1
     done
-    return 1
 }
 
 enough_memory() {
@@ -128,12 +131,17 @@ enough_memory() {
     [ "${available:-0}" -ge "$FULL_DATABASE_KB" ]
 }
 
+# Where the package starts a freshclam of its own, that one downloads, and ours only waits for it.
 download_database() {
     echo "downloading ClamAV's signatures with freshclam (at most $DOWNLOAD_SECONDS s)"
+    deadline=$(($(date +%s) + DOWNLOAD_SECONDS))
     # shellcheck disable=SC2086
     packages_install $SIGNATURE_PACKAGES >>"$BUILD_LOG" 2>&1 || return 1
-    has_database || timeout "$DOWNLOAD_SECONDS" freshclam --quiet >>"$BUILD_LOG" 2>&1 || true
-    has_database && ls /var/lib/clamav/daily.c* >/dev/null 2>&1
+    timeout "$DOWNLOAD_SECONDS" freshclam --quiet >>"$BUILD_LOG" 2>&1 || true
+    until has_database; do
+        pidof freshclam >/dev/null && [ "$(date +%s)" -lt "$deadline" ] || return 1
+        sleep 1
+    done
 }
 
 # Sets SIGNATURES, libconfig text, and SIGNATURES_ARE, for people. The demo's own are always among them:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# clang-tidy (see .clang-tidy) has nothing to say; needs the clang build
+# clang-tidy (see .clang-tidy) has nothing to say about the programs; needs the clang build
 set -eu
 # shellcheck source=tests/style/tap.sh
 . "$(dirname "$0")/tap.sh"
@@ -9,7 +9,7 @@ if [ ! -f build/clang/compile_commands.json ]; then
     skip "clang-tidy" "no build/clang"
     exit 0
 fi
-list=$(files '*.c' | grep -vE '^(tests/fixtures/|console/web/vendor/)')
+list=$(files '*.c' | grep -vE '^(tests/|console/web/vendor/)')
 jobs=${YAGURA_TEST_JOBS:-$(nproc)}
 # One program an argument, so that a slow file holds up only one processor.
 said=$(printf '%s\n' "$list" | xargs -P "$jobs" -n 1 timeout 120 \
