@@ -49,6 +49,18 @@ static const char *severity_colour(const char *severity)
     return display_colour(text_equal(severity, "medium") ? COLOUR_YELLOW : COLOUR_PLAIN);
 }
 
+/* Facts about a file that matter to programs and in doubt: --json has them. */
+static bool is_fine_print(const char *key)
+{
+    static const char *const keys[] = {"sha256", "size",     "mode",   "uid",   "gid",
+                                       "links",  "modified", "device", "inode", "id"};
+    for (size_t i = 0; i < ARRAY_LENGTH(keys); i++) {
+        if (text_equal(key, keys[i]))
+            return true;
+    }
+    return false;
+}
+
 /* The detail's plain members, as key=value. */
 static void print_detail(const json_t *detail)
 {
@@ -56,6 +68,8 @@ static void print_detail(const json_t *detail)
     json_t *value;
     json_object_foreach((json_t *)detail, key, value)
     {
+        if (is_fine_print(key))
+            continue;
         if (json_is_string(value) && json_string_length(value) > 0) {
             (void)printf("  ");
             display_print(key);

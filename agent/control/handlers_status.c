@@ -1,6 +1,7 @@
 /* status: {"status":{"state","problems":[{"module","problem","cure"}],"agent":{},"policy":{},
- * "watch":{},"scanner":{},"scan":{},"store":{}}}. state is "protecting" or "degraded"; times are in
- * seconds unless a name says otherwise. */
+ * "watch":{},"scanner":{},"scan":{},"store":{}}}. state is "starting" (signatures are being loaded,
+ * or the first walk is not done), "protecting" or "degraded"; times are in seconds unless a name
+ * says otherwise. */
 #include "agent/control/handlers_private.h"
 
 #include "agent/policy/policy.h"
@@ -125,17 +126,22 @@ static void write_agent(struct json_writer *json, const struct control_context *
     json_write_object_end(json);
 }
 
+/* Whether the first walk is still under way. Beyond the budget it never counts as complete. */
+static bool is_walking(const struct watch_status *watch)
+{
+    return !watch->complete && (watch->directories_unwatched == 0 || watch->walks_running > 0);
+}
+
 static void write_watch(struct json_writer *json, const struct status *status)
 {
     const struct watch_status *watch = &status->watch;
     uint64_t all = watch->directories_watched + watch->directories_unwatched;
-    bool walking = !watch->complete && watch->directories_unwatched == 0;
     json_write_key(json, "watch");
     json_write_object_begin(json);
     json_write_field_string(json, "state",
-                            !status->watching                     ? "off"
-                            : walking || watch->walks_running > 0 ? "walking"
-                                                                  : "watching");
+                            !status->watching   ? "off"
+                            : is_walking(watch) ? "walking"
+                                                : "watching");
     json_write_field_bool(json, "complete", status->watching && watch->complete);
     json_write_field_unsigned(json, "directories_watched", watch->directories_watched);
     json_write_field_unsigned(json, "directories_unwatched", watch->directories_unwatched);
@@ -226,6 +232,15 @@ static void collect(const struct control_context *context, struct status *status
     store_status(context->store, &status->store);
 }
 
+static const char *state_of(const struct status *status, bool degraded)
+{
+    if (degraded)
+        return "degraded";
+    bool loading = status->scan.scanner.state == SCANNER_LOADING;
+    bool walking = status->watching && is_walking(&status->watch);
+    return loading || walking ? "starting" : "protecting";
+}
+
 void handle_status(void *user, struct control_request *request, const json_t *arguments UNUSED)
 {
     const struct control_handlers *handlers = user;
@@ -246,7 +261,8 @@ void handle_status(void *user, struct control_request *request, const json_t *ar
     json_write_object_begin(&json);
     json_write_key(&json, "status");
     json_write_object_begin(&json);
-    json_write_field_string(&json, "state", degraded ? "degraded" : "protecting");
+    const char *state = state_of(&status, degraded);
+    json_write_field_string(&json, "state", state);
     json_write_key(&json, "problems");
     json_write_raw(&json, buffer_text(&problems));
     write_agent(&json, &handlers->context, &status);
@@ -257,5 +273,5 @@ void handle_status(void *user, struct control_request *request, const json_t *ar
     json_write_object_end(&json);
     json_write_object_end(&json);
     if (send_json(request, &line) == 0)
-        control_request_done(request, degraded ? 1 : 0);
+        control_request_done(request, strcmp(state, "protecting") == 0 ? 0 : 1);
 }

@@ -77,6 +77,21 @@ static size_t utf8_length(const unsigned char *bytes, size_t left)
     return length;
 }
 
+/* Characters that a terminal or a careless page acts upon: C1 controls, bidirectional and invisible
+ * ones. All are below U+10000, so that one escape holds them; JSON's meaning stays the same. */
+static unsigned hostile_character(const unsigned char *bytes, size_t size)
+{
+    unsigned code = 0;
+    if (size == 2)
+        code = (bytes[0] & 0x1fU) << 6 | (bytes[1] & 0x3fU);
+    else if (size == 3)
+        code = (bytes[0] & 0x0fU) << 12 | (bytes[1] & 0x3fU) << 6 | (bytes[2] & 0x3fU);
+    bool hostile = (code >= 0x80 && code < 0xa0) || code == 0x61c || code == 0xfeff ||
+                   (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
+                   (code >= 0x2060 && code <= 0x2069);
+    return hostile ? code : 0;
+}
+
 static void append_escape(struct buffer *buffer, unsigned char byte)
 {
     static const char named[] = "\"\"\\\\\bb\ff\nn\rr\tt";
@@ -97,8 +112,9 @@ static void append_string(struct buffer *buffer, const char *text, size_t length
     (void)buffer_append(buffer, "\"", 1);
     for (size_t i = 0; i < length;) {
         size_t size = utf8_length(bytes + i, length - i);
-        bool plain =
-            size > 0 && bytes[i] >= 0x20 && bytes[i] != '"' && bytes[i] != '\\' && bytes[i] != 0x7f;
+        unsigned hostile = size > 1 ? hostile_character(bytes + i, size) : 0;
+        bool plain = size > 0 && hostile == 0 && bytes[i] >= 0x20 && bytes[i] != '"' &&
+                     bytes[i] != '\\' && bytes[i] != 0x7f;
         if (plain) {
             i += size;
             continue;
@@ -106,9 +122,12 @@ static void append_string(struct buffer *buffer, const char *text, size_t length
         (void)buffer_append(buffer, text + start, i - start);
         if (size == 0)
             (void)buffer_append_text(buffer, "\\ufffd");
+        else if (hostile != 0)
+            (void)buffer_append_format(buffer, "\\u%04x", hostile);
         else
             append_escape(buffer, bytes[i]);
-        start = ++i;
+        i += size > 0 ? size : 1;
+        start = i;
     }
     (void)buffer_append(buffer, text + start, length - start);
     (void)buffer_append(buffer, "\"", 1);

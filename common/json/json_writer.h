@@ -1,6 +1,7 @@
 /* Streaming JSON into a buffer: no tree, commas and escapes by itself. Strings are UTF-8; invalid
  * bytes are written as \ufffd, so pass names an outsider chose through text_escape first when they
- * must be reversible. Errors stick in the buffer (buffer_failed). The prefix is json_write_ because
+ * must be reversible. Control, bidirectional and invisible characters are escaped, so that a line of
+ * JSON can be shown on a terminal. Errors stick in the buffer (buffer_failed). The prefix is json_write_ because
  * jansson owns json_string and its like. */
 #ifndef COMMON_JSON_JSON_WRITER_H
 #define COMMON_JSON_JSON_WRITER_H

@@ -67,6 +67,8 @@ static void test_invalid_utf8(void **state)
     assert_string_becomes("\xe6\xab\x93", 3, "\"\xe6\xab\x93\"");
     assert_string_becomes("\xf0\x9f\x8f\xaf", 4, "\"\xf0\x9f\x8f\xaf\"");
     assert_string_becomes("a\0b", 3, "\"a\\u0000b\"");
+    assert_string_becomes("\xc2\x9b\xe2\x80\xae\xef\xbb\xbf\xc2\xa0", 10,
+                          "\"\\u009b\\u202e\\ufeff\xc2\xa0\"");
 }
 
 static void test_errors_stick(void **state)
