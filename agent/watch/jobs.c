@@ -22,6 +22,7 @@
 
 struct mount_change {
     struct watch *watch;
+    uint32_t epoch;
     struct outbox outbox;
 };
 
@@ -56,12 +57,12 @@ static void mount_changed(void *user, const char *path, size_t length)
         return;
     if (in_scope)
         tree_at(&watch->tree, child)->state |= NODE_SCOPE;
-    watch_queue_walk(watch, child, WALK_TELL | WALK_DEEP);
+    watch_continue_walk(watch, child, WALK_TELL | WALK_DEEP, change->epoch);
 }
 
-void watch_read_mounts(struct watch *watch)
+void watch_read_mounts(struct watch *watch, uint32_t epoch)
 {
-    struct mount_change change = {.watch = watch};
+    struct mount_change change = {.watch = watch, .epoch = epoch};
     struct mounts *mounts;
     struct mounts *before;
 
@@ -144,7 +145,7 @@ static void configure_node(struct watch *watch, uint32_t index, char *path)
         node->state &= (uint16_t)~NODE_SCOPE;
 }
 
-static void configure(struct watch *watch)
+static void configure(struct watch *watch, uint32_t epoch)
 {
     char *path = malloc(LIMIT_PATH_BYTES + 1);
     uint32_t index = TREE_ROOT;
@@ -159,8 +160,8 @@ static void configure(struct watch *watch)
     }
     free(path);
     (void)pthread_mutex_lock(&watch->lock);
-    watch_queue_walk(watch, TREE_ROOT,
-                     WALK_FIRST | (watch->report_found ? WALK_FOUND : WALK_SINCE));
+    watch_continue_walk(watch, TREE_ROOT,
+                        WALK_FIRST | (watch->report_found ? WALK_FOUND : WALK_SINCE), epoch);
     (void)pthread_mutex_unlock(&watch->lock);
 }
 
@@ -175,7 +176,7 @@ static uint64_t room_left(struct watch *watch)
     return watch->budget > watched ? watch->budget - watched : 1;
 }
 
-static void queue_retries(struct watch *watch)
+static void queue_retries(struct watch *watch, uint32_t epoch)
 {
     uint32_t index = TREE_ROOT;
     uint64_t room;
@@ -187,7 +188,7 @@ static void queue_retries(struct watch *watch)
         for (int i = 0; i < NODES_PER_SLICE && index < watch->tree.high && room > 0; i++, index++) {
             if ((tree_at(&watch->tree, index)->state & NODE_UNWATCHED) == 0)
                 continue;
-            watch_queue_walk(watch, index, WALK_TELL);
+            watch_continue_walk(watch, index, WALK_TELL, epoch);
             room--;
         }
         more = room > 0 && index < watch->tree.high && !watch->stopping;
@@ -196,7 +197,7 @@ static void queue_retries(struct watch *watch)
 }
 
 /* Tries again what could not be watched: soon when room appeared, ever more rarely otherwise. */
-static void retry(struct watch *watch)
+static void retry(struct watch *watch, uint32_t epoch)
 {
     uint64_t others = budget_used_by_others();
 
@@ -206,7 +207,7 @@ static void retry(struct watch *watch)
         watch->room_appeared ? NS_PER_SECOND : MIN(watch->retry_delay_ns * 2, RETRY_LAST_NS);
     watch->room_appeared = false;
     (void)pthread_mutex_unlock(&watch->lock);
-    queue_retries(watch);
+    queue_retries(watch, epoch);
     (void)pthread_mutex_lock(&watch->lock);
     if (atomic_load(&watch->counters.unwatched) > 0)
         watch->retry_ns = clock_monotonic_ns() + watch->retry_delay_ns;
@@ -275,20 +276,20 @@ static void tell_all_settled(struct watch *watch)
     free(path);
 }
 
-void watch_run_job(struct watch *watch, enum watch_job job)
+void watch_run_job(struct watch *watch, enum watch_job job, uint32_t epoch)
 {
     switch (job) {
     case JOB_MOUNTS:
-        watch_read_mounts(watch);
+        watch_read_mounts(watch, epoch);
         break;
     case JOB_BURY:
         bury(watch);
         break;
     case JOB_CONFIGURE:
-        configure(watch);
+        configure(watch, epoch);
         break;
     case JOB_RETRY:
-        retry(watch);
+        retry(watch, epoch);
         break;
     case JOB_CRAWL:
         break;

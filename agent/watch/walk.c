@@ -149,7 +149,7 @@ static int open_child(struct walker *walker, const struct walk *walk, int parent
         bool is_mount;
 
         if (tries > 0)
-            watch_read_mounts(walker->watch);
+            watch_read_mounts(walker->watch, walk->task.epoch);
         switch (class_at(walker->watch, walker->path, walker->path_length, &is_mount)) {
         case MOUNT_PSEUDO:
             return -EMEDIUMTYPE;
@@ -709,7 +709,7 @@ static void run_job(struct watch *watch)
     watch->jobs &= ~(unsigned int)job;
     watch->jobs_running |= job;
     (void)pthread_mutex_unlock(&watch->lock);
-    watch_run_job(watch, job);
+    watch_run_job(watch, job, epoch);
     (void)pthread_mutex_lock(&watch->lock);
     watch->jobs_running &= ~(unsigned int)job;
     watch_end_work(watch, epoch);

@@ -151,8 +151,8 @@ void watch_note_loss(struct watch *watch);
 struct walker;
 void *watch_walker_run(void *watch);
 
-/* jobs.c: run by walkers, not under the lock. */
-void watch_read_mounts(struct watch *watch);
-void watch_run_job(struct watch *watch, enum watch_job job);
+/* jobs.c: run by walkers, not under the lock. Walks they queue are part of epoch's work. */
+void watch_read_mounts(struct watch *watch, uint32_t epoch);
+void watch_run_job(struct watch *watch, enum watch_job job, uint32_t epoch);
 
 #endif

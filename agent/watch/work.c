@@ -9,6 +9,7 @@
 #include "common/time/clock.h"
 
 #define RETRY_FIRST_NS NS_PER_SECOND
+#define RETRY_ROOM_NS  (100 * NS_PER_MS)
 
 static bool push_task(struct watch *watch, uint32_t node, uint32_t epoch)
 {
@@ -40,7 +41,8 @@ void watch_continue_walk(struct watch *watch, uint32_t index, unsigned int flags
         node->state |= NODE_AGAIN;
         return;
     }
-    if ((node->state & NODE_QUEUED) != 0)
+    /* Queued by later work: a second task makes those who wait for ours wait for it. */
+    if ((node->state & NODE_QUEUED) != 0 && epoch == watch->sync.epoch)
         return;
     if (!push_task(watch, index, epoch)) {
         watch_account_walk(watch, node->pending);
@@ -130,7 +132,11 @@ void watch_forget_key(struct watch *watch, uint32_t index)
     if (tree_unbind(&watch->tree, index))
         watch_source_remove(watch->source, key);
     (void)atomic_fetch_sub(&watch->counters.watched, 1);
-    watch->room_appeared = true;
+    if (atomic_load(&watch->counters.unwatched) > 0 && !watch->room_appeared) {
+        watch->room_appeared = true;
+        watch->retry_ns = MIN(watch->retry_ns, clock_monotonic_ns() + RETRY_ROOM_NS);
+        watch_wake_reader(watch);
+    }
 }
 
 void watch_release_node(struct watch *watch, uint32_t index)

@@ -19,6 +19,7 @@
 #define SYNC_TIMEOUT_NS (120 * NS_PER_SECOND)
 #define KINDS           (WATCH_MOUNT_CHANGED + 1)
 #define BUCKETS         65536U
+#define RING            256U
 
 struct told_path {
     struct told_path *next;
@@ -115,6 +116,7 @@ void recorder_sink(void *user, const struct watch_event *event)
         told->size_seen = lstat(event->path, &status) == 0 ? status.st_size : -1;
     }
     recorder->totals[event->kind]++;
+    (void)pthread_cond_broadcast(&recorder->changed);
     if (event->detail != NULL)
         (void)text_copy(recorder->details[event->kind], sizeof(recorder->details[0]),
                         event->detail);
@@ -196,6 +198,19 @@ void recorder_release(struct recorder *recorder)
     (void)pthread_mutex_unlock(&recorder->lock);
 }
 
+bool recorder_await(struct recorder *recorder, enum watch_event_kind kind, const char *path)
+{
+    struct timespec deadline = timespec_from_ns(clock_realtime_ns() + 60 * NS_PER_SECOND);
+    const struct told_path *told;
+    int r = 0;
+
+    (void)pthread_mutex_lock(&recorder->lock);
+    while (((told = find(recorder, path)) == NULL || told->counts[kind] == 0) && r == 0)
+        r = pthread_cond_timedwait(&recorder->changed, &recorder->lock, &deadline);
+    (void)pthread_mutex_unlock(&recorder->lock);
+    return r == 0;
+}
+
 /* --- harness ------------------------------------------------------------------------------------
  */
 
@@ -265,9 +280,9 @@ void harness_done(struct harness *harness)
 
 const char *harness_path(struct harness *harness, const char *format, ...)
 {
-    static _Thread_local char ring[8][512];
+    static _Thread_local char ring[RING][512];
     static _Thread_local unsigned int next;
-    char *path = ring[next++ % 8];
+    char *path = ring[next++ % RING];
     va_list arguments;
 
     int length = text_format(path, sizeof(ring[0]), "%s/", harness->root);

@@ -19,6 +19,8 @@ unsigned int recorder_count(struct recorder *recorder, enum watch_event_kind kin
                             const char *path);
 /* Events of a kind, any path. */
 uint64_t recorder_total(struct recorder *recorder, enum watch_event_kind kind);
+/* Waits until it was told, at most a minute. For what starts by time and not by a call. */
+bool recorder_await(struct recorder *recorder, enum watch_event_kind kind, const char *path);
 /* Copies the detail of the last event of the kind with a detail. */
 void recorder_detail(struct recorder *recorder, enum watch_event_kind kind, char *text,
                      size_t size);
