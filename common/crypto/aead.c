@@ -233,7 +233,7 @@ static int seal_chunks(struct stream *stream, int source_fd, int target_fd, uint
                        struct sha256 *digest, uint64_t *ret_bytes)
 {
     uint64_t total = 0;
-    size_t length;
+    size_t length = 0;
 
     do {
         struct piece piece;
