@@ -24,7 +24,7 @@
     X(LIMIT_EVENT_DETAIL_BYTES, 32768, "bytes", "longest detail JSON of an event")              \
     X(LIMIT_STORE_QUEUE, 65536, "events", "most events waiting for the store's writer")         \
     X(LIMIT_STORE_QUEUE_BYTES, 67108864, "bytes", "most memory of waiting events")              \
-    X(LIMIT_RESPONDER_QUEUE, 4096, "detections", "most detections waiting for the responder")   \
+    X(LIMIT_RESPONDER_QUEUE, 16384, "detections", "most detections waiting for the responder")  \
     X(LIMIT_QUARANTINE_ATTRIBUTES, 65536, "bytes", "extended attributes kept with a file")      \
     X(LIMIT_QUARANTINE_HEADER, 131072, "bytes", "longest header of a sealed file")              \
     X(LIMIT_DETECTIONS_KNOWN, 16384, "files", "detections remembered to fold repeats")          \

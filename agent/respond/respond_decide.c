@@ -121,18 +121,19 @@ static enum respond_action choose_action(const struct task *task, const struct r
     return action;
 }
 
-/* Where it will be moved to stands in the intent, so that a restart finds it there. */
+/* Where it will be moved to stands in the intent, so that a restart finds it there. The directory
+ * is not kept open: many tasks may wait, and a mount must not be held. */
 static int prepare_move(struct task *task)
 {
-    AUTO_CLOSE int parent_fd = -1;
+    AUTO_CLOSE int parent_fd = -1, holding_fd = -1;
     const char *name, *holding;
     int r;
 
     r = respond_locate(task, &parent_fd, &name);
     if (r < 0)
         return r;
-    r = holdings_find(task->responder->holdings, parent_fd, respond_parent_of(task),
-                      &task->holding_fd, &holding);
+    r = holdings_find(task->responder->holdings, parent_fd, respond_parent_of(task), &holding_fd,
+                      &holding);
     if (r < 0)
         return r;
     task->intent.holding = strdup(holding);

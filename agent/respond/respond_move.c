@@ -152,9 +152,6 @@ static int find_moved(struct task *task)
     const char *slash = strrchr(task->intent.facts.path, '/');
     int r;
 
-    r = holdings_open(task->intent.holding, &task->holding_fd);
-    if (r < 0)
-        return r;
     respond_moved_name(task, moved_name);
     r = check_name(task, task->holding_fd, moved_name);
     if (r != -ESTALE || !slash)
@@ -167,22 +164,20 @@ static int find_moved(struct task *task)
 
 int respond_move(struct task *task)
 {
-    int r;
+    int r = 0;
 
     if (task->moved)
         return 0;
-    if (task->resumed && task->holding_fd < 0) {
-        r = find_moved(task);
-        if (r != -ENOENT) {
-            task->moved = r == 0;
-            return r;
-        }
-        if (task->holding_fd < 0)
-            return r;
-    }
-    r = move_once(task);
-    for (int tries = 0; (r == -ESTALE || r == -ENOENT) && tries < LOCATE_TRIES; tries++)
+    if (task->holding_fd < 0)
+        r = holdings_open(task->intent.holding, &task->holding_fd);
+    if (r < 0)
+        return r;
+    r = task->resumed ? find_moved(task) : -ENOENT;
+    for (int tries = 0; (r == -ESTALE || r == -ENOENT) && tries < LOCATE_TRIES; tries++) {
         r = move_once(task);
+        if (r == -ENOENT && task->fd < 0)
+            break; /* nothing else says where it may be */
+    }
     task->moved = r == 0;
     return r;
 }

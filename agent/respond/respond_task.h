@@ -25,7 +25,7 @@ struct task {
     struct file_identity identity; /* as scanned */
     struct intent intent;
     int fd;         /* the file; -1 when resumed */
-    int holding_fd; /* where it is or will be moved to; -1 when not known */
+    int holding_fd; /* where it is moved to; -1 before respond_move */
     int sealed_fd;
     uint64_t room;                        /* bytes reserved in the quarantine */
     const char *held;                     /* why the brake holds it; NULL */
@@ -82,6 +82,7 @@ struct responder {
     struct task_list incoming, ready, finished, delayed;
     struct respond_job *jobs, **last_job;
     struct task *alive;
+    uint64_t alive_count, most_alive; /* each holds a descriptor of its file */
     struct responder_status counts;
     bool recovery_tried; /* decisions wait for that: what is open must not be told twice */
     bool rebuild;        /* the store was made anew: recover again */
@@ -89,7 +90,9 @@ struct responder {
 
 /* Makes a task for a file; path is copied, fd taken over. NULL when out of memory. */
 struct task *task_new(struct responder *responder, const char *path, int fd);
-/* Calls done, takes it off the list of all, frees it. Any thread. */
+/* Calls done, if that has not been done yet. Any thread. */
+void task_tell_done(struct task *task, int result);
+/* The same, takes it off the list of all, frees it. Any thread. */
 void task_end(struct task *task, int result);
 /* Puts it into list and wakes the actor; ends it when the responder is stopping. */
 void task_hand_over(struct task *task, struct task_list *list);
@@ -104,7 +107,9 @@ void respond_decide(struct task *task, const struct respond_rules *rules);
 /* Moves, disarms and seals, without waiting for the disk. 0: the task goes to respond_conclude
  * after respond_sync; otherwise it has been handed on. */
 int respond_begin(struct task *task);
-/* Makes what respond_begin did durable. */
+/* Makes what respond_begin did durable: first the writing of all files of a batch is started, then
+ * each is waited for. */
+void respond_start_sync(struct task *task);
 int respond_sync(struct task *task);
 /* Queues the result, or deals with the failure (result < 0). */
 void respond_conclude(struct task *task, int result);

@@ -14,12 +14,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 
 /* Files sealed before one sync makes them all durable. */
-#define BATCH_FILES 32
+#define BATCH_FILES 128
 #define BATCH_BYTES (64 * 1024 * 1024)
 #define RETRY_EVERY (5 * NS_PER_SECOND)
-#define APPEND_WAIT (5 * NS_PER_MS)
+/* Moved files that may wait for their removal while others are acted on. */
+#define FINISHED_MANY 1024
+#define APPEND_WAIT   (5 * NS_PER_MS)
 
 /* ---- tasks ---- */
 
@@ -108,6 +111,7 @@ struct task *task_new(struct responder *responder, const char *path, int fd)
     if (responder->alive)
         responder->alive->alive_before = &task->alive_next;
     responder->alive = task;
+    responder->alive_count++;
     pthread_mutex_unlock(&responder->mutex);
     return task;
 }
@@ -134,7 +138,7 @@ static void (*take_done(struct task *task))(void *user, int result)
     return done;
 }
 
-static void tell_done(struct task *task, int result)
+void task_tell_done(struct task *task, int result)
 {
     void (*done)(void *user, int result);
 
@@ -149,13 +153,14 @@ void task_end(struct task *task, int result)
 {
     struct responder *responder = task->responder;
 
-    tell_done(task, result);
+    task_tell_done(task, result);
     if (task->room > 0)
         quarantine_release_room(responder->quarantine, task->room);
     pthread_mutex_lock(&responder->mutex);
     *task->alive_before = task->alive_next;
     if (task->alive_next)
         task->alive_next->alive_before = task->alive_before;
+    responder->alive_count--;
     task_free(task);
     unref_unlock(responder);
 }
@@ -246,13 +251,16 @@ static void run_jobs(struct responder *responder)
     }
 }
 
+/* Removals wait while there are files to act on: these are more urgent, and ext4 finds a new inode
+ * slowly among many that were just freed. */
 static void finish_tasks(struct responder *responder)
 {
     for (;;) {
-        struct task *task;
+        struct task *task = NULL;
 
         pthread_mutex_lock(&responder->mutex);
-        task = task_list_pop(&responder->finished);
+        if (!responder->ready.first || responder->finished.count > FINISHED_MANY)
+            task = task_list_pop(&responder->finished);
         pthread_mutex_unlock(&responder->mutex);
         if (!task)
             return;
@@ -276,7 +284,8 @@ static void take_batch(struct responder *responder, struct task_list *batch)
 }
 
 /* Many files are moved and sealed, then made durable together: the first sync of a batch commits
- * the file system's journal for all of them. */
+ * the file system's journal for all of them. All results are queued at once, so that one group
+ * takes them. */
 static void act_on_batch(struct responder *responder)
 {
     struct task_list batch, begun;
@@ -290,12 +299,13 @@ static void act_on_batch(struct responder *responder)
             task_list_push(&begun, task);
     if (!begun.first)
         return;
+    for (task = begun.first; task; task = task->next)
+        respond_start_sync(task);
+    for (task = begun.first; task; task = task->next)
+        task->result = respond_sync(task);
     synced = quarantine_sync(responder->quarantine);
-    while ((task = task_list_pop(&begun))) {
-        int r = respond_sync(task);
-
-        respond_conclude(task, r < 0 ? r : synced);
-    }
+    while ((task = task_list_pop(&begun)))
+        respond_conclude(task, task->result < 0 ? task->result : synced);
 }
 
 static void retry_delayed(struct responder *responder)
@@ -329,11 +339,9 @@ static bool nothing_to_do(const struct responder *responder)
 /* Waits for work; returns whether it is time to try again what was put off. */
 static bool wait_for_work(struct responder *responder)
 {
-    struct timespec deadline;
+    struct timespec deadline = clock_deadline(RETRY_EVERY);
     bool put_off, time_is_over = false;
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline = timespec_from_ns(timespec_to_ns(deadline) + RETRY_EVERY);
     pthread_mutex_lock(&responder->mutex);
     while (nothing_to_do(responder) && !time_is_over) {
         put_off = responder->delayed.first || !responder->counts.recovered;
@@ -379,7 +387,6 @@ static void *actor_main(void *user)
         act_on_batch(responder);
     }
     run_jobs(responder);
-    finish_tasks(responder);
     return NULL;
 }
 
@@ -471,6 +478,16 @@ static void note_rebuild(void *user)
     pthread_mutex_unlock(&responder->mutex);
 }
 
+/* Each task holds a descriptor; most of them are left to the rest of the process. */
+static uint64_t most_alive(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+        return LIMIT_RESPONDER_QUEUE;
+    return MIN((uint64_t)limit.rlim_cur / 4, LIMIT_RESPONDER_QUEUE);
+}
+
 int responder_start(struct store *store, const struct responder_options *options,
                     struct responder **ret_responder)
 {
@@ -481,6 +498,7 @@ int responder_start(struct store *store, const struct responder_options *options
         return -ENOMEM;
     responder->store = store;
     responder->references = 1;
+    responder->most_alive = most_alive();
     responder->last_job = &responder->jobs;
     task_list_init(&responder->incoming);
     task_list_init(&responder->ready);
@@ -623,7 +641,7 @@ static int hand_in(struct task *task)
     pthread_mutex_lock(&responder->mutex);
     if (responder->stopping) {
         r = -ESHUTDOWN;
-    } else if (responder->incoming.count >= LIMIT_RESPONDER_QUEUE) {
+    } else if (responder->alive_count > responder->most_alive) {
         r = -EAGAIN;
     } else {
         task_list_push(&responder->incoming, task);
@@ -668,10 +686,8 @@ void responder_status(struct responder *responder, struct responder_status *ret_
     *ret_status = responder->counts;
     ret_status->waiting = responder->incoming.count;
     ret_status->delayed = responder->delayed.count;
-    ret_status->pending = 0;
-    for (const struct task *task = responder->alive; task; task = task->alive_next)
-        ret_status->pending++;
-    ret_status->pending -= MIN(ret_status->pending, ret_status->waiting);
+    ret_status->pending =
+        responder->alive_count - MIN(responder->alive_count, responder->incoming.count);
     ret_status->inspector = package_owner_works(responder->packages);
     pthread_mutex_unlock(&responder->mutex);
 }
