@@ -216,6 +216,38 @@ static int run_check(const struct invocation *invocation)
     return exit_code;
 }
 
+static void print_rule_json(const struct settings_rule *rule, const char *fallback)
+{
+    AUTO_BUFFER struct buffer line = BUFFER_WITH_MAXIMUM(4096);
+    struct json_writer json;
+    json_writer_init(&json, &line);
+    json_write_object_begin(&json);
+    json_write_field_string(&json, "name", rule->key);
+    json_write_field_string(&json, "type", settings_type_name(rule->type));
+    json_write_field_string(&json, "default", fallback);
+    json_write_field_string(&json, "bounds", rule->bounds);
+    json_write_field_string(&json, "meaning", rule->meaning);
+    json_write_object_end(&json);
+    (void)puts(buffer_text(&line));
+}
+
+static int run_keys(const struct invocation *invocation)
+{
+    for (int key = 0; key < POLICY_KEY_COUNT; key++) {
+        const struct settings_rule *rule = policy_key_rule((enum policy_key)key);
+        AUTO_FREE char *fallback = fallback_text(rule);
+        if (invocation->json)
+            print_rule_json(rule, fallback != NULL ? fallback : "");
+        else
+            (void)printf("%s%s%s = %s\n    %s%s%s\n", display_colour(COLOUR_BOLD), rule->key,
+                         display_colour(COLOUR_PLAIN), fallback != NULL ? fallback : "?",
+                         rule->meaning,
+                         rule->bounds[0] != '\0' && rule->type != SETTINGS_LIST ? "; " : "",
+                         rule->type != SETTINGS_LIST ? rule->bounds : "");
+    }
+    return EXIT_CLEAN;
+}
+
 #define FILE_OPTIONS                                                                        \
     {"file", 0, "FILE", "FILE", "of this file, not of the agent"},                          \
     {                                                                                       \
@@ -262,5 +294,12 @@ const struct command command_policy_check = {
     .more = "Exit: 0 valid, 1 at least one is not (standard error says file, line, key and what to "
             "do).\n",
     .run = run_check,
+    .local = true,
+};
+const struct command command_policy_keys = {
+    .name = "policy keys",
+    .arguments = "",
+    .summary = "List every key a policy may hold, with its default",
+    .run = run_keys,
     .local = true,
 };

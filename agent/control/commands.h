@@ -11,6 +11,7 @@ extern const struct command command_sync;
 extern const struct command command_policy_show;
 extern const struct command command_policy_explain;
 extern const struct command command_policy_check;
+extern const struct command command_policy_keys;
 extern const struct command command_reload;
 extern const struct command command_signatures;
 extern const struct command command_self_test;

@@ -23,6 +23,7 @@ static const struct command *const list[] = {
     &command_policy_show,
     &command_policy_explain,
     &command_policy_check,
+    &command_policy_keys,
     &command_reload,
     &command_signatures,
     &command_self_test,

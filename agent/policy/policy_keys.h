@@ -5,79 +5,79 @@
 #ifndef AGENT_POLICY_POLICY_KEYS_H
 #define AGENT_POLICY_POLICY_KEYS_H
 
-#define POLICY_KEYS(X)                                                                            \
-    X(WATCH_ENABLED, "watch.enabled", BOOL, "true", "", "watch directories in real time")         \
-    X(WATCH_PATHS, "watch.paths", LIST, "/", "absolute",                                          \
-      "directories to protect, with everything below them")                                       \
-    X(WATCH_EXCLUDE_DIRECTORIES, "watch.exclude_directories", LIST, "", "directory",              \
-      "directories left alone: /path/ with all below, * within one level")                        \
-    X(WATCH_EXCLUDE_FILES, "watch.exclude_files", LIST, "", "file",                               \
-      "files left alone: a name anywhere, or a path; * within one level")                         \
-    X(WATCH_EXCLUDE_EXTENSIONS, "watch.exclude_extensions", LIST, "", "extension",                \
-      "file name extensions left alone, without the dot")                                         \
-    X(WATCH_SETTLE, "watch.settle", DURATION, "2s", "100ms..60s",                                 \
-      "a created file that nobody closes is scanned after this time")                             \
-    X(WATCH_BUDGET, "watch.budget", NUMBER, "0", "0..100000000",                                  \
-      "most directories watched; 0: 80 % of what the kernel allows")                              \
-    X(WATCH_CRAWL_INTERVAL, "watch.crawl_interval", DURATION, "24h", "0s..365d",                  \
-      "slow check for changes that no event told; 0s: never")                                     \
-    X(WATCH_CRAWL_RATE, "watch.crawl_rate", NUMBER, "500", "1..1000000",                          \
-      "files a second of that check")                                                             \
-    X(SCAN_WORKERS, "scan.workers", NUMBER, "0", "0..64",                                         \
-      "scanner processes; 0: one a core, four at most")                                           \
-    X(SCAN_MAX_FILE_SIZE, "scan.max_file_size", SIZE, "100M", "1K..2047M",                        \
-      "larger files are reported as incomplete")                                                  \
-    X(SCAN_MAX_SCAN_SIZE, "scan.max_scan_size", SIZE, "400M", "1K..64G",                          \
-      "most bytes unpacked from one file")                                                        \
-    X(SCAN_MAX_FILES, "scan.max_files", NUMBER, "10000", "1..10000000",                           \
-      "most files unpacked from one file")                                                        \
-    X(SCAN_MAX_RECURSION, "scan.max_recursion", NUMBER, "17", "1..100",                           \
-      "deepest nesting of archives")                                                              \
-    X(SCAN_MAX_TIME, "scan.max_time", DURATION, "60s", "1s..1h", "longest scan of one file")      \
-    X(SCAN_HEURISTICS, "scan.heuristics", BOOL, "true", "", "libclamav's heuristic detections")   \
-    X(SCAN_ENCRYPTED, "scan.report_encrypted", BOOL, "false", "",                                 \
-      "report encrypted archives and documents as incomplete")                                    \
-    X(SCAN_MACROS, "scan.detect_macros", BOOL, "false", "",                                       \
-      "treat any document macro as a heuristic detection")                                        \
-    X(SCAN_BROKEN, "scan.detect_broken", BOOL, "false", "",                                       \
-      "treat broken executables as a heuristic detection")                                        \
-    X(SCAN_UNWANTED, "scan.unwanted_applications", BOOL, "false", "",                             \
-      "load signatures of possibly unwanted applications")                                        \
-    X(SCAN_TEMPORARY, "scan.temporary_size", SIZE, "256M", "16M..16G",                            \
-      "temporary space of one scanner process, in memory")                                        \
-    X(SCAN_RECYCLE, "scan.recycle_files", NUMBER, "20000", "100..10000000",                       \
-      "a scanner process is renewed after this many files")                                       \
-    X(SCAN_RELOAD, "scan.reload", CHOICE, "auto", "auto|overlap|sequential",                      \
-      "new signatures: load beside the old ones, or after dropping them")                         \
-    X(SCAN_RESCAN, "scan.rescan_on_update", BOOL, "true", "",                                     \
-      "scan known files again, slowly, when signatures change")                                   \
-    X(SCAN_RESCAN_RATE, "scan.rescan_rate", NUMBER, "50", "1..100000",                            \
-      "files a second of background scans")                                                       \
-    X(SCAN_AT_START, "scan.at_start", BOOL, "true", "",                                           \
-      "scan what changed while the agent did not run")                                            \
-    X(RESPOND_ACTION, "respond.action", CHOICE, "quarantine", "pass|quarantine|delete",           \
-      "what is done about malware")                                                               \
-    X(RESPOND_HEURISTIC, "respond.heuristic_action", CHOICE, "pass", "pass|quarantine|delete",    \
-      "what is done about heuristic detections")                                                  \
-    X(RESPOND_HOLD_PACKAGES, "respond.hold_package_files", BOOL, "true", "",                      \
-      "unchanged files of installed packages are reported and held")                              \
-    X(RESPOND_BRAKE, "respond.brake_actions", NUMBER, "100", "0..1000000",                        \
-      "actions an hour for one signature before the rest is held; 0: no brake")                   \
-    X(RESPOND_ALLOW_SIGNATURES, "respond.allow_signatures", LIST, "", "text",                     \
-      "signatures that are not malware here")                                                     \
-    X(RESPOND_ALLOW_HASHES, "respond.allow_hashes", LIST, "", "sha256",                           \
-      "SHA-256 of files that are not malware here")                                               \
-    X(RESPOND_DENY_HASHES, "respond.deny_hashes", LIST, "", "sha256",                             \
-      "SHA-256 of files that are malware here")                                                   \
-    X(QUARANTINE_SIZE, "quarantine.max_size", SIZE, "1G", "1M..1024G", "space of the quarantine") \
-    X(QUARANTINE_FULL, "quarantine.when_full", CHOICE, "refuse", "refuse|drop-oldest",            \
-      "what happens when it is full")                                                             \
-    X(STORE_MAX_AGE, "store.max_age", DURATION, "90d", "1h..3650d",                               \
-      "events older than this are removed")                                                       \
-    X(STORE_MAX_SIZE, "store.max_size", SIZE, "512M", "1M..64G",                                  \
-      "space of the event store; malware events go last")                                         \
-    X(AGENT_LOG_LEVEL, "agent.log_level", CHOICE, "info", "error|warning|info|debug",             \
-      "lowest level that is logged")                                                              \
+#define POLICY_KEYS(X)                                                                              \
+    X(WATCH_ENABLED, "watch.enabled", BOOL, "true", "", "watch directories in real time")           \
+    X(WATCH_PATHS, "watch.paths", LIST, "/", "absolute",                                            \
+      "directories to protect, with everything below them")                                         \
+    X(WATCH_EXCLUDE_DIRECTORIES, "watch.exclude_directories", LIST, "", "directory",                \
+      "directories left alone with all below them: /path/, or a name anywhere; * within one level") \
+    X(WATCH_EXCLUDE_FILES, "watch.exclude_files", LIST, "", "file",                                 \
+      "files left alone: a name anywhere, or a path; * within one level")                           \
+    X(WATCH_EXCLUDE_EXTENSIONS, "watch.exclude_extensions", LIST, "", "extension",                  \
+      "file name extensions left alone, without the dot")                                           \
+    X(WATCH_SETTLE, "watch.settle", DURATION, "2s", "100ms..60s",                                   \
+      "a created file that nobody closes is scanned after this time")                               \
+    X(WATCH_BUDGET, "watch.budget", NUMBER, "0", "0..100000000",                                    \
+      "most directories watched; 0: 80 % of what the kernel allows")                                \
+    X(WATCH_CRAWL_INTERVAL, "watch.crawl_interval", DURATION, "24h", "0s..365d",                    \
+      "slow check for changes that no event told; 0s: never")                                       \
+    X(WATCH_CRAWL_RATE, "watch.crawl_rate", NUMBER, "500", "1..1000000",                            \
+      "files a second of that check")                                                               \
+    X(SCAN_WORKERS, "scan.workers", NUMBER, "0", "0..64",                                           \
+      "scanner processes; 0: one a core, four at most")                                             \
+    X(SCAN_MAX_FILE_SIZE, "scan.max_file_size", SIZE, "100M", "1K..2047M",                          \
+      "larger files are reported as incomplete")                                                    \
+    X(SCAN_MAX_SCAN_SIZE, "scan.max_scan_size", SIZE, "400M", "1K..64G",                            \
+      "most bytes unpacked from one file")                                                          \
+    X(SCAN_MAX_FILES, "scan.max_files", NUMBER, "10000", "1..10000000",                             \
+      "most files unpacked from one file")                                                          \
+    X(SCAN_MAX_RECURSION, "scan.max_recursion", NUMBER, "17", "1..100",                             \
+      "deepest nesting of archives")                                                                \
+    X(SCAN_MAX_TIME, "scan.max_time", DURATION, "60s", "1s..1h", "longest scan of one file")        \
+    X(SCAN_HEURISTICS, "scan.heuristics", BOOL, "true", "", "libclamav's heuristic detections")     \
+    X(SCAN_ENCRYPTED, "scan.report_encrypted", BOOL, "false", "",                                   \
+      "report encrypted archives and documents as incomplete")                                      \
+    X(SCAN_MACROS, "scan.detect_macros", BOOL, "false", "",                                         \
+      "treat any document macro as a heuristic detection")                                          \
+    X(SCAN_BROKEN, "scan.detect_broken", BOOL, "false", "",                                         \
+      "treat broken executables as a heuristic detection")                                          \
+    X(SCAN_UNWANTED, "scan.unwanted_applications", BOOL, "false", "",                               \
+      "load signatures of possibly unwanted applications")                                          \
+    X(SCAN_TEMPORARY, "scan.temporary_size", SIZE, "256M", "16M..16G",                              \
+      "temporary space of one scanner process, in memory")                                          \
+    X(SCAN_RECYCLE, "scan.recycle_files", NUMBER, "20000", "100..10000000",                         \
+      "a scanner process is renewed after this many files")                                         \
+    X(SCAN_RELOAD, "scan.reload", CHOICE, "auto", "auto|overlap|sequential",                        \
+      "new signatures: load beside the old ones, or after dropping them")                           \
+    X(SCAN_RESCAN, "scan.rescan_on_update", BOOL, "true", "",                                       \
+      "scan known files again, slowly, when signatures change")                                     \
+    X(SCAN_RESCAN_RATE, "scan.rescan_rate", NUMBER, "50", "1..100000",                              \
+      "files a second of background scans")                                                         \
+    X(SCAN_AT_START, "scan.at_start", BOOL, "true", "",                                             \
+      "scan what changed while the agent did not run")                                              \
+    X(RESPOND_ACTION, "respond.action", CHOICE, "quarantine", "pass|quarantine|delete",             \
+      "what is done about malware")                                                                 \
+    X(RESPOND_HEURISTIC, "respond.heuristic_action", CHOICE, "pass", "pass|quarantine|delete",      \
+      "what is done about heuristic detections")                                                    \
+    X(RESPOND_HOLD_PACKAGES, "respond.hold_package_files", BOOL, "true", "",                        \
+      "unchanged files of installed packages are reported and held")                                \
+    X(RESPOND_BRAKE, "respond.brake_actions", NUMBER, "100", "0..1000000",                          \
+      "actions an hour for one signature before the rest is held; 0: no brake")                     \
+    X(RESPOND_ALLOW_SIGNATURES, "respond.allow_signatures", LIST, "", "text",                       \
+      "signatures that are not malware here")                                                       \
+    X(RESPOND_ALLOW_HASHES, "respond.allow_hashes", LIST, "", "sha256",                             \
+      "SHA-256 of files that are not malware here")                                                 \
+    X(RESPOND_DENY_HASHES, "respond.deny_hashes", LIST, "", "sha256",                               \
+      "SHA-256 of files that are malware here")                                                     \
+    X(QUARANTINE_SIZE, "quarantine.max_size", SIZE, "1G", "1M..1024G", "space of the quarantine")   \
+    X(QUARANTINE_FULL, "quarantine.when_full", CHOICE, "refuse", "refuse|drop-oldest",              \
+      "what happens when it is full")                                                               \
+    X(STORE_MAX_AGE, "store.max_age", DURATION, "90d", "1h..3650d",                                 \
+      "events older than this are removed")                                                         \
+    X(STORE_MAX_SIZE, "store.max_size", SIZE, "512M", "1M..64G",                                    \
+      "space of the event store; malware events go last")                                           \
+    X(AGENT_LOG_LEVEL, "agent.log_level", CHOICE, "info", "error|warning|info|debug",               \
+      "lowest level that is logged")                                                                \
     X(AGENT_NICE, "agent.scanner_nice", NUMBER, "10", "0..19", "scheduling niceness of the scanner")
 
 #endif

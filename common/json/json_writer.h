@@ -1,8 +1,8 @@
 /* Streaming JSON into a buffer: no tree, commas and escapes by itself. Strings are UTF-8; invalid
  * bytes are written as \ufffd, so pass names an outsider chose through text_escape first when they
- * must be reversible. Control, bidirectional and invisible characters are escaped, so that a line of
- * JSON can be shown on a terminal. Errors stick in the buffer (buffer_failed). The prefix is json_write_ because
- * jansson owns json_string and its like. */
+ * must be reversible. Control, bidirectional and invisible characters are escaped, so that a line
+ * of JSON can be shown on a terminal. Errors stick in the buffer (buffer_failed). The prefix is
+ * json_write_ because jansson owns json_string and its like. */
 #ifndef COMMON_JSON_JSON_WRITER_H
 #define COMMON_JSON_JSON_WRITER_H
 
@@ -37,7 +37,8 @@ void json_write_raw(struct json_writer *writer, const char *json);
 void json_write_field_string(struct json_writer *writer, const char *key, const char *text);
 void json_write_field_number(struct json_writer *writer, const char *key, int64_t value);
 void json_write_field_unsigned(struct json_writer *writer, const char *key, uint64_t value);
-/* Identifiers of 64 bits, which JSON readers take for numbers of 53 or 63: 16 hexadecimal digits. */
+/* Identifiers of 64 bits, which JSON readers take for numbers of 53 or 63: 16 hexadecimal digits.
+ */
 void json_write_field_hex(struct json_writer *writer, const char *key, uint64_t value);
 void json_write_field_bool(struct json_writer *writer, const char *key, bool value);
 

@@ -117,8 +117,13 @@ static const char *problem_of_pattern(const char *text)
     return NULL;
 }
 
+/* A name without a slash stands for every directory of that name. */
 static const char *problem_of_directory(const char *text)
 {
+    if (text[0] != '\0' && strchr(text, '/') == NULL)
+        return strspn(text, "*.") == strlen(text)
+                   ? "would leave everything unprotected; name the directories that need it"
+                   : problem_of_pattern(text);
     const char *problem = problem_of_path(text);
     if (problem != NULL)
         return problem;
@@ -195,11 +200,12 @@ static const char *problem_of_text(const char *bounds, const char *text)
  * of hashes in lower case. */
 static char *normal_text(const char *bounds, const char *text)
 {
-    char *copy = text_format_new("%s%s", text, text_equal(bounds, "directory") ? "/" : "");
+    bool directory = text_equal(bounds, "directory") && text[0] == '/';
+    char *copy = text_format_new("%s%s", text, directory ? "/" : "");
     if (copy == NULL)
         return NULL;
     size_t length = strlen(copy);
-    if (text_equal(bounds, "directory") && length > 1 && copy[length - 2] == '/')
+    if (directory && length > 1 && copy[length - 2] == '/')
         copy[length - 1] = '\0';
     else if (text_equal(bounds, "absolute") && length > 1 && copy[length - 1] == '/')
         copy[length - 1] = '\0';

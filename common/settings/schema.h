@@ -33,7 +33,7 @@ struct settings_rule {
      *   ""           anything
      *   "text"       not empty
      *   "absolute"   an absolute path without "." and ".." parts
-     *   "directory"  an excluded directory: absolute, "*" within a level
+     *   "directory"  an excluded directory: absolute, or a name anywhere; "*" within a level
      *   "file"       an excluded file: a name, or an absolute path; "*" within a level
      *   "extension"  a file name extension, without the dot
      *   "sha256"     64 hexadecimal digits

@@ -43,14 +43,14 @@ static void test_every_type(void **state)
     (void)state;
     struct settings_value values[RULES] = {0};
     struct settings_error error;
-    int r =
-        read_all("title = \"Web\";\n"
-                 "watch = { enabled = false; paths = (\"/srv/\", \"/\");\n"
-                 "  skip = [\"/srv/a\", \"/var/*/tmp/\"]; files = (\"*.tmp\", \"/a/b*\"); };\n"
-                 "scan : { workers = 4; max_file_size = \"64M\"; reload = \"overlap\" };\n"
-                 "store = { max_age = 7200; };\n"
-                 "hashes = (\"ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef0123456789\");",
-                 values, &error);
+    int r = read_all(
+        "title = \"Web\";\n"
+        "watch = { enabled = false; paths = (\"/srv/\", \"/\");\n"
+        "  skip = [\"/srv/a\", \"/var/*/tmp/\", \"node_modules\"]; files = (\"*.tmp\", \"/a/b*\"); };\n"
+        "scan : { workers = 4; max_file_size = \"64M\"; reload = \"overlap\" };\n"
+        "store = { max_age = 7200; };\n"
+        "hashes = (\"ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef0123456789\");",
+        values, &error);
     if (r < 0)
         fail_msg("%s", error.text);
     assert_true(values[ENABLED].set);
@@ -67,6 +67,7 @@ static void test_every_type(void **state)
     assert_null(values[PATHS].list[2]);
     assert_string_equal(values[SKIP].list[0], "/srv/a/");
     assert_string_equal(values[SKIP].list[1], "/var/*/tmp/");
+    assert_string_equal(values[SKIP].list[2], "node_modules");
     assert_false(values[ENDINGS].set);
     assert_memory_equal(values[HASHES].list[0], "abcdef", 6);
     settings_values_done(values, RULES);
@@ -111,6 +112,9 @@ static void test_refusals(void **state)
         {"watch = { paths = (\"/a\\x1b[2J..\", \"x\"); };", "\"x\" must be"},
         {"watch = { skip = (\"/\"); };", "would leave everything unprotected"},
         {"watch = { skip = (\"/a/**/\"); };", "holds **"},
+        {"watch = { skip = (\"*\"); };", "would leave everything unprotected"},
+        {"watch = { skip = (\"a/b\"); };", "must be an absolute path"},
+        {"watch = { skip = (\"\"); };", "must be an absolute path"},
         {"watch = { files = (\"*\"); };", "would leave every file unprotected"},
         {"watch = { files = (\"/a/\"); };", "is a directory"},
         {"watch = { files = (\"a/b\"); };", "must be an absolute path"},
