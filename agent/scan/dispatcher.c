@@ -26,6 +26,7 @@ enum {
     CHANGED_SCANS = 3,   /* scans of a file that changes while it is scanned */
     OPEN_TRIES = 500,    /* of DELAY_NS: 50 s; a lease of others is broken after 45 s */
     RECENT_FILES = 1024, /* a power of two */
+    ACTING_SLOTS = 16384,
 };
 
 static const uint64_t RACY_NS = 2 * NS_PER_SECOND;
@@ -60,10 +61,12 @@ struct dispatcher {
     struct event_loop *loop;
     struct scanner_client *client;
     struct event_timer *tick, *retry, *refill;
-    struct task_list in_flight; /* with the scanner */
-    struct task_list resume;    /* to be submitted again, before all others */
-    struct task_list delayed;   /* could not be opened now */
-    struct task_list held;      /* the store or the responder had no room */
+    struct task_list in_flight;    /* with the scanner */
+    struct task_list resume;       /* to be submitted again, before all others */
+    struct task_list delayed;      /* could not be opened now */
+    struct task_list held;         /* the store or the responder had no room */
+    struct task_list twins;        /* malware that may be acted upon already, by another name */
+    uint16_t acting[ACTING_SLOTS]; /* detections with the responder, by a hash of their inode */
     uint64_t passes[SCAN_LANES], pass;
     struct recent_scan recent[RECENT_FILES];
     struct scan_settings *settings; /* those the client works with */
@@ -201,14 +204,25 @@ static int hand_on(struct dispatcher *dispatcher, struct scan_task *task)
     return responder_submit(dispatcher->parts.responder, &detection, detection_done, task);
 }
 
+static uint16_t *acting_slot(struct dispatcher *dispatcher, const struct scan_task *task)
+{
+    uint64_t hash = (task->identity.inode * 31 + task->identity.device) * 0x9e3779b97f4a7c15ULL;
+
+    return &dispatcher->acting[(hash >> 32) % ACTING_SLOTS];
+}
+
 /* False: there is no room for it now. Whoever takes it may answer before we are back here. */
 static bool commit_task(struct dispatcher *dispatcher, struct scan_task *task)
 {
     (void)pthread_mutex_lock(&dispatcher->lock);
     dispatcher->commits++;
     (void)pthread_mutex_unlock(&dispatcher->lock);
+    bool infected = task->result.verdict == SCAN_INFECTED;
+    uint16_t *acting = acting_slot(dispatcher, task);
+    *acting += infected;
     if (hand_on(dispatcher, task) == 0)
         return true;
+    *acting -= infected;
     (void)pthread_mutex_lock(&dispatcher->lock);
     dispatcher->commits--;
     (void)pthread_mutex_unlock(&dispatcher->lock);
@@ -223,16 +237,48 @@ static void commit_or_hold(struct dispatcher *dispatcher, struct scan_task *task
     event_timer_start(dispatcher->retry, COMMIT_DELAY_NS, 0);
 }
 
+/* The responder may be moving this very file because of an event or a walk that met it under this
+ * or another name: it must not be told again while it is on its way, for it would find it in its
+ * own folder. */
+static void commit_detection(struct dispatcher *dispatcher, struct scan_task *task)
+{
+    if (*acting_slot(dispatcher, task) > 0)
+        list_add(&dispatcher->twins, task);
+    else
+        commit_or_hold(dispatcher, task);
+}
+
+static void commit_twins(struct dispatcher *dispatcher)
+{
+    for (size_t count = dispatcher->twins.count; count > 0; count--) {
+        struct scan_task *task = list_take(&dispatcher->twins);
+        struct stat status;
+        bool acting = *acting_slot(dispatcher, task) > 0;
+        if (!acting && fstat(task->fd, &status) == 0 && status.st_nlink == 0)
+            release_task(dispatcher, task);
+        else
+            commit_detection(dispatcher, task);
+    }
+}
+
 static void release_committed(struct dispatcher *dispatcher)
 {
+    bool acted = false;
+
     for (;;) {
         (void)pthread_mutex_lock(&dispatcher->lock);
         struct scan_task *task = list_take(&dispatcher->committed);
         (void)pthread_mutex_unlock(&dispatcher->lock);
         if (task == NULL)
-            return;
+            break;
+        if (task->result.verdict == SCAN_INFECTED) {
+            --*acting_slot(dispatcher, task);
+            acted = true;
+        }
         release_task(dispatcher, task);
     }
+    if (acted)
+        commit_twins(dispatcher);
 }
 
 /* ---- verdicts ---- */
@@ -303,6 +349,8 @@ static void settle_task(struct dispatcher *dispatcher, struct scan_task *task)
         backlog_scanned(dispatcher->parts.backlog, &task->item);
     if (task->result.verdict == SCAN_CLEAN || !task->act || is_reported(dispatcher, task))
         release_task(dispatcher, task);
+    else if (task->result.verdict == SCAN_INFECTED)
+        commit_detection(dispatcher, task);
     else
         commit_or_hold(dispatcher, task);
 }
@@ -736,6 +784,7 @@ static void stop_work(struct dispatcher *dispatcher)
     drop_list(dispatcher, &dispatcher->resume);
     drop_list(dispatcher, &dispatcher->delayed);
     drop_list(dispatcher, &dispatcher->held);
+    drop_list(dispatcher, &dispatcher->twins);
     do
         take_turn(dispatcher);
     while (commits_are_open(dispatcher));

@@ -16,7 +16,7 @@ struct scan_jobs {
     struct dispatcher_parts parts;
     struct dispatcher *dispatcher;
     pthread_mutex_t lock;
-    pthread_cond_t cancelled; /* for walkers that wait for their turn by rate */
+    pthread_cond_t changed; /* for walkers that wait for an engine, or for their turn by rate */
     struct scan_job *live, *ended;
     size_t count; /* of both */
     uint64_t next_progress_ns;
@@ -35,7 +35,7 @@ struct scan_job {
     struct scan_job_totals totals;
     int result;
     /* The walker's. */
-    const char *root; /* that is walked now */
+    const char *root;                             /* that is walked now */
     uint64_t changed_after_ns, changed_before_ns; /* only such files; 0, UINT64_MAX: all */
     uint64_t next_scan_ns;                        /* by rate */
 };
@@ -132,6 +132,9 @@ void scan_jobs_turn(struct scan_jobs *jobs)
 {
     struct scan_job *job;
 
+    (void)pthread_mutex_lock(&jobs->lock);
+    (void)pthread_cond_broadcast(&jobs->changed);
+    (void)pthread_mutex_unlock(&jobs->lock);
     tell_progress(jobs);
     while ((job = take_ended(jobs)) != NULL) {
         call_done(job);
@@ -158,7 +161,7 @@ bool scan_job_is_cancelled(const struct scan_job *job)
 
 static void wake_walkers(struct scan_jobs *jobs)
 {
-    (void)pthread_cond_broadcast(&jobs->cancelled);
+    (void)pthread_cond_broadcast(&jobs->changed);
     scan_lanes_wake(jobs->parts.lanes);
     dispatcher_wake(jobs->dispatcher);
 }
@@ -281,7 +284,7 @@ static void wait_for_rate(struct scan_job *job)
     struct timespec until = clock_wait_until(job->next_scan_ns - now);
     (void)pthread_mutex_lock(&jobs->lock);
     while (!atomic_load(&job->is_cancelled) &&
-           pthread_cond_clockwait(&jobs->cancelled, &jobs->lock, CLOCK_MONOTONIC, &until) !=
+           pthread_cond_clockwait(&jobs->changed, &jobs->lock, CLOCK_MONOTONIC, &until) !=
                ETIMEDOUT)
         continue;
     (void)pthread_mutex_unlock(&jobs->lock);
@@ -366,12 +369,26 @@ static void walk_paths(struct scan_job *job)
     }
 }
 
+/* The cache knows only what an engine of today said, so a walk that asks it waits for one. */
+static void wait_for_engine(struct scan_job *job)
+{
+    struct scan_jobs *jobs = job->jobs;
+
+    if (!job->options.job.use_cache)
+        return;
+    (void)pthread_mutex_lock(&jobs->lock);
+    while (!atomic_load(&job->is_cancelled) && dispatcher_generation(jobs->dispatcher) == 0)
+        (void)pthread_cond_wait(&jobs->changed, &jobs->lock);
+    (void)pthread_mutex_unlock(&jobs->lock);
+}
+
 static void *run_walker(void *argument)
 {
     struct scan_job *job = argument;
     uint64_t now = clock_realtime_ns();
     uint64_t within = job->options.job.changed_within_ns;
 
+    wait_for_engine(job);
     job->changed_before_ns = UINT64_MAX;
     if (within != 0)
         job->changed_after_ns = now > within ? now - within : 0;
@@ -503,7 +520,7 @@ int scan_jobs_new(const struct dispatcher_parts *parts, struct scan_jobs **ret_j
         return -ENOMEM;
     jobs->parts = *parts;
     (void)pthread_mutex_init(&jobs->lock, NULL);
-    (void)pthread_cond_init(&jobs->cancelled, NULL);
+    (void)pthread_cond_init(&jobs->changed, NULL);
     *ret_jobs = jobs;
     return 0;
 }
@@ -517,7 +534,7 @@ struct scan_jobs *scan_jobs_free(struct scan_jobs *jobs)
 {
     if (jobs == NULL)
         return NULL;
-    (void)pthread_cond_destroy(&jobs->cancelled);
+    (void)pthread_cond_destroy(&jobs->changed);
     (void)pthread_mutex_destroy(&jobs->lock);
     free(jobs);
     return NULL;
