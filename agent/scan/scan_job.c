@@ -53,8 +53,9 @@ static void end_job(struct scan_job *job)
     *link = job->next;
     job->next = jobs->ended;
     jobs->ended = job;
-    (void)pthread_mutex_unlock(&jobs->lock);
+    /* Under the lock: a pipeline that stops frees all of this once it has seen the last job end. */
     dispatcher_wake(jobs->dispatcher);
+    (void)pthread_mutex_unlock(&jobs->lock);
 }
 
 void scan_job_release(struct scan_job *job)
