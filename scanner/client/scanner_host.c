@@ -428,12 +428,26 @@ static int reap_loader(struct scanner_host *host, int options)
     return status;
 }
 
+/* After the loader's end: workers it forked and told of, but that we had not heard of yet, and that
+ * may not have been able to arrange their death with it. */
+static void kill_unheard_workers(struct scanner_host *host)
+{
+    struct message message;
+    while (host->socket >= 0 &&
+           message_receive(host->socket, host->buffer, sizeof(host->buffer), &message) == 1) {
+        if (message.type == SCANNER_FORKED && message.fd_count == 1)
+            (void)syscall(SYS_pidfd_send_signal, message.fds[0], SIGKILL, NULL, 0);
+        message_release(&message);
+    }
+}
+
 static void on_loader_end(void *user, int fd, uint32_t events)
 {
     (void)events;
     struct scanner_host *host = user;
     event_loop_remove_fd(host->loop, fd);
     int status = reap_loader(host, WNOHANG);
+    kill_unheard_workers(host);
     close_loader_socket(host);
     host->callbacks->ended(host->owner, host, status);
 }
@@ -509,13 +523,14 @@ struct scanner_host *scanner_host_stop(struct scanner_host *host)
         give_back_jobs(worker, false);
         free_worker(worker);
     }
-    close_loader_socket(host);
     if (host->pidfd >= 0) {
         event_loop_remove_fd(host->loop, host->pidfd);
         if (host->pid > 0)
             (void)reap_loader(host, 0);
         (void)close(host->pidfd);
     }
+    kill_unheard_workers(host);
+    close_loader_socket(host);
     if (host->directory != NULL)
         (void)!file_remove_tree(AT_FDCWD, host->directory);
     (void)event_timer_free(host->fork_timer);

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -52,8 +53,40 @@ static void on_changed(void *owner)
     (void)owner;
 }
 
+static size_t children_of(pid_t parent, pid_t *pids)
+{
+    char path[96];
+    char text[MOST_FIXTURE_WORKERS * 12];
+    (void)text_format(path, sizeof(path), "/proc/%d/task/%d/children", parent, parent);
+    AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+    if (length <= 0)
+        return 0;
+    text[length] = '\0';
+    size_t count = 0;
+    for (const char *next = text; count < MOST_FIXTURE_WORKERS && *next >= '0';) {
+        char *end;
+        pids[count++] = (pid_t)strtol(next, &end, 10);
+        next = *end == ' ' ? end + 1 : end;
+    }
+    return count;
+}
+
+/* A worker that a test stopped between its fork and its first instruction has no way to notice
+ * that its loader died; as their next of kin we end it. */
+static void end_stopped_orphans(void)
+{
+    pid_t pids[MOST_FIXTURE_WORKERS];
+    size_t count = children_of(getpid(), pids);
+    for (size_t i = 0; i < count; i++) {
+        (void)kill(pids[i], SIGKILL);
+        (void)waitpid(pids[i], NULL, 0);
+    }
+}
+
 void scan_fixture_prepare(struct scan_fixture *fixture)
 {
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
     memset(fixture, 0, sizeof(*fixture));
     (void)text_copy(fixture->folder, sizeof(fixture->folder), "/tmp/yagura-scanner-test-XXXXXX");
     assert_non_null(mkdtemp(fixture->folder));
@@ -103,6 +136,7 @@ void scan_fixture_stop(struct scan_fixture *fixture)
 {
     fixture->client = scanner_client_stop(fixture->client);
     fixture->loop = event_loop_free(fixture->loop);
+    end_stopped_orphans();
     assert_int_equal(file_remove_tree(AT_FDCWD, fixture->folder), 0);
 }
 
@@ -195,22 +229,7 @@ struct scan_result scan_fixture_scan_bytes(struct scan_fixture *fixture, const v
 
 size_t scan_fixture_worker_pids(const struct scan_fixture *fixture, pid_t *pids)
 {
-    char path[96];
-    char text[MOST_FIXTURE_WORKERS * 12];
-    int loader = fixture->status.loader_pid;
-    (void)text_format(path, sizeof(path), "/proc/%d/task/%d/children", loader, loader);
-    AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-    if (length <= 0)
-        return 0;
-    text[length] = '\0';
-    size_t count = 0;
-    for (const char *next = text; count < MOST_FIXTURE_WORKERS && *next >= '0';) {
-        char *end;
-        pids[count++] = (pid_t)strtol(next, &end, 10);
-        next = *end == ' ' ? end + 1 : end;
-    }
-    return count;
+    return children_of(fixture->status.loader_pid, pids);
 }
 
 void scan_fixture_signal_workers(const struct scan_fixture *fixture, int signal_number)
