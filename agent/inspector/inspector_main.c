@@ -1,0 +1,218 @@
+/* yagura-inspector: reads what others wrote, so that the root process need not. Answers whether a
+ * file belongs to an installed package and still has the package's content.
+ *
+ * Started by agent/respond with a SOCK_SEQPACKET socket as descriptor 3. May: read dpkg's and rpm's
+ * databases and the descriptors it is handed. Must never: write, open anything else, use the
+ * network, keep root. Owns nothing that outlives it. */
+#include "agent/inspector/dpkg_database.h"
+#include "agent/inspector/inspector_messages.h"
+#include "common/crypto/hash.h"
+#include "common/limits.h"
+#include "common/log/log.h"
+#include "common/messages/message.h"
+#include "common/sandbox/privileges.h"
+#include "common/text/text.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define CLIENT_SOCKET    3
+#define USER             "yagura-inspector"
+#define FALLBACK_USER    "nobody"
+#define DPKG_DIRECTORY   "/var/lib/dpkg"
+#define MOST_MEMORY      (1024UL * 1024 * 1024)
+#define MOST_DESCRIPTORS 32
+
+static const char usage[] =
+    "Usage: yagura-inspector [--help | --version | DPKG-DIRECTORY]\n"
+    "\n"
+    "Tells yagura-agent, which starts it with a socket as descriptor 3, whether a file belongs to\n"
+    "an installed package. DPKG-DIRECTORY is " DPKG_DIRECTORY " unless given.\n";
+
+struct inspector {
+    struct dpkg_database *packages;
+    uint8_t buffer[LIMIT_MESSAGE_BYTES + 4];
+    struct message_writer answer;
+};
+
+/* ---- the sandbox, in the order of its steps ---- */
+
+static int limit_resources(void)
+{
+    const struct rlimit memory = {MOST_MEMORY, MOST_MEMORY}, none = {0, 0};
+    const struct rlimit descriptors = {MOST_DESCRIPTORS, MOST_DESCRIPTORS};
+
+    if (setrlimit(RLIMIT_NOFILE, &descriptors) < 0 || setrlimit(RLIMIT_CORE, &none) < 0 ||
+        setrlimit(RLIMIT_FSIZE, &none) < 0)
+        return -errno;
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    if (setrlimit(RLIMIT_AS, &memory) < 0)
+        return -errno;
+#else
+    (void)memory;
+#endif
+    return 0;
+}
+
+static int drop_user(void)
+{
+    const struct passwd *user;
+
+    if (geteuid() != 0)
+        return 0;
+    user = getpwnam(USER);
+    if (!user)
+        user = getpwnam(FALLBACK_USER);
+    if (!user)
+        return -ENOENT;
+    return privileges_drop_to(user->pw_uid, user->pw_gid);
+}
+
+static int confine(const char *directory)
+{
+    static const char *const calls[] = {
+        "read",        "pread64", "openat",       "openat2",        "close",      "fstat",
+        "newfstatat",  "stat",    "statx",        "lseek",          "getdents64", "fcntl",
+        "mmap",        "munmap",  "mremap",       "mprotect",       "madvise",    "brk",
+        "recvmsg",     "sendmsg", "recvfrom",     "sendto",         "poll",       "ppoll",
+        "write",       "futex",   "rt_sigreturn", "rt_sigprocmask", "getrandom",  "clock_gettime",
+        "getpid",      "gettid",  "tgkill",       "exit",           "exit_group", "rseq",
+        "sched_yield", "sysinfo"};
+    const struct privileges_path paths[] = {{directory, false}};
+    int r;
+
+    r = limit_resources();
+    if (r < 0)
+        return r;
+    (void)!privileges_unshare(); /* Landlock and seccomp also keep the network away */
+    r = drop_user();
+    if (r < 0)
+        return r;
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+        return -errno;
+    r = privileges_no_new();
+    if (r < 0)
+        return r;
+    r = privileges_landlock(paths, ARRAY_LENGTH(paths));
+    if (r < 0 && r != -ENOSYS && r != -EOPNOTSUPP)
+        return r;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    (void)calls; /* the sanitizers make calls of their own */
+    return 0;
+#else
+    return privileges_seccomp(calls, ARRAY_LENGTH(calls), false);
+#endif
+}
+
+/* ---- questions ---- */
+
+static enum inspector_answer inspect(struct inspector *inspector, const char *path, int fd,
+                                     char ret_package[static PACKAGE_TEXT_BYTES])
+{
+    uint8_t digest[MD5_BYTES];
+    char md5[2 * MD5_BYTES + 1];
+
+    ret_package[0] = '\0';
+    if (hash_md5_fd(fd, UINT64_MAX, digest) < 0)
+        return INSPECTOR_FAILED;
+    text_hex(md5, digest, sizeof(digest));
+    return dpkg_database_check(inspector->packages, path, md5, ret_package);
+}
+
+static int answer_question(void *user, struct message *message)
+{
+    struct inspector *inspector = user;
+    struct message_reader reader = message_reader_of(message);
+    char package[PACKAGE_TEXT_BYTES];
+    enum inspector_answer answer;
+    AUTO_FREE char *path = NULL;
+    const void *bytes;
+    size_t length;
+
+    bytes = message_read_bytes(&reader, &length);
+    if (message_reader_end(&reader) < 0 || !bytes || length > LIMIT_PATH_BYTES)
+        return -EBADMSG;
+    path = strndup(bytes, length);
+    if (!path)
+        return -ENOMEM;
+    answer = inspect(inspector, path, message->fds[0], package);
+    inspector->answer = (struct message_writer){.length = 0};
+    message_write_u32(&inspector->answer, answer);
+    message_write_text(&inspector->answer, package);
+    return message_writer_send(&inspector->answer, CLIENT_SOCKET, INSPECTOR_ANSWER, -1);
+}
+
+static int serve(struct inspector *inspector)
+{
+    struct message_route routes[] = {
+        {INSPECTOR_QUESTION, "question", .permitted = true, .with_fd = true, answer_question},
+    };
+
+    for (;;) {
+        struct message message;
+        int r;
+
+        r = message_receive(CLIENT_SOCKET, inspector->buffer, sizeof(inspector->buffer), &message);
+        if (r <= 0)
+            return r;
+        r = message_dispatch(routes, ARRAY_LENGTH(routes), inspector, &message);
+        if (r < 0)
+            return r;
+    }
+}
+
+static int run(const char *directory)
+{
+    static struct inspector inspector;
+    uint8_t unused[SHA256_BYTES];
+    int r;
+
+    /* OpenSSL loads what it needs before the doors close. */
+    r = hash_sha256("", 0, unused);
+    if (r == 0)
+        r = dpkg_database_new(directory, &inspector.packages);
+    if (r == 0)
+        r = confine(directory);
+    if (r < 0) {
+        log_error("inspector_not_confined", "error", log_error_text(r), NULL);
+        return r;
+    }
+    r = serve(&inspector);
+    if (r < 0)
+        log_error("inspector_ended", "error", log_error_text(r), NULL);
+    dpkg_database_free(inspector.packages);
+    return r;
+}
+
+static bool has_client(void)
+{
+    socklen_t length = sizeof(int);
+    int type = 0;
+
+    return getsockopt(CLIENT_SOCKET, SOL_SOCKET, SO_TYPE, &type, &length) == 0 &&
+           type == SOCK_SEQPACKET;
+}
+
+int main(int argc, char *argv[])
+{
+    if (argc == 2 && text_equal(argv[1], "--help")) {
+        (void)fputs(usage, stdout);
+        return 0;
+    }
+    if (argc == 2 && text_equal(argv[1], "--version")) {
+        (void)printf("yagura-inspector %s\n", YAGURA_VERSION);
+        return 0;
+    }
+    if (argc > 2 || (argc == 2 && argv[1][0] != '/') || !has_client()) {
+        (void)fputs(usage, stderr);
+        return 2;
+    }
+    log_open("yagura-inspector", LOG_LEVEL_INFO);
+    return run(argc == 2 ? argv[1] : DPKG_DIRECTORY) < 0 ? 1 : 0;
+}
