@@ -1,0 +1,190 @@
+/* Encoding and decoding of the link. Owns no state. */
+#include "agent/messenger/link.h"
+
+#include "common/buffers/buffer.h"
+#include "common/files/file.h"
+#include "common/messages/message.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+
+const char *link_state_name(enum link_state_code code)
+{
+    static const char *const names[] = {"idle",   "activating", "refused",
+                                        "online", "offline",    "deactivated"};
+
+    return (size_t)code < ARRAY_LENGTH(names) ? names[code] : "unknown";
+}
+
+int link_send_plain(int socket, enum link_type type)
+{
+    return message_send(socket, type, NULL, 0);
+}
+
+int link_send_settings(int socket, const struct link_settings *settings)
+{
+    struct message_writer writer = {.length = 0};
+
+    message_write_text(&writer, settings->url);
+    message_write_text(&writer, settings->pin);
+    message_write_text(&writer, settings->tenant_id);
+    message_write_text(&writer, settings->policy);
+    message_write_text(&writer, settings->group);
+    message_write_text(&writer, settings->hostname);
+    message_write_text(&writer, settings->machine_id);
+    message_write_text(&writer, settings->boot_id);
+    message_write_text(&writer, settings->os);
+    message_write_text(&writer, settings->instance_id);
+    message_write_text(&writer, settings->display_name);
+    return message_writer_send(&writer, socket, LINK_SETTINGS, -1);
+}
+
+#define READ_TEXT(reader, field) message_read_text(reader, field, sizeof(field))
+
+int link_read_settings(const struct message *message, struct link_settings *ret_settings)
+{
+    struct message_reader reader = message_reader_of(message);
+
+    READ_TEXT(&reader, ret_settings->url);
+    READ_TEXT(&reader, ret_settings->pin);
+    READ_TEXT(&reader, ret_settings->tenant_id);
+    READ_TEXT(&reader, ret_settings->policy);
+    READ_TEXT(&reader, ret_settings->group);
+    READ_TEXT(&reader, ret_settings->hostname);
+    READ_TEXT(&reader, ret_settings->machine_id);
+    READ_TEXT(&reader, ret_settings->boot_id);
+    READ_TEXT(&reader, ret_settings->os);
+    READ_TEXT(&reader, ret_settings->instance_id);
+    READ_TEXT(&reader, ret_settings->display_name);
+    return message_reader_end(&reader);
+}
+
+int link_send_identity(int socket, const struct link_identity *identity)
+{
+    struct message_writer writer = {.length = 0};
+
+    message_write_text(&writer, identity->agent_id);
+    message_write_text(&writer, identity->certificate);
+    message_write_text(&writer, identity->key);
+    message_write_text(&writer, identity->authority);
+    message_write_text(&writer, identity->signing_key);
+    message_write_u32(&writer, identity->heartbeat_seconds);
+    int r = message_writer_send(&writer, socket, LINK_IDENTITY, -1);
+    explicit_bzero(&writer, sizeof writer);
+    return r;
+}
+
+int link_read_identity(const struct message *message, struct link_identity *ret_identity)
+{
+    struct message_reader reader = message_reader_of(message);
+
+    READ_TEXT(&reader, ret_identity->agent_id);
+    READ_TEXT(&reader, ret_identity->certificate);
+    READ_TEXT(&reader, ret_identity->key);
+    READ_TEXT(&reader, ret_identity->authority);
+    READ_TEXT(&reader, ret_identity->signing_key);
+    ret_identity->heartbeat_seconds = message_read_u32(&reader);
+    return message_reader_end(&reader);
+}
+
+int link_send_token(int socket, const struct link_token *token)
+{
+    struct message_writer writer = {.length = 0};
+
+    message_write_text(&writer, token->text);
+    int r = message_writer_send(&writer, socket, LINK_TOKEN, -1);
+    explicit_bzero(&writer, sizeof writer);
+    return r;
+}
+
+int link_read_token(const struct message *message, struct link_token *ret_token)
+{
+    struct message_reader reader = message_reader_of(message);
+
+    READ_TEXT(&reader, ret_token->text);
+    return message_reader_end(&reader);
+}
+
+int link_send_beat_done(int socket, const struct link_beat_done *done)
+{
+    struct message_writer writer = {.length = 0};
+
+    message_write_u32(&writer, done->delivered);
+    message_write_text(&writer, done->epoch);
+    message_write_u64(&writer, done->acknowledged);
+    message_write_text(&writer, done->policy_digest);
+    message_write_u32(&writer, done->more);
+    return message_writer_send(&writer, socket, LINK_BEAT_DONE, -1);
+}
+
+int link_read_beat_done(const struct message *message, struct link_beat_done *ret_done)
+{
+    struct message_reader reader = message_reader_of(message);
+
+    ret_done->delivered = message_read_u32(&reader) != 0;
+    READ_TEXT(&reader, ret_done->epoch);
+    ret_done->acknowledged = message_read_u64(&reader);
+    READ_TEXT(&reader, ret_done->policy_digest);
+    ret_done->more = message_read_u32(&reader) != 0;
+    return message_reader_end(&reader);
+}
+
+int link_send_state(int socket, const struct link_state *state)
+{
+    struct message_writer writer = {.length = 0};
+
+    message_write_u32(&writer, state->code);
+    message_write_text(&writer, state->text);
+    message_write_u64(&writer, state->last_contact_ns);
+    message_write_u64(&writer, state->next_try_ns);
+    return message_writer_send(&writer, socket, LINK_STATE, -1);
+}
+
+int link_read_state(const struct message *message, struct link_state *ret_state)
+{
+    struct message_reader reader = message_reader_of(message);
+    uint32_t code = message_read_u32(&reader);
+
+    READ_TEXT(&reader, ret_state->text);
+    ret_state->last_contact_ns = message_read_u64(&reader);
+    ret_state->next_try_ns = message_read_u64(&reader);
+    if (code > LINK_STATE_DEACTIVATED)
+        return -EBADMSG;
+    ret_state->code = (enum link_state_code)code;
+    return message_reader_end(&reader);
+}
+
+int link_send_document(int socket, enum link_type type, const void *bytes, size_t length)
+{
+    AUTO_CLOSE int fd = memfd_create("yagura-document", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0)
+        return -errno;
+    int r = file_write(fd, bytes, length);
+    if (r < 0)
+        return r;
+    if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
+        return -errno;
+    return message_send_fd(socket, type, NULL, 0, fd);
+}
+
+/* pread, because the sender's file position stands at the end. */
+int link_read_document(int fd, char **ret_text, size_t *ret_length)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) < 0)
+        return -errno;
+    if (!S_ISREG(status.st_mode) || status.st_size < 0 || status.st_size > LIMIT_LINK_DOCUMENT)
+        return -EBADMSG;
+    if (lseek(fd, 0, SEEK_SET) < 0)
+        return -errno;
+    AUTO_BUFFER struct buffer content = BUFFER_WITH_MAXIMUM(LIMIT_LINK_DOCUMENT);
+    int r = file_read_all_fd(fd, &content);
+    if (r < 0)
+        return r;
+    *ret_length = content.length;
+    *ret_text = buffer_take(&content);
+    return *ret_text != NULL ? 0 : -ENOMEM;
+}
