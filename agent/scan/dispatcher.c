@@ -672,6 +672,8 @@ static void retry_tasks(void *user)
 {
     struct dispatcher *dispatcher = user;
 
+    if (dispatcher->stopping)
+        return;
     for (size_t count = dispatcher->held.count; count > 0; count--) {
         struct scan_task *task = list_take(&dispatcher->held);
         if (!commit_task(dispatcher, task))
@@ -835,6 +837,8 @@ static void handle_tick(void *user)
     struct dispatcher *dispatcher = user;
     struct scanner_status status;
 
+    if (dispatcher->stopping)
+        return;
     scanner_client_status(dispatcher->client, &status);
     (void)pthread_mutex_lock(&dispatcher->lock);
     dispatcher->status = status;

@@ -1,0 +1,137 @@
+"""Processes are killed under load: no committed event is lost, no file is left without a verdict."""
+import os
+import random
+import select
+import signal
+import threading
+
+import harness
+from harness import CLEAN, EICAR, put
+
+
+class Load:
+    """Writes files until it is told to stop; remembers what it wrote."""
+
+    def __init__(self, folder, period=5):
+        self.folder = folder
+        self.period = period
+        self.bad, self.good = [], []
+        self.stopping = threading.Event()
+        self.wrote = threading.Condition()
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self):
+        number = 0
+        while not self.stopping.is_set():
+            where = os.path.join(self.folder, f"d{number // 50}")
+            os.makedirs(where, exist_ok=True)
+            if number % self.period == 0:
+                self.bad.append(put(os.path.join(where, f"bad{number}"), EICAR))
+            else:
+                self.good.append(put(os.path.join(where, f"good{number}"), CLEAN + b"%d" % number))
+            number += 1
+            with self.wrote:
+                self.wrote.notify_all()
+
+    def wait_for(self, count):
+        with self.wrote:
+            while len(self.bad) + len(self.good) < count:
+                self.wrote.wait(1)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping.set()
+        self.thread.join()
+
+
+def test_killing_the_agent_loses_nothing(place):
+    agent = place.agent().start()
+    committed = set()
+    random.seed(7)
+    with Load(agent.watched) as load:
+        for turn in range(6):
+            load.wait_for((turn + 1) * random.randrange(150, 300))
+            numbers = {event["number"]: event["id"] for event in agent.events()}
+            committed |= set(numbers.items())
+            agent.kill()
+            agent.start()
+    agent.sync()
+    now = {(event["number"], event["id"]) for event in agent.events()}
+    assert committed <= now, f"committed events are gone: {sorted(committed - now)[:5]}"
+    left = [path for path in load.bad if os.path.exists(path)]
+    assert not left, f"left in place: {left[:5]} of {len(load.bad)}"
+    found = set(agent.subjects("malware_found"))
+    missing = [path for path in load.bad if harness.escaped(path) not in found]
+    assert not missing, f"no event: {missing[:5]}"
+    assert all(os.path.exists(path) for path in load.good)
+    quarantined = len(set(agent.subjects("malware_quarantined")))
+    assert quarantined == len(load.bad), (quarantined, len(load.bad))
+
+
+def test_killing_workers_leaves_no_file_without_a_verdict(place):
+    agent = place.agent().start()
+    agent.sync()
+    with Load(agent.watched) as load:
+        for turn in range(10):
+            load.wait_for((turn + 1) * 100)
+            workers = agent.scanner_pids()[1:]
+            for pid in workers[:1]:
+                os.kill(pid, signal.SIGKILL)
+    agent.sync()
+    found = set(agent.subjects("malware_found"))
+    told = found | set(agent.subjects("scan_error"))
+    missing = [path for path in load.bad if harness.escaped(path) not in told]
+    assert not missing, f"no verdict: {missing[:5]} of {len(load.bad)}"
+    status = agent.status()
+    assert status["scanner"]["state"] == "ready", status["scanner"]
+    assert status["scanner"]["crashed"] >= 1, status["scanner"]
+
+
+def test_killing_the_loader_is_survived(place):
+    agent = place.agent().start()
+    agent.sync()
+    with Load(agent.watched) as load:
+        for turn in range(3):
+            load.wait_for((turn + 1) * 200)
+            loaders = agent.scanner_pids()[:1]
+            for pid in loaders:
+                os.kill(pid, signal.SIGKILL)
+    agent.sync()
+    found = set(agent.subjects("malware_found")) | set(agent.subjects("scan_error"))
+    missing = [path for path in load.bad if harness.escaped(path) not in found]
+    assert not missing, f"no verdict: {missing[:5]} of {len(load.bad)}"
+    bad = put(os.path.join(agent.watched, "after"), EICAR)
+    agent.sync()
+    agent.expect_gone(bad)
+
+
+def test_children_end_with_the_agent(place):
+    agent = place.agent().start()
+    agent.sync()
+    children = harness.descendants(agent.process.pid)
+    assert children
+    handles = [os.pidfd_open(pid) for pid in children]
+    agent.kill()
+    left = [pid for pid, handle in zip(children, handles)
+            if not select.select([handle], [], [], harness.SECONDS)[0]]
+    for handle in handles:
+        os.close(handle)
+    assert not left, f"left behind: {left}"
+
+
+def test_an_orderly_stop_under_load_is_quick(place):
+    agent = place.agent().start()
+    with Load(agent.watched) as load:
+        load.wait_for(300)
+        agent.stop()
+        agent.start()
+    agent.sync()
+    left = [path for path in load.bad if os.path.exists(path)]
+    assert not left, f"left in place: {left[:5]}"
+
+
+if __name__ == "__main__":
+    harness.main()
