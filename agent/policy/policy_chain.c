@@ -109,11 +109,11 @@ static int load_parent(struct chain *chain, bool beside)
     if (folder == NULL || shared == NULL)
         return -ENOMEM;
     int r = beside ? load_from(chain, folder, name, &path, &settings) : 0;
-    if (r == 0 && settings == NULL && chain->shared_directory != NULL)
+    if (r == 0 && path == NULL && chain->shared_directory != NULL)
         r = load_from(chain, shared, name, &path, &settings);
     if (r < 0)
         return r;
-    if (settings == NULL)
+    if (path == NULL)
         return fail_at_parent(chain, "no policy %s." SUFFIX " in %s%s%s; correct the name", name,
                               !beside             ? ""
                               : folder[0] != '\0' ? folder

@@ -329,8 +329,8 @@ static int walk_single_file(struct walk *walk, size_t length)
 static int walk_root(struct walk *walk, size_t length)
 {
     AUTO_CLOSE int fd = -1;
-    struct statx status;
-    enum mount_class kind;
+    struct statx status = {.stx_mode = 0};
+    enum mount_class kind = MOUNT_LOCAL;
 
     int r = file_open_at(AT_FDCWD, walk->path, O_PATH, 0, &fd);
     if (r == 0)

@@ -222,6 +222,7 @@ static int find_oldest(struct event_table *table, uint64_t from, bool also_malwa
 {
     int r;
 
+    *ret_number = *ret_committed_ns = 0;
     (void)sqlite3_bind_int64(table->oldest, 1, (int64_t)from);
     (void)sqlite3_bind_int(table->oldest, 2, also_malware);
     r = sqlite3_step(table->oldest);
@@ -264,7 +265,7 @@ static int drop_oldest(struct event_table *table)
 /* Asking for the size costs more than deleting a row, so rows go in portions. */
 static int trim_size(struct event_table *table, uint64_t max_bytes)
 {
-    uint64_t bytes;
+    uint64_t bytes = 0;
     int r;
 
     r = event_table_bytes(table, &bytes);

@@ -254,6 +254,7 @@ void mounts_compare(const struct mounts *before, const struct mounts *after,
         const struct mount_entry *entry = order <= 0 ? old : new;
 
         if (order != 0 || !same_group(old, old_size, new, new_size))
+            /* One of the two is there. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
             changed(user, entry->path, entry->path_length);
         b += old_size;
         a += new_size;

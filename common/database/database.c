@@ -20,11 +20,9 @@ struct database {
 
 int database_errno(int sqlite_code)
 {
-    switch (sqlite_code & 0xff) {
-    case SQLITE_OK:
-    case SQLITE_ROW:
-    case SQLITE_DONE:
+    if (sqlite_code == SQLITE_OK || sqlite_code == SQLITE_ROW || sqlite_code == SQLITE_DONE)
         return 0;
+    switch (sqlite_code & 0xff) { /* extended codes have the plain one in their low byte */
     case SQLITE_FULL:
         return -ENOSPC;
     case SQLITE_BUSY:
@@ -171,9 +169,7 @@ static int open_handle(const struct database_options *options, struct database *
     if (!database)
         return -ENOMEM;
     r = sqlite3_open_v2(options->path, &database->handle, flags, NULL);
-    if (r != SQLITE_OK)
-        return database_errno(r);
-    r = configure(database, options->read_only);
+    r = r == SQLITE_OK ? configure(database, options->read_only) : database_errno(r);
     if (r < 0)
         return r;
     *ret_database = TAKE_POINTER(database);
@@ -239,7 +235,7 @@ static int migrate_step(struct database *database, const struct database_migrati
 
 static int migrate(struct database *database, const struct database_options *options)
 {
-    int64_t version;
+    int64_t version = 0;
     int r;
 
     r = query_one(database, "PRAGMA user_version", NULL, 0, &version);

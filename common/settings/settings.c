@@ -168,7 +168,7 @@ static int check_owner_of(const char *path, int flags, struct settings_error *re
 {
     AUTO_CLOSE int fd = -1;
     AUTO_FREE char *shown = text_escape_new(path, strlen(path));
-    struct stat status;
+    struct stat status = {.st_mode = 0};
     int r = file_open_following(path, flags, 0, &fd);
     if (r == 0 && fstat(fd, &status) < 0)
         r = -errno;

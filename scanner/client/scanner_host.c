@@ -163,7 +163,7 @@ static int on_result(void *user, struct message *message)
     struct scanner_worker *worker = user;
     struct scanner_host *host = worker->host;
     struct scanner_verdict verdict;
-    struct scanner_job *job;
+    struct scanner_job *job = NULL;
     int result = scanner_verdict_read(message, &verdict);
     if (result == 0)
         result = scanner_worker_pop(worker, verdict.job, clock_monotonic_ns(), &job);
@@ -181,7 +181,7 @@ static int on_handed_back(void *user, struct message *message)
     struct scanner_worker *worker = user;
     struct scanner_host *host = worker->host;
     struct scanner_job_note note;
-    struct scanner_job *job;
+    struct scanner_job *job = NULL;
     int result = scanner_job_note_read(message, &note);
     if (result == 0)
         result = scanner_worker_pop(worker, note.job, clock_monotonic_ns(), &job);
