@@ -46,7 +46,15 @@
     X(LIMIT_SCANNER_GROWTH_BYTES, 201326592, "bytes",                                           \
       "private memory above which a worker is replaced")                                        \
     X(LIMIT_DATABASE_PATHS, 64, "paths", "most folders and files of signatures")                \
-    X(LIMIT_DATABASE_FILES, 4096, "files", "most signature files in all of them")
+    X(LIMIT_DATABASE_FILES, 4096, "files", "most signature files in all of them")               \
+    X(LIMIT_HTTP_HEAD_BYTES, 16384, "bytes", "longest head of a request to the console")        \
+    X(LIMIT_CONSOLE_STORE_QUEUE, 65536, "pieces", "most work waiting for the console's writer") \
+    X(LIMIT_HEARTBEAT_BYTES, 1048576, "bytes", "largest heartbeat")                             \
+    X(LIMIT_HEARTBEAT_EVENTS, 500, "events", "most events in a heartbeat")                      \
+    X(LIMIT_HEARTBEAT_COMMANDS, 16, "commands", "most commands or results in a heartbeat")      \
+    X(LIMIT_COMMAND_OUTPUT_BYTES, 4096, "bytes", "longest output of a command")                 \
+    X(LIMIT_SIGNED_DOCUMENT_BYTES, 12582912, "bytes", "largest signed policy or command")       \
+    X(LIMIT_API_PAGE, 200, "rows", "most rows on one page of the API")
 
 enum yagura_limit {
 #define YAGURA_LIMIT_VALUE(name, value, unit, meaning) name = value,

@@ -1,0 +1,174 @@
+/* The JSON that programs of the suite exchange over the network: activation, heartbeat, events,
+ * commands, signed documents. Written and read HERE only; docs/protocol.md is its page.
+ *
+ * Reading is strict about what is known (types, lengths, counts: limits below) and ignores unknown
+ * keys, so that either side may be newer. A decoded struct's texts belong to its root and live
+ * until wire_*_done. Writing leaves its error in the buffer too. Errors: -EBADMSG with a problem
+ * text that says which key is wrong; -ENOMEM. */
+#ifndef COMMON_WIRE_WIRE_H
+#define COMMON_WIRE_WIRE_H
+
+#include "common/attributes.h"
+#include "common/buffers/buffer.h"
+
+#include <jansson.h>
+#include <openssl/evp.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define WIRE_PROTOCOL 1
+
+struct wire_problem {
+    char text[256];
+};
+
+/* --- activation: POST /agent/v1/activate */
+
+struct wire_host {
+    const char *hostname, *machine_id, *boot_id, *os, *agent_version;
+    const char *instance_id;  /* "" outside a cloud */
+    const char *display_name; /* "" = hostname */
+};
+
+struct wire_activation_request {
+    json_t *root;
+    const char *token, *csr, *tenant_id, *policy, *group; /* "" = not given */
+    const char *session;                                  /* UUID of the messenger's run */
+    struct wire_host host;
+};
+
+struct wire_activation_reply {
+    json_t *root;
+    const char *agent_id, *certificate, *authority, *signing_key, *tenant_id;
+    uint64_t heartbeat_seconds;
+};
+
+int wire_activation_request_encode(const struct wire_activation_request *request,
+                                   struct buffer *body);
+int wire_activation_request_decode(const char *body, size_t length,
+                                   struct wire_activation_request *ret_request,
+                                   struct wire_problem *ret_problem) MUST_USE;
+void wire_activation_request_done(struct wire_activation_request *request);
+int wire_activation_reply_encode(const struct wire_activation_reply *reply, struct buffer *body);
+int wire_activation_reply_decode(const char *body, size_t length,
+                                 struct wire_activation_reply *ret_reply,
+                                 struct wire_problem *ret_problem) MUST_USE;
+void wire_activation_reply_done(struct wire_activation_reply *reply);
+
+/* --- renewal: POST /agent/v1/renew {"csr"} -> {"certificate"} */
+
+int wire_text_encode(const char *key, const char *text, struct buffer *body);
+/* A root with one text of 1 to maximum bytes; ret_text belongs to ret_root (json_decref). */
+int wire_text_decode(const char *body, size_t length, const char *key, size_t maximum,
+                     json_t **ret_root, const char **ret_text,
+                     struct wire_problem *ret_problem) MUST_USE;
+
+/* --- heartbeat: POST /agent/v1/heartbeat */
+
+struct wire_event {
+    uint64_t number; /* per store epoch, larger than 0, ascending in a heartbeat */
+    uint64_t time_ms;
+    unsigned severity; /* 0 info .. 4 critical */
+    const char *id, *module, *kind, *subject;
+    const char *detail;  /* encode: a JSON object as text */
+    json_t *detail_json; /* decode: the object */
+};
+
+struct wire_result {
+    const char *command_id;
+    bool good;
+    const char *output;
+};
+
+struct wire_heartbeat {
+    json_t *root;
+    struct wire_host host;
+    const char *session;        /* UUID of the messenger's run: two at once are a clone */
+    const char *policy_digest;  /* of the delivered policy in force, "" = none */
+    const char *policy_problem; /* why the last delivered one was refused, "" = it was not */
+    const char *epoch;          /* of the agent's store */
+    uint64_t dropped;           /* events its limits removed before they were acknowledged */
+    const char *facts;          /* encode: a JSON object of modules and counters as text */
+    json_t *facts_json;         /* decode */
+    struct wire_event *events;
+    size_t event_count;
+    struct wire_result *results;
+    size_t result_count;
+};
+
+struct wire_heartbeat_reply {
+    json_t *root;
+    const char *epoch; /* acknowledged: every event up to this number */
+    uint64_t acknowledged;
+    uint64_t server_ms, next_seconds;
+    const char *policy_digest; /* the agent's target; "" = none is assigned */
+    bool renew;
+    const char **commands; /* signed documents as JSON texts (encode), see wire_signed */
+    json_t *commands_json; /* decode: array of wire_signed objects */
+    size_t command_count;
+};
+
+int wire_heartbeat_encode(const struct wire_heartbeat *heartbeat, struct buffer *body);
+int wire_heartbeat_decode(const char *body, size_t length, struct wire_heartbeat *ret_heartbeat,
+                          struct wire_problem *ret_problem) MUST_USE;
+void wire_heartbeat_done(struct wire_heartbeat *heartbeat);
+int wire_heartbeat_reply_encode(const struct wire_heartbeat_reply *reply, struct buffer *body);
+int wire_heartbeat_reply_decode(const char *body, size_t length,
+                                struct wire_heartbeat_reply *ret_reply,
+                                struct wire_problem *ret_problem) MUST_USE;
+void wire_heartbeat_reply_done(struct wire_heartbeat_reply *reply);
+
+/* --- signed documents: policies and commands
+ *
+ * {"document": text, "signature": base64, "key_id": hex}: the signature covers exactly the bytes
+ * of the text, which is itself a JSON object that names its purpose, agent and expiry. */
+
+int wire_signed_encode(const char *document, EVP_PKEY *key, struct buffer *body) MUST_USE;
+/* Checks the signature with key (public half) before the document is parsed. -EACCES when it is
+ * not the key's. ret_document: the text; belongs to ret_root. */
+int wire_signed_decode(const char *body, size_t length, EVP_PKEY *key, json_t **ret_root,
+                       const char **ret_document, struct wire_problem *ret_problem) MUST_USE;
+
+struct wire_command {
+    json_t *root;
+    const char *agent_id, *id, *type;
+    const char *arguments;  /* encode: a JSON object as text */
+    json_t *arguments_json; /* decode */
+    uint64_t issued_ms, expires_ms;
+};
+int wire_command_encode(const struct wire_command *command, struct buffer *document) MUST_USE;
+int wire_command_decode(const char *document, struct wire_command *ret_command,
+                        struct wire_problem *ret_problem) MUST_USE;
+void wire_command_done(struct wire_command *command);
+
+struct wire_policy_text {
+    const char *name, *text;
+};
+struct wire_policy {
+    json_t *root;
+    const char *agent_id;
+    const char *digest; /* names the content: SHA-256 of the texts, see wire_policy_body */
+    const char *body;   /* encode: from wire_policy_body */
+    uint64_t revision, issued_ms, expires_ms;
+    struct wire_policy_text *texts; /* decode: the oldest ancestor first */
+    size_t text_count;
+};
+/* The part of a policy document that is the same for every agent: [{"name","text"},...]. */
+int wire_policy_body(const struct wire_policy_text *texts, size_t count, struct buffer *body,
+                     char ret_digest[static 65]) MUST_USE;
+int wire_policy_encode(const struct wire_policy *policy, struct buffer *document) MUST_USE;
+int wire_policy_decode(const char *document, struct wire_policy *ret_policy,
+                       struct wire_problem *ret_problem) MUST_USE;
+void wire_policy_done(struct wire_policy *policy);
+
+/* --- words */
+
+/* "info" .. "critical"; NULL beyond. */
+const char *wire_severity_name(unsigned severity);
+int wire_severity_parse(const char *name, unsigned *ret_severity) MUST_USE;
+/* [a-z][a-z0-9_]{0,63}: modules, kinds, command types. */
+bool wire_is_word(const char *text);
+/* 8-4-4-4-12 lower-case hexadecimal. */
+bool wire_is_uuid(const char *text);
+
+#endif

@@ -1,0 +1,248 @@
+/* Owns the heartbeat and its reply. Must not decide what a heartbeat means. */
+#include "common/limits.h"
+#include "common/text/text.h"
+#include "common/wire/wire_internal.h"
+
+#include <errno.h>
+
+static void write_events(struct json_writer *json, const struct wire_heartbeat *heartbeat)
+{
+    json_write_key(json, "events");
+    json_write_array_begin(json);
+    for (size_t i = 0; i < heartbeat->event_count; i++) {
+        const struct wire_event *event = &heartbeat->events[i];
+        json_write_object_begin(json);
+        json_write_field_unsigned(json, "number", event->number);
+        json_write_field_string(json, "id", event->id);
+        json_write_field_unsigned(json, "time_ms", event->time_ms);
+        json_write_field_string(json, "module", event->module);
+        json_write_field_string(json, "kind", event->kind);
+        json_write_field_string(json, "severity", wire_severity_name(event->severity));
+        json_write_field_string(json, "subject", event->subject);
+        json_write_key(json, "detail");
+        json_write_raw(json, event->detail);
+        json_write_object_end(json);
+    }
+    json_write_array_end(json);
+}
+
+static void write_results(struct json_writer *json, const struct wire_heartbeat *heartbeat)
+{
+    json_write_key(json, "results");
+    json_write_array_begin(json);
+    for (size_t i = 0; i < heartbeat->result_count; i++) {
+        json_write_object_begin(json);
+        json_write_field_string(json, "command_id", heartbeat->results[i].command_id);
+        json_write_field_bool(json, "good", heartbeat->results[i].good);
+        json_write_field_string(json, "output", heartbeat->results[i].output);
+        json_write_object_end(json);
+    }
+    json_write_array_end(json);
+}
+
+int wire_heartbeat_encode(const struct wire_heartbeat *heartbeat, struct buffer *body)
+{
+    struct json_writer json;
+    json_writer_init(&json, body);
+    json_write_object_begin(&json);
+    json_write_field_unsigned(&json, "protocol", WIRE_PROTOCOL);
+    json_write_field_string(&json, "session", heartbeat->session);
+    wire_host_write(&json, &heartbeat->host);
+    json_write_key(&json, "policy");
+    json_write_object_begin(&json);
+    json_write_field_string(&json, "digest", heartbeat->policy_digest);
+    json_write_field_string(&json, "problem", heartbeat->policy_problem);
+    json_write_object_end(&json);
+    json_write_key(&json, "store");
+    json_write_object_begin(&json);
+    json_write_field_string(&json, "epoch", heartbeat->epoch);
+    json_write_field_unsigned(&json, "dropped", heartbeat->dropped);
+    json_write_object_end(&json);
+    json_write_key(&json, "facts");
+    json_write_raw(&json, heartbeat->facts);
+    write_events(&json, heartbeat);
+    write_results(&json, heartbeat);
+    json_write_object_end(&json);
+    return buffer_failed(body);
+}
+
+static void read_event(struct wire_reader *parent, const json_t *object, uint64_t after,
+                       struct wire_event *event)
+{
+    struct wire_reader reader = wire_reader_of(object, parent->problem);
+    unsigned severity = 0;
+    if (!json_is_object(object))
+        wire_fail(&reader, "events must be objects");
+    event->number = wire_read_number(&reader, "number", false);
+    event->id = wire_read_text(&reader, "id", 36, 36, NULL);
+    event->time_ms = wire_read_number(&reader, "time_ms", false);
+    event->module = wire_read_text(&reader, "module", 1, 64, NULL);
+    event->kind = wire_read_text(&reader, "kind", 1, 64, NULL);
+    event->subject = wire_read_text(&reader, "subject", 0, LIMIT_EVENT_SUBJECT_BYTES, "");
+    const char *name = wire_read_text(&reader, "severity", 1, 16, NULL);
+    event->detail_json = wire_read_object(&reader, "detail", false);
+    if (reader.error == 0 && wire_severity_parse(name, &severity) < 0)
+        wire_fail(&reader, "severity must be info, low, medium, high or critical");
+    if (reader.error == 0 && (!wire_is_word(event->module) || !wire_is_word(event->kind)))
+        wire_fail(&reader, "module and kind must be words of a-z, 0-9 and _");
+    if (reader.error == 0 && !wire_is_uuid(event->id))
+        wire_fail(&reader, "an event's id must be a UUID");
+    if (reader.error == 0 && event->number <= after)
+        wire_fail(&reader, "event numbers must ascend, from 1");
+    event->severity = severity;
+    parent->error = reader.error;
+}
+
+static int read_events(struct wire_reader *reader, struct wire_heartbeat *heartbeat)
+{
+    const json_t *list = wire_read_array(reader, "events", LIMIT_HEARTBEAT_EVENTS, true);
+    size_t count = list ? json_array_size(list) : 0;
+    if (reader->error || count == 0)
+        return reader->error;
+    heartbeat->events = calloc(count, sizeof(*heartbeat->events));
+    if (!heartbeat->events)
+        return -ENOMEM;
+    heartbeat->event_count = count;
+    uint64_t after = 0;
+    for (size_t i = 0; i < count && !reader->error; i++) {
+        read_event(reader, json_array_get(list, i), after, &heartbeat->events[i]);
+        after = heartbeat->events[i].number;
+    }
+    return reader->error;
+}
+
+static int read_results(struct wire_reader *parent, struct wire_heartbeat *heartbeat)
+{
+    const json_t *list = wire_read_array(parent, "results", LIMIT_HEARTBEAT_COMMANDS, true);
+    size_t count = list ? json_array_size(list) : 0;
+    if (parent->error || count == 0)
+        return parent->error;
+    heartbeat->results = calloc(count, sizeof(*heartbeat->results));
+    if (!heartbeat->results)
+        return -ENOMEM;
+    heartbeat->result_count = count;
+    for (size_t i = 0; i < count && !parent->error; i++) {
+        struct wire_result *result = &heartbeat->results[i];
+        struct wire_reader reader = wire_reader_of(json_array_get(list, i), parent->problem);
+        result->command_id = wire_read_text(&reader, "command_id", 36, 36, NULL);
+        result->good = wire_read_bool(&reader, "good", false);
+        result->output = wire_read_text(&reader, "output", 0, LIMIT_COMMAND_OUTPUT_BYTES, "");
+        parent->error = reader.error;
+    }
+    return parent->error;
+}
+
+static void read_sections(struct wire_reader *reader, struct wire_heartbeat *heartbeat)
+{
+    const json_t *policy = wire_read_object(reader, "policy", true);
+    const json_t *store = wire_read_object(reader, "store", false);
+    heartbeat->facts_json = wire_read_object(reader, "facts", true);
+    heartbeat->policy_digest = heartbeat->policy_problem = "";
+    struct wire_reader inner = wire_reader_of(store, reader->problem);
+    inner.error = reader->error;
+    heartbeat->epoch = wire_read_text(&inner, "epoch", 36, 36, NULL);
+    heartbeat->dropped = wire_read_number(&inner, "dropped", true);
+    if (policy) {
+        inner.object = policy;
+        heartbeat->policy_digest = wire_read_text(&inner, "digest", 0, 64, "");
+        heartbeat->policy_problem = wire_read_text(&inner, "problem", 0, 1024, "");
+    }
+    if (inner.error == 0 && !wire_is_uuid(heartbeat->epoch))
+        wire_fail(&inner, "store.epoch must be a UUID");
+    reader->error = inner.error;
+}
+
+int wire_heartbeat_decode(const char *body, size_t length, struct wire_heartbeat *ret_heartbeat,
+                          struct wire_problem *ret_problem)
+{
+    json_t *root = NULL;
+    int r = wire_parse(body, length, &root, ret_problem);
+    if (r < 0)
+        return r;
+    struct wire_reader reader = wire_reader_of(root, ret_problem);
+    struct wire_heartbeat heartbeat = {.root = root};
+    if (wire_read_number(&reader, "protocol", false) != WIRE_PROTOCOL)
+        wire_fail(&reader, "protocol must be %d: update the older side", WIRE_PROTOCOL);
+    heartbeat.session = wire_read_text(&reader, "session", 36, 36, NULL);
+    wire_host_read(&reader, &heartbeat.host);
+    read_sections(&reader, &heartbeat);
+    if (!reader.error && !wire_is_uuid(heartbeat.session))
+        wire_fail(&reader, "session must be a UUID");
+    r = reader.error;
+    if (r == 0)
+        r = read_events(&reader, &heartbeat);
+    if (r == 0)
+        r = read_results(&reader, &heartbeat);
+    if (r < 0) {
+        wire_heartbeat_done(&heartbeat);
+        return r;
+    }
+    *ret_heartbeat = heartbeat;
+    return 0;
+}
+
+void wire_heartbeat_done(struct wire_heartbeat *heartbeat)
+{
+    json_decref(heartbeat->root);
+    free(heartbeat->events);
+    free(heartbeat->results);
+    *heartbeat = (struct wire_heartbeat){0};
+}
+
+int wire_heartbeat_reply_encode(const struct wire_heartbeat_reply *reply, struct buffer *body)
+{
+    struct json_writer json;
+    json_writer_init(&json, body);
+    json_write_object_begin(&json);
+    json_write_field_unsigned(&json, "server_ms", reply->server_ms);
+    json_write_field_unsigned(&json, "next_seconds", reply->next_seconds);
+    json_write_key(&json, "acknowledged");
+    json_write_object_begin(&json);
+    json_write_field_string(&json, "epoch", reply->epoch);
+    json_write_field_unsigned(&json, "number", reply->acknowledged);
+    json_write_object_end(&json);
+    json_write_field_string(&json, "policy_digest", reply->policy_digest);
+    json_write_field_bool(&json, "renew", reply->renew);
+    json_write_key(&json, "commands");
+    json_write_array_begin(&json);
+    for (size_t i = 0; i < reply->command_count; i++)
+        json_write_raw(&json, reply->commands[i]);
+    json_write_array_end(&json);
+    json_write_object_end(&json);
+    return buffer_failed(body);
+}
+
+int wire_heartbeat_reply_decode(const char *body, size_t length,
+                                struct wire_heartbeat_reply *ret_reply,
+                                struct wire_problem *ret_problem)
+{
+    json_t *root = NULL;
+    int r = wire_parse(body, length, &root, ret_problem);
+    if (r < 0)
+        return r;
+    struct wire_reader reader = wire_reader_of(root, ret_problem);
+    struct wire_heartbeat_reply reply = {.root = root};
+    reply.server_ms = wire_read_number(&reader, "server_ms", false);
+    reply.next_seconds = wire_read_number(&reader, "next_seconds", false);
+    reply.policy_digest = wire_read_text(&reader, "policy_digest", 0, 64, "");
+    reply.renew = wire_read_bool(&reader, "renew", false);
+    reply.commands_json = wire_read_array(&reader, "commands", LIMIT_HEARTBEAT_COMMANDS, true);
+    reply.command_count = reply.commands_json ? json_array_size(reply.commands_json) : 0;
+    const json_t *acknowledged = wire_read_object(&reader, "acknowledged", false);
+    struct wire_reader inner = wire_reader_of(acknowledged, ret_problem);
+    inner.error = reader.error;
+    reply.epoch = wire_read_text(&inner, "epoch", 36, 36, NULL);
+    reply.acknowledged = wire_read_number(&inner, "number", false);
+    if (inner.error) {
+        json_decref(root);
+        return inner.error;
+    }
+    *ret_reply = reply;
+    return 0;
+}
+
+void wire_heartbeat_reply_done(struct wire_heartbeat_reply *reply)
+{
+    json_decref(reply->root);
+    *reply = (struct wire_heartbeat_reply){0};
+}

@@ -1,0 +1,33 @@
+/* Strict reading of jansson trees, for common/wire and the console's API. Not thread-safe per tree.
+ * The first failure is kept in the reader; later calls do nothing and give defaults. */
+#ifndef COMMON_WIRE_WIRE_READ_H
+#define COMMON_WIRE_WIRE_READ_H
+
+#include "common/wire/wire.h"
+
+struct wire_reader {
+    const json_t *object;
+    struct wire_problem *problem;
+    int error; /* 0 or -EBADMSG */
+};
+
+/* Parses an object (no repeated keys, no NUL, bounded depth). */
+int wire_parse(const char *body, size_t length, json_t **ret_root,
+               struct wire_problem *ret_problem) MUST_USE;
+struct wire_reader wire_reader_of(const json_t *object, struct wire_problem *problem);
+/* Sets the problem; format names the key. */
+void wire_fail(struct wire_reader *reader, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* A text of minimum to maximum bytes. Missing: fallback, or a failure when that is NULL. */
+const char *wire_read_text(struct wire_reader *reader, const char *key, size_t minimum,
+                           size_t maximum, const char *fallback);
+/* 0..INT64_MAX. Missing: a failure unless optional, then 0. */
+uint64_t wire_read_number(struct wire_reader *reader, const char *key, bool optional);
+bool wire_read_bool(struct wire_reader *reader, const char *key, bool fallback);
+/* NULL when missing and optional, or wrong. */
+json_t *wire_read_object(struct wire_reader *reader, const char *key, bool optional);
+json_t *wire_read_array(struct wire_reader *reader, const char *key, size_t maximum, bool optional);
+/* Fails when the object holds a key that is not in names (NULL at the end). */
+void wire_only(struct wire_reader *reader, const char *const *names);
+
+#endif

@@ -1,0 +1,204 @@
+/* Owns signed documents: the envelope, commands and policies. The signature is checked over the
+ * text's bytes before the text is parsed. */
+#include "common/crypto/hash.h"
+#include "common/crypto/keys.h"
+#include "common/crypto/signatures.h"
+#include "common/limits.h"
+#include "common/text/text.h"
+#include "common/wire/wire_internal.h"
+
+#include <errno.h>
+
+int wire_signed_encode(const char *document, EVP_PKEY *key, struct buffer *body)
+{
+    char signature[SIGNATURE_TEXT_BYTES];
+    char id[KEY_ID_BYTES];
+    int r = signature_make(key, document, strlen(document), signature);
+    if (r == 0)
+        r = key_id(key, id);
+    if (r < 0)
+        return r;
+    struct json_writer json;
+    json_writer_init(&json, body);
+    json_write_object_begin(&json);
+    json_write_field_string(&json, "key_id", id);
+    json_write_field_string(&json, "signature", signature);
+    json_write_field_string(&json, "document", document);
+    json_write_object_end(&json);
+    return buffer_failed(body);
+}
+
+int wire_signed_decode(const char *body, size_t length, EVP_PKEY *key, json_t **ret_root,
+                       const char **ret_document, struct wire_problem *ret_problem)
+{
+    json_t *root = NULL;
+    int r = wire_parse(body, length, &root, ret_problem);
+    if (r < 0)
+        return r;
+    struct wire_reader reader = wire_reader_of(root, ret_problem);
+    const char *signature = wire_read_text(&reader, "signature", 1, 128, NULL);
+    const char *document =
+        wire_read_text(&reader, "document", 2, LIMIT_SIGNED_DOCUMENT_BYTES, NULL);
+    r = reader.error;
+    if (r == 0 && signature_check(key, document, strlen(document), signature) < 0) {
+        (void)text_copy(ret_problem->text, sizeof(ret_problem->text),
+                        "the signature is not the console's");
+        r = -EACCES;
+    }
+    if (r < 0) {
+        json_decref(root);
+        return r;
+    }
+    *ret_root = root;
+    *ret_document = document;
+    return 0;
+}
+
+int wire_command_encode(const struct wire_command *command, struct buffer *document)
+{
+    struct json_writer json;
+    json_writer_init(&json, document);
+    json_write_object_begin(&json);
+    json_write_field_string(&json, "purpose", "command");
+    json_write_field_string(&json, "agent_id", command->agent_id);
+    json_write_field_string(&json, "id", command->id);
+    json_write_field_string(&json, "type", command->type);
+    json_write_key(&json, "arguments");
+    json_write_raw(&json, command->arguments);
+    json_write_field_unsigned(&json, "issued_ms", command->issued_ms);
+    json_write_field_unsigned(&json, "expires_ms", command->expires_ms);
+    json_write_object_end(&json);
+    return buffer_failed(document);
+}
+
+static void read_purpose(struct wire_reader *reader, const char *purpose)
+{
+    if (!text_equal(wire_read_text(reader, "purpose", 1, 32, NULL), purpose))
+        wire_fail(reader, "this document is not a %s", purpose);
+}
+
+int wire_command_decode(const char *document, struct wire_command *ret_command,
+                        struct wire_problem *ret_problem)
+{
+    json_t *root = NULL;
+    int r = wire_parse(document, strlen(document), &root, ret_problem);
+    if (r < 0)
+        return r;
+    struct wire_reader reader = wire_reader_of(root, ret_problem);
+    struct wire_command command = {.root = root};
+    read_purpose(&reader, "command");
+    command.agent_id = wire_read_text(&reader, "agent_id", 36, 36, NULL);
+    command.id = wire_read_text(&reader, "id", 36, 36, NULL);
+    command.type = wire_read_text(&reader, "type", 1, 64, NULL);
+    command.arguments_json = wire_read_object(&reader, "arguments", false);
+    command.issued_ms = wire_read_number(&reader, "issued_ms", false);
+    command.expires_ms = wire_read_number(&reader, "expires_ms", false);
+    if (!reader.error && !(wire_is_word(command.type) && wire_is_uuid(command.id)))
+        wire_fail(&reader, "type must be a word and id a UUID");
+    if (reader.error) {
+        json_decref(root);
+        return reader.error;
+    }
+    *ret_command = command;
+    return 0;
+}
+
+void wire_command_done(struct wire_command *command)
+{
+    json_decref(command->root);
+    *command = (struct wire_command){0};
+}
+
+int wire_policy_body(const struct wire_policy_text *texts, size_t count, struct buffer *body,
+                     char ret_digest[static 65])
+{
+    struct json_writer json;
+    json_writer_init(&json, body);
+    json_write_array_begin(&json);
+    for (size_t i = 0; i < count; i++) {
+        json_write_object_begin(&json);
+        json_write_field_string(&json, "name", texts[i].name);
+        json_write_field_string(&json, "text", texts[i].text);
+        json_write_object_end(&json);
+    }
+    json_write_array_end(&json);
+    int r = buffer_failed(body);
+    uint8_t digest[SHA256_BYTES];
+    if (r == 0)
+        r = hash_sha256(body->data, body->length, digest);
+    if (r == 0)
+        text_hex(ret_digest, digest, sizeof(digest));
+    return r;
+}
+
+int wire_policy_encode(const struct wire_policy *policy, struct buffer *document)
+{
+    struct json_writer json;
+    json_writer_init(&json, document);
+    json_write_object_begin(&json);
+    json_write_field_string(&json, "purpose", "policy");
+    json_write_field_string(&json, "agent_id", policy->agent_id);
+    json_write_field_unsigned(&json, "revision", policy->revision);
+    json_write_field_string(&json, "digest", policy->digest);
+    json_write_field_unsigned(&json, "issued_ms", policy->issued_ms);
+    json_write_field_unsigned(&json, "expires_ms", policy->expires_ms);
+    json_write_key(&json, "texts");
+    json_write_raw(&json, policy->body);
+    json_write_object_end(&json);
+    return buffer_failed(document);
+}
+
+static void read_policy_texts(struct wire_reader *parent, struct wire_policy *policy)
+{
+    const json_t *list = wire_read_array(parent, "texts", LIMIT_POLICY_PARENTS + 1, false);
+    size_t count = list ? json_array_size(list) : 0;
+    if (parent->error)
+        return;
+    if (count == 0) {
+        wire_fail(parent, "texts must hold at least one policy");
+        return;
+    }
+    policy->texts = calloc(count, sizeof(*policy->texts));
+    if (!policy->texts) {
+        parent->error = -ENOMEM;
+        return;
+    }
+    policy->text_count = count;
+    for (size_t i = 0; i < count && !parent->error; i++) {
+        struct wire_reader reader = wire_reader_of(json_array_get(list, i), parent->problem);
+        policy->texts[i].name = wire_read_text(&reader, "name", 1, 128, NULL);
+        policy->texts[i].text = wire_read_text(&reader, "text", 0, LIMIT_SETTINGS_BYTES, NULL);
+        parent->error = reader.error;
+    }
+}
+
+int wire_policy_decode(const char *document, struct wire_policy *ret_policy,
+                       struct wire_problem *ret_problem)
+{
+    json_t *root = NULL;
+    int r = wire_parse(document, strlen(document), &root, ret_problem);
+    if (r < 0)
+        return r;
+    struct wire_reader reader = wire_reader_of(root, ret_problem);
+    struct wire_policy policy = {.root = root};
+    read_purpose(&reader, "policy");
+    policy.agent_id = wire_read_text(&reader, "agent_id", 36, 36, NULL);
+    policy.revision = wire_read_number(&reader, "revision", false);
+    policy.digest = wire_read_text(&reader, "digest", 64, 64, NULL);
+    policy.issued_ms = wire_read_number(&reader, "issued_ms", false);
+    policy.expires_ms = wire_read_number(&reader, "expires_ms", false);
+    read_policy_texts(&reader, &policy);
+    if (reader.error) {
+        wire_policy_done(&policy);
+        return reader.error;
+    }
+    *ret_policy = policy;
+    return 0;
+}
+
+void wire_policy_done(struct wire_policy *policy)
+{
+    json_decref(policy->root);
+    free(policy->texts);
+    *policy = (struct wire_policy){0};
+}
