@@ -1,0 +1,36 @@
+/* Shared by the files of console/agents only. */
+#ifndef CONSOLE_AGENTS_AGENT_INTERNAL_H
+#define CONSOLE_AGENTS_AGENT_INTERNAL_H
+
+#include "common/crypto/random.h"
+#include "common/wire/wire.h"
+#include "console/agents/agent_service.h"
+#include "console/store/sql.h"
+
+/* The row of the computer that a client certificate belongs to. */
+struct agent_row {
+    int64_t number, session_ms, certificate_expires_ms, policy_revision;
+    char id[UUID_TEXT_BYTES], state[32], machine_id[65], instance_id[65], hostname[254];
+    char session[UUID_TEXT_BYTES], retired_session[UUID_TEXT_BYTES],
+        blocked_session[UUID_TEXT_BYTES];
+    char policy_digest[65], applied_digest[65], agent_version[65];
+    bool by_next_certificate; /* the agent uses its renewed certificate for the first time */
+};
+/* 1, or 0 when no computer has this certificate. */
+int agent_row_read(struct sql *sql, const char *certificate_digest,
+                   struct agent_row *ret_row) MUST_USE;
+
+void agent_activate(struct http_request *request, void *service);
+void agent_heartbeat(struct http_request *request, void *service);
+void agent_renew(struct http_request *request, void *service);
+void agent_policy(struct http_request *request, void *service);
+void agent_deactivate(struct http_request *request, void *service);
+
+/* The client certificate's digest, or false when it has answered 401. */
+bool agent_certificate(struct http_request *request, char ret_digest[static 65]);
+/* Answers what a failed store means: 429, 503 or 500, with Retry-After. */
+void agent_respond_failure(struct http_request *request, int error);
+/* Answers for a computer in a state that gets no service; false when it gets it. */
+bool agent_refused_by_state(struct http_request *request, const struct agent_row *row);
+
+#endif

@@ -1,0 +1,97 @@
+/* Shared by the files of console/api only. */
+#ifndef CONSOLE_API_API_INTERNAL_H
+#define CONSOLE_API_API_INTERNAL_H
+
+#include "common/json/json_writer.h"
+#include "common/wire/wire_read.h"
+#include "console/api/api_service.h"
+#include "console/people/audit.h"
+#include "console/people/viewer.h"
+#include "console/store/console_store.h"
+#include "console/store/query.h"
+
+#define API_ORG 1LL
+
+const struct viewer *api_viewer(const struct http_request *request);
+/* The body as a JSON object with no keys but names; NULL when it has answered 400 or 415. */
+json_t *api_body(struct http_request *request, const char *const *names);
+/* Answers 400 with the reader's problem; false when there is none. */
+bool api_refused(struct http_request *request, const struct wire_reader *reader);
+/* Answers what an error of the store means. -ENOENT 404, -EEXIST 409, -ESTALE 412, others 503. */
+void api_respond_error(struct http_request *request, int error);
+/* An audit entry of this request, in the transaction of what it did. */
+int api_audit(struct sql *sql, const struct http_request *request, const char *action,
+              const char *subject, const char *detail) MUST_USE;
+/* {"key": text} with status. */
+void api_respond_text(struct http_request *request, unsigned status, const char *key,
+                      const char *text);
+void api_write_time(struct json_writer *json, const char *key, int64_t time_ms);
+/* A JSON array of strings as text, from the body's list; freed by the caller. NULL: none given or
+ * wrong (then the reader failed). each: what an entry must be. */
+char *api_read_list(struct wire_reader *reader, const char *key, bool (*each)(const char *text),
+                    const char *what);
+
+/* --- lists: one engine for pages of JSON and streams of CSV */
+
+enum list_type { LIST_TEXT, LIST_NUMBER, LIST_TIME, LIST_BOOL, LIST_JSON, LIST_SEVERITY };
+
+struct list_column {
+    const char *name;
+    enum list_type type;
+};
+
+struct list_page {
+    struct http_request *request;
+    const struct viewer *viewer;
+    bool has_cursor;
+    int64_t cursor_number;
+    const char *cursor_text;
+    int64_t limit; /* rows to ask for */
+    int64_t online_after_ms;
+};
+
+struct list {
+    const char *name;                  /* of the array in the answer */
+    const struct list_column *columns; /* the SELECT's, after column 0, which is the cursor */
+    size_t column_count;
+    bool cursor_is_text;
+    const char *const *filters; /* names of the query parameters it takes, NULL at the end */
+    /* Writes the whole SELECT. -EINVAL when it has answered: a filter is wrong. */
+    int (*build)(const struct list_page *page, struct query *query);
+};
+void api_list(struct http_request *request, struct api_service *service, const struct list *list);
+/* A filter's value: 1, 0 when not given, -EINVAL when it has answered. */
+int list_filter(const struct list_page *page, const char *name, char *buffer, size_t size) MUST_USE;
+/* The same for an RFC 3339 time. */
+int list_filter_time(const struct list_page *page, const char *name, int64_t *ret_time_ms) MUST_USE;
+/* One object of the list's columns, from the row; column 0 is skipped. */
+void list_write_row(struct json_writer *json, const struct list *list, struct sql_statement *row);
+
+/* "2026-11-22T01:02:03Z", also with a fraction or an offset. */
+int api_parse_time(const char *text, int64_t *ret_ms) MUST_USE;
+int64_t api_online_after(const struct api_service *service);
+/* Names of groups, users, tokens, keys: 1 to 128 bytes, printable. Policies: a file's name. */
+bool api_is_name(const char *text);
+bool api_is_policy_name(const char *text);
+/* The id of a row by name or id within the organisation; "" when text is "". -ENOENT. */
+int api_find_group(struct sql *sql, const char *text, char ret_id[static UUID_TEXT_BYTES]) MUST_USE;
+int api_find_policy(struct sql *sql, const char *text,
+                    char ret_id[static UUID_TEXT_BYTES]) MUST_USE;
+
+/* --- handlers */
+
+http_handler api_health, api_metrics, api_openapi, api_about, api_overview;
+http_handler api_session_create, api_session_show, api_session_delete, api_password_change;
+http_handler api_computers, api_computer, api_computer_change, api_computer_delete,
+    api_computer_deactivate;
+http_handler api_events, api_event;
+http_handler api_tokens, api_token_create, api_token_revoke;
+http_handler api_groups, api_group_create, api_group_change, api_group_delete;
+http_handler api_policies, api_policy, api_policy_put, api_policy_delete, api_policy_revisions,
+    api_policy_revision, api_policy_effective;
+http_handler api_commands, api_command_create;
+http_handler api_users, api_user_create, api_user_change, api_user_delete;
+http_handler api_keys, api_key_create, api_key_revoke;
+http_handler api_audit_log;
+
+#endif

@@ -1,0 +1,347 @@
+/* Owns users, API keys and the audit log over the API. */
+#include "common/text/text.h"
+#include "console/api/api_internal.h"
+#include "console/people/password.h"
+#include "console/people/user_store.h"
+
+#include <errno.h>
+
+#define DAY_MS        86400000LL
+#define MOST_KEY_DAYS 730
+
+/* --- users */
+
+static const struct list_column USER_COLUMNS[] = {
+    {"id", LIST_TEXT},
+    {"name", LIST_TEXT},
+    {"role", LIST_TEXT},
+    {"groups", LIST_JSON},
+    {"must_change_password", LIST_BOOL},
+    {"disabled", LIST_BOOL},
+    {"created", LIST_TIME},
+};
+
+static int build_users(const struct list_page *page, struct query *query)
+{
+    query_add(query, "SELECT name, id, name, role, groups, must_change, disabled, created_ms"
+                     " FROM users WHERE org_id = ");
+    query_add_number(query, API_ORG);
+    if (page->has_cursor) {
+        query_add(query, " AND name > ");
+        query_add_text(query, page->cursor_text);
+    }
+    query_add(query, " ORDER BY name LIMIT ");
+    query_add_number(query, page->limit);
+    return 0;
+}
+
+static const struct list USERS = {.name = "users",
+                                  .columns = USER_COLUMNS,
+                                  .column_count = ARRAY_LENGTH(USER_COLUMNS),
+                                  .cursor_is_text = true,
+                                  .build = build_users};
+
+void api_users(struct http_request *request, void *user)
+{
+    api_list(request, user, &USERS);
+}
+
+struct user_work {
+    struct http_request *request;
+    struct user_draft draft; /* NULL members: as they are */
+    int disabled;            /* -1: as it is */
+    char id[UUID_TEXT_BYTES];
+};
+
+/* Whether someone who can let others in again would be left. */
+static int keeps_an_administrator(struct sql *sql)
+{
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    int r = sql_run(sql,
+                    "SELECT 1 FROM users WHERE org_id = $1 AND role = 'administrator'"
+                    " AND disabled = 0 AND groups = '[]'",
+                    &row, "n", API_ORG);
+    return r < 0 ? r : r == 1 ? 0 : -EBUSY;
+}
+
+static int create_user(struct sql *sql, void *user)
+{
+    struct user_work *work = user;
+    int r = user_create(sql, &work->draft, work->id);
+    return r < 0 ? r : api_audit(sql, work->request, "user_created", work->draft.name, "");
+}
+
+static int find_user(struct sql *sql, const char *id, char ret_name[static 129])
+{
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    int r = sql_run(sql, "SELECT name FROM users WHERE id = $1 AND org_id = $2", &row, "tn", id,
+                    API_ORG);
+    if (r == 1)
+        (void)text_copy(ret_name, 129, sql_text(row, 0));
+    return r < 0 ? r : r == 1 ? 0 : -ENOENT;
+}
+
+static int change_user(struct sql *sql, void *user)
+{
+    const struct user_work *work = user;
+    const char *id = http_request_segment(work->request, 0);
+    char name[129];
+    int r = find_user(sql, id, name);
+    if (r == 0 && work->draft.role)
+        r = sql_run(sql, "UPDATE users SET role = $1 WHERE id = $2", NULL, "tt", work->draft.role,
+                    id);
+    if (r == 0 && work->draft.groups)
+        r = sql_run(sql, "UPDATE users SET groups = $1 WHERE id = $2", NULL, "tt",
+                    work->draft.groups, id);
+    if (r == 0 && work->disabled >= 0)
+        r = sql_run(sql, "UPDATE users SET disabled = $1 WHERE id = $2", NULL, "nt",
+                    (int64_t)work->disabled, id);
+    if (r == 0 && work->draft.password_hash)
+        r = user_set_password(sql, id, work->draft.password_hash, true);
+    if (r == 0)
+        r = keeps_an_administrator(sql);
+    return r < 0 ? r : api_audit(sql, work->request, "user_changed", name, "");
+}
+
+static int delete_user(struct sql *sql, void *user)
+{
+    struct http_request *request = user;
+    const char *id = http_request_segment(request, 0);
+    char name[129];
+    int r = find_user(sql, id, name);
+    if (r == 0)
+        r = sql_run(sql, "DELETE FROM sessions WHERE user_id = $1", NULL, "t", id);
+    if (r == 0)
+        r = sql_run(sql, "DELETE FROM users WHERE id = $1", NULL, "t", id);
+    if (r == 0)
+        r = keeps_an_administrator(sql);
+    return r < 0 ? r : api_audit(sql, request, "user_deleted", name, "");
+}
+
+static void answer_empty(struct http_request *request, int r)
+{
+    if (r < 0)
+        api_respond_error(request, r);
+    else
+        http_respond(request, 204, NULL, NULL, 0);
+}
+
+static void check_role(struct wire_reader *reader, const char *role)
+{
+    if (!reader->error && role && !role_permissions(role))
+        wire_fail(reader, "role must be administrator, operator, auditor or reader");
+}
+
+/* create: everything but groups is needed. */
+static bool read_user(struct http_request *request, json_t *body, bool create,
+                      struct user_work *work, char **ret_groups,
+                      char hash[static PASSWORD_HASH_BYTES])
+{
+    struct wire_problem problem;
+    struct wire_reader reader = wire_reader_of(body, &problem);
+    const char *password = NULL;
+    if (create)
+        work->draft.name = wire_read_text(&reader, "name", 1, 128, NULL);
+    if (create || json_object_get(body, "role"))
+        work->draft.role = wire_read_text(&reader, "role", 1, 32, NULL);
+    if (create || json_object_get(body, "password"))
+        password = wire_read_text(&reader, "password", PASSWORD_MINIMUM, PASSWORD_MAXIMUM, NULL);
+    work->disabled =
+        json_object_get(body, "disabled") ? wire_read_bool(&reader, "disabled", false) : -1;
+    *ret_groups = api_read_list(&reader, "groups", wire_is_uuid, "ids of groups");
+    work->draft.groups = *ret_groups ? *ret_groups : create ? "[]" : NULL;
+    work->draft.must_change = true;
+    check_role(&reader, work->draft.role);
+    if (!reader.error && create && !api_is_name(work->draft.name))
+        wire_fail(&reader, "name must be printable, without blanks around it");
+    if (api_refused(request, &reader))
+        return false;
+    if (password) {
+        int r = password_hash(password, hash);
+        if (r < 0) {
+            api_respond_error(request, r);
+            return false;
+        }
+        work->draft.password_hash = hash;
+    }
+    return true;
+}
+
+void api_user_create(struct http_request *request, void *user)
+{
+    static const char *const names[] = {"name", "role", "password", "groups", NULL};
+    struct api_service *service = user;
+    json_t *body = api_body(request, names);
+    if (!body)
+        return;
+    struct user_work work = {.request = request};
+    AUTO_FREE char *groups = NULL;
+    char hash[PASSWORD_HASH_BYTES];
+    if (read_user(request, body, true, &work, &groups, hash)) {
+        int r = console_store_write(service->store, create_user, &work);
+        if (r < 0)
+            api_respond_error(request, r);
+        else
+            api_respond_text(request, 201, "id", work.id);
+    }
+    json_decref(body);
+}
+
+void api_user_change(struct http_request *request, void *user)
+{
+    static const char *const names[] = {"role", "password", "groups", "disabled", NULL};
+    struct api_service *service = user;
+    json_t *body = api_body(request, names);
+    if (!body)
+        return;
+    struct user_work work = {.request = request};
+    AUTO_FREE char *groups = NULL;
+    char hash[PASSWORD_HASH_BYTES];
+    if (read_user(request, body, false, &work, &groups, hash))
+        answer_empty(request, console_store_write(service->store, change_user, &work));
+    json_decref(body);
+}
+
+void api_user_delete(struct http_request *request, void *user)
+{
+    struct api_service *service = user;
+    answer_empty(request, console_store_write(service->store, delete_user, request));
+}
+
+/* --- API keys */
+
+static const struct list_column KEY_COLUMNS[] = {
+    {"id", LIST_TEXT},         {"name", LIST_TEXT},    {"role", LIST_TEXT},
+    {"groups", LIST_JSON},     {"expires", LIST_TIME}, {"created", LIST_TIME},
+    {"created_by", LIST_TEXT}, {"revoked", LIST_TIME},
+};
+
+static int build_keys(const struct list_page *page, struct query *query)
+{
+    query_add(query, "SELECT id, id, name, role, groups, expires_ms, created_ms, created_by,"
+                     " revoked_ms FROM api_keys WHERE org_id = ");
+    query_add_number(query, API_ORG);
+    if (page->has_cursor) {
+        query_add(query, " AND id < ");
+        query_add_text(query, page->cursor_text);
+    }
+    query_add(query, " ORDER BY id DESC LIMIT ");
+    query_add_number(query, page->limit);
+    return 0;
+}
+
+static const struct list KEYS = {.name = "keys",
+                                 .columns = KEY_COLUMNS,
+                                 .column_count = ARRAY_LENGTH(KEY_COLUMNS),
+                                 .cursor_is_text = true,
+                                 .build = build_keys};
+
+void api_keys(struct http_request *request, void *user)
+{
+    api_list(request, user, &KEYS);
+}
+
+struct key_work {
+    struct http_request *request;
+    struct key_draft draft;
+    char id[UUID_TEXT_BYTES], key[SECRET_TEXT_BYTES];
+};
+
+static int create_key(struct sql *sql, void *user)
+{
+    struct key_work *work = user;
+    int r = key_create(sql, &work->draft, work->id, work->key);
+    return r < 0 ? r : api_audit(sql, work->request, "key_created", work->draft.name, "");
+}
+
+static void answer_key(struct http_request *request, const struct key_work *work)
+{
+    AUTO_BUFFER struct buffer body = BUFFER_WITH_MAXIMUM(16384);
+    struct json_writer json;
+    json_writer_init(&json, &body);
+    json_write_object_begin(&json);
+    json_write_field_string(&json, "id", work->id);
+    json_write_field_string(&json, "key", work->key);
+    api_write_time(&json, "expires", work->draft.expires_ms);
+    json_write_object_end(&json);
+    http_respond_buffer(request, 201, "application/json", &body);
+}
+
+void api_key_create(struct http_request *request, void *user)
+{
+    static const char *const names[] = {"name", "role", "groups", "days", NULL};
+    struct api_service *service = user;
+    json_t *body = api_body(request, names);
+    if (!body)
+        return;
+    struct wire_problem problem;
+    struct wire_reader reader = wire_reader_of(body, &problem);
+    struct key_work work = {.request = request};
+    work.draft.name = wire_read_text(&reader, "name", 1, 128, NULL);
+    work.draft.role = wire_read_text(&reader, "role", 1, 32, NULL);
+    work.draft.created_by = api_viewer(request)->actor;
+    uint64_t days = json_object_get(body, "days") ? wire_read_number(&reader, "days", false) : 90;
+    AUTO_FREE char *groups = api_read_list(&reader, "groups", wire_is_uuid, "ids of groups");
+    work.draft.groups = groups ? groups : "[]";
+    check_role(&reader, work.draft.role);
+    if (!reader.error && !api_is_name(work.draft.name))
+        wire_fail(&reader, "name must be printable, without blanks around it");
+    if (!reader.error && (days == 0 || days > MOST_KEY_DAYS))
+        wire_fail(&reader, "days must be 1 to %d", MOST_KEY_DAYS);
+    work.draft.expires_ms = console_store_now_ms() + (int64_t)days * DAY_MS;
+    if (!api_refused(request, &reader)) {
+        int r = console_store_write(service->store, create_key, &work);
+        if (r < 0)
+            api_respond_error(request, r);
+        else
+            answer_key(request, &work);
+    }
+    json_decref(body);
+}
+
+static int revoke_key(struct sql *sql, void *user)
+{
+    struct http_request *request = user;
+    const char *id = http_request_segment(request, 0);
+    int r = key_revoke(sql, id);
+    if (r <= 0)
+        return r < 0 ? r : -ENOENT;
+    return api_audit(sql, request, "key_revoked", id, "");
+}
+
+void api_key_revoke(struct http_request *request, void *user)
+{
+    struct api_service *service = user;
+    answer_empty(request, console_store_write(service->store, revoke_key, request));
+}
+
+/* --- audit log */
+
+static const struct list_column AUDIT_COLUMNS[] = {
+    {"number", LIST_NUMBER}, {"time", LIST_TIME},    {"actor", LIST_TEXT},  {"address", LIST_TEXT},
+    {"action", LIST_TEXT},   {"subject", LIST_TEXT}, {"detail", LIST_JSON}, {"hash", LIST_TEXT},
+};
+
+static int build_audit(const struct list_page *page, struct query *query)
+{
+    query_add(query, "SELECT number, number, time_ms, actor, address, action, subject, detail,"
+                     " hash FROM audit WHERE org_id = ");
+    query_add_number(query, API_ORG);
+    if (page->has_cursor) {
+        query_add(query, " AND number < ");
+        query_add_number(query, page->cursor_number);
+    }
+    query_add(query, " ORDER BY number DESC LIMIT ");
+    query_add_number(query, page->limit);
+    return 0;
+}
+
+static const struct list AUDIT = {.name = "entries",
+                                  .columns = AUDIT_COLUMNS,
+                                  .column_count = ARRAY_LENGTH(AUDIT_COLUMNS),
+                                  .build = build_audit};
+
+void api_audit_log(struct http_request *request, void *user)
+{
+    api_list(request, user, &AUDIT);
+}

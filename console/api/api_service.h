@@ -1,0 +1,27 @@
+/* The REST API of people and programs, /api/v1, on the page's port. Its description is
+ * console/api/openapi.json, which a test holds against the route table. */
+#ifndef CONSOLE_API_API_SERVICE_H
+#define CONSOLE_API_API_SERVICE_H
+
+#include "common/attributes.h"
+#include "console/agents/agent_service.h"
+#include "console/http/http_server.h"
+#include "console/people/sign_in_limit.h"
+
+struct api_service {
+    struct console_store *store;
+    const struct console_identity *identity;
+    struct agent_service *agents; /* its counters */
+    const char *tenant_id;
+    const char *scratch_directory; /* ours, for policies that are being checked */
+    uint64_t heartbeat_seconds;
+    struct sign_in_limit sign_ins;
+};
+
+/* user of the handlers is a struct api_service. */
+extern const struct http_route API_ROUTES[];
+extern const size_t API_ROUTE_COUNT;
+/* Before each handler: who asks, and may they. */
+bool api_admit(struct http_request *request, const struct http_route *route, void *service);
+
+#endif

@@ -1,0 +1,238 @@
+/* Owns signing in and out. The session's id lives in a cookie that scripts cannot read; the token
+ * against cross-site requests is given once, and goes into a header of every change. */
+#include "common/text/text.h"
+#include "console/api/api_internal.h"
+#include "console/people/password.h"
+#include "console/people/user_store.h"
+
+#include <errno.h>
+#include <openssl/crypto.h>
+
+#define COOKIE "__Host-yagura"
+
+struct sign_in {
+    const struct http_request *request;
+    const char *name, *password;
+    char id[UUID_TEXT_BYTES], hash[PASSWORD_HASH_BYTES];
+    char session[SECRET_TEXT_BYTES], csrf[SECRET_TEXT_BYTES];
+    struct viewer viewer;
+};
+
+static int find_user(struct sql *sql, void *user)
+{
+    struct sign_in *sign_in = user;
+    return user_find(sql, sign_in->name, sign_in->id, sign_in->hash);
+}
+
+static int audit_as(struct sql *sql, const struct sign_in *sign_in, const char *action)
+{
+    char actor[160];
+    (void)text_format(actor, sizeof(actor), "user:%s", sign_in->name);
+    struct audit_entry entry = {.actor = actor,
+                                .address = http_request_address(sign_in->request),
+                                .action = action,
+                                .subject = sign_in->name,
+                                .detail = ""};
+    return audit_append(sql, &entry);
+}
+
+static int start_session(struct sql *sql, void *user)
+{
+    struct sign_in *sign_in = user;
+    int r = session_start(sql, sign_in->id, http_request_address(sign_in->request),
+                          sign_in->session, sign_in->csrf);
+    if (r == 0)
+        r = audit_as(sql, sign_in, "signed_in");
+    if (r == 0)
+        r = session_check(sql, sign_in->session, NULL, false, &sign_in->viewer);
+    return r;
+}
+
+static int note_failure(struct sql *sql, void *user)
+{
+    return audit_as(sql, user, "sign_in_failed");
+}
+
+static void write_viewer(struct json_writer *json, const struct viewer *viewer)
+{
+    json_write_field_string(json, "actor", viewer->actor);
+    json_write_field_string(json, "role", viewer->role);
+    json_write_field_bool(json, "must_change_password", viewer->must_change_password);
+    json_write_key(json, "groups");
+    json_write_array_begin(json);
+    for (size_t i = 0; i < viewer->group_count; i++)
+        json_write_string(json, viewer->groups[i]);
+    json_write_array_end(json);
+}
+
+static void answer_session(struct http_request *request, const struct viewer *viewer,
+                           const char *csrf, unsigned status)
+{
+    AUTO_BUFFER struct buffer body = BUFFER_WITH_MAXIMUM(16384);
+    struct json_writer json;
+    json_writer_init(&json, &body);
+    json_write_object_begin(&json);
+    write_viewer(&json, viewer);
+    if (csrf)
+        json_write_field_string(&json, "csrf_token", csrf);
+    json_write_object_end(&json);
+    http_respond_buffer(request, status, "application/json", &body);
+}
+
+static void sign_in(struct http_request *request, struct api_service *service,
+                    struct sign_in *attempt)
+{
+    unsigned wait =
+        sign_in_limit_try(&service->sign_ins, attempt->name, http_request_address(request));
+    if (wait) {
+        char text[16];
+        (void)text_format(text, sizeof(text), "%u", wait);
+        http_response_header(request, "Retry-After", text);
+        http_respond_problem(request, 429, "too_many_attempts",
+                             "too many failed sign-ins; wait %u seconds", wait);
+        return;
+    }
+    int r = console_store_read(service->store, find_user, attempt);
+    if (r < 0) {
+        api_respond_error(request, r);
+        return;
+    }
+    if (!password_matches(attempt->password, r == 1 ? attempt->hash : NULL)) {
+        r = console_store_write(service->store, note_failure, attempt);
+        if (r < 0)
+            api_respond_error(request, r);
+        else
+            http_respond_problem(request, 401, "wrong_credentials", "wrong name or password");
+        return;
+    }
+    sign_in_limit_good(&service->sign_ins, attempt->name, http_request_address(request));
+    r = console_store_write(service->store, start_session, attempt);
+    if (r != 1) {
+        api_respond_error(request, r < 0 ? r : -EIO);
+        return;
+    }
+    char cookie[256];
+    (void)text_format(cookie, sizeof(cookie),
+                      COOKIE "=%s; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=%lld",
+                      attempt->session, SESSION_LIFE_MS / 1000);
+    http_response_header(request, "Set-Cookie", cookie);
+    answer_session(request, &attempt->viewer, attempt->csrf, 201);
+}
+
+void api_session_create(struct http_request *request, void *user)
+{
+    static const char *const names[] = {"name", "password", NULL};
+    json_t *body = api_body(request, names);
+    if (!body)
+        return;
+    struct wire_problem problem;
+    struct wire_reader reader = wire_reader_of(body, &problem);
+    struct sign_in attempt = {.request = request,
+                              .name = wire_read_text(&reader, "name", 1, 128, NULL),
+                              .password =
+                                  wire_read_text(&reader, "password", 1, PASSWORD_MAXIMUM, NULL)};
+    if (!api_refused(request, &reader))
+        sign_in(request, user, &attempt);
+    OPENSSL_cleanse(&attempt, sizeof(attempt));
+    json_decref(body);
+}
+
+void api_session_show(struct http_request *request, void *user UNUSED)
+{
+    answer_session(request, api_viewer(request), NULL, 200);
+}
+
+static int end_session(struct sql *sql, void *user)
+{
+    const struct http_request *request = user;
+    const struct viewer *viewer = api_viewer(request);
+    const char *cookie = http_request_header(request, "Cookie");
+    const char *at = cookie ? strstr(cookie, COOKIE "=") : NULL;
+    if (!at || !viewer->user_id[0])
+        return 0;
+    char session[SECRET_TEXT_BYTES];
+    at += strlen(COOKIE "=");
+    (void)text_format(session, sizeof(session), "%.*s", (int)strcspn(at, ";"), at);
+    int r = session_end(sql, session);
+    return r < 0 ? r : api_audit(sql, request, "signed_out", viewer->actor, "");
+}
+
+void api_session_delete(struct http_request *request, void *user)
+{
+    struct api_service *service = user;
+    int r = console_store_write(service->store, end_session, request);
+    if (r < 0) {
+        api_respond_error(request, r);
+        return;
+    }
+    http_response_header(request, "Set-Cookie",
+                         COOKIE "=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0");
+    http_respond(request, 204, NULL, NULL, 0);
+}
+
+/* --- own password */
+
+struct password_change {
+    struct http_request *request;
+    const char *hash;
+};
+
+static int change_password(struct sql *sql, void *user)
+{
+    const struct password_change *change = user;
+    const struct viewer *viewer = api_viewer(change->request);
+    int r = user_set_password(sql, viewer->user_id, change->hash, false);
+    return r < 0 ? r : api_audit(sql, change->request, "password_changed", viewer->actor, "");
+}
+
+/* Every session ends, this one too: sign in with the new password. */
+static void replace_password(struct http_request *request, struct api_service *service,
+                             const char *old, const char *new)
+{
+    const struct viewer *viewer = api_viewer(request);
+    struct sign_in current = {.request = request, .name = viewer->actor + strlen("user:")};
+    char hash[PASSWORD_HASH_BYTES];
+    unsigned wait =
+        sign_in_limit_try(&service->sign_ins, current.name, http_request_address(request));
+    int r = wait ? 0 : console_store_read(service->store, find_user, &current);
+    if (wait) {
+        http_respond_problem(request, 429, "too_many_attempts",
+                             "too many failed attempts; wait %u seconds", wait);
+    } else if (r < 0) {
+        api_respond_error(request, r);
+    } else if (!password_matches(old, r == 1 ? current.hash : NULL)) {
+        http_respond_problem(request, 403, "wrong_password", "the old password is wrong");
+    } else {
+        sign_in_limit_good(&service->sign_ins, current.name, http_request_address(request));
+        struct password_change change = {request, hash};
+        r = password_hash(new, hash);
+        if (r == 0)
+            r = console_store_write(service->store, change_password, &change);
+        if (r < 0)
+            api_respond_error(request, r);
+        else
+            http_respond(request, 204, NULL, NULL, 0);
+    }
+    OPENSSL_cleanse(&current, sizeof(current));
+}
+
+void api_password_change(struct http_request *request, void *user)
+{
+    static const char *const names[] = {"old", "new", NULL};
+    if (!api_viewer(request)->user_id[0]) {
+        http_respond_problem(request, 403, "not_allowed", "an API key has no password");
+        return;
+    }
+    json_t *body = api_body(request, names);
+    if (!body)
+        return;
+    struct wire_problem problem;
+    struct wire_reader reader = wire_reader_of(body, &problem);
+    const char *old = wire_read_text(&reader, "old", 1, PASSWORD_MAXIMUM, NULL);
+    const char *new = wire_read_text(&reader, "new", PASSWORD_MINIMUM, PASSWORD_MAXIMUM, NULL);
+    if (!reader.error && text_equal(old, new))
+        wire_fail(&reader, "new must differ from old");
+    if (!api_refused(request, &reader))
+        replace_password(request, user, old, new);
+    json_decref(body);
+}

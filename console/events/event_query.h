@@ -1,0 +1,33 @@
+/* Pages of events, newest first. Every combination this can express is served by an index; what it
+ * cannot express would need a scan. */
+#ifndef CONSOLE_EVENTS_EVENT_QUERY_H
+#define CONSOLE_EVENTS_EVENT_QUERY_H
+
+#include "common/attributes.h"
+#include "console/people/viewer.h"
+#include "console/store/query.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define EVENT_SEVERITIES 5
+
+/* What narrows a page besides severity and time: one thing, or nothing. */
+enum event_subject { EVENTS_OF_ALL, EVENTS_OF_COMPUTER, EVENTS_OF_MODULE, EVENTS_OF_KIND };
+
+struct event_filter {
+    enum event_subject subject;
+    const char *value;                 /* the computer's id, the module or the kind */
+    bool severities[EVENT_SEVERITIES]; /* with by_severity: only these */
+    bool by_severity;
+    int64_t from, until; /* numbers; until is exclusive */
+};
+
+/* Columns: number (the cursor), then number, id, time_ms, received ms, computer's id, hostname,
+ * module, kind, severity, subject, detail. */
+void event_query_page(struct query *query, const struct event_filter *filter,
+                      const struct viewer *viewer, int64_t limit);
+/* The same columns of one event. */
+void event_query_one(struct query *query, int64_t number, const struct viewer *viewer);
+
+#endif

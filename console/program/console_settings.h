@@ -1,0 +1,51 @@
+/* console.conf: where things are. Every key has a default, so no file is needed. */
+#ifndef CONSOLE_PROGRAM_CONSOLE_SETTINGS_H
+#define CONSOLE_PROGRAM_CONSOLE_SETTINGS_H
+
+#include "common/attributes.h"
+#include "common/settings/schema.h"
+
+#include <stdint.h>
+
+/* X(symbol, key, type, default, bounds, meaning) */
+#define CONSOLE_SETTINGS(X)                                                                      \
+    X(DATA, "data", TEXT, YAGURA_CONSOLE_DATA, "absolute", "folder of keys and database")        \
+    X(NAMES, "names", LIST, "", "text",                                                          \
+      "host names and addresses this console is reached by, besides the machine's own")          \
+    X(AGENTS_ADDRESS, "agents.address", TEXT, "", "", "address to listen on; empty: all")        \
+    X(AGENTS_PORT, "agents.port", NUMBER, "4120", "0..65535", "port of the agents; 0: any free") \
+    X(AGENTS_THREADS, "agents.threads", NUMBER, "2", "1..64", "threads that serve agents")       \
+    X(AGENTS_CONNECTIONS, "agents.connections", NUMBER, "20000", "16..100000",                   \
+      "most agents connected at once")                                                           \
+    X(PEOPLE_ADDRESS, "people.address", TEXT, "", "", "address to listen on; empty: all")        \
+    X(PEOPLE_PORT, "people.port", NUMBER, "4119", "0..65535",                                    \
+      "port of the API and the page; 0: any free")                                               \
+    X(PEOPLE_CONNECTIONS, "people.connections", NUMBER, "256", "4..4096",                        \
+      "most API connections at once")                                                            \
+    X(HEARTBEAT, "heartbeat", DURATION, "60s", "1s..1h", "how often agents call")                \
+    X(LOG_LEVEL, "log_level", CHOICE, "info", "error|warning|info|debug",                        \
+      "lowest level that is logged")
+
+enum console_setting {
+#define CONSOLE_SETTING_SYMBOL(symbol, ...) CONSOLE_##symbol,
+    CONSOLE_SETTINGS(CONSOLE_SETTING_SYMBOL)
+#undef CONSOLE_SETTING_SYMBOL
+        CONSOLE_SETTING_COUNT
+};
+
+struct console_settings {
+    struct settings_value values[CONSOLE_SETTING_COUNT];
+};
+
+/* path NULL: the defaults. */
+int console_settings_load(const char *path, struct console_settings *ret_settings,
+                          struct settings_error *ret_error) MUST_USE;
+void console_settings_done(struct console_settings *settings);
+const char *console_settings_text(const struct console_settings *settings,
+                                  enum console_setting key);
+uint64_t console_settings_number(const struct console_settings *settings, enum console_setting key);
+char *const *console_settings_list(const struct console_settings *settings,
+                                   enum console_setting key);
+const struct settings_rule *console_settings_rule(enum console_setting key);
+
+#endif

@@ -1,0 +1,76 @@
+/* yagura-console: the fleet's console. This file chooses the subcommand; serve.c is the server. */
+#include "common/log/log.h"
+#include "common/text/text.h"
+#include "console/program/console.h"
+
+#include <getopt.h>
+#include <signal.h>
+
+#define DEFAULT_SETTINGS YAGURA_CONSOLE_SETTINGS
+
+static const struct {
+    const char *name;
+    int (*run)(const struct console_settings *settings, int argc, char **argv);
+    const char *usage;
+} COMMANDS[] = {
+    {"serve", console_serve, "serve                           run the console (the default)"},
+    {"pin", console_pin,
+     "pin                             print the pin of the console's authority"},
+    {"token", console_token,
+     "token create [--days N] [--uses N] [--name TEXT]\n"
+     "                                  make an activation token and print it"},
+    {"user", console_user, "user reset-password NAME        give a user a new one-time password"},
+    {"verify-audit", console_verify_audit,
+     "verify-audit                    check the audit log's chain"},
+};
+
+static int print_usage(FILE *stream, int code)
+{
+    (void)fprintf(stream, "usage: yagura-console [--config FILE] [COMMAND]\n\n");
+    for (size_t i = 0; i < ARRAY_LENGTH(COMMANDS); i++)
+        (void)fprintf(stream, "  %s\n", COMMANDS[i].usage);
+    (void)fprintf(stream, "\nWithout --config, %s is read when it is there.\n", DEFAULT_SETTINGS);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {"version", no_argument, NULL, 'v'},
+                                            {NULL, 0, NULL, 0}};
+    const char *path = NULL;
+    int option;
+    while ((option = getopt_long(argc, argv, "+", options, NULL)) != -1) {
+        if (option == 'h')
+            return print_usage(stdout, 0);
+        if (option == 'v')
+            return printf("yagura-console %s\n", YAGURA_VERSION) < 0;
+        if (option != 'c')
+            return print_usage(stderr, 2);
+        path = optarg;
+    }
+    if (!path && access(DEFAULT_SETTINGS, F_OK) == 0)
+        path = DEFAULT_SETTINGS;
+
+    log_open("yagura-console", LOG_LEVEL_INFO);
+    (void)signal(SIGPIPE, SIG_IGN);
+    struct console_settings settings;
+    struct settings_error error;
+    if (console_settings_load(path, &settings, &error) < 0) {
+        log_error("settings_refused", "problem", error.text, NULL);
+        return 1;
+    }
+    static const char *const levels[] = {"error", "warning", "info", "debug"};
+    for (size_t i = 0; i < ARRAY_LENGTH(levels); i++)
+        if (text_equal(levels[i], console_settings_text(&settings, CONSOLE_LOG_LEVEL)))
+            log_set_level((enum log_level)i);
+
+    const char *name = optind < argc ? argv[optind] : "serve";
+    int code = -1;
+    for (size_t i = 0; i < ARRAY_LENGTH(COMMANDS) && code < 0; i++)
+        if (text_equal(COMMANDS[i].name, name))
+            code = COMMANDS[i].run(&settings, MAX(argc - optind, 1), argv + optind);
+    console_settings_done(&settings);
+    return code < 0 ? print_usage(stderr, 2) : code;
+}

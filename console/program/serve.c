@@ -1,0 +1,312 @@
+/* yagura-console serve: brings the parts up in one order and takes them down in the reverse. The
+ * main thread runs the event loop: signals and timers. Must not serve requests itself. */
+#include "common/event_loop/event_loop.h"
+#include "common/files/file.h"
+#include "common/log/log.h"
+#include "common/text/text.h"
+#include "common/time/clock.h"
+#include "console/agents/presence.h"
+#include "console/api/api_service.h"
+#include "console/people/audit.h"
+#include "console/people/password.h"
+#include "console/people/user_store.h"
+#include "console/program/console.h"
+#include "console/program/first_start.h"
+#include "console/store/console_store.h"
+
+#include <errno.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#define NAMES_MAXIMUM       CERTIFICATE_NAMES_MAXIMUM
+#define PRESENCE_FLUSH_NS   (5 * NS_PER_SECOND)
+#define HOUSEKEEPING_NS     (3600 * NS_PER_SECOND)
+#define AGENT_IDLE_SECONDS  150
+#define PEOPLE_IDLE_SECONDS 60
+#define PER_ADDRESS_AGENTS  0 /* many agents may stand behind one address */
+#define PER_ADDRESS_PEOPLE  64
+
+struct running {
+    const struct console_settings *settings;
+    const char *data;
+    char *names[NAMES_MAXIMUM + 1];
+    size_t name_count;
+    struct console_identity identity;
+    struct console_store *store;
+    struct presence *presence;
+    struct console_facts facts;
+    struct agent_service agents;
+    struct api_service api;
+    struct http_server *agent_server, *people_server;
+    struct event_loop *loop;
+    struct event_timer *flush_timer, *hour_timer;
+};
+
+/* --- names */
+
+static void add_name(struct running *running, const char *name)
+{
+    for (size_t i = 0; i < running->name_count; i++)
+        if (strcasecmp(running->names[i], name) == 0)
+            return;
+    if (running->name_count == NAMES_MAXIMUM || !name[0])
+        return;
+    char *copy = strdup(name);
+    if (copy)
+        running->names[running->name_count++] = copy;
+}
+
+static void add_interfaces(struct running *running)
+{
+    struct ifaddrs *list = NULL;
+    if (getifaddrs(&list) < 0)
+        return;
+    for (const struct ifaddrs *at = list; at; at = at->ifa_next) {
+        char text[NI_MAXHOST];
+        if (!at->ifa_addr || !(at->ifa_flags & IFF_UP) ||
+            (at->ifa_addr->sa_family != AF_INET && at->ifa_addr->sa_family != AF_INET6))
+            continue;
+        socklen_t length = at->ifa_addr->sa_family == AF_INET ? sizeof(struct sockaddr_in)
+                                                              : sizeof(struct sockaddr_in6);
+        if (getnameinfo(at->ifa_addr, length, text, sizeof(text), NULL, 0, NI_NUMERICHOST) == 0 &&
+            !strchr(text, '%'))
+            add_name(running, text);
+    }
+    freeifaddrs(list);
+}
+
+/* What the server certificate is for and which Host headers are answered. */
+static void collect_names(struct running *running)
+{
+    char host[256] = "";
+    char *const *given = console_settings_list(running->settings, CONSOLE_NAMES);
+    for (size_t i = 0; given[i]; i++)
+        add_name(running, given[i]);
+    if (gethostname(host, sizeof(host) - 1) == 0)
+        add_name(running, host);
+    add_name(running, "localhost");
+    add_name(running, "127.0.0.1");
+    add_name(running, "::1");
+    add_interfaces(running);
+}
+
+/* --- readiness, after sd_notify(3) */
+
+static void tell_service_manager(const char *state)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (!path || text_copy(address.sun_path, sizeof(address.sun_path), path) < 0)
+        return;
+    socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+    if (address.sun_path[0] == '@')
+        address.sun_path[0] = '\0';
+    AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0)
+        (void)sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address, length);
+}
+
+/* --- timers and signals */
+
+static void flush_presence(void *user)
+{
+    struct running *running = user;
+    int r = presence_flush(running->presence, running->store);
+    if (r < 0)
+        log_warning("presence_not_written", "error", log_error_text(r), NULL);
+}
+
+static int housekeeping(struct sql *sql, void *user UNUSED)
+{
+    return session_remove_expired(sql);
+}
+
+static void reload_certificate(struct running *running)
+{
+    char problem[256];
+    int r = console_identity_reload(&running->identity, running->data,
+                                    (const char *const *)running->names, problem);
+    if (r < 0)
+        log_error("certificate_not_reloaded", "file", problem, "error", log_error_text(r), "effect",
+                  "the old one goes on", NULL);
+    else
+        log_info("certificate_reloaded", "expires_s",
+                 log_number(running->identity.server_expires_s), NULL);
+}
+
+static void every_hour(void *user)
+{
+    struct running *running = user;
+    int r = console_store_write(running->store, housekeeping, NULL);
+    if (r < 0)
+        log_warning("housekeeping_failed", "error", log_error_text(r), NULL);
+    reload_certificate(running); /* renews it when due */
+}
+
+static void on_signal(void *user, int number)
+{
+    struct running *running = user;
+    if (number == SIGHUP)
+        reload_certificate(running);
+    else
+        event_loop_stop(running->loop);
+}
+
+/* --- up and down */
+
+static int start_loop(struct running *running)
+{
+    int r = event_loop_new(&running->loop);
+    const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+    for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(signals); i++)
+        r = event_loop_add_signal(running->loop, signals[i], on_signal, running);
+    if (r == 0)
+        r = event_timer_new(running->loop, flush_presence, running, &running->flush_timer);
+    if (r == 0)
+        r = event_timer_new(running->loop, every_hour, running, &running->hour_timer);
+    if (r < 0)
+        return r;
+    event_timer_start(running->flush_timer, PRESENCE_FLUSH_NS, PRESENCE_FLUSH_NS);
+    event_timer_start(running->hour_timer, HOUSEKEEPING_NS, HOUSEKEEPING_NS);
+    return 0;
+}
+
+static int open_data(struct running *running)
+{
+    char problem[256] = "", notice[512] = "", path[4096];
+    bool made = false;
+    int r = file_make_directories(running->data, 0700);
+    if (r < 0) {
+        log_error("data_folder_unusable", "path", running->data, "error", log_error_text(r), NULL);
+        return r;
+    }
+    r = console_identity_open(running->data, (const char *const *)running->names,
+                              &running->identity, &made, problem);
+    if (r < 0) {
+        log_error("identity_unusable", "file", problem, "error", log_error_text(r), NULL);
+        return r;
+    }
+    if (made)
+        log_info("authority_made", "pin", running->identity.pin, NULL);
+    r = text_format(path, sizeof(path), "%s/console.db", running->data);
+    if (r >= 0)
+        r = console_store_open(path, &running->store, notice);
+    if (r < 0) {
+        log_error("database_unusable", "path", path, "error", log_error_text(r), NULL);
+        return r;
+    }
+    if (notice[0])
+        log_error("database_rebuilt", "what", notice, "cure", "restore a backup", NULL);
+    return first_start(running->store, &running->facts);
+}
+
+static int start_servers(struct running *running)
+{
+    const struct console_settings *settings = running->settings;
+    struct http_server_options agents = {
+        .address = console_settings_text(settings, CONSOLE_AGENTS_ADDRESS),
+        .port = (uint16_t)console_settings_number(settings, CONSOLE_AGENTS_PORT),
+        .routes = AGENT_ROUTES,
+        .route_count = AGENT_ROUTE_COUNT,
+        .user = &running->agents,
+        .hosts = (const char *const *)running->names,
+        .client_authority_pem = running->identity.authority_pem,
+        .threads = (unsigned)console_settings_number(settings, CONSOLE_AGENTS_THREADS),
+        .connections = (unsigned)console_settings_number(settings, CONSOLE_AGENTS_CONNECTIONS),
+        .connections_per_address = PER_ADDRESS_AGENTS,
+        .idle_seconds = AGENT_IDLE_SECONDS};
+    int r = http_server_start(&agents, &running->agent_server);
+    if (r < 0) {
+        log_error("cannot_listen", "setting", "agents.port", "port", log_number(agents.port),
+                  "error", log_error_text(r), NULL);
+        return r;
+    }
+    struct http_server_options people = {
+        .address = console_settings_text(settings, CONSOLE_PEOPLE_ADDRESS),
+        .port = (uint16_t)console_settings_number(settings, CONSOLE_PEOPLE_PORT),
+        .routes = API_ROUTES,
+        .route_count = API_ROUTE_COUNT,
+        .user = &running->api,
+        .hosts = (const char *const *)running->names,
+        .connections = (unsigned)console_settings_number(settings, CONSOLE_PEOPLE_CONNECTIONS),
+        .connections_per_address = PER_ADDRESS_PEOPLE,
+        .idle_seconds = PEOPLE_IDLE_SECONDS,
+        .admit = api_admit};
+    r = http_server_start(&people, &running->people_server);
+    if (r < 0)
+        log_error("cannot_listen", "setting", "people.port", "port", log_number(people.port),
+                  "error", log_error_text(r), NULL);
+    return r;
+}
+
+static int start(struct running *running)
+{
+    collect_names(running);
+    int r = start_loop(running); /* first: all threads inherit the blocked signals */
+    if (r == 0)
+        r = open_data(running);
+    if (r == 0)
+        r = presence_new(&running->presence);
+    if (r < 0)
+        return r;
+    uint64_t heartbeat =
+        console_settings_number(running->settings, CONSOLE_HEARTBEAT) / NS_PER_SECOND;
+    running->agents.store = running->store;
+    running->agents.identity = &running->identity;
+    running->agents.presence = running->presence;
+    running->agents.tenant_id = running->facts.tenant_id;
+    running->agents.heartbeat_seconds = heartbeat;
+    (void)pthread_mutex_init(&running->agents.bucket_lock, NULL);
+    running->api.store = running->store;
+    running->api.identity = &running->identity;
+    running->api.agents = &running->agents;
+    running->api.tenant_id = running->facts.tenant_id;
+    running->api.scratch_directory = running->data;
+    running->api.heartbeat_seconds = heartbeat;
+    sign_in_limit_init(&running->api.sign_ins);
+    return start_servers(running);
+}
+
+static void stop(struct running *running)
+{
+    if (running->agent_server)
+        http_server_drain(running->agent_server);
+    running->people_server = http_server_stop(running->people_server);
+    running->agent_server = http_server_stop(running->agent_server);
+    running->hour_timer = event_timer_free(running->hour_timer);
+    running->flush_timer = event_timer_free(running->flush_timer);
+    running->loop = event_loop_free(running->loop);
+    if (running->presence && running->store)
+        flush_presence(running);
+    running->presence = presence_free(running->presence);
+    running->store = console_store_close(running->store);
+    console_identity_done(&running->identity);
+    for (size_t i = 0; i < running->name_count; i++)
+        free(running->names[i]);
+}
+
+int console_serve(const struct console_settings *settings, int argc UNUSED, char **argv UNUSED)
+{
+    struct running *running = calloc(1, sizeof(*running));
+    if (!running)
+        return 1;
+    running->settings = settings;
+    running->data = console_settings_text(settings, CONSOLE_DATA);
+    int r = start(running);
+    if (r == 0) {
+        log_info("console_ready", "agents_port",
+                 log_number(http_server_port(running->agent_server)), "people_port",
+                 log_number(http_server_port(running->people_server)), "pin", running->identity.pin,
+                 NULL);
+        tell_service_manager("READY=1");
+        r = event_loop_run(running->loop);
+        log_info("console_stopping", NULL);
+        tell_service_manager("STOPPING=1");
+    }
+    stop(running);
+    free(running);
+    return r < 0 ? 1 : 0;
+}

@@ -1,0 +1,319 @@
+/* Owns the writer thread, the queue in front of it and the readers. Must not know any table. Hands
+ * connections to work, and results back after COMMIT. */
+#include "console/store/console_store.h"
+
+#include "common/limits.h"
+#include "common/text/text.h"
+#include "common/time/clock.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+#define READERS          8
+#define EPOCH_2020_MS    1577836800000LL
+#define NUMBER_TIME_BITS 22
+#define ATTEMPTS         5
+
+struct piece {
+    console_store_work *work;
+    console_store_done *done;
+    void *user;
+    int result;
+    struct piece *next;
+};
+
+struct console_store {
+    struct sql *writer;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    struct piece *first, **last;
+    size_t waiting;
+    bool closing;
+    struct console_store_status status;
+
+    char *path;
+    pthread_mutex_t readers_lock;
+    pthread_cond_t reader_free;
+    struct sql *readers[READERS]; /* idle ones */
+    size_t idle_readers, open_readers;
+};
+
+int64_t console_store_now_ms(void)
+{
+    return (int64_t)(clock_realtime_ns() / NS_PER_MS);
+}
+
+int64_t console_store_number_at(int64_t time_ms)
+{
+    int64_t since = time_ms - EPOCH_2020_MS;
+    if (since > INT64_MAX >> NUMBER_TIME_BITS) /* from 2089 on */
+        return INT64_MAX;
+    return since <= 0 ? 0 : since << NUMBER_TIME_BITS;
+}
+
+int64_t console_store_number_time(int64_t number)
+{
+    return (number >> NUMBER_TIME_BITS) + EPOCH_2020_MS;
+}
+
+int64_t console_store_new_number(void)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static int64_t last;
+    (void)pthread_mutex_lock(&lock);
+    int64_t number = console_store_number_at(console_store_now_ms());
+    if (number <= last)
+        number = last + 1; /* many in one ms, or a clock that went back */
+    last = number;
+    (void)pthread_mutex_unlock(&lock);
+    return number;
+}
+
+/* --- writer */
+
+static void free_pieces(struct piece *piece)
+{
+    while (piece) {
+        struct piece *next = piece->next;
+        free(piece);
+        piece = next;
+    }
+}
+
+static int run_piece(struct sql *sql, struct piece *piece)
+{
+    int r = sql_mark(sql);
+    if (r < 0)
+        return r;
+    piece->result = piece->work(sql, piece->user);
+    if (piece->result == -EAGAIN)
+        return -EAGAIN;
+    return piece->result < 0 ? sql_undo(sql) : sql_unmark(sql);
+}
+
+static int run_transaction(struct sql *sql, struct piece *pieces)
+{
+    int r = sql_begin(sql);
+    for (struct piece *piece = pieces; r == 0 && piece; piece = piece->next)
+        r = run_piece(sql, piece);
+    if (r == 0)
+        r = sql_commit(sql);
+    if (r < 0)
+        sql_rollback(sql);
+    return r;
+}
+
+static void finish_pieces(struct piece *piece, int result)
+{
+    for (; piece; piece = piece->next)
+        if (piece->done)
+            piece->done(piece->user, result < 0 ? result : piece->result);
+}
+
+static void commit_pieces(struct console_store *store, struct piece *pieces)
+{
+    int r = -EAGAIN;
+    for (unsigned i = 0; r == -EAGAIN && i < ATTEMPTS; i++)
+        r = run_transaction(store->writer, pieces);
+    uint64_t works = 0;
+    for (const struct piece *piece = pieces; piece; piece = piece->next)
+        works++;
+    (void)pthread_mutex_lock(&store->lock);
+    store->status.transactions++;
+    store->status.works += works;
+    store->status.problem = r;
+    if (r < 0)
+        store->status.failures++;
+    (void)pthread_mutex_unlock(&store->lock);
+    finish_pieces(pieces, r);
+    free_pieces(pieces);
+}
+
+static void *write_loop(void *user)
+{
+    struct console_store *store = user;
+    for (;;) {
+        (void)pthread_mutex_lock(&store->lock);
+        while (!store->first && !store->closing)
+            (void)pthread_cond_wait(&store->wake, &store->lock);
+        struct piece *pieces = store->first;
+        store->first = NULL;
+        store->last = &store->first;
+        store->waiting = 0;
+        (void)pthread_mutex_unlock(&store->lock);
+        if (!pieces)
+            return NULL;
+        commit_pieces(store, pieces);
+    }
+}
+
+int console_store_submit(struct console_store *store, console_store_work *work,
+                         console_store_done *done, void *user)
+{
+    struct piece *piece = malloc(sizeof(*piece));
+    if (!piece)
+        return -ENOMEM;
+    *piece = (struct piece){.work = work, .done = done, .user = user};
+    (void)pthread_mutex_lock(&store->lock);
+    int r = store->closing                                ? -ESHUTDOWN
+            : store->waiting >= LIMIT_CONSOLE_STORE_QUEUE ? -ENOBUFS
+                                                          : 0;
+    if (r == 0) {
+        *store->last = piece;
+        store->last = &piece->next;
+        store->waiting++;
+        (void)pthread_cond_signal(&store->wake);
+    }
+    (void)pthread_mutex_unlock(&store->lock);
+    if (r < 0)
+        free(piece);
+    return r;
+}
+
+struct waiter {
+    console_store_work *work;
+    void *user;
+    pthread_mutex_t lock;
+    pthread_cond_t finished;
+    bool done;
+    int result;
+};
+
+static int run_waiting(struct sql *sql, void *user)
+{
+    struct waiter *waiter = user;
+    return waiter->work(sql, waiter->user);
+}
+
+static void wake_waiter(void *user, int result)
+{
+    struct waiter *waiter = user;
+    (void)pthread_mutex_lock(&waiter->lock);
+    waiter->result = result;
+    waiter->done = true;
+    (void)pthread_cond_signal(&waiter->finished);
+    (void)pthread_mutex_unlock(&waiter->lock);
+}
+
+int console_store_write(struct console_store *store, console_store_work *work, void *user)
+{
+    struct waiter waiter = {.work = work,
+                            .user = user,
+                            .lock = PTHREAD_MUTEX_INITIALIZER,
+                            .finished = PTHREAD_COND_INITIALIZER};
+    int r = console_store_submit(store, run_waiting, wake_waiter, &waiter);
+    if (r < 0)
+        return r;
+    (void)pthread_mutex_lock(&waiter.lock);
+    while (!waiter.done)
+        (void)pthread_cond_wait(&waiter.finished, &waiter.lock);
+    (void)pthread_mutex_unlock(&waiter.lock);
+    return waiter.result;
+}
+
+/* --- readers */
+
+static int take_reader(struct console_store *store, bool wait, struct sql **ret_sql)
+{
+    int r = 0;
+    char notice[512];
+    (void)pthread_mutex_lock(&store->readers_lock);
+    while (wait && store->idle_readers == 0 && store->open_readers == READERS)
+        (void)pthread_cond_wait(&store->reader_free, &store->readers_lock);
+    if (store->idle_readers == 0 && store->open_readers == READERS) {
+        r = -EBUSY;
+    } else if (store->idle_readers > 0) {
+        *ret_sql = store->readers[--store->idle_readers];
+    } else {
+        r = sql_open_sqlite(store->path, true, ret_sql, notice);
+        if (r == 0)
+            store->open_readers++;
+    }
+    (void)pthread_mutex_unlock(&store->readers_lock);
+    return r;
+}
+
+static void return_reader(struct console_store *store, struct sql *sql)
+{
+    (void)pthread_mutex_lock(&store->readers_lock);
+    store->readers[store->idle_readers++] = sql;
+    (void)pthread_cond_signal(&store->reader_free);
+    (void)pthread_mutex_unlock(&store->readers_lock);
+}
+
+static int read_with(struct console_store *store, bool wait, console_store_work *work, void *user)
+{
+    struct sql *sql = NULL;
+    int r = take_reader(store, wait, &sql);
+    if (r < 0)
+        return r;
+    r = work(sql, user);
+    return_reader(store, sql);
+    return r;
+}
+
+int console_store_read(struct console_store *store, console_store_work *work, void *user)
+{
+    return read_with(store, true, work, user);
+}
+
+int console_store_read_now(struct console_store *store, console_store_work *work, void *user)
+{
+    return read_with(store, false, work, user);
+}
+
+/* --- life */
+
+int console_store_open(const char *path, struct console_store **ret_store,
+                       char ret_notice[static 512])
+{
+    struct console_store *store = calloc(1, sizeof(*store));
+    if (!store)
+        return -ENOMEM;
+    store->last = &store->first;
+    (void)pthread_mutex_init(&store->lock, NULL);
+    (void)pthread_cond_init(&store->wake, NULL);
+    (void)pthread_mutex_init(&store->readers_lock, NULL);
+    (void)pthread_cond_init(&store->reader_free, NULL);
+    store->path = strdup(path);
+    int r = store->path ? sql_open_sqlite(path, false, &store->writer, ret_notice) : -ENOMEM;
+    if (r == 0)
+        r = -pthread_create(&store->thread, NULL, write_loop, store);
+    if (r < 0) {
+        (void)sql_close(store->writer);
+        free(store->path);
+        free(store);
+        return r;
+    }
+    *ret_store = store;
+    return 0;
+}
+
+struct console_store *console_store_close(struct console_store *store)
+{
+    if (!store)
+        return NULL;
+    (void)pthread_mutex_lock(&store->lock);
+    store->closing = true;
+    (void)pthread_cond_signal(&store->wake);
+    (void)pthread_mutex_unlock(&store->lock);
+    (void)pthread_join(store->thread, NULL);
+    (void)sql_close(store->writer);
+    for (size_t i = 0; i < store->idle_readers; i++)
+        (void)sql_close(store->readers[i]);
+    (void)pthread_cond_destroy(&store->reader_free);
+    (void)pthread_mutex_destroy(&store->readers_lock);
+    (void)pthread_cond_destroy(&store->wake);
+    (void)pthread_mutex_destroy(&store->lock);
+    free(store->path);
+    free(store);
+    return NULL;
+}
+
+void console_store_status(struct console_store *store, struct console_store_status *ret_status)
+{
+    (void)pthread_mutex_lock(&store->lock);
+    *ret_status = store->status;
+    (void)pthread_mutex_unlock(&store->lock);
+}

@@ -1,0 +1,81 @@
+/* Owns the tables and indexes. Every filter the API offers has its index here; the store's test
+ * holds the query plans to that. KEY is the type of a 64-bit primary key. */
+#include "console/store/schema.h"
+
+#define TABLES_1(KEY)                                                                               \
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);"                               \
+                                                                                                    \
+    "CREATE TABLE policies (id TEXT PRIMARY KEY, org_id BIGINT NOT NULL, name TEXT NOT NULL,"       \
+    " revision BIGINT NOT NULL, text TEXT NOT NULL, parent TEXT NOT NULL, author TEXT NOT NULL,"    \
+    " changed_ms BIGINT NOT NULL, UNIQUE (org_id, name));"                                          \
+    "CREATE TABLE policy_revisions (policy_id TEXT NOT NULL, revision BIGINT NOT NULL,"             \
+    " text TEXT NOT NULL, author TEXT NOT NULL, changed_ms BIGINT NOT NULL,"                        \
+    " PRIMARY KEY (policy_id, revision));"                                                          \
+    "CREATE TABLE policy_bodies (digest TEXT PRIMARY KEY, body TEXT NOT NULL);"                     \
+                                                                                                    \
+    "CREATE TABLE groups (id TEXT PRIMARY KEY, org_id BIGINT NOT NULL, name TEXT NOT NULL,"         \
+    " policy_id TEXT, UNIQUE (org_id, name));"                                                      \
+                                                                                                    \
+    "CREATE TABLE tokens (id TEXT PRIMARY KEY, org_id BIGINT NOT NULL, hash TEXT NOT NULL UNIQUE,"  \
+    " name TEXT NOT NULL, group_id TEXT, policy_id TEXT, tags TEXT NOT NULL, cidrs TEXT NOT NULL,"  \
+    " expires_ms BIGINT NOT NULL, uses_left BIGINT NOT NULL, uses BIGINT NOT NULL,"                 \
+    " created_ms BIGINT NOT NULL, created_by TEXT NOT NULL, revoked_ms BIGINT NOT NULL);"           \
+                                                                                                    \
+    "CREATE TABLE computers (number " KEY ", id TEXT NOT NULL UNIQUE, org_id BIGINT NOT NULL,"      \
+    " state TEXT NOT NULL, hostname TEXT NOT NULL, display_name TEXT NOT NULL, os TEXT NOT NULL,"   \
+    " agent_version TEXT NOT NULL, address TEXT NOT NULL, machine_id TEXT NOT NULL,"                \
+    " instance_id TEXT NOT NULL, session TEXT NOT NULL, retired_session TEXT NOT NULL,"             \
+    " blocked_session TEXT NOT NULL, session_ms BIGINT NOT NULL,"                                   \
+    " group_id TEXT, policy_id TEXT, tags TEXT NOT NULL, token_id TEXT NOT NULL,"                   \
+    " certificate TEXT NOT NULL UNIQUE, next_certificate TEXT UNIQUE,"                              \
+    " certificate_expires_ms BIGINT NOT NULL, activated_ms BIGINT NOT NULL,"                        \
+    " last_seen_ms BIGINT NOT NULL, policy_digest TEXT NOT NULL, policy_revision BIGINT NOT NULL,"  \
+    " applied_digest TEXT NOT NULL, applied_problem TEXT NOT NULL, facts TEXT NOT NULL);"           \
+    "CREATE INDEX computers_org ON computers (org_id, number);"                                     \
+    "CREATE INDEX computers_name ON computers (org_id, hostname, number);"                          \
+    "CREATE INDEX computers_group ON computers (org_id, group_id, number);"                         \
+    "CREATE INDEX computers_state ON computers (org_id, state, number);"                            \
+    "CREATE INDEX computers_seen ON computers (org_id, state, last_seen_ms);"                       \
+    "CREATE INDEX computers_policy ON computers (policy_id);"                                       \
+                                                                                                    \
+    "CREATE TABLE deliveries (computer BIGINT NOT NULL, epoch TEXT NOT NULL,"                       \
+    " acknowledged BIGINT NOT NULL, dropped BIGINT NOT NULL, PRIMARY KEY (computer, epoch));"       \
+    "CREATE TABLE events (number " KEY ", org_id BIGINT NOT NULL, computer BIGINT NOT NULL,"        \
+    " id TEXT NOT NULL, epoch TEXT NOT NULL, agent_number BIGINT NOT NULL,"                         \
+    " time_ms BIGINT NOT NULL, module TEXT NOT NULL, kind TEXT NOT NULL,"                           \
+    " severity BIGINT NOT NULL, subject TEXT NOT NULL, detail TEXT NOT NULL);"                      \
+    "CREATE INDEX events_computer ON events (computer, severity, number);"                          \
+    "CREATE INDEX events_kind ON events (kind, severity, number);"                                  \
+    "CREATE INDEX events_module ON events (module, severity, number);"                              \
+    "CREATE INDEX events_severity ON events (severity, number);"                                    \
+    "CREATE TABLE event_counts (org_id BIGINT NOT NULL, hour BIGINT NOT NULL,"                      \
+    " module TEXT NOT NULL, severity BIGINT NOT NULL, count BIGINT NOT NULL,"                       \
+    " PRIMARY KEY (org_id, hour, module, severity));"                                               \
+                                                                                                    \
+    "CREATE TABLE commands (id TEXT PRIMARY KEY, org_id BIGINT NOT NULL, computer BIGINT NOT NULL," \
+    " type TEXT NOT NULL, arguments TEXT NOT NULL, state TEXT NOT NULL,"                            \
+    " created_ms BIGINT NOT NULL, created_by TEXT NOT NULL, expires_ms BIGINT NOT NULL,"            \
+    " delivered_ms BIGINT NOT NULL, finished_ms BIGINT NOT NULL, output TEXT NOT NULL);"            \
+    "CREATE INDEX commands_computer ON commands (computer, id);"                                    \
+    "CREATE INDEX commands_state ON commands (computer, state, id);"                                \
+                                                                                                    \
+    "CREATE TABLE users (id TEXT PRIMARY KEY, org_id BIGINT NOT NULL, name TEXT NOT NULL,"          \
+    " role TEXT NOT NULL, groups TEXT NOT NULL, password TEXT NOT NULL,"                            \
+    " must_change BIGINT NOT NULL, disabled BIGINT NOT NULL, created_ms BIGINT NOT NULL,"           \
+    " UNIQUE (org_id, name));"                                                                      \
+    "CREATE TABLE sessions (hash TEXT PRIMARY KEY, user_id TEXT NOT NULL, csrf TEXT NOT NULL,"      \
+    " created_ms BIGINT NOT NULL, expires_ms BIGINT NOT NULL, address TEXT NOT NULL);"              \
+    "CREATE INDEX sessions_user ON sessions (user_id);"                                             \
+    "CREATE INDEX sessions_expiry ON sessions (expires_ms);"                                        \
+    "CREATE TABLE api_keys (id TEXT PRIMARY KEY, org_id BIGINT NOT NULL, name TEXT NOT NULL,"       \
+    " hash TEXT NOT NULL UNIQUE, role TEXT NOT NULL, groups TEXT NOT NULL,"                         \
+    " expires_ms BIGINT NOT NULL, created_ms BIGINT NOT NULL, created_by TEXT NOT NULL,"            \
+    " revoked_ms BIGINT NOT NULL);"                                                                 \
+                                                                                                    \
+    "CREATE TABLE audit (number " KEY ", org_id BIGINT NOT NULL, time_ms BIGINT NOT NULL,"          \
+    " actor TEXT NOT NULL, address TEXT NOT NULL, action TEXT NOT NULL, subject TEXT NOT NULL,"     \
+    " detail TEXT NOT NULL, hash TEXT NOT NULL);"
+
+const struct database_migration SCHEMA_SQLITE[SCHEMA_VERSION] = {
+    {TABLES_1("INTEGER PRIMARY KEY")},
+};

@@ -1,0 +1,67 @@
+/* One connection to the console's database, whatever it is: the seam between what the console
+ * stores and who stores it. Statements are written once, in the SQL that SQLite and PostgreSQL
+ * share, with parameters $1, $2, ... used in that order. A connection belongs to one thread at a
+ * time. Errors: -EEXIST a constraint, -ENOSPC, -EBADMSG corrupt, -EAGAIN repeat the transaction,
+ * -EIO, -ENOMEM, -EINVAL. */
+#ifndef CONSOLE_STORE_SQL_H
+#define CONSOLE_STORE_SQL_H
+
+#include "common/attributes.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct sql;
+struct sql_statement;
+
+/* An SQLite file; made and migrated when read_only is false. ret_notice: "" or what had to be done
+ * (a corrupt file moved aside), 512 bytes. */
+int sql_open_sqlite(const char *path, bool read_only, struct sql **ret_sql,
+                    char ret_notice[static 512]) MUST_USE;
+struct sql *sql_close(struct sql *sql);
+#define AUTO_SQL CLEANUP(cleanup_sql)
+static inline void cleanup_sql(struct sql **sql)
+{
+    *sql = sql_close(*sql);
+}
+/* Text of the last error, valid until the next call. */
+const char *sql_error(struct sql *sql);
+
+int sql_begin(struct sql *sql) MUST_USE;
+int sql_commit(struct sql *sql) MUST_USE;
+void sql_rollback(struct sql *sql);
+/* Inside a transaction: what follows can be undone without ending it. Not nested. */
+int sql_mark(struct sql *sql) MUST_USE;
+int sql_unmark(struct sql *sql) MUST_USE;
+int sql_undo(struct sql *sql) MUST_USE;
+
+/* Kept by the connection and prepared once; text must be a literal. Not while it is in use. */
+int sql_prepare(struct sql *sql, const char *text, struct sql_statement **ret_statement) MUST_USE;
+/* For texts made at run time: freed by sql_finish. */
+int sql_prepare_once(struct sql *sql, const char *text,
+                     struct sql_statement **ret_statement) MUST_USE;
+/* i from 1. A text must live until sql_finish; NULL binds null. Errors show at the next step. */
+void sql_bind_text(struct sql_statement *statement, int i, const char *text);
+void sql_bind_number(struct sql_statement *statement, int i, int64_t number);
+/* 1: a row; 0: no more. */
+int sql_step(struct sql_statement *statement) MUST_USE;
+/* i from 0. "" and 0 for null; a text lives until the next step or finish. */
+const char *sql_text(struct sql_statement *statement, int i);
+int64_t sql_number(struct sql_statement *statement, int i);
+bool sql_is_null(struct sql_statement *statement, int i);
+/* Rows the statement changed. */
+int64_t sql_changes(struct sql_statement *statement);
+/* NULL is legal. */
+void sql_finish(struct sql_statement *statement);
+static inline void cleanup_statement(struct sql_statement **statement)
+{
+    sql_finish(*statement);
+}
+#define AUTO_STATEMENT CLEANUP(cleanup_statement)
+
+/* Prepares, binds by format ('t' text, 'n' int64_t) and steps once: 1, 0 or an error. The statement
+ * is the caller's to finish; ret_statement may be NULL when no row is wanted. */
+int sql_run(struct sql *sql, const char *text, struct sql_statement **ret_statement,
+            const char *format, ...) MUST_USE;
+
+#endif

@@ -1,0 +1,389 @@
+"""The REST API: signing in, roles and groups, lists, policies, audit."""
+
+import csv
+import io
+import json
+import re
+import signal
+import sqlite3
+import subprocess
+import time
+import urllib.parse
+import uuid
+
+import harness
+from harness import PASSWORD, Agent, Client, Console, ConsoleTest
+
+
+class SignInTest(ConsoleTest):
+    def test_one_time_password_must_be_changed(self):
+        self.admin.post("/api/v1/users", {"name": "new", "role": "reader",
+                                          "password": "given by someone"}, expect=201)
+        client = self.console.api()
+        answer = client.sign_in("new", "given by someone")
+        cookie = answer.headers["Set-Cookie"]
+        for word in ("__Host-yagura=", "Secure", "HttpOnly", "SameSite=Strict", "Path=/"):
+            self.assertIn(word, cookie)
+        self.assertTrue(answer.json["must_change_password"])
+        self.assertEqual(client.get("/api/v1/computers", expect=403).json["code"],
+                         "password_change_required")
+        client.put("/api/v1/session/password", {"old": "wrong wrong wrong", "new": PASSWORD},
+                   expect=403)
+        client.put("/api/v1/session/password", {"old": "given by someone", "new": "short"},
+                   expect=400)
+        client.put("/api/v1/session/password", {"old": "given by someone", "new": PASSWORD},
+                   expect=204)
+        client.get("/api/v1/session", expect=401)
+        client.sign_in("new", PASSWORD)
+        client.get("/api/v1/computers", expect=200)
+        client.delete("/api/v1/session", expect=204)
+        client.get("/api/v1/session", expect=401)
+
+    def test_failures_are_limited(self):
+        client = self.console.api()
+        for _ in range(5):
+            answer = client.post("/api/v1/session", {"name": "nobody", "password": "x"}, expect=401)
+            self.assertEqual(answer.json["code"], "wrong_credentials")
+        answer = client.post("/api/v1/session", {"name": "nobody", "password": "x"}, expect=429)
+        self.assertGreater(int(answer.headers["Retry-After"]), 200)
+        self.admin.get("/api/v1/session", expect=200)
+
+    def test_changes_need_the_token_against_forgery(self):
+        body = {"name": "forged"}
+        cookie = {"Cookie": self.admin.headers["Cookie"]}
+        client = self.console.api()
+        client.headers = dict(cookie)
+        client.get("/api/v1/tokens", expect=200)
+        client.post("/api/v1/tokens", body, expect=401)
+        client.headers["X-CSRF-Token"] = "A" * 43
+        client.post("/api/v1/tokens", body, expect=401)
+        self.admin.post("/api/v1/tokens", body, expect=403, Sec_Fetch_Site="cross-site")
+        self.admin.post("/api/v1/tokens", body, expect=201, Sec_Fetch_Site="same-origin")
+        self.admin.post("/api/v1/tokens", b'{"name":"x"}', expect=415, Content_Type="text/plain")
+
+    def test_keys(self):
+        made = self.admin.post("/api/v1/keys", {"name": "ci", "role": "reader"}, expect=201).json
+        client = self.console.api(made["key"])
+        client.get("/api/v1/computers", expect=200)
+        client.get("/api/v1/users", expect=403)
+        client.post("/api/v1/tokens", {"name": "x"}, expect=403)
+        client.put("/api/v1/session/password", {"old": "a", "new": "b" * 12}, expect=403)
+        self.admin.delete("/api/v1/keys/" + made["id"], expect=204)
+        client.get("/api/v1/computers", expect=401)
+        self.console.api("yk1.nothing").get("/api/v1/computers", expect=401)
+        with sqlite3.connect(self.console.data + "/console.db") as database:
+            dump = "\n".join(database.iterdump())
+        for secret in (made["key"], self.token(), PASSWORD,
+                       self.admin.headers["Cookie"].split("=")[1]):
+            self.assertNotIn(secret, dump)
+
+    def test_the_last_administrator_stays(self):
+        me = [user for user in self.admin.get("/api/v1/users").json["users"]
+              if user["name"] == "admin"][0]
+        path = "/api/v1/users/" + me["id"]
+        self.admin.patch(path, {"role": "reader"}, expect=409)
+        self.admin.patch(path, {"disabled": True}, expect=409)
+        self.admin.delete(path, expect=409)
+        self.admin.get("/api/v1/session", expect=200)
+
+
+class RolesTest(ConsoleTest):
+    READ = ("/metrics", "/api/v1/about", "/api/v1/overview", "/api/v1/computers", "/api/v1/events",
+            "/api/v1/groups", "/api/v1/policies", "/api/v1/policies/base")
+
+    def key(self, role, groups=()):
+        made = self.admin.post("/api/v1/keys", {"name": role, "role": role,
+                                                "groups": list(groups)}, expect=201)
+        return self.console.api(made.json["key"])
+
+    def test_each_role(self):
+        allowed = {"administrator": {"audit", "tokens", "users"}, "operator": {"tokens"},
+                   "auditor": {"audit"}, "reader": set()}
+        for role, more in allowed.items():
+            client = self.key(role)
+            for path in self.READ:
+                client.get(path, expect=200)
+            for name in ("audit", "tokens", "users"):
+                client.get("/api/v1/" + name, expect=200 if name in more else 403)
+            client.put("/api/v1/policies/x", {"text": "wrong ="}, If_None_Match="*",
+                       expect=422 if role in ("administrator", "operator") else 403)
+
+    def test_groups_are_fences(self):
+        made = {}
+        for name in ("east", "west"):
+            group = self.admin.post("/api/v1/groups", {"name": name}, expect=201).json["id"]
+            agent = Agent(self.console, hostname=name + "-1")
+            agent.activate(self.token(group=name))
+            agent.heartbeat([agent.event()])
+            made[name] = (group, agent)
+        client = self.key("operator", [made["east"][0]])
+        east, west = made["east"][1].id, made["west"][1].id
+        names = [c["hostname"] for c in client.get("/api/v1/computers").json["computers"]]
+        self.assertEqual(names, ["east-1"])
+        events = client.get("/api/v1/events").json["events"]
+        self.assertEqual({event["computer"] for event in events}, {east})
+        all_events = self.admin.get("/api/v1/events?severity=critical").json["events"]
+        foreign = [event for event in all_events if event["computer"] == west][0]["number"]
+        self.assertEqual(client.get(f"/api/v1/events?computer={west}").json["events"], [])
+        for severity in ("critical", "info,critical"):
+            found = client.get(f"/api/v1/events?severity={severity}").json["events"]
+            self.assertEqual({event["computer"] for event in found}, {east})
+        client.get(f"/api/v1/events/{foreign}", expect=404)
+        client.get(f"/api/v1/computers/{west}", expect=404)
+        client.patch(f"/api/v1/computers/{west}", {"display_name": "x"}, expect=404)
+        client.delete(f"/api/v1/computers/{west}", expect=404)
+        client.post(f"/api/v1/computers/{west}/deactivate", {}, expect=404)
+        client.post(f"/api/v1/computers/{west}/commands", {"type": "scan_full"}, expect=404)
+        self.admin.post(f"/api/v1/computers/{west}/commands", {"type": "scan_full"}, expect=201)
+        self.assertEqual(client.get(f"/api/v1/computers/{west}/commands").json["commands"], [])
+        client.patch(f"/api/v1/computers/{east}", {"group": "west"}, expect=404)
+        client.patch(f"/api/v1/computers/{east}", {"group": ""}, expect=404)
+        client.patch(f"/api/v1/computers/{east}", {"display_name": "mine"}, expect=200)
+        client.post("/api/v1/tokens", {"name": "x"}, expect=404)
+        client.post("/api/v1/tokens", {"name": "x", "group": "west"}, expect=404)
+        client.post("/api/v1/tokens", {"name": "x", "group": "east"}, expect=201)
+        self.assertEqual({t["group"] for t in client.get("/api/v1/tokens").json["tokens"]}, {"east"})
+        self.assertEqual([g["name"] for g in client.get("/api/v1/groups").json["groups"]], ["east"])
+        client.post("/api/v1/groups", {"name": "new"}, expect=403)
+        client.delete("/api/v1/policies/base", expect=404)
+        overview = client.get("/api/v1/overview").json
+        self.assertEqual(overview["computers"]["all"], 1)
+        self.assertNotIn("events_24h", overview)
+        self.admin.delete("/api/v1/groups/" + made["east"][0], expect=409)
+
+
+class ListTest(ConsoleTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        token = cls.admin.post("/api/v1/tokens", {"name": "t"}, expect=201).json["token"]
+        cls.agents = []
+        for i in range(3):
+            agent = Agent(cls.console, hostname=f"host-{i}")
+            agent.activate(token)
+            cls.agents.append(agent)
+        for i, agent in enumerate(cls.agents):
+            agent.heartbeat([agent.event("found" if n % 2 else "gap",
+                                         ("info", "high", "critical")[n % 3],
+                                         ("malware", "watch")[n % 2]) for n in range(30)])
+
+    def pages(self, path, name):
+        """Every row, page by page."""
+        rows, cursor = [], ""
+        while True:
+            separator = "&" if "?" in path else "?"
+            answer = self.admin.get(f"{path}{separator}limit=7{cursor}", expect=200).json
+            rows += answer[name]
+            self.assertLessEqual(len(answer[name]), 7)
+            if answer["next"] is None:
+                return rows
+            cursor = "&cursor=" + urllib.parse.quote(answer["next"])
+
+    def test_pages_are_whole_and_in_order(self):
+        rows = self.pages("/api/v1/events", "events")
+        numbers = [row["number"] for row in rows]
+        self.assertEqual(len([row for row in rows if row["kind"] != "formula"]), 93)
+        self.assertEqual(numbers, sorted(set(numbers), reverse=True))
+        names = [row["hostname"] for row in self.pages("/api/v1/computers", "computers")]
+        self.assertEqual(names, ["host-0", "host-1", "host-2"])
+
+    def test_filters_agree_with_the_whole(self):
+        rows = self.pages("/api/v1/events", "events")
+        agent = self.agents[1].id
+        tests = {
+            "severity=high": lambda row: row["severity"] == "high",
+            "severity=info,critical": lambda row: row["severity"] in ("info", "critical"),
+            "module=watch": lambda row: row["module"] == "watch",
+            "module=watch&severity=high": lambda row: (row["module"], row["severity"]) == ("watch", "high"),
+            "kind=gap": lambda row: row["kind"] == "gap",
+            f"computer={agent}": lambda row: row["computer"] == agent,
+            f"computer={agent}&severity=critical,high":
+                lambda row: row["computer"] == agent and row["severity"] in ("critical", "high"),
+            "since=2100-01-01T00:00:00Z": lambda row: False,
+            "until=2100-01-01T00:00:00%2B09:00": lambda row: True,
+        }
+        middle = rows[40]["received"]
+        tests[f"since={middle}"] = lambda row: row["received"] >= middle
+        tests[f"until={middle}&severity=info"] = (
+            lambda row: row["received"] < middle and row["severity"] == "info")
+        for query, wanted in tests.items():
+            found = self.pages("/api/v1/events?" + query, "events")
+            self.assertEqual([row["number"] for row in found],
+                             [row["number"] for row in rows if wanted(row)], query)
+
+    def test_bad_queries(self):
+        for query in ("x=1", "limit=0", "limit=201", "limit=-1", "limit=1&limit=2", "cursor=!",
+                      "cursor=YWJj", "severity=bad", "since=yesterday", "since=2026-01-01",
+                      "module=a&kind=b", "module=%zz", "module=%00"):
+            answer = self.admin.get("/api/v1/events?" + query, expect=400)
+            self.assertIn(answer.json["code"], ("bad_filter", "bad_limit", "bad_cursor"), query)
+        self.admin.get("/api/v1/computers?status=sleeping", expect=400)
+
+    def test_csv_of_the_whole_filtered_list(self):
+        answer = self.admin.get("/api/v1/events?severity=high&limit=7", Accept="text/csv", expect=200)
+        self.assertEqual(answer.headers["Content-Type"], "text/csv; charset=utf-8")
+        rows = list(csv.DictReader(io.StringIO(answer.body.decode())))
+        wanted = self.pages("/api/v1/events?severity=high", "events")
+        self.assertEqual([int(row["number"]) for row in rows], [row["number"] for row in wanted])
+        agent = self.agents[0]
+        agent.heartbeat([agent.event("formula", subject='=cmd|"/c calc"!A1')])
+        text = self.admin.get("/api/v1/events?kind=formula", Accept="text/csv").body.decode()
+        row = list(csv.DictReader(io.StringIO(text)))[0]
+        self.assertEqual(row["subject"], "'=cmd|\"/c calc\"!A1")
+
+    def test_computers_by_filter(self):
+        def names(query):
+            return [c["hostname"] for c in self.pages("/api/v1/computers?" + query, "computers")]
+        self.assertEqual(names("hostname=host-1"), ["host-1"])
+        self.assertEqual(names("hostname=host"), ["host-0", "host-1", "host-2"])
+        self.assertEqual(names("status=online"), ["host-0", "host-1", "host-2"])
+        self.assertEqual(names("status=offline"), [])
+
+    def test_overview_counts(self):
+        overview = self.admin.get("/api/v1/overview").json
+        self.assertEqual(overview["computers"]["online"], 3)
+        counts = {(c["module"], c["severity"]): c["count"] for c in overview["events_24h"]}
+        self.assertEqual(counts[("watch", "high")], 15)
+
+
+class PolicyTest(ConsoleTest):
+    def put(self, name, text, expect, **headers):
+        return self.admin.put("/api/v1/policies/" + name, {"text": text}, expect=expect, **headers)
+
+    def test_revisions(self):
+        self.put("a", 'parent = "base";\n', 428)
+        answer = self.put("a", 'parent = "base";\n', 201, If_None_Match="*")
+        self.assertEqual(answer.headers["ETag"], '"1"')
+        self.put("a", "", 412, If_None_Match="*")
+        self.put("a", "", 412, If_Match='"7"')
+        answer = self.put("a", 'parent = "base";\nscan = { heuristics = false; };\n', 200,
+                          If_Match='"1"')
+        self.assertEqual(answer.json["revision"], 2)
+        revisions = self.admin.get("/api/v1/policies/a/revisions").json["revisions"]
+        self.assertEqual([r["revision"] for r in revisions], [2, 1])
+        self.assertEqual(self.admin.get("/api/v1/policies/a/revisions/1").json["text"],
+                         'parent = "base";\n')
+        values = self.admin.get("/api/v1/policies/a/effective", expect=200).json["values"]
+        heuristics = [v for v in values if v["key"] == "scan.heuristics"][0]
+        self.assertEqual((heuristics["value"], heuristics["origin"]), ("false", "a.conf:2"))
+
+    def test_a_bad_policy_changes_nothing(self):
+        for text, said in (("x = ;", "bad.conf:1"), ("unknown_key = 1;", "unknown_key"),
+                           ('scan = { heuristics = "maybe"; };', "scan.heuristics"),
+                           ('parent = "nowhere";', "nowhere"), ('parent = "bad";', "circle"),
+                           ('@include "/etc/passwd"', "bad.conf")):
+            answer = self.put("bad", text, 422, If_None_Match="*")
+            self.assertEqual(answer.json["code"], "policy_refused")
+            self.assertIn(said, answer.json["detail"])
+            self.assertNotIn(self.console.folder, answer.json["detail"])
+        self.admin.get("/api/v1/policies/bad", expect=404)
+
+    def test_a_parent_may_not_break_its_children(self):
+        self.put("parent", 'scan = { heuristics = true; };', 201, If_None_Match="*")
+        self.put("child", 'parent = "parent";', 201, If_None_Match="*")
+        self.put("parent", 'parent = "child";', 422, If_Match='"1"')
+        self.admin.delete("/api/v1/policies/parent", expect=409)
+        self.admin.delete("/api/v1/policies/child", expect=204)
+        self.admin.delete("/api/v1/policies/parent", expect=204)
+
+    def test_by_group(self):
+        self.put("grouped", 'parent = "base";', 201, If_None_Match="*")
+        group = self.admin.post("/api/v1/groups", {"name": "g", "policy": "grouped"},
+                                expect=201).json["id"]
+        agent = Agent(self.console)
+        agent.activate(self.token(group="g"))
+        names = [t["name"] for t in json.loads(
+            agent.client.get("/agent/v1/policy").json["document"])["texts"]]
+        self.assertEqual(names, ["base", "grouped"])
+        self.admin.patch("/api/v1/groups/" + group, {"policy": ""}, expect=204)
+        names = [t["name"] for t in json.loads(
+            agent.client.get("/agent/v1/policy").json["document"])["texts"]]
+        self.assertEqual(names, ["base"])
+
+
+class AuditTest(ConsoleTest):
+    def test_the_chain(self):
+        self.admin.post("/api/v1/tokens", {"name": "audited"}, expect=201)
+        entries = self.admin.get("/api/v1/audit").json["entries"]
+        self.assertEqual((entries[0]["action"], entries[0]["subject"], entries[0]["actor"]),
+                         ("token_created", "audited", "user:admin"))
+        done = self.console.run("verify-audit")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("the chain is whole", done.stdout)
+        with sqlite3.connect(self.console.data + "/console.db", timeout=20) as database:
+            database.execute("UPDATE audit SET subject = 'x' WHERE number ="
+                             " (SELECT number FROM audit ORDER BY number LIMIT 1 OFFSET 1)")
+        done = self.console.run("verify-audit")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("was changed", done.stderr)
+
+    def test_a_missing_end(self):
+        with Console() as console:
+            console.administrator().post("/api/v1/tokens", {"name": "x"}, expect=201)
+            with sqlite3.connect(console.data + "/console.db", timeout=20) as database:
+                database.execute("DELETE FROM audit WHERE number ="
+                                 " (SELECT max(number) FROM audit)")
+            done = console.run("verify-audit")
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("end of the audit log is missing", done.stderr)
+
+
+class ProgramTest(harness.unittest.TestCase):
+    def test_first_start_prints_the_password_once(self):
+        with Console(password=None) as console:
+            console.stop()
+            password = re.search(r"password: (\S{24})\n", console.stdout).group(1)
+            console.stdout = ""
+            console.start()
+            console.api().sign_in("admin", password)
+            console.stop()
+            self.assertEqual(console.stdout, "")
+
+    def test_life(self):
+        with Console() as console:
+            pin = console.run("pin").stdout.strip()
+            self.assertTrue(pin.startswith("sha256//"), pin)
+            self.assertEqual(pin, console.pin)
+            token = console.run("token", "create", "--uses", "1").stdout.strip()
+            agent = Agent(console)
+            agent.activate(token)
+            self.assertEqual(console.run("token", "create", "--uses", "0").returncode, 2)
+            self.assertEqual(console.run("nothing").returncode, 2)
+            reset = console.run("user", "reset-password", "admin").stdout.strip()
+            client = console.api()
+            client.sign_in("admin", reset)
+            self.assertEqual(console.run("user", "reset-password", "nobody").returncode, 1)
+            agent.heartbeat([agent.event()])
+            self.assertEqual(console.stop(), 0)
+            console.start()
+            self.assertEqual(console.pin, pin)
+            agent.use(harness.read(agent.certificate[0]))
+            self.assertEqual(agent.heartbeat().json["acknowledged"]["number"], 1)
+
+    def test_reload_shows_a_new_certificate(self):
+        with Console() as console:
+            with open(console.data + "/server.crt", "w", encoding="ascii") as file:
+                file.write("broken")
+            before = console.api().get("/health", expect=200)
+            console.process.send_signal(signal.SIGHUP)
+            while not any("certificate_reloaded" in line for line in console.log):
+                time.sleep(0.01)
+            console.api().get("/health", expect=200)
+            self.assertIn("BEGIN CERTIFICATE", harness.read(console.data + "/server.crt"))
+            del before
+
+    def test_bad_settings_say_where(self):
+        folder = harness.tempfile.mkdtemp(prefix="yagura-console-")
+        self.addCleanup(harness.shutil.rmtree, folder)
+        path = folder + "/c.conf"
+        with open(path, "w", encoding="ascii") as file:
+            file.write("data = \"/x\";\nagents = { prot = 1; };\n")
+        done = subprocess.run([harness.os.path.join(harness.BIN, "yagura-console"), "--config", path],
+                              capture_output=True, text=True, check=False, timeout=60)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("c.conf:2", done.stderr)
+        self.assertIn("agents.prot", done.stderr)
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -1,0 +1,179 @@
+/* The writer, its undo, and the plans of every page of events. */
+#include "console/store/console_store.h"
+
+#include "common/files/file.h"
+#include "common/text/text.h"
+#include "console/events/event_query.h"
+#include "console/events/event_store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+struct place {
+    char folder[64], path[96];
+    struct console_store *store;
+};
+
+static int open_place(void **state)
+{
+    static struct place place;
+    char notice[512];
+    (void)text_copy(place.folder, sizeof(place.folder), "/tmp/yagura-store-XXXXXX");
+    assert_non_null(mkdtemp(place.folder));
+    (void)text_format(place.path, sizeof(place.path), "%s/console.db", place.folder);
+    assert_int_equal(console_store_open(place.path, &place.store, notice), 0);
+    assert_string_equal(notice, "");
+    *state = &place;
+    return 0;
+}
+
+static int close_place(void **state)
+{
+    struct place *place = *state;
+    place->store = console_store_close(place->store);
+    return file_remove_tree(AT_FDCWD, place->folder);
+}
+
+static int put(struct sql *sql, void *user)
+{
+    return sql_run(sql, "INSERT INTO meta (name, value) VALUES ($1, 'x')", NULL, "t", user);
+}
+
+static int put_and_fail(struct sql *sql, void *user)
+{
+    int r = put(sql, user);
+    return r < 0 ? r : -EACCES;
+}
+
+static int count(struct sql *sql, void *user)
+{
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    int r = sql_run(sql, "SELECT count(*) FROM meta", &row, "");
+    *(int64_t *)user = r == 1 ? sql_number(row, 0) : -1;
+    return r < 0 ? r : 0;
+}
+
+static void undoes_only_what_failed(void **state)
+{
+    const struct place *place = *state;
+    int64_t rows = 0;
+    assert_int_equal(console_store_write(place->store, put, (void *)(uintptr_t) "a"), 0);
+    assert_int_equal(console_store_write(place->store, put_and_fail, (void *)(uintptr_t) "b"),
+                     -EACCES);
+    assert_int_equal(console_store_write(place->store, put, (void *)(uintptr_t) "a"), -EEXIST);
+    assert_int_equal(console_store_read(place->store, count, &rows), 0);
+    assert_int_equal(rows, 1);
+}
+
+static void numbers_rise_and_tell_the_time(void **state UNUSED)
+{
+    int64_t last = 0;
+    for (int i = 0; i < 10000; i++) {
+        int64_t number = console_store_new_number();
+        assert_true(number > last);
+        last = number;
+    }
+    int64_t now = console_store_now_ms();
+    assert_true(console_store_number_time(last) <= now + 1);
+    assert_true(console_store_number_time(last) > now - 5000);
+    assert_true(console_store_number_at(now - 60000) < last);
+    assert_int_equal(console_store_number_at(0), 0);
+    assert_int_equal(console_store_number_at(4102444800000LL), INT64_MAX); /* 2100 */
+}
+
+struct plan {
+    const struct event_filter *filter;
+    const struct viewer *viewer;
+};
+
+static int explain(struct sql *sql, void *user)
+{
+    const struct plan *plan = user;
+    AUTO_QUERY struct query query;
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    query_init(&query);
+    query_add(&query, "EXPLAIN QUERY PLAN ");
+    event_query_page(&query, plan->filter, plan->viewer, 50);
+    int r = query_prepare(&query, sql, &row);
+    for (r = r < 0 ? r : sql_step(row); r == 1; r = sql_step(row)) {
+        const char *step = sql_text(row, 3);
+        /* Who is limited to groups pays a sort of those groups' events. */
+        bool sorts = plan->viewer->group_count == 0 && strstr(step, "USE TEMP B-TREE");
+        if (strstr(step, "SCAN events") || sorts)
+            fail_msg("%s\nin the plan of: %s", step, buffer_text(&query.text));
+    }
+    return r;
+}
+
+static void every_page_is_served_by_an_index(void **state)
+{
+    const struct place *place = *state;
+    const struct viewer all = {.group_count = 0};
+    struct viewer limited = {.group_count = 1};
+    (void)text_copy(limited.groups[0], UUID_TEXT_BYTES, "01890a5d-ac96-774b-bcce-b302099a8057");
+    for (int subject = EVENTS_OF_ALL; subject <= EVENTS_OF_KIND; subject++) {
+        for (unsigned severities = 0; severities < 1U << EVENT_SEVERITIES; severities++) {
+            struct event_filter filter = {.subject = (enum event_subject)subject,
+                                          .value = "x",
+                                          .by_severity = severities != 0,
+                                          .until = INT64_MAX};
+            for (int i = 0; i < EVENT_SEVERITIES; i++)
+                filter.severities[i] = severities >> i & 1;
+            struct plan plan = {&filter, &all};
+            assert_int_equal(console_store_read(place->store, explain, &plan), 0);
+            plan.viewer = &limited;
+            assert_int_equal(console_store_read(place->store, explain, &plan), 0);
+        }
+    }
+}
+
+static int add_twice(struct sql *sql, void *user UNUSED)
+{
+    json_t *detail = json_object();
+    struct wire_event events[] = {{.number = 4,
+                                   .id = "a",
+                                   .module = "malware",
+                                   .kind = "k",
+                                   .subject = "",
+                                   .detail_json = detail},
+                                  {.number = 7,
+                                   .id = "b",
+                                   .module = "malware",
+                                   .kind = "k",
+                                   .subject = "",
+                                   .detail_json = detail}};
+    struct event_batch batch = {.computer = 1, .epoch = "e", .events = events, .count = 2};
+    uint64_t acknowledged = 0;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(event_store_add(sql, &batch, &acknowledged), 0);
+        assert_int_equal(acknowledged, 7);
+    }
+    json_decref(detail);
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    assert_int_equal(
+        sql_run(sql, "SELECT count(*), sum(count) FROM events, event_counts", &row, ""), 1);
+    assert_int_equal(sql_number(row, 0), 2);
+    return 0;
+}
+
+static void stores_an_event_once(void **state)
+{
+    const struct place *place = *state;
+    assert_int_equal(console_store_write(place->store, add_twice, NULL), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(undoes_only_what_failed, open_place, close_place),
+        cmocka_unit_test(numbers_rise_and_tell_the_time),
+        cmocka_unit_test_setup_teardown(every_page_is_served_by_an_index, open_place, close_place),
+        cmocka_unit_test_setup_teardown(stores_an_event_once, open_place, close_place),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
