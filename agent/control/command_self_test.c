@@ -168,6 +168,7 @@ static int wait_for_verdict(struct self_test *test)
     struct control_call call;
     control_call_begin(&call, "sync");
     json_write_field_unsigned(&call.json, "timeout_ns", TIMEOUT_NS);
+    call.timeout_ns = TIMEOUT_NS;
     if (control_call(test->invocation, &call, NULL, NULL) != EXIT_CLEAN)
         return failed(test, "every file event has a verdict", "see yaguractl status");
     return passed(test, "every file event has a verdict");

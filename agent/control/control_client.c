@@ -5,9 +5,11 @@
 #include "common/limits.h"
 #include "common/log/log.h"
 #include "common/text/text.h"
+#include "common/time/clock.h"
 
 #include <errno.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #define LINE_BYTES ((size_t)LIMIT_CONTROL_OUTPUT_BYTES * 2)
@@ -15,6 +17,7 @@
 
 void control_call_begin(struct control_call *call, const char *command)
 {
+    call->timeout_ns = 0;
     buffer_init(&call->text, LIMIT_CONTROL_REQUEST_BYTES);
     json_writer_init(&call->json, &call->text);
     json_write_object_begin(&call->json);
@@ -125,6 +128,8 @@ static int read_answer(int fd, control_line *line, void *user)
         ssize_t length = recv(fd, space, READ_BYTES, 0);
         if (length < 0 && errno == EINTR)
             continue;
+        if (length < 0 && errno == EAGAIN)
+            return command_fail("the agent did not answer in time; look at yaguractl status");
         if (length <= 0)
             return command_fail("the agent closed the connection before the answer was complete; "
                                 "look into its log");
@@ -148,6 +153,10 @@ int control_call(const struct invocation *invocation, struct control_call *call,
     int r = connect_to(invocation->socket, &fd);
     if (r < 0)
         return tell_unreachable(invocation->socket, r);
+    if (call->timeout_ns > 0) {
+        const struct timeval timeout = {.tv_sec = (time_t)(call->timeout_ns / NS_PER_SECOND) + 1};
+        (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+    }
     send_all(fd, buffer_text(&text), text.length);
     return read_answer(fd, line, user);
 }

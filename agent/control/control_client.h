@@ -7,12 +7,14 @@
 #include "common/json/json_writer.h"
 
 #include <jansson.h>
+#include <stdint.h>
 
 /* A request being written: control_request_begin() opens the object with its command, the caller
  * adds fields, control_call() closes and sends it. */
 struct control_call {
     struct buffer text;
     struct json_writer json;
+    uint64_t timeout_ns; /* longest silence of the agent; 0: for ever */
 };
 void control_call_begin(struct control_call *call, const char *command);
 

@@ -24,6 +24,20 @@
 #define SCAN_PATHS      1024
 #define SYNC_TIMEOUT_NS (300 * NS_PER_SECOND)
 
+/* Whether nothing can be scanned for now, and it would be waiting for somebody to act: fails the
+ * request then. While signatures are being loaded it is worth waiting. */
+static bool refuse_without_engine(struct control_request *request,
+                                  const struct scanner_status *scanner)
+{
+    if (scanner->state != SCANNER_NO_SIGNATURES && scanner->state != SCANNER_FAILED)
+        return false;
+    control_request_fail(request, 2, "nothing can be scanned: %s",
+                         scanner->problem[0] != '\0'               ? scanner->problem
+                         : scanner->state == SCANNER_NO_SIGNATURES ? "there are no signatures"
+                                                                   : "the scanner does not start");
+    return true;
+}
+
 /* --- scan ------------------------------------------------------------------------------------- */
 
 struct scan_request {
@@ -170,6 +184,10 @@ void handle_scan(void *user, struct control_request *request, const json_t *argu
                                                         .done = scan_done};
     const struct control_handlers *handlers = user;
     struct scan_job_options options;
+    struct scan_pipeline_status status;
+    scan_pipeline_status(handlers->context.pipeline, &status);
+    if (refuse_without_engine(request, &status.scanner))
+        return;
     struct scan_request *scan = calloc(1, sizeof(*scan));
     if (scan == NULL) {
         control_request_fail(request, 2, "the agent is out of memory");
@@ -233,6 +251,11 @@ static void sync_drained(void *user)
 static void sync_watched(void *user, int result)
 {
     struct sync_request *sync = user;
+    struct scan_pipeline_status status;
+    scan_pipeline_status(sync->pipeline, &status);
+    bool waits = status.backlog_files + status.backlog_directories + status.in_flight > 0;
+    if (result == 0 && waits && refuse_without_engine(sync->request, &status.scanner))
+        result = -ECANCELED; /* told already: the first end of a request counts */
     if (result == 0)
         result = scan_pipeline_drain(sync->pipeline, sync_drained, sync);
     if (result < 0)
