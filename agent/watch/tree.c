@@ -9,7 +9,7 @@
 
 #define CHUNK_NODES      1024U
 #define FIRST_BUCKETS    1024U
-#define NODES_PER_BUCKET 2U
+#define NODES_PER_BUCKET 1U
 
 uint32_t tree_pack_device(uint64_t device)
 {
