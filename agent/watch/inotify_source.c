@@ -6,10 +6,11 @@
  * a directory again must succeed and give the same descriptor. No IN_OPEN, IN_ACCESS or
  * IN_CLOSE_NOWRITE: our own reads would tell themselves.
  *
- * The marker of watch_source_mark() is an inotify watch that is added to a memfd and removed at
- * once: the kernel queues IN_IGNORED with its descriptor, which is never used again soon, behind
- * all that happened before. One instance has one queue, so one marker covers every mount; it needs
- * no file, works when all disks are full or read-only, and cannot be forged. */
+ * The marker of watch_source_mark() is an inotify watch on a memfd that is removed: the kernel
+ * queues IN_IGNORED with its descriptor, which is never used again soon, behind all that happened
+ * before. One instance has one queue, so one marker covers every mount; it needs no file, works
+ * when all disks are full or read-only, and cannot be forged. The watch of the next marker is held
+ * in advance, so that markers work at the kernel's limit of watches, too. */
 #include "agent/watch/watch_source.h"
 
 #include <errno.h>
@@ -28,11 +29,31 @@
 
 struct watch_source {
     int fd;
-    int marker_fd; /* a memfd */
-    size_t length; /* bytes of the last read */
-    size_t offset; /* of the next record */
-    char *bytes;   /* READ_BYTES */
+    int marker_fd;      /* a memfd */
+    int32_t marker_key; /* its watch; -1: none */
+    size_t length;      /* bytes of the last read */
+    size_t offset;      /* of the next record */
+    char *bytes;        /* READ_BYTES */
 };
+
+static int add_watch(struct watch_source *source, int fd, uint32_t mask, int32_t *ret_key)
+{
+    char link[FILE_LINK_BYTES];
+
+    file_link_of(fd, link);
+    int wd = inotify_add_watch(source->fd, link, mask);
+    if (wd < 0)
+        return -errno;
+    *ret_key = wd;
+    return 0;
+}
+
+static int hold_marker(struct watch_source *source)
+{
+    if (source->marker_key >= 0)
+        return 0;
+    return add_watch(source, source->marker_fd, IN_ATTRIB, &source->marker_key);
+}
 
 int watch_source_open(struct watch_source **ret_source)
 {
@@ -41,7 +62,7 @@ int watch_source_open(struct watch_source **ret_source)
 
     if (source == NULL)
         return -ENOMEM;
-    source->marker_fd = -1;
+    source->marker_fd = source->marker_key = -1;
     source->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (source->fd >= 0)
         source->marker_fd = memfd_create("watch-marker", MFD_CLOEXEC);
@@ -55,6 +76,7 @@ int watch_source_open(struct watch_source **ret_source)
         (void)watch_source_close(source);
         return -ENOMEM;
     }
+    (void)hold_marker(source);
     *ret_source = source;
     return 0;
 }
@@ -77,18 +99,6 @@ int watch_source_fd(const struct watch_source *source)
     return source->fd;
 }
 
-static int add_watch(struct watch_source *source, int fd, uint32_t mask, int32_t *ret_key)
-{
-    char link[FILE_LINK_BYTES];
-
-    file_link_of(fd, link);
-    int wd = inotify_add_watch(source->fd, link, mask);
-    if (wd < 0)
-        return -errno;
-    *ret_key = wd;
-    return 0;
-}
-
 int watch_source_add(struct watch_source *source, int directory_fd, enum watch_depth depth,
                      int32_t *ret_key)
 {
@@ -106,14 +116,14 @@ void watch_source_remove(struct watch_source *source, int32_t key)
 
 int watch_source_mark(struct watch_source *source, int32_t *ret_key)
 {
-    int32_t key;
-
-    int r = add_watch(source, source->marker_fd, IN_ATTRIB, &key);
+    int r = hold_marker(source);
     if (r < 0)
         return r;
-    if (inotify_rm_watch(source->fd, key) < 0)
+    if (inotify_rm_watch(source->fd, source->marker_key) < 0)
         return -errno;
-    *ret_key = key;
+    *ret_key = source->marker_key;
+    source->marker_key = -1;
+    (void)hold_marker(source); /* or at the next call */
     return 0;
 }
 

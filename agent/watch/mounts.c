@@ -40,13 +40,20 @@ static bool is_octal(char c)
     return c >= '0' && c <= '7';
 }
 
+/* Three octal digits of one byte that may stand in a path: no NUL. */
+static bool is_escape(const char *text)
+{
+    return text[0] == '\\' && text[1] >= '0' && text[1] <= '3' && is_octal(text[2]) &&
+           is_octal(text[3]) && memcmp(text + 1, "000", 3) != 0;
+}
+
 /* "\040" and the like, in place. */
 static size_t undo_escapes(char *text)
 {
     char *to = text;
 
     for (const char *from = text; *from != '\0';) {
-        if (from[0] == '\\' && is_octal(from[1]) && is_octal(from[2]) && is_octal(from[3])) {
+        if (is_escape(from)) {
             *to++ = (char)((from[1] - '0') * 64 + (from[2] - '0') * 8 + (from[3] - '0'));
             from += 4;
         } else {

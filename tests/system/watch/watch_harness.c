@@ -254,9 +254,14 @@ static void on_done(void *user, int result)
 
 int harness_sync(struct harness *harness)
 {
+    return harness_sync_within(harness, SYNC_TIMEOUT_NS);
+}
+
+int harness_sync_within(struct harness *harness, uint64_t timeout_ns)
+{
     struct waiter waiter = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
-    int r = watch_sync(harness->watch, SYNC_TIMEOUT_NS, on_done, &waiter);
+    int r = watch_sync(harness->watch, timeout_ns, on_done, &waiter);
     if (r < 0)
         return r;
     (void)pthread_mutex_lock(&waiter.lock);

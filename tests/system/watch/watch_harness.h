@@ -45,6 +45,7 @@ void harness_init(struct harness *harness);
 void harness_start(struct harness *harness);
 /* 0 or the result of the sync. */
 int harness_sync(struct harness *harness);
+int harness_sync_within(struct harness *harness, uint64_t timeout_ns);
 void harness_stop(struct harness *harness);
 void harness_done(struct harness *harness);
 /* harness->root/name..., in a ring of buffers. */

@@ -370,8 +370,11 @@ static void swapped_directories_never_lead_outside(void **state)
         (void)text_format(path, sizeof(path), "%s/d%d", i % 2 == 0 ? swapper.inside : swapper.link,
                           i);
         (void)mkdir(path, 0755);
-        if (i % 20 == 0)
-            synced(&harness);
+        if (i % 20 == 0) {
+            /* Only to let the watch run: the storm may overflow the queue again and again. */
+            int r = harness_sync_within(&harness, NS_PER_SECOND);
+            assert_true(r == 0 || r == -ETIMEDOUT);
+        }
     }
     atomic_store(&swapper.stop, true);
     assert_int_equal(pthread_join(thread, NULL), 0);
