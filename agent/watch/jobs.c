@@ -1,11 +1,12 @@
 /* Owns: the walkers' other jobs: reading the mount table, forgetting subtrees, following a new
- * configuration, retrying, and the verifying crawl. Each job runs in slices, so that the lock is
- * free in between. */
+ * configuration, and retrying. The verifying crawl is in crawl.c. Each job runs in slices, so that
+ * the lock is free in between. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 
 #include "agent/watch/budget.h"
+#include "agent/watch/crawl.h"
 #include "agent/watch/exclusions.h"
 #include "agent/watch/mounts.h"
 #include "agent/watch/scope.h"
@@ -292,6 +293,7 @@ void watch_run_job(struct watch *watch, enum watch_job job, uint32_t epoch)
         retry(watch, epoch);
         break;
     case JOB_CRAWL:
+        watch_crawl_slice(watch, epoch);
         break;
     case JOB_SETTLED:
         tell_all_settled(watch);

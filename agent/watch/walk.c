@@ -284,6 +284,7 @@ static int adopt(struct walker *walker, struct walk *walk)
     node->inode = status.st_ino;
     node->device = tree_pack_device(status.st_dev);
     node->state |= NODE_WALKED;
+    node->told_seconds = (uint32_t)(clock_realtime_ns() / NS_PER_SECOND);
     if ((walk->flags & WALK_SINCE) != 0)
         walk->since_ns = change_floor(watch, walk);
     /* Changed itself since then: entries came and went, so all of them count as changed. */

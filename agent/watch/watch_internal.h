@@ -67,7 +67,7 @@ struct watch_counters {
 struct watch_crawl {
     uint64_t interval_ns, rate;
     uint64_t next_ns;    /* when the next slice (or round) is due; UINT64_MAX: never */
-    uint64_t started_ns; /* realtime of this round's start */
+    uint64_t started_ns; /* monotonic, of this round's start */
     uint32_t cursor;     /* node of the next slice; 0: no round runs */
 };
 

@@ -166,6 +166,41 @@ static void first_walk_tells_what_is_there_when_asked(void **state)
     harness_done(&harness);
 }
 
+/* A write through a hard link outside tells no event: only the crawl finds it. */
+static void the_crawl_finds_what_events_cannot_tell(void **state)
+{
+    struct harness harness;
+    struct watch_status status;
+    const char *inside;
+    char outside[96];
+
+    (void)state;
+    harness_init(&harness);
+    make_directory(harness_path(&harness, "d"));
+    inside = harness_path(&harness, "d/inside");
+    write_file(inside, "x");
+    write_file(harness_path(&harness, "d/other"), "x");
+    (void)text_format(outside, sizeof(outside), "%s/outside", harness.path);
+    assert_int_equal(link(inside, outside), 0);
+    harness.options.settle_ns = 100 * NS_PER_MS;
+    harness.options.crawl_interval_ns = 300 * NS_PER_MS;
+    harness.options.crawl_rate = 10000;
+    harness_start(&harness);
+    assert_int_equal(harness_sync(&harness), 0);
+    assert_true(recorder_await(harness.recorder, WATCH_FILE_FOUND, inside));
+    recorder_clear(harness.recorder);
+    /* The change must be seconds younger than the last event of the directory. */
+    do {
+        write_file(outside, "changed");
+    } while (
+        !recorder_await_within(harness.recorder, WATCH_FILE_ARRIVED, inside, 3 * NS_PER_SECOND));
+    watch_status(harness.watch, &status);
+    assert_int_equal(status.found_by_crawl, 1);
+    assert_int_equal(
+        recorder_count(harness.recorder, WATCH_FILE_ARRIVED, harness_path(&harness, "d/other")), 0);
+    harness_done(&harness);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -174,6 +209,7 @@ int main(void)
         cmocka_unit_test(follows_directories_that_move),
         cmocka_unit_test(survives_the_exchange_of_two_directories),
         cmocka_unit_test(first_walk_tells_what_is_there_when_asked),
+        cmocka_unit_test(the_crawl_finds_what_events_cannot_tell),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

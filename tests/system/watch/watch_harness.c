@@ -200,7 +200,13 @@ void recorder_release(struct recorder *recorder)
 
 bool recorder_await(struct recorder *recorder, enum watch_event_kind kind, const char *path)
 {
-    struct timespec deadline = timespec_from_ns(clock_realtime_ns() + 60 * NS_PER_SECOND);
+    return recorder_await_within(recorder, kind, path, 60 * NS_PER_SECOND);
+}
+
+bool recorder_await_within(struct recorder *recorder, enum watch_event_kind kind, const char *path,
+                           uint64_t timeout_ns)
+{
+    struct timespec deadline = timespec_from_ns(clock_realtime_ns() + timeout_ns);
     const struct told_path *told;
     int r = 0;
 

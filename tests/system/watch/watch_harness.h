@@ -21,6 +21,8 @@ unsigned int recorder_count(struct recorder *recorder, enum watch_event_kind kin
 uint64_t recorder_total(struct recorder *recorder, enum watch_event_kind kind);
 /* Waits until it was told, at most a minute. For what starts by time and not by a call. */
 bool recorder_await(struct recorder *recorder, enum watch_event_kind kind, const char *path);
+bool recorder_await_within(struct recorder *recorder, enum watch_event_kind kind, const char *path,
+                           uint64_t timeout_ns);
 /* Copies the detail of the last event of the kind with a detail. */
 void recorder_detail(struct recorder *recorder, enum watch_event_kind kind, char *text,
                      size_t size);
