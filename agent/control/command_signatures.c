@@ -8,9 +8,10 @@
 static void print_engine(const json_t *engine)
 {
     char count[DISPLAY_BYTES];
-    (void)printf("%s signatures in use, generation %llx, ClamAV ",
-                 display_count(count, member_number(engine, "signatures")),
-                 (unsigned long long)member_number(engine, "generation"));
+    (void)printf("%s signatures in use, generation ",
+                 display_count(count, member_number(engine, "signatures")));
+    display_print(member_text(engine, "generation"));
+    (void)printf(", ClamAV ");
     display_print(member_text(engine, "version"));
     (void)putchar('\n');
     if (member_text(engine, "problem")[0] != '\0') {

@@ -129,7 +129,8 @@ static int read_answer(int fd, control_line *line, void *user)
         if (length < 0 && errno == EINTR)
             continue;
         if (length < 0 && errno == EAGAIN)
-            return command_fail("the agent did not answer in time; look at yaguractl status");
+            return command_fail(
+                "the agent is not done in time; yaguractl status says what it waits for");
         if (length <= 0)
             return command_fail("the agent closed the connection before the answer was complete; "
                                 "look into its log");

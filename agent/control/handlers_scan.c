@@ -251,11 +251,6 @@ static void sync_drained(void *user)
 static void sync_watched(void *user, int result)
 {
     struct sync_request *sync = user;
-    struct scan_pipeline_status status;
-    scan_pipeline_status(sync->pipeline, &status);
-    bool waits = status.backlog_files + status.backlog_directories + status.in_flight > 0;
-    if (result == 0 && waits && refuse_without_engine(sync->request, &status.scanner))
-        result = -ECANCELED; /* told already: the first end of a request counts */
     if (result == 0)
         result = scan_pipeline_drain(sync->pipeline, sync_drained, sync);
     if (result < 0)

@@ -21,7 +21,7 @@ static void send_engine(struct control_request *request, const struct scanner_st
     json_write_key(&json, "engine");
     json_write_object_begin(&json);
     json_write_field_string(&json, "version", scanner->engine_version);
-    json_write_field_unsigned(&json, "generation", scanner->generation);
+    json_write_field_hex(&json, "generation", scanner->generation);
     json_write_field_unsigned(&json, "signatures", scanner->signatures);
     json_write_field_string(&json, "problem", scanner->problem);
     json_write_object_end(&json);
