@@ -32,6 +32,7 @@ int link_send_settings(int socket, const struct link_settings *settings)
     message_write_text(&writer, settings->tenant_id);
     message_write_text(&writer, settings->policy);
     message_write_text(&writer, settings->group);
+    message_write_text(&writer, settings->session);
     message_write_text(&writer, settings->hostname);
     message_write_text(&writer, settings->machine_id);
     message_write_text(&writer, settings->boot_id);
@@ -52,6 +53,7 @@ int link_read_settings(const struct message *message, struct link_settings *ret_
     READ_TEXT(&reader, ret_settings->tenant_id);
     READ_TEXT(&reader, ret_settings->policy);
     READ_TEXT(&reader, ret_settings->group);
+    READ_TEXT(&reader, ret_settings->session);
     READ_TEXT(&reader, ret_settings->hostname);
     READ_TEXT(&reader, ret_settings->machine_id);
     READ_TEXT(&reader, ret_settings->boot_id);
@@ -176,11 +178,12 @@ int link_read_document(int fd, char **ret_text, size_t *ret_length)
 
     if (fstat(fd, &status) < 0)
         return -errno;
-    if (!S_ISREG(status.st_mode) || status.st_size < 0 || status.st_size > LIMIT_LINK_DOCUMENT)
+    if (!S_ISREG(status.st_mode) || status.st_size < 0 ||
+        status.st_size > LIMIT_SIGNED_DOCUMENT_BYTES)
         return -EBADMSG;
     if (lseek(fd, 0, SEEK_SET) < 0)
         return -errno;
-    AUTO_BUFFER struct buffer content = BUFFER_WITH_MAXIMUM(LIMIT_LINK_DOCUMENT);
+    AUTO_BUFFER struct buffer content = BUFFER_WITH_MAXIMUM(LIMIT_SIGNED_DOCUMENT_BYTES);
     int r = file_read_all_fd(fd, &content);
     if (r < 0)
         return r;

@@ -48,6 +48,7 @@ struct link_settings {
     char url[LINK_TEXT_BYTES]; /* https://console:4120 */
     char pin[LINK_TEXT_BYTES]; /* sha256//... of a CA in the verified chain; "" = system's trust */
     char tenant_id[64], policy[128], group[256];
+    char session[64]; /* UUID of this run of the messenger: two at once are a clone */
     char hostname[256], machine_id[64], boot_id[64], os[128], instance_id[64], display_name[256];
 };
 
@@ -105,7 +106,8 @@ int link_read_identity(const struct message *message, struct link_identity *ret_
 int link_read_token(const struct message *message, struct link_token *ret_token) MUST_USE;
 int link_read_beat_done(const struct message *message, struct link_beat_done *ret_done) MUST_USE;
 int link_read_state(const struct message *message, struct link_state *ret_state) MUST_USE;
-/* The content of a document's memfd, bounded by LIMIT_LINK_DOCUMENT; freed by the caller. */
+/* The content of a document's memfd, bounded by LIMIT_SIGNED_DOCUMENT_BYTES; freed by the caller.
+ */
 int link_read_document(int fd, char **ret_text, size_t *ret_length) MUST_USE;
 
 #endif

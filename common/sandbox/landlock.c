@@ -69,13 +69,15 @@ static int allow_path(int ruleset, uint64_t handled, const struct privileges_pat
                : 0;
 }
 
-int privileges_landlock(const struct privileges_path *paths, size_t count)
+static int restrict_to(const struct privileges_path *paths, size_t count, bool network)
 {
     long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
     if (version < 0)
         return -errno;
     size_t size;
     struct ruleset_attributes handled = rights_of_version(version, &size);
+    if (network)
+        handled.net = 0;
     AUTO_CLOSE int ruleset = (int)syscall(SYS_landlock_create_ruleset, &handled, size, 0);
     if (ruleset < 0)
         return -errno;
@@ -85,4 +87,14 @@ int privileges_landlock(const struct privileges_path *paths, size_t count)
             return result;
     }
     return syscall(SYS_landlock_restrict_self, ruleset, 0) < 0 ? -errno : 0;
+}
+
+int privileges_landlock(const struct privileges_path *paths, size_t count)
+{
+    return restrict_to(paths, count, false);
+}
+
+int privileges_landlock_online(const struct privileges_path *paths, size_t count)
+{
+    return restrict_to(paths, count, true);
 }

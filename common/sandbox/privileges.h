@@ -35,6 +35,8 @@ struct privileges_path {
     bool writable;
 };
 int privileges_landlock(const struct privileges_path *paths, size_t count) MUST_USE;
+/* The same for a program whose work is the network: TCP stays. */
+int privileges_landlock_online(const struct privileges_path *paths, size_t count) MUST_USE;
 
 /* seccomp allow-list by system call name; anything else kills the process. With debug, SIGSYS names
  * the denied call on standard error before the process dies of it (write must be allowed). Unknown

@@ -1,0 +1,49 @@
+/* The console's agent API as calls. Knows HTTP and the wire; keeps no state but the connection. */
+#ifndef AGENT_MESSENGER_CONSOLE_CLIENT_H
+#define AGENT_MESSENGER_CONSOLE_CLIENT_H
+
+#include "agent/messenger/link.h"
+#include "common/attributes.h"
+#include "common/http_client/http_client.h"
+
+/* What an exchange came to. */
+enum console_outcome {
+    CONSOLE_OK,
+    CONSOLE_UNREACHABLE, /* no answer: try again later */
+    CONSOLE_UNTRUSTED,   /* the server is not the one we trust: a person must act */
+    CONSOLE_BUSY,        /* 429, 503, 5xx: try again, as Retry-After says */
+    CONSOLE_REFUSED,     /* 400, 403: a person must act */
+    CONSOLE_UNKNOWN,     /* 401: the certificate is worth nothing: activate again */
+    CONSOLE_CLONE,       /* 409: the identity is another host's: forget it */
+    CONSOLE_GONE,        /* 410: deactivated */
+    CONSOLE_NOTHING,     /* 404: there is none */
+};
+
+struct console_result {
+    enum console_outcome outcome;
+    uint64_t retry_after_ns;
+    char problem[LINK_TEXT_BYTES]; /* what was wrong; "" when OK */
+};
+
+struct console_client;
+
+/* identity NULL before activation. -EBADMSG when pin or identity cannot be read. */
+int console_client_new(const struct link_settings *settings, const struct link_identity *identity,
+                       struct console_client **ret_client) MUST_USE;
+struct console_client *console_client_free(struct console_client *client);
+
+/* Makes a key, has it certified, fills ret_identity. */
+void console_client_activate(struct console_client *client, const struct link_settings *settings,
+                             const struct link_token *token, struct link_identity *ret_identity,
+                             struct console_result *ret_result);
+/* A new key and certificate for the same identity. */
+void console_client_renew(struct console_client *client, const struct link_identity *identity,
+                          struct link_identity *ret_identity, struct console_result *ret_result);
+/* Sends a heartbeat's JSON; the reply's JSON in ret_body, freed by the caller. */
+void console_client_beat(struct console_client *client, const char *body, size_t length,
+                         struct buffer *ret_body, struct console_result *ret_result);
+/* The signed policy's JSON. */
+void console_client_policy(struct console_client *client, struct buffer *ret_body,
+                           struct console_result *ret_result);
+
+#endif

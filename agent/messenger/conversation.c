@@ -1,0 +1,410 @@
+/* When to say what to the console.
+ *
+ * Owns: the identity and the token while they are in use, the time of the next try, the state that
+ * `yaguractl status` shows. Must not own: any file. Hands off: identities, acknowledgements and
+ * signed documents to root, unjudged. */
+#include "agent/messenger/conversation.h"
+
+#include "agent/messenger/console_client.h"
+#include "agent/messenger/delay.h"
+#include "agent/messenger/link.h"
+#include "common/messages/message.h"
+#include "common/text/text.h"
+#include "common/time/clock.h"
+#include "common/wire/wire.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define DEFAULT_INTERVAL_NS (60 * NS_PER_SECOND)
+#define URGENT_GAP_NS       (1 * NS_PER_SECOND)  /* between heartbeats that cannot wait */
+#define BEAT_WAIT_NS        (60 * NS_PER_SECOND) /* for root to write a heartbeat */
+
+struct conversation {
+    int link;
+    bool configured, has_token, activated;
+    bool asked;  /* root writes a heartbeat */
+    bool urgent; /* something happened since the last heartbeat was written */
+    bool halted; /* only root can change anything: refused, or deactivated */
+    struct link_settings settings;
+    struct link_identity identity;
+    struct link_token token;
+    struct console_client *client; /* for the identity there is, or for none */
+    struct link_state state;
+    struct delay delay;
+    uint64_t next_ns, last_beat_ns; /* monotonic */
+    char policy_taken[80];          /* digest of the last policy handed to root */
+};
+
+int conversation_new(int link, struct conversation **ret_conversation)
+{
+    struct conversation *conversation = calloc(1, sizeof *conversation);
+    if (conversation == NULL)
+        return -ENOMEM;
+    conversation->link = link;
+    conversation->next_ns = UINT64_MAX;
+    conversation->delay.interval_ns = DEFAULT_INTERVAL_NS;
+    *ret_conversation = conversation;
+    return 0;
+}
+
+struct conversation *conversation_free(struct conversation *conversation)
+{
+    if (conversation == NULL)
+        return NULL;
+    (void)console_client_free(conversation->client);
+    explicit_bzero(conversation, sizeof *conversation);
+    free(conversation);
+    return NULL;
+}
+
+/* ---- state and time ---- */
+
+static void wait_for(struct conversation *conversation, uint64_t delay_ns)
+{
+    conversation->next_ns = clock_monotonic_ns() + delay_ns;
+    conversation->state.next_try_ns = clock_realtime_ns() + delay_ns;
+}
+
+static void halt(struct conversation *conversation)
+{
+    conversation->halted = true;
+    conversation->next_ns = UINT64_MAX;
+    conversation->state.next_try_ns = 0;
+}
+
+static int tell_state(struct conversation *conversation, enum link_state_code code,
+                      const char *text)
+{
+    conversation->state.code = code;
+    (void)text_copy(conversation->state.text, sizeof conversation->state.text, text);
+    return link_send_state(conversation->link, &conversation->state);
+}
+
+static int connect_anew(struct conversation *conversation)
+{
+    conversation->client = console_client_free(conversation->client);
+    int r = console_client_new(&conversation->settings,
+                               conversation->activated ? &conversation->identity : NULL,
+                               &conversation->client);
+    if (r == 0)
+        return 0;
+    halt(conversation);
+    return tell_state(conversation, LINK_STATE_REFUSED,
+                      "the pin or the identity cannot be read: correct ca_pin (sha256//...), or "
+                      "activate again");
+}
+
+/* Something can be tried: the first try comes at once, or spread when there is an identity already.
+ */
+static int begin(struct conversation *conversation)
+{
+    conversation->halted = false;
+    conversation->asked = false;
+    conversation->delay.failures = 0;
+    if (!conversation->configured)
+        return 0;
+    int r = connect_anew(conversation);
+    if (r < 0 || conversation->halted)
+        return r;
+    if (conversation->activated) {
+        wait_for(conversation, delay_first(&conversation->delay));
+        return tell_state(conversation, LINK_STATE_OFFLINE, "");
+    }
+    if (conversation->has_token) {
+        wait_for(conversation, 0);
+        return tell_state(conversation, LINK_STATE_ACTIVATING, "");
+    }
+    return tell_state(conversation, LINK_STATE_IDLE, "");
+}
+
+/* ---- failures ---- */
+
+static int back_off(struct conversation *conversation, const struct console_result *result)
+{
+    bool lost =
+        result->outcome == CONSOLE_UNREACHABLE && conversation->state.code == LINK_STATE_ONLINE;
+
+    wait_for(conversation, delay_after_failure(&conversation->delay, result->retry_after_ns, lost));
+    return tell_state(conversation,
+                      conversation->activated ? LINK_STATE_OFFLINE : LINK_STATE_ACTIVATING,
+                      result->problem);
+}
+
+static int forget_identity(struct conversation *conversation)
+{
+    explicit_bzero(&conversation->identity, sizeof conversation->identity);
+    conversation->activated = false;
+    return link_send_plain(conversation->link, LINK_FORGET);
+}
+
+/* The identity is not accepted. With a token at hand the host activates again: as itself when it
+ * may still show the old certificate, as a new computer when the console says that it is a copy. */
+static int activate_again(struct conversation *conversation, const struct console_result *result)
+{
+    if (result->outcome == CONSOLE_CLONE) {
+        int r = forget_identity(conversation);
+        if (r < 0)
+            return r;
+    }
+    if (!conversation->has_token) {
+        halt(conversation);
+        return tell_state(conversation, LINK_STATE_REFUSED, result->problem);
+    }
+    conversation->activated = false;
+    wait_for(conversation, delay_after_failure(&conversation->delay, 0, false));
+    return tell_state(conversation, LINK_STATE_ACTIVATING, result->problem);
+}
+
+static int take_failure(struct conversation *conversation, const struct console_result *result)
+{
+    switch (result->outcome) {
+    case CONSOLE_UNKNOWN:
+    case CONSOLE_CLONE:
+        return activate_again(conversation, result);
+    case CONSOLE_GONE:
+        halt(conversation);
+        return tell_state(conversation, LINK_STATE_DEACTIVATED, result->problem);
+    case CONSOLE_REFUSED:
+    case CONSOLE_UNTRUSTED:
+        /* The administrator may mend it at the console: it is tried again, rarely. */
+        conversation->delay.failures = 32;
+        wait_for(conversation, delay_after_failure(&conversation->delay, 0, false));
+        return tell_state(conversation, LINK_STATE_REFUSED, result->problem);
+    case CONSOLE_OK:
+    case CONSOLE_UNREACHABLE:
+    case CONSOLE_BUSY:
+    case CONSOLE_NOTHING:
+        break;
+    }
+    return back_off(conversation, result);
+}
+
+/* ---- activation and renewal ---- */
+
+static int take_identity(struct conversation *conversation, const struct link_identity *identity)
+{
+    conversation->identity = *identity;
+    conversation->activated = true;
+    if (identity->heartbeat_seconds > 0)
+        conversation->delay.interval_ns = identity->heartbeat_seconds * NS_PER_SECOND;
+    int r = link_send_identity(conversation->link, identity);
+    return r < 0 ? r : connect_anew(conversation);
+}
+
+static int activate(struct conversation *conversation)
+{
+    struct link_identity identity;
+    struct console_result result;
+
+    console_client_activate(conversation->client, &conversation->settings, &conversation->token,
+                            &identity, &result);
+    int r = result.outcome == CONSOLE_OK ? take_identity(conversation, &identity)
+                                         : take_failure(conversation, &result);
+    explicit_bzero(&identity, sizeof identity);
+    if (r == 0 && conversation->activated) {
+        explicit_bzero(&conversation->token, sizeof conversation->token);
+        conversation->has_token = false;
+        conversation->delay.failures = 0;
+        wait_for(conversation,
+                 0); /* the person who waits for it sees the first heartbeat at once */
+    }
+    return r;
+}
+
+/* A renewal that fails is asked for again by the next heartbeat's reply. */
+static int renew(struct conversation *conversation)
+{
+    struct link_identity identity;
+    struct console_result result;
+
+    console_client_renew(conversation->client, &conversation->identity, &identity, &result);
+    int r = result.outcome == CONSOLE_OK ? take_identity(conversation, &identity) : 0;
+    explicit_bzero(&identity, sizeof identity);
+    return r;
+}
+
+/* ---- heartbeats ---- */
+
+static int fetch_policy(struct conversation *conversation, const char *digest)
+{
+    AUTO_BUFFER struct buffer body = BUFFER_WITH_MAXIMUM(0);
+    struct console_result result;
+
+    console_client_policy(conversation->client, &body, &result);
+    if (result.outcome != CONSOLE_OK)
+        return 0; /* the next heartbeat finds the difference again */
+    int r = link_send_document(conversation->link, LINK_POLICY, buffer_text(&body), body.length);
+    if (r == 0)
+        (void)text_copy(conversation->policy_taken, sizeof conversation->policy_taken, digest);
+    return r;
+}
+
+static int hand_on_commands(struct conversation *conversation, const json_t *commands)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < json_array_size(commands); i++) {
+        AUTO_FREE char *text = json_dumps(json_array_get(commands, i), JSON_COMPACT);
+        r = text != NULL ? link_send_document(conversation->link, LINK_COMMAND, text, strlen(text))
+                         : -ENOMEM;
+    }
+    return r;
+}
+
+static int take_reply(struct conversation *conversation, const struct wire_heartbeat_reply *reply)
+{
+    struct link_beat_done done = {.delivered = true, .acknowledged = reply->acknowledged};
+
+    if (text_copy(done.epoch, sizeof done.epoch, reply->epoch) < 0 ||
+        text_copy(done.policy_digest, sizeof done.policy_digest, reply->policy_digest) < 0)
+        return -EBADMSG;
+    int r = link_send_beat_done(conversation->link, &done);
+    if (r == 0)
+        r = hand_on_commands(conversation, reply->commands_json);
+    if (r == 0 && reply->policy_digest[0] != '\0' &&
+        !text_equal(reply->policy_digest, conversation->policy_taken))
+        r = fetch_policy(conversation, reply->policy_digest);
+    if (r == 0 && reply->renew)
+        r = renew(conversation);
+    return r;
+}
+
+static int beat_succeeded(struct conversation *conversation, const struct buffer *answer)
+{
+    struct wire_heartbeat_reply reply;
+    struct wire_problem problem;
+
+    if (wire_heartbeat_reply_decode(buffer_text(answer), answer->length, &reply, &problem) < 0) {
+        struct console_result result = {.outcome = CONSOLE_BUSY};
+        (void)text_format(result.problem, sizeof result.problem,
+                          "the console's answer is not understood (%s): update the older side",
+                          problem.text);
+        return back_off(conversation, &result);
+    }
+    if (reply.next_seconds > 0)
+        conversation->delay.interval_ns = MIN(reply.next_seconds, 86400U) * NS_PER_SECOND;
+    conversation->state.last_contact_ns = clock_realtime_ns();
+    wait_for(conversation, delay_next(&conversation->delay));
+    int r = take_reply(conversation, &reply);
+    wire_heartbeat_reply_done(&reply);
+    return r < 0 ? r : tell_state(conversation, LINK_STATE_ONLINE, "");
+}
+
+static int beat(struct conversation *conversation, int document_fd)
+{
+    AUTO_FREE char *body = NULL;
+    AUTO_BUFFER struct buffer answer = BUFFER_WITH_MAXIMUM(0);
+    struct console_result result;
+    size_t length;
+
+    int r = link_read_document(document_fd, &body, &length);
+    if (r < 0)
+        return r;
+    conversation->last_beat_ns = clock_monotonic_ns();
+    console_client_beat(conversation->client, body, length, &answer, &result);
+    if (result.outcome == CONSOLE_OK)
+        return beat_succeeded(conversation, &answer);
+    const struct link_beat_done failed = {.delivered = false};
+    r = link_send_beat_done(conversation->link, &failed);
+    return r < 0 ? r : take_failure(conversation, &result);
+}
+
+/* ---- root ---- */
+
+static int take_settings(void *user, struct message *message)
+{
+    struct conversation *conversation = user;
+
+    int r = link_read_settings(message, &conversation->settings);
+    if (r < 0)
+        return r;
+    conversation->configured = conversation->settings.url[0] != '\0';
+    return begin(conversation);
+}
+
+static int take_old_identity(void *user, struct message *message)
+{
+    struct conversation *conversation = user;
+
+    int r = link_read_identity(message, &conversation->identity);
+    if (r < 0)
+        return r;
+    conversation->activated = true;
+    if (conversation->identity.heartbeat_seconds > 0)
+        conversation->delay.interval_ns = conversation->identity.heartbeat_seconds * NS_PER_SECOND;
+    return begin(conversation);
+}
+
+static int take_token(void *user, struct message *message)
+{
+    struct conversation *conversation = user;
+
+    int r = link_read_token(message, &conversation->token);
+    if (r < 0)
+        return r;
+    conversation->has_token = true;
+    return begin(conversation);
+}
+
+static int take_beat(void *user, struct message *message)
+{
+    struct conversation *conversation = user;
+    AUTO_CLOSE int fd = TAKE_FD(message->fds[0]);
+
+    conversation->asked = false;
+    return conversation->activated && conversation->client != NULL ? beat(conversation, fd) : 0;
+}
+
+static int take_urgent(void *user, struct message *message UNUSED)
+{
+    struct conversation *conversation = user;
+
+    conversation->urgent = true;
+    return 0;
+}
+
+int conversation_take(struct conversation *conversation, struct message *message)
+{
+    struct message_route routes[] = {
+        {LINK_SETTINGS, "settings", true, false, take_settings},
+        {LINK_IDENTITY, "identity", true, false, take_old_identity},
+        {LINK_TOKEN, "token", true, false, take_token},
+        {LINK_BEAT, "beat", conversation->asked, true, take_beat},
+        {LINK_URGENT, "urgent", true, false, take_urgent},
+    };
+
+    return message_dispatch(routes, ARRAY_LENGTH(routes), conversation, message);
+}
+
+/* ---- time ---- */
+
+/* News brings the next heartbeat forward, but not the next try after a failure. */
+static uint64_t due_ns(const struct conversation *conversation)
+{
+    bool now = conversation->urgent && conversation->state.code == LINK_STATE_ONLINE;
+
+    return now ? MIN(conversation->next_ns, conversation->last_beat_ns + URGENT_GAP_NS)
+               : conversation->next_ns;
+}
+
+uint64_t conversation_wait_ns(const struct conversation *conversation)
+{
+    uint64_t now = clock_monotonic_ns(), due = due_ns(conversation);
+
+    if (due == UINT64_MAX)
+        return UINT64_MAX;
+    return due > now ? due - now : 0;
+}
+
+int conversation_act(struct conversation *conversation)
+{
+    if (conversation_wait_ns(conversation) > 0)
+        return 0;
+    if (!conversation->activated)
+        return activate(conversation);
+    conversation->asked = true;
+    conversation->urgent = false;
+    wait_for(conversation, BEAT_WAIT_NS);
+    return link_send_plain(conversation->link, LINK_WANT_BEAT);
+}

@@ -1,0 +1,39 @@
+/* Back-off. Owns no clock: it only says how long. */
+#include "agent/messenger/delay.h"
+
+#include "common/crypto/random.h"
+
+/* Uniform in 0..most; without randomness the middle, which is no worse than no jitter. */
+static uint64_t random_up_to(uint64_t most)
+{
+    uint64_t value;
+
+    if (most == UINT64_MAX || random_bytes(&value, sizeof value) < 0)
+        return most / 2;
+    return value % (most + 1);
+}
+
+uint64_t delay_next(struct delay *delay)
+{
+    delay->failures = 0;
+    return delay->interval_ns - delay->interval_ns / 10 + random_up_to(delay->interval_ns / 5);
+}
+
+uint64_t delay_after_failure(struct delay *delay, uint64_t retry_after_ns, bool lost)
+{
+    enum { MOST_DOUBLINGS = 20 };
+    unsigned doublings = MIN(delay->failures, (unsigned)MOST_DOUBLINGS);
+    uint64_t base = MIN(MIN(delay->interval_ns, DELAY_LONGEST_NS) << doublings, DELAY_LONGEST_NS);
+
+    delay->failures++;
+    if (retry_after_ns > 0) {
+        retry_after_ns = MIN(retry_after_ns, DELAY_LONGEST_NS);
+        return retry_after_ns + random_up_to(retry_after_ns / 5);
+    }
+    return base + random_up_to(base) + (lost ? random_up_to(DELAY_LOST_MOST_NS) : 0);
+}
+
+uint64_t delay_first(const struct delay *delay)
+{
+    return random_up_to(delay->interval_ns);
+}

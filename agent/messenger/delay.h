@@ -1,0 +1,28 @@
+/* When to try again: full jitter, applied after the cap, so that a fleet that lost its console does
+ * not come back all at once. */
+#ifndef AGENT_MESSENGER_DELAY_H
+#define AGENT_MESSENGER_DELAY_H
+
+#include "common/attributes.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define DELAY_LONGEST_NS   (15ULL * 60 * 1000000000)
+#define DELAY_LOST_MOST_NS (120ULL * 1000000000)
+
+struct delay {
+    uint64_t interval_ns; /* between heartbeats when all is well */
+    unsigned failures;    /* in a row */
+};
+
+/* After a success: the interval, a tenth more or less. */
+uint64_t delay_next(struct delay *delay);
+/* After a failure: base + random(0..base), base doubling from the interval to DELAY_LONGEST_NS.
+ * What the server asked for (Retry-After) wins, plus up to a fifth. lost: it was reachable before
+ * and is not now: up to DELAY_LOST_MOST_NS more. */
+uint64_t delay_after_failure(struct delay *delay, uint64_t retry_after_ns, bool lost);
+/* The first heartbeat after a start: somewhere in the first interval. */
+uint64_t delay_first(const struct delay *delay);
+
+#endif
