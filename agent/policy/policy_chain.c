@@ -4,6 +4,7 @@
 
 #include "agent/policy/policy_layers.h"
 #include "common/limits.h"
+#include "common/log/log.h"
 #include "common/text/text.h"
 
 #define SUFFIX "conf"
@@ -164,6 +165,15 @@ static int load_chain(const char *path, struct settings *first, bool beside, str
     return policy_from_layers(name, chain->layers, chain->count, ret_policy, chain->error);
 }
 
+/* No failure without a reason. */
+static int told(int r, const char *name, struct settings_error *ret_error)
+{
+    if (r < 0 && ret_error->text[0] == '\0')
+        (void)text_format(ret_error->text, sizeof(ret_error->text), "%s: cannot be read: %s", name,
+                          log_error_text(r));
+    return r;
+}
+
 int policy_load(const char *path, const char *shared_directory, struct policy **ret_policy,
                 struct settings_error *ret_error)
 {
@@ -172,9 +182,9 @@ int policy_load(const char *path, const char *shared_directory, struct policy **
     int r = chain_new(shared_directory, ret_error, &chain);
     if (r == 0)
         r = settings_load(path, &settings, ret_error);
-    if (r < 0)
-        return r;
-    return load_chain(path, settings, true, chain, ret_policy);
+    if (r == 0)
+        r = load_chain(path, settings, true, chain, ret_policy);
+    return told(r, "the policy", ret_error);
 }
 
 int policy_parse(const char *name, const char *text, const char *shared_directory,
@@ -185,7 +195,7 @@ int policy_parse(const char *name, const char *text, const char *shared_director
     int r = chain_new(shared_directory, ret_error, &chain);
     if (r == 0)
         r = settings_parse(name, text, &settings, ret_error);
-    if (r < 0)
-        return r;
-    return load_chain(name, settings, false, chain, ret_policy);
+    if (r == 0)
+        r = load_chain(name, settings, false, chain, ret_policy);
+    return told(r, "the policy", ret_error);
 }

@@ -11,6 +11,7 @@
 #include "agent/policy/agent_config.h"
 #include "common/files/file.h"
 #include "common/text/text.h"
+#include "tests/unit/support/failing_allocator.h"
 
 static char folder[] = "/tmp/yagura-config-XXXXXX";
 static char path[128];
@@ -122,6 +123,28 @@ static void test_policy_of_the_configuration(void **state)
     agent_config_free(config);
 }
 
+static int attempt_load(void *user)
+{
+    (void)user;
+    struct agent_config *config = NULL;
+    struct settings_error error;
+    int r = agent_config_load(path, &config, &error);
+    if (r < 0)
+        assert_null(config);
+    agent_config_free(config);
+    return r;
+}
+
+static void test_each_allocation_may_fail(void **state)
+{
+    (void)state;
+    struct agent_config *config = NULL;
+    struct settings_error error;
+    assert_int_equal(load("database_directories = (\"/a\", \"/b\");", &config, &error), 0);
+    agent_config_free(config);
+    assert_true(failing_allocator_each(attempt_load, NULL) > 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -129,6 +152,7 @@ int main(void)
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_policy_of_the_configuration),
+        cmocka_unit_test(test_each_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

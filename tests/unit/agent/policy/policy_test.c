@@ -15,6 +15,7 @@
 #include "common/files/file.h"
 #include "common/limits.h"
 #include "common/text/text.h"
+#include "tests/unit/support/failing_allocator.h"
 
 static char folder[] = "/tmp/yagura-policy-XXXXXX";
 static char shared[128];
@@ -308,6 +309,32 @@ static void test_snapshots_are_shared_between_threads(void **state)
     assert_null(policy_unref(NULL));
 }
 
+static int attempt_load(void *user)
+{
+    (void)user;
+    struct policy *policy = NULL;
+    struct settings_error error;
+    int r = policy_load(path_of("torture.conf"), shared, &policy, &error);
+    if (r < 0) {
+        assert_null(policy);
+        assert_int_not_equal(error.text[0], '\0');
+    }
+    policy_unref(policy);
+    return r;
+}
+
+static void test_each_allocation_may_fail(void **state)
+{
+    (void)state;
+    /* The parent stands beside: one that is looked for twice allocates for a message nobody sees.
+     */
+    write_policy("torture_base.conf",
+                 "description = \"d\"; watch = { paths = (\"/a\", \"/b\"); };");
+    write_policy("torture.conf", "parent = \"torture_base\"; watch = { paths_add = (\"/c\"); };"
+                                 "respond = { action = \"pass\"; };");
+    assert_true(failing_allocator_each(attempt_load, NULL) > 100);
+}
+
 static void test_suggestion(void **state)
 {
     (void)state;
@@ -329,6 +356,7 @@ int main(void)
         cmocka_unit_test(test_owners),
         cmocka_unit_test(test_names_are_escaped),
         cmocka_unit_test(test_snapshots_are_shared_between_threads),
+        cmocka_unit_test(test_each_allocation_may_fail),
         cmocka_unit_test(test_suggestion),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
