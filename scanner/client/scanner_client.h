@@ -41,7 +41,7 @@ struct scanner_options {
     const char *user;                /* workers run as this user; NULL: stay who we are */
     const char *temporary_directory; /* where a worker's private tmpfs is mounted */
     uint64_t temporary_bytes;        /* its size, a worker */
-    size_t workers;                  /* 0: one a core */
+    size_t workers;                  /* 0: one a core; a further one is kept free of archives */
     uint64_t recycle_files;          /* a worker ends after this many files */
     enum scanner_reload reload;
     struct scanner_limits limits;
@@ -72,10 +72,11 @@ struct scanner_status {
     uint64_t scanned, crashed, timed_out, recycled, reloads;
 };
 
+/* All may submit further files; none may stop the client. */
 struct scanner_callbacks {
-    /* The result of the job submitted with this user pointer. */
+    /* The result of the job submitted with this user pointer: exactly one a job. */
     void (*scanned)(void *owner, void *job, const struct scan_result *result);
-    /* Room for at least one more job. */
+    /* Room for at least one more job. Called often: after each result, too. */
     void (*ready)(void *owner);
     /* State, problem, generation or a crash changed; see scanner_client_status. */
     void (*changed)(void *owner);
@@ -87,8 +88,8 @@ int scanner_client_start(struct event_loop *loop, const struct scanner_options *
 /* Ends the scanner; jobs in flight get SCAN_ERROR. NULL is legal. */
 struct scanner_client *scanner_client_stop(struct scanner_client *client);
 
-/* Scans the file behind fd, which is dupped. time_limit_ns 0: the limits' max_time_ns. -EAGAIN: no
- * room (wait for ready), also while no engine is loaded. */
+/* Scans the file behind fd, which is dupped and must be readable. -EAGAIN: no room (wait for
+ * ready), also while no engine is loaded; -errno when it cannot be dupped. */
 int scanner_client_submit(struct scanner_client *client, int fd, void *job) MUST_USE;
 /* How many jobs could be submitted now. */
 size_t scanner_client_room(const struct scanner_client *client);
