@@ -49,8 +49,8 @@ static void star_stays_within_a_level(void **state)
     assert_true(glob("a*c", "abbbc"));
     assert_true(glob("a*b*c", "aXbYbZc"));
     assert_true(glob("**", "x"));
-    assert_true(glob("/home/*/x", "/home/user/x"));
-    assert_false(glob("/home/*/x", "/home/a/b/x"));
+    assert_true(glob("/srv/*/x", "/srv/user/x"));
+    assert_false(glob("/srv/*/x", "/srv/a/b/x"));
     assert_false(glob("*", "a/b"));
     assert_false(glob("a*", "b"));
     assert_false(glob("a*c", "abcd"));
@@ -72,7 +72,7 @@ static void many_stars_are_harmless(void **state)
 
 static void directories_by_path_pattern_and_name(void **state)
 {
-    const char *const list[] = {"/a/b/", "/home/*/cache", "node_modules/", "build*", NULL};
+    const char *const list[] = {"/a/b/", "/srv/*/cache", "node_modules/", "build*", NULL};
     struct exclusions *exclusions = make(list, NULL, NULL);
 
     (void)state;
@@ -81,8 +81,8 @@ static void directories_by_path_pattern_and_name(void **state)
     assert_false(directory(exclusions, "/a/b/c"));
     assert_true(exclusions_cover_directory(exclusions, "/a/b/c", 6));
     assert_false(exclusions_cover_directory(exclusions, "/a/c", 4));
-    assert_true(directory(exclusions, "/home/user/cache"));
-    assert_false(directory(exclusions, "/home/cache"));
+    assert_true(directory(exclusions, "/srv/user/cache"));
+    assert_false(directory(exclusions, "/srv/cache"));
     assert_true(directory(exclusions, "/srv/x/node_modules"));
     assert_true(directory(exclusions, "/srv/build-1"));
     assert_false(file(exclusions, "/srv/node_modules"));
