@@ -69,6 +69,8 @@ struct dispatcher {
     uint16_t acting[ACTING_SLOTS]; /* detections with the responder, by a hash of their inode */
     uint64_t passes[SCAN_LANES], pass;
     struct recent_scan recent[RECENT_FILES];
+    uint64_t asked_device, asked_until_ns; /* whose class was asked last */
+    bool asked_is_local;
     struct scan_settings *settings; /* those the client works with */
     bool stopping;
 
@@ -510,7 +512,7 @@ static bool open_task(struct dispatcher *dispatcher, struct scan_task *task)
         return true;
     if (settle_unchanged(dispatcher, task))
         return false;
-    int r = file_open_regular(AT_FDCWD, task->path, &task->fd, NULL);
+    int r = scan_task_open(AT_FDCWD, task->path, &task->fd);
     if (r < 0) {
         open_failed(dispatcher, task, r);
         return false;
@@ -519,16 +521,28 @@ static bool open_task(struct dispatcher *dispatcher, struct scan_task *task)
     return true;
 }
 
+/* One device has one class; mounts change seldom, so it is asked anew once a second. */
+static bool is_local(struct dispatcher *dispatcher, const struct scan_task *task)
+{
+    uint64_t now = clock_monotonic_ns();
+    enum mount_class class;
+
+    if (task->identity.device != dispatcher->asked_device || now >= dispatcher->asked_until_ns) {
+        dispatcher->asked_device = task->identity.device;
+        dispatcher->asked_until_ns = now + NS_PER_SECOND;
+        int r = mount_class_of(dispatcher->parts.mounts, task->fd, "", &class, NULL);
+        dispatcher->asked_is_local = r == 0 && class == MOUNT_LOCAL;
+    }
+    return dispatcher->asked_is_local;
+}
+
 /* The lease comes last, so that files whose verdict could not be remembered anyway have none:
  * nobody who writes to a fresh file ever meets it. */
 static void take_lease(struct dispatcher *dispatcher, struct scan_task *task)
 {
     uint64_t now = clock_realtime_ns();
-    enum mount_class kind;
 
-    task->cacheable = task->identity.ctime_ns + RACY_NS < now &&
-                      mount_class_of(dispatcher->parts.mounts, task->fd, "", &kind, NULL) == 0 &&
-                      kind == MOUNT_LOCAL;
+    task->cacheable = task->identity.ctime_ns + RACY_NS < now && is_local(dispatcher, task);
     if (task->cacheable)
         task->leased = file_lease_take(task->fd) == 0;
     task->cacheable = task->leased;
@@ -862,8 +876,6 @@ static int start_loop(struct dispatcher *dispatcher)
     if (r == 0)
         r = event_loop_add_fd(dispatcher->loop, dispatcher->wake_fd, EPOLLIN, handle_wake,
                               dispatcher);
-    if (r == 0)
-        r = event_loop_add_signal(dispatcher->loop, FILE_LEASE_SIGNAL, lease_broken, dispatcher);
     if (r == 0)
         r = event_loop_add_signal(dispatcher->loop, SIGIO, lease_broken, dispatcher);
     if (r == 0)

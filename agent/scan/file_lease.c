@@ -1,17 +1,20 @@
-/* Owns the three fcntl calls of a lease; neither the descriptor nor the signal's handler. The owner
+/* Owns the fcntl calls of a lease; neither the descriptor nor the signal's handler. The owner
  * is a thread, not the process: a signal to the process would end it wherever a thread has it
  * unblocked. */
 #include "agent/scan/file_lease.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <threads.h>
 
 int file_lease_take(int fd)
 {
-    struct f_owner_ex owner = {.type = F_OWNER_TID, .pid = gettid()};
+    static thread_local pid_t thread;
 
-    if (fcntl(fd, F_SETSIG, FILE_LEASE_SIGNAL) < 0 || fcntl(fd, F_SETOWN_EX, &owner) < 0 ||
-        fcntl(fd, F_SETLEASE, F_RDLCK) < 0)
+    if (thread == 0)
+        thread = gettid();
+    struct f_owner_ex owner = {.type = F_OWNER_TID, .pid = thread};
+    if (fcntl(fd, F_SETOWN_EX, &owner) < 0 || fcntl(fd, F_SETLEASE, F_RDLCK) < 0)
         return -errno;
     return 0;
 }

@@ -3,18 +3,14 @@
  * (-EAGAIN), and breaks it when one comes: that writer waits until the lease is given back, so it
  * is given back at once. Source: fcntl(2) F_SETLEASE; fs/locks.c: generic_add_lease.
  *
- * The break is told by FILE_LEASE_SIGNAL, a real-time signal sent to the thread that took the
- * lease, and by SIGIO when the kernel's signal queue is full: that thread must have both blocked
- * and handled (event_loop_add_signal). */
+ * The break is told by SIGIO, sent to the thread that took the lease: it must have that signal
+ * blocked and handled (event_loop_add_signal), and look at all its leases then. */
 #ifndef AGENT_SCAN_FILE_LEASE_H
 #define AGENT_SCAN_FILE_LEASE_H
 
 #include "common/attributes.h"
 
-#include <signal.h>
 #include <stdbool.h>
-
-#define FILE_LEASE_SIGNAL (SIGRTMIN + 3)
 
 /* -EAGAIN: somebody writes; -EINVAL, -EACCES: this file system or user cannot. */
 int file_lease_take(int fd) MUST_USE;

@@ -293,14 +293,13 @@ static void wait_for_rate(struct scan_job *job)
 
 static int push_file(struct scan_job *job, const struct tree_walk_file *file)
 {
-    struct stat status = *file->status;
     int fd = -1;
 
-    int r = file_open_regular(file->directory_fd, file->name, &fd, &status);
+    int r = scan_task_open(file->directory_fd, file->name, &fd);
     if (r == -ENOENT || r == -EISDIR || r == -ENXIO || r == -ELOOP)
         return 0;
     /* Other failures are the dispatcher's: it tries again where that helps, and reports. */
-    struct scan_task *task = scan_task_new(strdup(file->path), r == 0 ? fd : -1, &status);
+    struct scan_task *task = scan_task_new(strdup(file->path), r == 0 ? fd : -1, file->status);
     if (task == NULL)
         return -ENOMEM;
     task->job = job;

@@ -5,6 +5,7 @@
 #include "agent/scan/scan_job.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 
 struct lane {
@@ -46,6 +47,34 @@ struct scan_task *scan_task_free(struct scan_task *task)
     free(task->path);
     free(task);
     return NULL;
+}
+
+static int regular_error(mode_t mode)
+{
+    if (S_ISREG(mode))
+        return 0;
+    if (S_ISDIR(mode))
+        return -EISDIR;
+    return S_ISLNK(mode) ? -ELOOP : -ENXIO;
+}
+
+int scan_task_open(int directory_fd, const char *path, int *ret_fd)
+{
+    AUTO_CLOSE int fd = -1;
+    struct stat status;
+
+    if (fstatat(directory_fd, path, &status, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENAMETOOLONG ? file_open_regular(directory_fd, path, ret_fd, NULL) : -errno;
+    int r = regular_error(status.st_mode);
+    if (r == 0)
+        r = file_open_at(directory_fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, &fd);
+    if (r == 0 && fstat(fd, &status) < 0)
+        r = -errno;
+    if (r == 0)
+        r = regular_error(status.st_mode);
+    if (r == 0)
+        *ret_fd = TAKE_FD(fd);
+    return r;
 }
 
 int scan_lanes_new(size_t lane_tasks, struct scan_lanes **ret_lanes)
