@@ -249,5 +249,10 @@ void respond_decide(struct task *task, const struct respond_rules *rules)
         task->held = find_hold(task, rules);
     if (task->result == 0 && task->intent.action != RESPOND_PASS && !task->held)
         task->result = prepare_move(task);
+    /* It was followed into our own folder: a task of this run, or a resumed one, acts on it. */
+    if (holdings_contain(responder->holdings, task->intent.facts.path)) {
+        task_end(task, 0);
+        return;
+    }
     tell_found(task);
 }
