@@ -243,8 +243,7 @@ static void hostile_names_pass_as_they_are(void **state)
     static const char *const names[] = {
         "new\nline",
         "\xff\xfe invalid \xc3",
-        "\xe2\x80\xae"
-        "gpj.exe",
+        "\342\200\256gpj.exe",
         " ",
         "-rf",
         "*",
