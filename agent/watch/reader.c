@@ -12,9 +12,10 @@
 #include "common/limits.h"
 #include "common/time/clock.h"
 
-#define RECORDS_PER_LOCK 512
-#define ALIASES_MAXIMUM  32
-#define PATH_ROOM        (LIMIT_PATH_BYTES + 1)
+#define RECORDS_PER_LOCK  512
+#define ALIASES_MAXIMUM   32
+#define PATH_ROOM         (LIMIT_PATH_BYTES + 1)
+#define TOO_LONG_EVERY_NS (60 * NS_PER_SECOND)
 
 struct reader {
     struct watch *watch;
@@ -22,6 +23,7 @@ struct reader {
     char *path; /* PATH_ROOM */
     size_t path_length;
     uint64_t now_ns; /* monotonic, of this turn */
+    uint64_t too_long_told_ns;
 };
 
 /* One record at one of the directories its key stands for. */
@@ -37,25 +39,34 @@ static void tell(struct reader *reader, enum watch_event_kind kind, const char *
         watch_note_loss(reader->watch);
 }
 
-/* The path of the record's name into reader->path. false: it is detached or too long; a move that
- * is still open will walk it all, and too long a path cannot be told. */
+/* The path is too long to be told: said about its directory, but not over and over. */
+static void tell_too_long(struct reader *reader)
+{
+    if (reader->too_long_told_ns != 0 &&
+        reader->now_ns - reader->too_long_told_ns < TOO_LONG_EVERY_NS)
+        return;
+    reader->too_long_told_ns = reader->now_ns;
+    tell(reader, WATCH_LIMITED, WATCH_TOO_LONG);
+}
+
+/* The path of the record's name into reader->path. false: it is detached, and the end of the move
+ * will walk it all; or too long. */
 static bool build_path(struct reader *reader, const struct tree *tree, uint32_t directory,
                        const char *name, size_t name_length)
 {
-    size_t length;
-
-    if (tree_path(tree, directory, reader->path, PATH_ROOM, &length) < 0)
+    if (tree_path(tree, directory, reader->path, PATH_ROOM, &reader->path_length) < 0)
         return false;
-    if (name_length > 0) {
-        if (length + 1 + name_length >= PATH_ROOM)
-            return false;
-        if (length > 1)
-            reader->path[length++] = '/';
-        memcpy(reader->path + length, name, name_length);
-        length += name_length;
-        reader->path[length] = '\0';
+    if (name_length == 0)
+        return true;
+    if (reader->path_length + 1 + name_length >= PATH_ROOM) {
+        tell_too_long(reader);
+        return false;
     }
-    reader->path_length = length;
+    if (reader->path_length > 1)
+        reader->path[reader->path_length++] = '/';
+    memcpy(reader->path + reader->path_length, name, name_length);
+    reader->path_length += name_length;
+    reader->path[reader->path_length] = '\0';
     return true;
 }
 

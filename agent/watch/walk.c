@@ -348,9 +348,8 @@ static void meet_directory(struct walker *walker, struct walk *walk, const char 
     bool is_new;
 
     if (length == 0) {
-        (void)outbox_add(
-            &walker->outbox, WATCH_LIMITED, walker->path, walker->path_length,
-            "a path below it is too long to be watched (yaguractl limits: LIMIT_PATH_BYTES)");
+        (void)outbox_add(&walker->outbox, WATCH_LIMITED, walker->path, walker->path_length,
+                         WATCH_TOO_LONG);
         return;
     }
     if (exclusions_match_directory(walk->scope->exclusions, walker->path, length, name_length))

@@ -22,6 +22,9 @@
 
 #define WALKERS_MAXIMUM 4
 
+#define WATCH_TOO_LONG \
+    "a path below it is too long to be watched (yaguractl limits: LIMIT_PATH_BYTES)"
+
 struct mounts;
 struct scope;
 struct watch_source;
