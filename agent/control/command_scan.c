@@ -10,18 +10,40 @@
 #include <limits.h>
 #include <stdlib.h>
 
+/* Removes empty, "." and ".." parts in place. No symbolic link is ever followed, so the text alone
+ * says what ".." means. */
+static void clean_path(char *path)
+{
+    char *end = path;
+    for (const char *part = path; *part != '\0';) {
+        size_t slashes = strspn(part, "/"), length = strcspn(part + slashes, "/");
+        const char *name = part + slashes;
+        part = name + length;
+        if (length == 0 || (length == 1 && name[0] == '.'))
+            continue;
+        if (length == 2 && name[0] == '.' && name[1] == '.') {
+            while (end > path && *--end != '/')
+                continue;
+            continue;
+        }
+        *end++ = '/';
+        memmove(end, name, length);
+        end += length;
+    }
+    if (end == path)
+        *end++ = '/';
+    *end = '\0';
+}
+
 /* Paths are given relative to where the caller stands; the last part may be a link that the agent
  * refuses to follow, so it is not resolved here. */
 static char *absolute_path(const char *path)
 {
-    if (path[0] == '/')
-        return strdup(path);
-    AUTO_FREE char *folder = getcwd(NULL, 0);
-    if (folder == NULL)
-        return NULL;
-    if (text_equal(path, "."))
-        return TAKE_POINTER(folder);
-    return text_format_new("%s/%s", folder, text_starts_with(path, "./") ? path + 2 : path);
+    AUTO_FREE char *folder = path[0] == '/' ? strdup("") : getcwd(NULL, 0);
+    char *absolute = folder == NULL ? NULL : text_format_new("%s/%s", folder, path);
+    if (absolute != NULL)
+        clean_path(absolute);
+    return absolute;
 }
 
 static int add_paths(const struct invocation *invocation, struct control_call *call)
@@ -105,7 +127,9 @@ static int run_standalone(const struct invocation *invocation, struct scan_outpu
         return command_fail("out of memory");
     if (load_policy(invocation, config, &policy) < 0)
         return EXIT_ERROR;
-    const char *const database[] = {command_option(invocation, "database"), NULL};
+    const char *named = command_option(invocation, "database");
+    AUTO_FREE char *absolute = named != NULL ? absolute_path(named) : NULL;
+    const char *const database[] = {absolute, NULL};
     const struct standalone_options options = {
         .paths = (const char *const *)paths,
         .databases =

@@ -37,7 +37,8 @@ static void draw_progress(const json_t *totals)
     (void)text_format(line, sizeof(line), "%s of %s%s files, %s infected",
                       display_count(seen, done), display_count(all, total), walking ? "+" : "",
                       display_count(found, member_number(totals, "infected")));
-    display_progress(done, total, line);
+    /* How far it is can be said only once all files are known. */
+    display_progress(walking ? 0 : done, total, line);
 }
 
 static void print_totals(const json_t *totals)

@@ -88,6 +88,8 @@ def test_standalone_needs_neither_agent_nor_root(place):
     assert scan(folder).returncode == 2
     os.unlink(secret)
     assert scan("--database", place.folder("empty"), folder).returncode == 2
+    relative = os.path.relpath(harness.SIGNATURES)
+    assert scan("--database", relative, folder).returncode == 0
     assert scan(os.path.join(folder, "nothing")).returncode == 2
 
 

@@ -192,6 +192,9 @@ static void test_scan(void **state)
     assert_non_null(strstr(fixture->asked, "\"use_cache\":false"));
     assert_non_null(strstr(fixture->asked, "\"act\":true"));
 
+    static char odd[] = "/srv/./a//b/../../c/", above[] = "/../..", dots[] = "/a/...";
+    assert_int_equal(RUN(fixture, scan_word, odd, above, dots), EXIT_FOUND);
+    assert_non_null(strstr(fixture->asked, "\"paths\":[\"/srv/c\",\"/\",\"/a/...\"]"));
     assert_int_equal(RUN(fixture, scan_word, json_word, path), EXIT_FOUND);
     char *text = content_of(fixture->output);
     size_t lines = 0;
