@@ -138,6 +138,7 @@ def parse_options():
     parser.add_argument("--keep", action="store_true", help="leave the temporary folder for a look")
     parser.add_argument("--build", required=True, metavar="FOLDER", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    options.build = os.path.abspath(options.build)
     names = [name for name, _, _ in BENCHMARKS]
     for name in options.only:
         if name not in names:
