@@ -4,7 +4,9 @@ Both products' reports pass through the same stamping reader. clamonacc reports 
 it has the verdict; ours is read by "yaguractl events --follow", which shows committed events only, so ours carries
 one durable commit more."""
 
+import contextlib
 import os
+import subprocess
 import time
 
 import peers
@@ -32,25 +34,35 @@ class Stage:
                               "--size", SMALL_SIZE, "--log", self.log)
         return peers.read_log(self.log)
 
-    def write_one_by_one(self, count, seed, detections, seconds=30):
-        """The next file is written when the last one's report has come."""
-        log = open(self.log, "wb")
-        log.close()
+    @contextlib.contextmanager
+    def one_by_one(self, count, seed):
+        """Gives a function that has the next file written at once and answers its path."""
         process = self.machine.start(
             [self.machine.tool("workload"), "--mode", "single", "--root", self.root, "--directories",
              str(PREPARED), "--count", str(count), "--seed", str(seed), "--log", self.log],
-            stdin=-1)
+            stdin=subprocess.PIPE)
+        numbers = iter(range(count))
+
+        def write_next():
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+            number = next(numbers)
+            return os.path.join(self.root, f"d{number % PREPARED}", f"c{number}").encode()
+
         try:
-            for number in range(count):
-                process.stdin.write(b"\n")
-                process.stdin.flush()
-                path = os.path.join(self.root, f"d{number % PREPARED}", f"c{number}").encode()
-                if detections.wait_for(path, seconds) is None:
-                    raise BenchError(f"{path.decode()}: no report within {seconds} s")
+            yield write_next
             process.stdin.close()
             process.wait(10)
         finally:
             self.machine.stop(process)
+
+    def write_one_by_one(self, count, seed, detections, seconds=30):
+        """The next file is written when the last one's report has come."""
+        with self.one_by_one(count, seed) as write_next:
+            for _ in range(count):
+                path = write_next()
+                if detections.wait_for(path, seconds) is None:
+                    raise BenchError(f"{path.decode()}: no report within {seconds} s")
         return peers.read_log(self.log)
 
     def remove(self):
