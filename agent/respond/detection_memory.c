@@ -105,7 +105,7 @@ void detection_memory_note(struct detection_memory *memory, const struct file_id
             if (set[i].noted_ns < place->noted_ns)
                 place = &set[i];
     }
-    *place = (struct known){*identity, hash_text(signature), clock_monotonic_ns() | 1, result};
+    *place = (struct known){*identity, hash_text(signature), MAX(clock_monotonic_ns(), 1U), result};
     pthread_mutex_unlock(&memory->mutex);
 }
 
