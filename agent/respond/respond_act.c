@@ -222,12 +222,21 @@ int respond_begin(struct task *task)
     return 0;
 }
 
-/* Blocks are allocated and written now, so that the first fsync commits them all. A file system
- * without this (-ESPIPE and the like) loses only speed. */
-void respond_start_sync(struct task *task)
+/* The data of all files is on the disk, and their blocks are in the journal's running transaction,
+ * before the first fsync: it then commits them all at once. Where this does not work (-ESPIPE and
+ * the like) only speed is lost, because fsync follows. */
+void respond_start_writing(struct task *task)
 {
     if (task->sealed_fd >= 0)
         (void)sync_file_range(task->sealed_fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
+void respond_await_writing(struct task *task)
+{
+    if (task->sealed_fd >= 0)
+        (void)sync_file_range(task->sealed_fd, 0, 0,
+                              SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+                                  SYNC_FILE_RANGE_WAIT_AFTER);
 }
 
 int respond_sync(struct task *task)

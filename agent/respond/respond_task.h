@@ -107,9 +107,10 @@ void respond_decide(struct task *task, const struct respond_rules *rules);
 /* Moves, disarms and seals, without waiting for the disk. 0: the task goes to respond_conclude
  * after respond_sync; otherwise it has been handed on. */
 int respond_begin(struct task *task);
-/* Makes what respond_begin did durable: first the writing of all files of a batch is started, then
- * each is waited for. */
-void respond_start_sync(struct task *task);
+/* Makes what respond_begin did durable. Before, the writing of all files of a batch is started and
+ * waited for. */
+void respond_start_writing(struct task *task);
+void respond_await_writing(struct task *task);
 int respond_sync(struct task *task);
 /* Queues the result, or deals with the failure (result < 0). */
 void respond_conclude(struct task *task, int result);

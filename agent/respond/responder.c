@@ -300,7 +300,9 @@ static void act_on_batch(struct responder *responder)
     if (!begun.first)
         return;
     for (task = begun.first; task; task = task->next)
-        respond_start_sync(task);
+        respond_start_writing(task);
+    for (task = begun.first; task; task = task->next)
+        respond_await_writing(task);
     for (task = begun.first; task; task = task->next)
         task->result = respond_sync(task);
     synced = quarantine_sync(responder->quarantine);
