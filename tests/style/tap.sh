@@ -50,14 +50,15 @@ files() {
         find . -type f -not -path './build/*' | sed 's,^\./,,' | sort
     else
         for pattern in "$@"; do
-            find . -type f -name "${pattern##*/}" -not -path './build/*' | sed 's,^\./,,'
+            find . -type f -path "./$pattern" -not -path './build/*' | sed 's,^\./,,'
         done | sort -u
     fi
 }
 
-# code_of FILE: its lines with comments and the content of strings blanked out.
+# code_of FILE...: "path:line:code" of each line, with comments and the content of strings left out.
 code_of() {
-    awk '{
+    awk 'FNR == 1 { inside = 0 }
+    {
         line = $0; out = ""
         while (line != "") {
             if (inside) {
@@ -72,8 +73,8 @@ code_of() {
                 else out = out "\"\""
             } else { out = out line; break }
         }
-        print out
-    }' "$1"
+        print FILENAME ":" FNR ":" out
+    }' "$@"
 }
 
 # Called last: the exit status of the check.
