@@ -73,13 +73,6 @@ static int read_delivery(struct sql *sql, int64_t computer, const char *epoch,
     return r < 0 ? r : 0;
 }
 
-int event_store_acknowledged(struct sql *sql, int64_t computer, const char *epoch,
-                             uint64_t *ret_acknowledged)
-{
-    uint64_t dropped;
-    return read_delivery(sql, computer, epoch, ret_acknowledged, &dropped);
-}
-
 int event_store_add_own(struct sql *sql, int64_t computer, const char *kind, unsigned severity,
                         const char *subject, const char *detail)
 {
@@ -96,10 +89,22 @@ int event_store_add_own(struct sql *sql, int64_t computer, const char *kind, uns
     return insert(sql, computer, "", &event, detail);
 }
 
+/* Locks the delivery until the transaction ends: the same agent may be talking to another node. */
+static int lock_delivery(struct sql *sql, const struct event_batch *batch)
+{
+    return sql_run(sql,
+                   "INSERT INTO deliveries (computer, epoch, acknowledged, dropped)"
+                   " VALUES ($1, $2, 0, 0) ON CONFLICT (computer, epoch) DO UPDATE"
+                   " SET acknowledged = deliveries.acknowledged",
+                   NULL, "nt", batch->computer, batch->epoch);
+}
+
 int event_store_add(struct sql *sql, const struct event_batch *batch, uint64_t *ret_acknowledged)
 {
-    uint64_t acknowledged, dropped;
-    int r = read_delivery(sql, batch->computer, batch->epoch, &acknowledged, &dropped);
+    uint64_t acknowledged = 0, dropped = 0;
+    int r = lock_delivery(sql, batch);
+    if (r == 0)
+        r = read_delivery(sql, batch->computer, batch->epoch, &acknowledged, &dropped);
     for (size_t i = 0; r == 0 && i < batch->count; i++) {
         if (batch->events[i].number <= acknowledged)
             continue; /* sent again: the answer got lost */
@@ -115,11 +120,10 @@ int event_store_add(struct sql *sql, const struct event_batch *batch, uint64_t *
     }
     if (r == 0)
         r = sql_run(sql,
-                    "INSERT INTO deliveries (computer, epoch, acknowledged, dropped)"
-                    " VALUES ($1, $2, $3, $4) ON CONFLICT (computer, epoch) DO UPDATE"
-                    " SET acknowledged = excluded.acknowledged, dropped = excluded.dropped",
-                    NULL, "ntnn", batch->computer, batch->epoch, (int64_t)acknowledged,
-                    (int64_t)MAX(batch->dropped, dropped));
+                    "UPDATE deliveries SET acknowledged = $1, dropped = $2"
+                    " WHERE computer = $3 AND epoch = $4",
+                    NULL, "nnnt", (int64_t)acknowledged, (int64_t)MAX(batch->dropped, dropped),
+                    batch->computer, batch->epoch);
     if (r == 0)
         *ret_acknowledged = acknowledged;
     return r;

@@ -18,9 +18,6 @@ struct event_batch {
 };
 int event_store_add(struct sql *sql, const struct event_batch *batch,
                     uint64_t *ret_acknowledged) MUST_USE;
-/* What is acknowledged for (computer, epoch); 0 when nothing is. */
-int event_store_acknowledged(struct sql *sql, int64_t computer, const char *epoch,
-                             uint64_t *ret_acknowledged) MUST_USE;
 /* An event the console itself makes about a computer. detail: JSON object. */
 int event_store_add_own(struct sql *sql, int64_t computer, const char *kind, unsigned severity,
                         const char *subject, const char *detail) MUST_USE;

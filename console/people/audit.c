@@ -37,22 +37,44 @@ static int link_hash(const char *previous, int64_t number, int64_t time_ms,
     return r;
 }
 
-static int read_head(struct sql *sql, char ret_hex[static SHA256_HEX_BYTES])
+/* The end of the chain: "NUMBER HASH". lock: nobody else appends until the transaction ends. */
+static int read_head(struct sql *sql, bool lock, int64_t *ret_number,
+                     char ret_hex[static SHA256_HEX_BYTES])
 {
     AUTO_STATEMENT struct sql_statement *row = NULL;
+    *ret_number = 0;
     ret_hex[0] = '\0';
-    int r = sql_run(sql, "SELECT value FROM meta WHERE name = 'audit_head'", &row, "");
-    if (r == 1)
-        (void)text_copy(ret_hex, SHA256_HEX_BYTES, sql_text(row, 0));
-    return r < 0 ? r : 0;
+    int r = lock ? sql_run(sql,
+                           "INSERT INTO meta (name, value) VALUES ('audit_head', '0 ')"
+                           " ON CONFLICT (name) DO UPDATE SET value = meta.value",
+                           NULL, "")
+                 : 0;
+    if (r == 0)
+        r = sql_run(sql, "SELECT value FROM meta WHERE name = 'audit_head'", &row, "");
+    if (r != 1)
+        return r < 0 ? r : 0;
+    char value[SHA256_HEX_BYTES + 24];
+    uint64_t number = 0;
+    (void)text_copy(value, sizeof(value), sql_text(row, 0));
+    char *blank = strchr(value, ' ');
+    if (!blank)
+        return -EBADMSG;
+    *blank = '\0';
+    if (text_parse_u64(value, &number) < 0 || number > INT64_MAX)
+        return -EBADMSG;
+    *ret_number = (int64_t)number;
+    (void)text_copy(ret_hex, SHA256_HEX_BYTES, blank + 1);
+    return 0;
 }
 
 int audit_append(struct sql *sql, const struct audit_entry *entry)
 {
-    char previous[SHA256_HEX_BYTES], hash[SHA256_HEX_BYTES];
+    char previous[SHA256_HEX_BYTES], hash[SHA256_HEX_BYTES], head[SHA256_HEX_BYTES + 24];
     int64_t number = console_store_new_number();
     int64_t now = console_store_now_ms();
-    int r = read_head(sql, previous);
+    int64_t last = 0;
+    int r = read_head(sql, true, &last, previous);
+    number = MAX(number, last + 1); /* another node's clock may be ahead */
     if (r == 0)
         r = link_hash(previous, number, now, entry, hash);
     if (r == 0)
@@ -61,12 +83,10 @@ int audit_append(struct sql *sql, const struct audit_entry *entry)
                     " detail, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
                     NULL, "nnntttttt", number, ORG, now, entry->actor, entry->address,
                     entry->action, entry->subject, entry->detail, hash);
-    if (r == 0)
-        r = sql_run(sql,
-                    "INSERT INTO meta (name, value) VALUES ('audit_head', $1)"
-                    " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                    NULL, "t", hash);
-    return r;
+    (void)text_format(head, sizeof(head), "%lld %s", (long long)number, hash);
+    return r < 0 ? r
+                 : sql_run(sql, "UPDATE meta SET value = $1 WHERE name = 'audit_head'", NULL, "t",
+                           head);
 }
 
 int audit_verify(struct sql *sql, int64_t *ret_count, int64_t *ret_wrong)
@@ -93,6 +113,7 @@ int audit_verify(struct sql *sql, int64_t *ret_count, int64_t *ret_wrong)
     }
     if (r < 0)
         return r;
-    r = read_head(sql, head);
+    int64_t last = 0;
+    r = read_head(sql, false, &last, head);
     return r < 0 ? r : text_equal(head, previous) ? 0 : -EBADMSG;
 }

@@ -179,10 +179,14 @@ int policy_store_put(struct sql *sql, const struct policy_substitute *policy, co
         return -ESTALE;
     revision++;
     if (exists) {
+        AUTO_STATEMENT struct sql_statement *update = NULL;
         r = sql_run(sql,
                     "UPDATE policies SET revision = $1, text = $2, parent = $3, author = $4,"
-                    " changed_ms = $5 WHERE id = $6",
-                    NULL, "ntttnt", revision, policy->text, policy->parent, author, now, id);
+                    " changed_ms = $5 WHERE id = $6 AND revision = $7",
+                    &update, "ntttntn", revision, policy->text, policy->parent, author, now, id,
+                    revision - 1);
+        if (r == 0 && sql_changes(update) == 0)
+            r = -ESTALE; /* another node was faster */
     } else {
         r = uuid_new(id);
         if (r == 0)

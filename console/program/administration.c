@@ -23,17 +23,17 @@ static int failed(const char *what, int error)
 
 static int open_store(const struct console_settings *settings, struct console_store **ret_store)
 {
-    char path[4096], notice[512];
-    int r = text_format(path, sizeof(path), "%s/console.db",
-                        console_settings_text(settings, CONSOLE_DATA));
-    if (r >= 0 && access(path, R_OK | W_OK) < 0)
+    char place[4096], notice[512] = "";
+    int r = console_database(settings, place);
+    bool remote = r == 0 && sql_is_postgres_url(place);
+    if (r == 0 && !remote && access(place, R_OK | W_OK) < 0)
         r = -errno;
-    if (r >= 0)
-        r = console_store_open(path, ret_store, notice);
+    if (r == 0)
+        r = console_store_open(place, ret_store, notice);
     if (r < 0)
-        (void)fprintf(stderr,
-                      "yagura-console: %s: %s; start the console once, and run this as its user\n",
-                      path, strerrordesc_np(-r));
+        (void)fprintf(
+            stderr, "yagura-console: %s: %s%s; start the console once, and run this as its user\n",
+            remote ? "database" : place, strerrordesc_np(-r), notice);
     return r < 0 ? r : 0;
 }
 

@@ -15,4 +15,7 @@ int console_user(const struct console_settings *settings, int argc, char **argv)
 int console_verify_audit(const struct console_settings *settings, int argc, char **argv);
 int console_pin(const struct console_settings *settings, int argc, char **argv);
 
+/* The SQLite file or the URL, 4096 bytes. */
+int console_database(const struct console_settings *settings, char ret_place[static 4096]) MUST_USE;
+
 #endif

@@ -10,6 +10,8 @@
 /* X(symbol, key, type, default, bounds, meaning) */
 #define CONSOLE_SETTINGS(X)                                                                      \
     X(DATA, "data", TEXT, YAGURA_CONSOLE_DATA, "absolute", "folder of keys and database")        \
+    X(DATABASE, "database", TEXT, "", "",                                                        \
+      "URL of a PostgreSQL database; empty: SQLite in the data folder")                          \
     X(NAMES, "names", LIST, "", "text",                                                          \
       "host names and addresses this console is reached by, besides the machine's own")          \
     X(AGENTS_ADDRESS, "agents.address", TEXT, "", "", "address to listen on; empty: all")        \

@@ -61,9 +61,11 @@ static int settle(struct sql *sql, void *user)
                                .groups = "[]",
                                .password_hash = first->password_hash,
                                .must_change = true};
+    int64_t users = 0;
+    r = user_count(sql, &users);
+    if (r < 0 || users > 0)
+        return r; /* another node was faster */
     r = user_create(sql, &draft, id);
-    if (r == -EEXIST)
-        return 0; /* another process was faster */
     struct audit_entry entry = {.actor = "console",
                                 .address = "",
                                 .action = "user_created",

@@ -45,6 +45,15 @@ struct running {
     struct event_timer *flush_timer, *hour_timer;
 };
 
+int console_database(const struct console_settings *settings, char ret_place[static 4096])
+{
+    const char *url = console_settings_text(settings, CONSOLE_DATABASE);
+    int r = url[0] ? text_copy(ret_place, 4096, url)
+                   : text_format(ret_place, 4096, "%s/console.db",
+                                 console_settings_text(settings, CONSOLE_DATA));
+    return r < 0 ? r : 0;
+}
+
 /* --- names */
 
 static void add_name(struct running *running, const char *name)
@@ -191,11 +200,12 @@ static int open_data(struct running *running)
     }
     if (made)
         log_info("authority_made", "pin", running->identity.pin, NULL);
-    r = text_format(path, sizeof(path), "%s/console.db", running->data);
-    if (r >= 0)
+    r = console_database(running->settings, path);
+    if (r == 0)
         r = console_store_open(path, &running->store, notice);
-    if (r < 0) {
-        log_error("database_unusable", "path", path, "error", log_error_text(r), NULL);
+    if (r < 0) { /* a URL may hold a password: it is not shown */
+        log_error("database_unusable", "path", sql_is_postgres_url(path) ? "postgresql" : path,
+                  "error", log_error_text(r), "why", notice, NULL);
         return r;
     }
     if (notice[0])

@@ -9,10 +9,13 @@
 #include <errno.h>
 #include <pthread.h>
 
-#define READERS          8
-#define EPOCH_2020_MS    1577836800000LL
-#define NUMBER_TIME_BITS 22
-#define ATTEMPTS         5
+#define READERS           8
+#define EPOCH_2020_MS     1577836800000LL
+#define NUMBER_TIME_BITS  22
+#define ATTEMPTS          5
+#define NUMBER_COUNT_BITS 12
+#define NUMBER_COUNTS     (1 << NUMBER_COUNT_BITS)
+#define NUMBER_NODES      1024
 
 struct piece {
     console_store_work *work;
@@ -57,17 +60,54 @@ int64_t console_store_number_time(int64_t number)
     return (number >> NUMBER_TIME_BITS) + EPOCH_2020_MS;
 }
 
+/* Which of the nodes on one database this process is; chosen at each start. */
+static int64_t node_number;
+
 int64_t console_store_new_number(void)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    static int64_t last;
+    static int64_t last_ms, counter;
     (void)pthread_mutex_lock(&lock);
-    int64_t number = console_store_number_at(console_store_now_ms());
-    if (number <= last)
-        number = last + 1; /* many in one ms, or a clock that went back */
-    last = number;
+    int64_t now = console_store_now_ms();
+    if (now > last_ms) {
+        last_ms = now;
+        counter = 0;
+    } else if (++counter ==
+               NUMBER_COUNTS) { /* more in one ms than fit, or a clock that went back */
+        last_ms++;
+        counter = 0;
+    }
+    int64_t number = console_store_number_at(last_ms) | node_number << NUMBER_COUNT_BITS | counter;
     (void)pthread_mutex_unlock(&lock);
     return number;
+}
+
+static int count_start(struct sql *sql)
+{
+    int r = sql_begin(sql);
+    if (r == 0)
+        r = sql_run(sql,
+                    "INSERT INTO node_starts (id, starts) VALUES (1, 1) ON CONFLICT (id)"
+                    " DO UPDATE SET starts = node_starts.starts + 1",
+                    NULL, "");
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    if (r == 0)
+        r = sql_run(sql, "SELECT starts FROM node_starts WHERE id = 1", &row, "");
+    if (r == 1)
+        node_number = sql_number(row, 0) % NUMBER_NODES;
+    if (r >= 0)
+        r = sql_commit(sql);
+    if (r < 0)
+        sql_rollback(sql);
+    return r;
+}
+
+static int choose_node(struct sql *sql)
+{
+    int r = -EAGAIN;
+    for (unsigned i = 0; r == -EAGAIN && i < ATTEMPTS; i++)
+        r = count_start(sql);
+    return r;
 }
 
 /* --- writer */
@@ -214,6 +254,13 @@ int console_store_write(struct console_store *store, console_store_work *work, v
 
 /* --- readers */
 
+static int open_sql(const char *place, bool read_only, struct sql **ret_sql,
+                    char ret_notice[static 512])
+{
+    return sql_is_postgres_url(place) ? sql_open_postgres(place, read_only, ret_sql, ret_notice)
+                                      : sql_open_sqlite(place, read_only, ret_sql, ret_notice);
+}
+
 static int take_reader(struct console_store *store, bool wait, struct sql **ret_sql)
 {
     int r = 0;
@@ -226,7 +273,7 @@ static int take_reader(struct console_store *store, bool wait, struct sql **ret_
     } else if (store->idle_readers > 0) {
         *ret_sql = store->readers[--store->idle_readers];
     } else {
-        r = sql_open_sqlite(store->path, true, ret_sql, notice);
+        r = open_sql(store->path, true, ret_sql, notice);
         if (r == 0)
             store->open_readers++;
     }
@@ -277,7 +324,10 @@ int console_store_open(const char *path, struct console_store **ret_store,
     (void)pthread_mutex_init(&store->readers_lock, NULL);
     (void)pthread_cond_init(&store->reader_free, NULL);
     store->path = strdup(path);
-    int r = store->path ? sql_open_sqlite(path, false, &store->writer, ret_notice) : -ENOMEM;
+    ret_notice[0] = '\0';
+    int r = store->path ? open_sql(path, false, &store->writer, ret_notice) : -ENOMEM;
+    if (r == 0)
+        r = choose_node(store->writer);
     if (r == 0)
         r = -pthread_create(&store->thread, NULL, write_loop, store);
     if (r < 0) {

@@ -13,7 +13,8 @@
 
 struct console_store;
 
-/* path: the SQLite file. ret_notice: "" or what had to be done, 512 bytes. */
+/* path: the SQLite file, or the URL of a PostgreSQL database. ret_notice: "", what had to be done,
+ * or why it could not be opened, 512 bytes. */
 int console_store_open(const char *path, struct console_store **ret_store,
                        char ret_notice[static 512]) MUST_USE;
 /* Commits what waits, then closes. NULL is legal. */

@@ -3,6 +3,7 @@
 #include "console/store/schema.h"
 
 #define TABLES_1(KEY)                                                                               \
+    "CREATE TABLE node_starts (id BIGINT PRIMARY KEY, starts BIGINT NOT NULL);"                     \
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);"                               \
                                                                                                     \
     "CREATE TABLE policies (id TEXT PRIMARY KEY, org_id BIGINT NOT NULL, name TEXT NOT NULL,"       \
@@ -78,4 +79,8 @@
 
 const struct database_migration SCHEMA_SQLITE[SCHEMA_VERSION] = {
     {TABLES_1("INTEGER PRIMARY KEY")},
+};
+
+const char *const SCHEMA_POSTGRES[SCHEMA_VERSION] = {
+    TABLES_1("BIGINT PRIMARY KEY"),
 };

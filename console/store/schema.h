@@ -7,5 +7,6 @@
 
 #define SCHEMA_VERSION 1
 extern const struct database_migration SCHEMA_SQLITE[SCHEMA_VERSION];
+extern const char *const SCHEMA_POSTGRES[SCHEMA_VERSION];
 
 #endif

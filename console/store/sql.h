@@ -18,6 +18,11 @@ struct sql_statement;
  * (a corrupt file moved aside), 512 bytes. */
 int sql_open_sqlite(const char *path, bool read_only, struct sql **ret_sql,
                     char ret_notice[static 512]) MUST_USE;
+/* A database by its URL (libpq's form). ret_notice: why it could not be opened. -ECONNREFUSED,
+ * -EPROTO when its schema is newer than this program. */
+int sql_open_postgres(const char *url, bool read_only, struct sql **ret_sql,
+                      char ret_notice[static 512]) MUST_USE;
+bool sql_is_postgres_url(const char *text);
 struct sql *sql_close(struct sql *sql);
 #define AUTO_SQL CLEANUP(cleanup_sql)
 static inline void cleanup_sql(struct sql **sql)

@@ -1,184 +1,108 @@
 /* Owns the SQLite form of sql.h. Must not know any table but by its text. */
-#include "console/store/sql.h"
-
 #include "common/database/database.h"
 #include "common/text/text.h"
 #include "console/store/schema.h"
+#include "console/store/sql_driver.h"
 
 #include <errno.h>
-#include <stdarg.h>
 
-#define STATEMENTS_KEPT 256
+struct sqlite {
+    struct sql base;
+    struct database *database;
+};
 
-struct sql_statement {
-    struct sql *sql;
-    const char *text; /* the literal it was made from; NULL when it is freed by finish */
+struct sqlite_statement {
+    struct sql_statement base;
     sqlite3_stmt *handle;
     int bind_error;
-    bool used;
 };
 
-struct sql {
-    struct database *database;
-    struct sql_statement *kept[STATEMENTS_KEPT]; /* open addressing by the literal's address */
-    size_t kept_count;
-};
-
-int sql_open_sqlite(const char *path, bool read_only, struct sql **ret_sql,
-                    char ret_notice[static 512])
+static struct database *database_of(struct sql *sql)
 {
-    struct sql *sql = calloc(1, sizeof(*sql));
-    if (!sql)
-        return -ENOMEM;
-    struct database_options options = {.path = path,
-                                       .migrations = SCHEMA_SQLITE,
-                                       .migration_count = SCHEMA_VERSION,
-                                       .read_only = read_only};
-    enum database_origin origin;
-    char moved_to[4096];
-    int r = database_open(&options, &sql->database, &origin, moved_to);
-    if (r < 0) {
-        free(sql);
-        return r;
-    }
-    ret_notice[0] = '\0';
-    if (origin == DATABASE_REBUILT)
-        (void)text_format(ret_notice, 512, "the database was corrupt and is now %s", moved_to);
-    *ret_sql = sql;
-    return 0;
+    return ((struct sqlite *)sql)->database;
 }
 
-struct sql *sql_close(struct sql *sql)
+static struct sqlite_statement *own(struct sql_statement *statement)
 {
-    if (!sql)
-        return NULL;
-    for (size_t i = 0; i < STATEMENTS_KEPT; i++) {
-        if (sql->kept[i]) {
-            (void)sqlite3_finalize(sql->kept[i]->handle);
-            free(sql->kept[i]);
-        }
-    }
-    (void)database_close(sql->database);
+    return (struct sqlite_statement *)statement;
+}
+
+static void close_sqlite(struct sql *sql)
+{
+    (void)database_close(database_of(sql));
     free(sql);
-    return NULL;
 }
 
-const char *sql_error(struct sql *sql)
+static const char *error_text(struct sql *sql)
 {
-    return database_error(sql->database);
+    return database_error(database_of(sql));
 }
 
-int sql_begin(struct sql *sql)
+static int begin(struct sql *sql)
 {
-    return database_begin(sql->database);
+    return database_begin(database_of(sql));
 }
 
-int sql_commit(struct sql *sql)
+static int commit(struct sql *sql)
 {
-    return database_commit(sql->database);
+    return database_commit(database_of(sql));
 }
 
-void sql_rollback(struct sql *sql)
+static void rollback(struct sql *sql)
 {
-    database_rollback(sql->database);
+    database_rollback(database_of(sql));
 }
 
-static int execute(struct sql *sql, const char *text)
+static int prepare(struct sql *sql, const char *text, struct sql_statement **ret_statement)
 {
-    return sql_run(sql, text, NULL, "");
-}
-
-int sql_mark(struct sql *sql)
-{
-    return execute(sql, "SAVEPOINT work");
-}
-
-int sql_unmark(struct sql *sql)
-{
-    return execute(sql, "RELEASE SAVEPOINT work");
-}
-
-int sql_undo(struct sql *sql)
-{
-    int r = execute(sql, "ROLLBACK TO SAVEPOINT work");
-    return r < 0 ? r : sql_unmark(sql);
-}
-
-int sql_prepare_once(struct sql *sql, const char *text, struct sql_statement **ret_statement)
-{
-    struct sql_statement *statement = calloc(1, sizeof(*statement));
+    struct sqlite_statement *statement = calloc(1, sizeof(*statement));
     if (!statement)
         return -ENOMEM;
-    statement->sql = sql;
-    int r = database_prepare(sql->database, text, &statement->handle);
+    int r = database_prepare(database_of(sql), text, &statement->handle);
     if (r < 0) {
         free(statement);
         return r;
     }
-    *ret_statement = statement;
+    *ret_statement = &statement->base;
     return 0;
 }
 
-int sql_prepare(struct sql *sql, const char *text, struct sql_statement **ret_statement)
+static void free_statement(struct sql_statement *statement)
 {
-    size_t at = ((uintptr_t)text >> 4) % STATEMENTS_KEPT;
-    while (sql->kept[at] && (sql->kept[at]->text != text || sql->kept[at]->used))
-        at = (at + 1) % STATEMENTS_KEPT;
-    if (!sql->kept[at]) {
-        struct sql_statement *made;
-        int r = sql_prepare_once(sql, text, &made);
-        if (r < 0)
-            return r;
-        if (sql->kept_count + 1 == STATEMENTS_KEPT) { /* keep a free slot, so that searches end */
-            *ret_statement = made;
-            return 0;
-        }
-        made->text = text;
-        sql->kept[at] = made;
-        sql->kept_count++;
-    }
-    sql->kept[at]->used = true;
-    *ret_statement = sql->kept[at];
-    return 0;
+    (void)sqlite3_finalize(own(statement)->handle);
+    free(statement);
 }
 
-void sql_finish(struct sql_statement *statement)
+static void reset(struct sql_statement *statement)
 {
-    if (!statement)
-        return;
-    if (!statement->text) {
-        (void)sqlite3_finalize(statement->handle);
-        free(statement);
-        return;
-    }
-    (void)sqlite3_reset(statement->handle);
-    (void)sqlite3_clear_bindings(statement->handle);
-    statement->bind_error = 0;
-    statement->used = false;
+    (void)sqlite3_reset(own(statement)->handle);
+    (void)sqlite3_clear_bindings(own(statement)->handle);
+    own(statement)->bind_error = 0;
 }
 
-static void noted(struct sql_statement *statement, int code)
+static void note(struct sql_statement *statement, int code)
 {
-    if (code != SQLITE_OK && !statement->bind_error)
-        statement->bind_error = database_errno(code);
+    if (code != SQLITE_OK && !own(statement)->bind_error)
+        own(statement)->bind_error = database_errno(code);
 }
 
-void sql_bind_text(struct sql_statement *statement, int i, const char *text)
+static void bind_text(struct sql_statement *statement, int i, const char *text)
 {
-    noted(statement, text ? sqlite3_bind_text(statement->handle, i, text, -1, SQLITE_STATIC)
-                          : sqlite3_bind_null(statement->handle, i));
+    sqlite3_stmt *handle = own(statement)->handle;
+    note(statement, text ? sqlite3_bind_text(handle, i, text, -1, SQLITE_STATIC)
+                         : sqlite3_bind_null(handle, i));
 }
 
-void sql_bind_number(struct sql_statement *statement, int i, int64_t number)
+static void bind_number(struct sql_statement *statement, int i, int64_t number)
 {
-    noted(statement, sqlite3_bind_int64(statement->handle, i, number));
+    note(statement, sqlite3_bind_int64(own(statement)->handle, i, number));
 }
 
-int sql_step(struct sql_statement *statement)
+static int step(struct sql_statement *statement)
 {
-    if (statement->bind_error)
-        return statement->bind_error;
-    int code = sqlite3_step(statement->handle);
+    if (own(statement)->bind_error)
+        return own(statement)->bind_error;
+    int code = sqlite3_step(own(statement)->handle);
     if (code == SQLITE_ROW)
         return 1;
     if (code == SQLITE_DONE)
@@ -187,45 +111,57 @@ int sql_step(struct sql_statement *statement)
     return r == -EBUSY ? -EAGAIN : r;
 }
 
-const char *sql_text(struct sql_statement *statement, int i)
+static const char *column_text(struct sql_statement *statement, int i)
 {
-    const unsigned char *text = sqlite3_column_text(statement->handle, i);
-    return text ? (const char *)text : "";
+    return (const char *)sqlite3_column_text(own(statement)->handle, i);
 }
 
-int64_t sql_number(struct sql_statement *statement, int i)
+static int64_t column_number(struct sql_statement *statement, int i)
 {
-    return sqlite3_column_int64(statement->handle, i);
+    return sqlite3_column_int64(own(statement)->handle, i);
 }
 
-bool sql_is_null(struct sql_statement *statement, int i)
+static int64_t changes(struct sql_statement *statement)
 {
-    return sqlite3_column_type(statement->handle, i) == SQLITE_NULL;
+    return sqlite3_changes(database_handle(database_of(statement->sql)));
 }
 
-int64_t sql_changes(struct sql_statement *statement)
-{
-    return sqlite3_changes(database_handle(statement->sql->database));
-}
+static const struct sql_driver SQLITE_DRIVER = {.close = close_sqlite,
+                                                .error = error_text,
+                                                .begin = begin,
+                                                .commit = commit,
+                                                .rollback = rollback,
+                                                .prepare = prepare,
+                                                .free_statement = free_statement,
+                                                .reset = reset,
+                                                .bind_text = bind_text,
+                                                .bind_number = bind_number,
+                                                .step = step,
+                                                .text = column_text,
+                                                .number = column_number,
+                                                .changes = changes};
 
-int sql_run(struct sql *sql, const char *text, struct sql_statement **ret_statement,
-            const char *format, ...)
+int sql_open_sqlite(const char *path, bool read_only, struct sql **ret_sql,
+                    char ret_notice[static 512])
 {
-    AUTO_STATEMENT struct sql_statement *statement = NULL;
-    int r = sql_prepare(sql, text, &statement);
-    if (r < 0)
+    struct sqlite *sqlite = calloc(1, sizeof(*sqlite));
+    if (!sqlite)
+        return -ENOMEM;
+    struct database_options options = {.path = path,
+                                       .migrations = SCHEMA_SQLITE,
+                                       .migration_count = SCHEMA_VERSION,
+                                       .read_only = read_only};
+    enum database_origin origin;
+    char moved_to[4096];
+    int r = database_open(&options, &sqlite->database, &origin, moved_to);
+    if (r < 0) {
+        free(sqlite);
         return r;
-    va_list arguments;
-    va_start(arguments, format);
-    for (int i = 0; format[i]; i++) {
-        if (format[i] == 't')
-            sql_bind_text(statement, i + 1, va_arg(arguments, const char *));
-        else
-            sql_bind_number(statement, i + 1, va_arg(arguments, int64_t));
     }
-    va_end(arguments);
-    r = sql_step(statement);
-    if (r >= 0 && ret_statement)
-        *ret_statement = TAKE_POINTER(statement);
-    return r;
+    ret_notice[0] = '\0';
+    if (origin == DATABASE_REBUILT)
+        (void)text_format(ret_notice, 512, "the database was corrupt and is now %s", moved_to);
+    sqlite->base.driver = &SQLITE_DRIVER;
+    *ret_sql = &sqlite->base;
+    return 0;
 }

@@ -4,7 +4,6 @@ import base64
 import json
 import os
 import signal
-import sqlite3
 import ssl
 import subprocess
 import threading
@@ -252,9 +251,8 @@ class HeartbeatTest(ConsoleTest):
         first, second = agent.session, str(uuid.uuid4())
         agent.session = second
         agent.heartbeat()  # looks like a restart
-        with sqlite3.connect(self.console.data + "/console.db", timeout=20) as database:
-            database.execute("UPDATE computers SET session_ms = session_ms - 60000 WHERE id = ?",
-                             (agent.id,))
+        self.console.query("UPDATE computers SET session_ms = session_ms - 60000"
+                           f" WHERE id = '{agent.id}'")
         agent.session = first
         agent.heartbeat()  # the first is alive: it is the original
         agent.session = second
@@ -368,16 +366,14 @@ class KillTest(ConsoleTest):
             self.console.start()
             for agent in agents:
                 agent.use(harness.read(agent.certificate[0]))
-        with sqlite3.connect(self.console.data + "/console.db") as database:
-            for agent in agents:
-                numbers = [row[0] for row in database.execute(
-                    "SELECT agent_number FROM events JOIN computers ON computers.number = computer"
-                    " WHERE computers.id = ? AND module = 'malware' ORDER BY agent_number",
-                    (agent.id,))]
-                self.assertEqual(len(numbers), len(set(numbers)))
-                self.assertEqual(numbers[:acknowledged[agent.id]],
-                                 list(range(1, acknowledged[agent.id] + 1)))
-                self.assertGreater(acknowledged[agent.id], 0)
+        for agent in agents:
+            numbers = [int(row[0]) for row in self.console.query(
+                "SELECT agent_number FROM events JOIN computers ON computers.number = computer"
+                f" WHERE computers.id = '{agent.id}' AND module = 'malware' ORDER BY agent_number")]
+            self.assertEqual(len(numbers), len(set(numbers)))
+            self.assertEqual(numbers[:acknowledged[agent.id]],
+                             list(range(1, acknowledged[agent.id] + 1)))
+            self.assertGreater(acknowledged[agent.id], 0)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,9 @@ import io
 import json
 import re
 import signal
-import sqlite3
 import subprocess
 import time
 import urllib.parse
-import uuid
 
 import harness
 from harness import PASSWORD, Agent, Client, Console, ConsoleTest
@@ -71,8 +69,7 @@ class SignInTest(ConsoleTest):
         self.admin.delete("/api/v1/keys/" + made["id"], expect=204)
         client.get("/api/v1/computers", expect=401)
         self.console.api("yk1.nothing").get("/api/v1/computers", expect=401)
-        with sqlite3.connect(self.console.data + "/console.db") as database:
-            dump = "\n".join(database.iterdump())
+        dump = self.console.dump()
         for secret in (made["key"], self.token(), PASSWORD,
                        self.admin.headers["Cookie"].split("=")[1]):
             self.assertNotIn(secret, dump)
@@ -310,9 +307,8 @@ class AuditTest(ConsoleTest):
         done = self.console.run("verify-audit")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("the chain is whole", done.stdout)
-        with sqlite3.connect(self.console.data + "/console.db", timeout=20) as database:
-            database.execute("UPDATE audit SET subject = 'x' WHERE number ="
-                             " (SELECT number FROM audit ORDER BY number LIMIT 1 OFFSET 1)")
+        self.console.query("UPDATE audit SET subject = 'x' WHERE number ="
+                           " (SELECT number FROM audit ORDER BY number LIMIT 1 OFFSET 1)")
         done = self.console.run("verify-audit")
         self.assertEqual(done.returncode, 1)
         self.assertIn("was changed", done.stderr)
@@ -320,9 +316,7 @@ class AuditTest(ConsoleTest):
     def test_a_missing_end(self):
         with Console() as console:
             console.administrator().post("/api/v1/tokens", {"name": "x"}, expect=201)
-            with sqlite3.connect(console.data + "/console.db", timeout=20) as database:
-                database.execute("DELETE FROM audit WHERE number ="
-                                 " (SELECT max(number) FROM audit)")
+            console.query("DELETE FROM audit WHERE number = (SELECT max(number) FROM audit)")
             done = console.run("verify-audit")
             self.assertEqual(done.returncode, 1)
             self.assertIn("end of the audit log is missing", done.stderr)

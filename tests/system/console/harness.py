@@ -1,12 +1,15 @@
 """A real yagura-console in a folder of its own, on ports of its own, for one test program."""
 
+import glob
 import http.client
 import json
 import os
+import pwd
 import re
 import shutil
 import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
 import sys
@@ -25,10 +28,73 @@ def read(path):
         return file.read()
 
 
+class Postgres:
+    """A PostgreSQL server of this test's own, on a Unix socket. Skips the tests without the
+    programs."""
+
+    def __init__(self):
+        found = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"))
+        if not found:
+            raise unittest.SkipTest("PostgreSQL's programs are not installed (postgresql)")
+        self.bin = os.path.dirname(found[-1])
+        self.folder = tempfile.mkdtemp(prefix="yagura-postgres-")
+        self.as_user = []
+        if os.getuid() == 0:  # the server refuses to be root
+            try:
+                user = pwd.getpwnam("postgres")
+            except KeyError:
+                raise unittest.SkipTest("there is no user postgres") from None
+            os.chown(self.folder, user.pw_uid, user.pw_gid)
+            self.as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]
+        data = self.folder + "/data"
+        subprocess.run([*self.as_user, self.bin + "/initdb", "-A", "trust", "-U", "yagura", "-E",
+                        "UTF8", "--locale=C", "-N", "-D", data], check=True, capture_output=True,
+                       cwd=self.folder)
+        self.process = subprocess.Popen(
+            [*self.as_user, self.bin + "/postgres", "-D", data, "-k", self.folder, "-c",
+             "listen_addresses=", "-c", "max_connections=60"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            cwd=self.folder)
+        for line in self.process.stderr:
+            if "ready to accept connections" in line:
+                break
+        self.reader = threading.Thread(target=self.process.stderr.read, daemon=True)
+        self.reader.start()
+        self.names = 0
+
+    def database(self):
+        """The URL of a new, empty database."""
+        self.names += 1
+        name = f"test{self.names}"
+        subprocess.run([self.bin + "/createdb", "-h", self.folder, "-U", "yagura", name], check=True)
+        return f"postgresql:///{name}?host={self.folder}&user=yagura"
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(timeout=60)
+        self.reader.join()
+        self.process.stderr.close()
+        shutil.rmtree(self.folder)
+
+
+_postgres = None
+
+
+def postgres():
+    """The one server of this program."""
+    global _postgres
+    if _postgres is None:
+        _postgres = Postgres()
+    return _postgres
+
+
 class Console:
     """Starts on entering, stops on leaving. settings: more libconfig text."""
 
-    def __init__(self, settings="", password="first one-time password"):
+    def __init__(self, settings="", password="first one-time password", database=None):
+        self.database = database
+        if not database and os.environ.get("YAGURA_TEST_DATABASE") == "postgresql":
+            self.database = postgres().database()
         self.folder = tempfile.mkdtemp(prefix="yagura-console-")
         self.password = password
         self.data = os.path.join(self.folder, "data")
@@ -45,6 +111,8 @@ class Console:
                 'agents = { address = "127.0.0.1"; port = 0; };\n'
                 'people = { address = "127.0.0.1"; port = 0; };\n' + self.settings
             )
+            if self.database:
+                file.write(f'database = "{self.database}";\n')
         self.password_file = os.path.join(self.folder, "password")
         if self.password:
             with open(self.password_file, "w", encoding="utf-8") as file:
@@ -109,6 +177,28 @@ class Console:
             [os.path.join(BIN, "yagura-console"), "--config", self.config, *arguments],
             capture_output=True, text=True, check=False, timeout=120,
         )
+
+    def query(self, text):
+        """Rows of the console's database, every value as text."""
+        if self.database:
+            done = subprocess.run(
+                [postgres().bin + "/psql", "-X", "-q", "-A", "-t", "-F", "\t", "-c", text,
+                 self.database], capture_output=True, text=True, check=True)
+            return [line.split("\t") for line in done.stdout.splitlines()]
+        with sqlite3.connect(self.data + "/console.db", timeout=20) as database:
+            rows = [[str(value) for value in row] for row in database.execute(text)]
+        database.close()
+        return rows
+
+    def dump(self):
+        """The whole content as text."""
+        if self.database:
+            return subprocess.run([postgres().bin + "/pg_dump", self.database],
+                                  capture_output=True, text=True, check=True).stdout
+        with sqlite3.connect(self.data + "/console.db") as database:
+            text = "\n".join(database.iterdump())
+        database.close()
+        return text
 
     @property
     def authority(self):
@@ -308,6 +398,8 @@ class ConsoleTest(unittest.TestCase):
 def main():
     program = unittest.main(exit=False, verbosity=2, warnings="ignore")
     result = program.result
+    if _postgres:
+        _postgres.stop()
     failed = len(result.failures) + len(result.errors)
     skipped = len(result.skipped)
     print(f"{result.testsRun - failed - skipped} passed, {failed} failed, {skipped} skipped")

@@ -1,0 +1,155 @@
+/* Owns what all databases share: kept statements, savepoints, the one-call form. Hands the rest to
+ * the driver. */
+#include "console/store/sql.h"
+
+#include "console/store/sql_driver.h"
+
+#include <stdarg.h>
+
+struct sql *sql_close(struct sql *sql)
+{
+    if (!sql)
+        return NULL;
+    for (size_t i = 0; i < SQL_STATEMENTS_KEPT; i++)
+        if (sql->kept[i])
+            sql->driver->free_statement(sql->kept[i]);
+    sql->driver->close(sql);
+    return NULL;
+}
+
+const char *sql_error(struct sql *sql)
+{
+    return sql->driver->error(sql);
+}
+
+int sql_begin(struct sql *sql)
+{
+    return sql->driver->begin(sql);
+}
+
+int sql_commit(struct sql *sql)
+{
+    return sql->driver->commit(sql);
+}
+
+void sql_rollback(struct sql *sql)
+{
+    sql->driver->rollback(sql);
+}
+
+int sql_mark(struct sql *sql)
+{
+    return sql_run(sql, "SAVEPOINT work", NULL, "");
+}
+
+int sql_unmark(struct sql *sql)
+{
+    return sql_run(sql, "RELEASE SAVEPOINT work", NULL, "");
+}
+
+int sql_undo(struct sql *sql)
+{
+    int r = sql_run(sql, "ROLLBACK TO SAVEPOINT work", NULL, "");
+    return r < 0 ? r : sql_unmark(sql);
+}
+
+int sql_prepare_once(struct sql *sql, const char *text, struct sql_statement **ret_statement)
+{
+    int r = sql->driver->prepare(sql, text, ret_statement);
+    if (r == 0)
+        (*ret_statement)->sql = sql;
+    return r;
+}
+
+int sql_prepare(struct sql *sql, const char *text, struct sql_statement **ret_statement)
+{
+    size_t at = ((uintptr_t)text >> 4) % SQL_STATEMENTS_KEPT;
+    while (sql->kept[at] && (sql->kept[at]->text != text || sql->kept[at]->used))
+        at = (at + 1) % SQL_STATEMENTS_KEPT;
+    if (!sql->kept[at]) {
+        struct sql_statement *made;
+        int r = sql_prepare_once(sql, text, &made);
+        if (r < 0)
+            return r;
+        if (sql->kept_count + 1 == SQL_STATEMENTS_KEPT) { /* a free slot ends every search */
+            *ret_statement = made;
+            return 0;
+        }
+        made->text = text;
+        sql->kept[at] = made;
+        sql->kept_count++;
+    }
+    sql->kept[at]->used = true;
+    *ret_statement = sql->kept[at];
+    return 0;
+}
+
+void sql_finish(struct sql_statement *statement)
+{
+    if (!statement)
+        return;
+    if (!statement->text) {
+        statement->sql->driver->free_statement(statement);
+        return;
+    }
+    statement->sql->driver->reset(statement);
+    statement->used = false;
+}
+
+void sql_bind_text(struct sql_statement *statement, int i, const char *text)
+{
+    statement->sql->driver->bind_text(statement, i, text);
+}
+
+void sql_bind_number(struct sql_statement *statement, int i, int64_t number)
+{
+    statement->sql->driver->bind_number(statement, i, number);
+}
+
+int sql_step(struct sql_statement *statement)
+{
+    return statement->sql->driver->step(statement);
+}
+
+const char *sql_text(struct sql_statement *statement, int i)
+{
+    const char *text = statement->sql->driver->text(statement, i);
+    return text ? text : "";
+}
+
+bool sql_is_null(struct sql_statement *statement, int i)
+{
+    return statement->sql->driver->text(statement, i) == NULL;
+}
+
+int64_t sql_number(struct sql_statement *statement, int i)
+{
+    return statement->sql->driver->number(statement, i);
+}
+
+int64_t sql_changes(struct sql_statement *statement)
+{
+    return statement->sql->driver->changes(statement);
+}
+
+int sql_run(struct sql *sql, const char *text, struct sql_statement **ret_statement,
+            const char *format, ...)
+{
+    AUTO_STATEMENT struct sql_statement *statement = NULL;
+    int r = sql_prepare(sql, text, &statement);
+    if (r < 0)
+        return r;
+    va_list arguments;
+    va_start(arguments, format);
+    for (int i = 0; format[i]; i++) {
+        if (format[i] == 't')
+            sql_bind_text(statement, i + 1, va_arg(arguments, const char *));
+        else
+            sql_bind_number(statement, i + 1, va_arg(arguments, int64_t));
+    }
+    va_end(arguments);
+    r = sql_step(statement);
+    if (r >= 0 && ret_statement)
+        *ret_statement = TAKE_POINTER(statement);
+    return r;
+}

@@ -1,0 +1,358 @@
+/* Owns the PostgreSQL form of sql.h, over libpq. Uses only what CockroachDB, YugabyteDB and Aurora
+ * speak too: prepared statements, savepoints, no LISTEN, advisory locks or sequences. A lost
+ * connection shows as -EAGAIN, and is made again by the next begin or read. Must not know any
+ * table but that of the schema's version. */
+#include "common/limits.h"
+#include "common/text/text.h"
+#include "console/store/schema.h"
+#include "console/store/sql_driver.h"
+
+#include <errno.h>
+#include <libpq-fe.h>
+
+#define PARAMETERS_MAXIMUM 48
+#define CREATE_ATTEMPTS    10
+
+struct postgres {
+    struct sql base;
+    PGconn *connection;
+    uint64_t generation; /* rises with every new connection: statements must be prepared again */
+    uint64_t names;
+    bool in_transaction;
+    char problem[512];
+};
+
+struct postgres_statement {
+    struct sql_statement base;
+    char *query;
+    char name[32];
+    uint64_t generation; /* 0: not prepared */
+    const char *values[PARAMETERS_MAXIMUM];
+    char numbers[PARAMETERS_MAXIMUM][24];
+    int count;
+    PGresult *result;
+    int row;
+};
+
+static struct postgres *own_connection(struct sql *sql)
+{
+    return (struct postgres *)sql;
+}
+
+static struct postgres_statement *own(struct sql_statement *statement)
+{
+    return (struct postgres_statement *)statement;
+}
+
+/* SQLSTATE (PostgreSQL's appendix A) to what sql.h promises. */
+static int error_of(struct postgres *postgres, const PGresult *result)
+{
+    const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+    const char *message =
+        result ? PQresultErrorMessage(result) : PQerrorMessage(postgres->connection);
+    (void)text_copy(postgres->problem, sizeof(postgres->problem), message ? message : "");
+    if (PQstatus(postgres->connection) != CONNECTION_OK || !state)
+        return -EAGAIN;
+    if (text_starts_with(state, "23"))
+        return -EEXIST;
+    if (text_equal(state, "40001") || text_equal(state, "40P01") || text_equal(state, "57P01") ||
+        text_starts_with(state, "08"))
+        return -EAGAIN;
+    if (text_starts_with(state, "53"))
+        return text_equal(state, "53200") ? -ENOMEM : -ENOSPC;
+    if (text_equal(state, "XX001") || text_equal(state, "XX002"))
+        return -EBADMSG;
+    return text_equal(state, "58030") ? -EIO : -EINVAL;
+}
+
+static int execute(struct postgres *postgres, const char *text)
+{
+    PGresult *result = PQexec(postgres->connection, text);
+    ExecStatusType status = PQresultStatus(result);
+    int r =
+        status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK ? 0 : error_of(postgres, result);
+    PQclear(result);
+    return r;
+}
+
+/* Outside of a transaction a broken connection is simply made again. */
+static int reconnect(struct postgres *postgres)
+{
+    if (PQstatus(postgres->connection) == CONNECTION_OK)
+        return 0;
+    if (postgres->in_transaction)
+        return -EAGAIN;
+    PQreset(postgres->connection);
+    postgres->generation++;
+    return PQstatus(postgres->connection) == CONNECTION_OK ? 0
+                                                           : (error_of(postgres, NULL), -EAGAIN);
+}
+
+static void close_postgres(struct sql *sql)
+{
+    PQfinish(own_connection(sql)->connection);
+    free(sql);
+}
+
+static const char *error_text(struct sql *sql)
+{
+    return own_connection(sql)->problem;
+}
+
+static int begin(struct sql *sql)
+{
+    struct postgres *postgres = own_connection(sql);
+    int r = reconnect(postgres);
+    if (r == 0)
+        r = execute(postgres, "BEGIN");
+    postgres->in_transaction = r == 0;
+    return r;
+}
+
+static int commit(struct sql *sql)
+{
+    struct postgres *postgres = own_connection(sql);
+    PGresult *result = PQexec(postgres->connection, "COMMIT");
+    int r = PQresultStatus(result) != PGRES_COMMAND_OK ? error_of(postgres, result)
+            /* A transaction that failed is "committed" by undoing it. */
+            : text_equal(PQcmdStatus(result), "ROLLBACK") ? -EIO
+                                                          : 0;
+    PQclear(result);
+    postgres->in_transaction = false;
+    return r;
+}
+
+static void rollback(struct sql *sql)
+{
+    struct postgres *postgres = own_connection(sql);
+    postgres->in_transaction = false;
+    if (PQstatus(postgres->connection) == CONNECTION_OK)
+        (void)execute(postgres, "ROLLBACK");
+}
+
+static int prepare(struct sql *sql, const char *text, struct sql_statement **ret_statement)
+{
+    struct postgres_statement *statement = calloc(1, sizeof(*statement));
+    if (!statement)
+        return -ENOMEM;
+    statement->query = strdup(text);
+    if (!statement->query) {
+        free(statement);
+        return -ENOMEM;
+    }
+    (void)text_format(statement->name, sizeof(statement->name), "s%llu",
+                      (unsigned long long)++own_connection(sql)->names);
+    *ret_statement = &statement->base;
+    return 0;
+}
+
+static void reset(struct sql_statement *statement)
+{
+    PQclear(own(statement)->result);
+    own(statement)->result = NULL;
+    own(statement)->count = 0;
+    own(statement)->row = 0;
+}
+
+static void free_statement(struct sql_statement *statement)
+{
+    reset(statement);
+    free(own(statement)->query);
+    free(statement);
+}
+
+static void bind(struct postgres_statement *statement, int i, const char *value)
+{
+    if (i < 1 || i > PARAMETERS_MAXIMUM)
+        return; /* the server then says that a parameter is missing */
+    statement->values[i - 1] = value;
+    statement->count = MAX(statement->count, i);
+}
+
+static void bind_text(struct sql_statement *statement, int i, const char *text)
+{
+    bind(own(statement), i, text);
+}
+
+static void bind_number(struct sql_statement *statement, int i, int64_t number)
+{
+    if (i < 1 || i > PARAMETERS_MAXIMUM)
+        return;
+    char *text = own(statement)->numbers[i - 1];
+    (void)text_format(text, sizeof(own(statement)->numbers[0]), "%lld", (long long)number);
+    bind(own(statement), i, text);
+}
+
+/* Kept statements are prepared once a connection; others go without a name. */
+static PGresult *send(struct postgres *postgres, struct postgres_statement *statement, int *ret)
+{
+    if (!statement->base.text)
+        return PQexecParams(postgres->connection, statement->query, statement->count, NULL,
+                            statement->values, NULL, NULL, 0);
+    if (statement->generation != postgres->generation) {
+        PGresult *prepared =
+            PQprepare(postgres->connection, statement->name, statement->query, 0, NULL);
+        *ret = PQresultStatus(prepared) == PGRES_COMMAND_OK ? 0 : error_of(postgres, prepared);
+        PQclear(prepared);
+        if (*ret < 0)
+            return NULL;
+        statement->generation = postgres->generation;
+    }
+    return PQexecPrepared(postgres->connection, statement->name, statement->count,
+                          statement->values, NULL, NULL, 0);
+}
+
+static int step(struct sql_statement *base)
+{
+    struct postgres_statement *statement = own(base);
+    struct postgres *postgres = own_connection(base->sql);
+    if (!statement->result) {
+        int r = reconnect(postgres);
+        if (r == 0)
+            statement->result = send(postgres, statement, &r);
+        if (r < 0)
+            return r;
+        ExecStatusType status = PQresultStatus(statement->result);
+        if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
+            return error_of(postgres, statement->result);
+        statement->row = -1;
+    }
+    if (statement->row + 1 >= PQntuples(statement->result))
+        return 0;
+    statement->row++;
+    return 1;
+}
+
+static const char *column_text(struct sql_statement *base, int i)
+{
+    struct postgres_statement *statement = own(base);
+    return PQgetisnull(statement->result, statement->row, i)
+               ? NULL
+               : PQgetvalue(statement->result, statement->row, i);
+}
+
+/* What the server writes for a BIGINT; 0 for anything else. */
+static int64_t parse_number(const char *text)
+{
+    uint64_t value = 0;
+    bool negative = text[0] == '-';
+    if (text_parse_u64(negative ? text + 1 : text, &value) < 0 || value > INT64_MAX)
+        return 0;
+    return negative ? -(int64_t)value : (int64_t)value;
+}
+
+static int64_t column_number(struct sql_statement *statement, int i)
+{
+    const char *text = column_text(statement, i);
+    return text ? parse_number(text) : 0;
+}
+
+static int64_t changes(struct sql_statement *statement)
+{
+    return parse_number(PQcmdTuples(own(statement)->result));
+}
+
+static const struct sql_driver POSTGRES_DRIVER = {.close = close_postgres,
+                                                  .error = error_text,
+                                                  .begin = begin,
+                                                  .commit = commit,
+                                                  .rollback = rollback,
+                                                  .prepare = prepare,
+                                                  .free_statement = free_statement,
+                                                  .reset = reset,
+                                                  .bind_text = bind_text,
+                                                  .bind_number = bind_number,
+                                                  .step = step,
+                                                  .text = column_text,
+                                                  .number = column_number,
+                                                  .changes = changes};
+
+/* --- the schema */
+
+static int read_version(struct postgres *postgres, int64_t *ret_version)
+{
+    int r = execute(postgres, "CREATE TABLE IF NOT EXISTS schema_version"
+                              " (id BIGINT PRIMARY KEY, version BIGINT NOT NULL)");
+    if (r == 0)
+        r = execute(postgres, "INSERT INTO schema_version (id, version) VALUES (1, 0)"
+                              " ON CONFLICT (id) DO NOTHING");
+    if (r < 0)
+        return r;
+    /* Taken by one node at a time until its transaction ends. */
+    PGresult *result =
+        PQexec(postgres->connection, "SELECT version FROM schema_version WHERE id = 1 FOR UPDATE");
+    if (PQresultStatus(result) != PGRES_TUPLES_OK || PQntuples(result) != 1)
+        r = error_of(postgres, result);
+    else
+        *ret_version = parse_number(PQgetvalue(result, 0, 0));
+    PQclear(result);
+    return r;
+}
+
+static int migrate_once(struct postgres *postgres)
+{
+    int64_t version = 0;
+    int r = execute(postgres, "BEGIN");
+    if (r == 0)
+        r = read_version(postgres, &version);
+    if (r == 0 && version > SCHEMA_VERSION)
+        r = -EPROTO;
+    for (int64_t i = version; r == 0 && i < SCHEMA_VERSION; i++)
+        r = execute(postgres, SCHEMA_POSTGRES[i]);
+    if (r == 0 && version < SCHEMA_VERSION) {
+        char text[96];
+        (void)text_format(text, sizeof(text), "UPDATE schema_version SET version = %d WHERE id = 1",
+                          SCHEMA_VERSION);
+        r = execute(postgres, text);
+    }
+    if (r == 0)
+        r = execute(postgres, "COMMIT");
+    if (r < 0)
+        (void)execute(postgres, "ROLLBACK");
+    return r;
+}
+
+/* Two nodes that start on an empty database at once may collide on its catalogue: the loser
+ * repeats, and finds the tables. */
+static int migrate(struct postgres *postgres)
+{
+    int r = -EAGAIN;
+    for (int i = 0; i < CREATE_ATTEMPTS && (r == -EAGAIN || r == -EEXIST); i++)
+        r = migrate_once(postgres);
+    return r;
+}
+
+static void ignore_notice(void *user UNUSED, const PGresult *result UNUSED) {}
+
+int sql_open_postgres(const char *url, bool read_only, struct sql **ret_sql,
+                      char ret_notice[static 512])
+{
+    struct postgres *postgres = calloc(1, sizeof(*postgres));
+    if (!postgres)
+        return -ENOMEM;
+    postgres->base.driver = &POSTGRES_DRIVER;
+    postgres->generation = 1;
+    postgres->connection = PQconnectdb(url);
+    int r = 0;
+    ret_notice[0] = '\0';
+    if (PQstatus(postgres->connection) != CONNECTION_OK)
+        r = -ECONNREFUSED;
+    else
+        (void)PQsetNoticeReceiver(postgres->connection, ignore_notice, NULL);
+    if (r == 0 && !read_only)
+        r = migrate(postgres);
+    if (r < 0) {
+        (void)text_copy(ret_notice, 512,
+                        postgres->problem[0] ? postgres->problem
+                                             : PQerrorMessage(postgres->connection));
+        close_postgres(&postgres->base);
+        return r;
+    }
+    *ret_sql = &postgres->base;
+    return 0;
+}
+
+bool sql_is_postgres_url(const char *text)
+{
+    return text_starts_with(text, "postgresql://") || text_starts_with(text, "postgres://");
+}
