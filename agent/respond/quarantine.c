@@ -566,21 +566,43 @@ static int check_rows(struct quarantine *quarantine, struct known *known)
     return 0;
 }
 
-int quarantine_recover(struct quarantine *quarantine)
+/* What was allowed before the store was lost stays allowed until the end of this run. */
+static int take_known(struct quarantine *quarantine, const struct known *known)
+{
+    int r = 0;
+
+    pthread_mutex_lock(&quarantine->mutex);
+    quarantine->used_bytes = known->bytes;
+    for (size_t i = 0; r == 0 && i < known->allowed.count; i++) {
+        char hex[SHA256_HEX_BYTES];
+
+        text_hex(hex, known->allowed.digests[i], SHA256_BYTES);
+        r = digest_set_add(&quarantine->allowed, hex);
+    }
+    pthread_mutex_unlock(&quarantine->mutex);
+    return r;
+}
+
+static int recover(struct quarantine *quarantine)
 {
     CLEANUP(known_done) struct known known = {0};
-    struct digest_set former;
     int r;
 
     r = store_read(quarantine->store, read_known, &known);
-    if (r < 0)
-        return r;
-    pthread_mutex_lock(&quarantine->mutex);
-    quarantine->used_bytes = known.bytes;
-    former = quarantine->allowed;
-    quarantine->allowed = known.allowed;
-    known.allowed = former;
-    pthread_mutex_unlock(&quarantine->mutex);
-    r = check_files(quarantine, &known);
+    if (r == 0)
+        r = take_known(quarantine, &known);
+    if (r == 0)
+        r = check_files(quarantine, &known);
     return r < 0 ? r : check_rows(quarantine, &known);
+}
+
+int quarantine_recover(struct quarantine *quarantine)
+{
+    int r;
+
+    /* A removal in between would look like a file without its row. */
+    pthread_mutex_lock(&quarantine->operation);
+    r = recover(quarantine);
+    pthread_mutex_unlock(&quarantine->operation);
+    return r;
 }

@@ -54,7 +54,8 @@ struct quarantine_restore {
     bool privileged; /* set-user-id, set-group-id and capabilities come back too */
 };
 /* Puts the file back under a parent without symbolic links, never overwriting: content, owner,
- * mode, times, extended attributes. It leaves the quarantine once it is there durably. Without
+ * mode, times, extended attributes. It leaves the quarantine once it is there durably (a crash in
+ * between leaves it in both: restoring again then says -EEXIST, and it can be deleted). Without
  * exclude a watched place will see it detected again. -EEXIST, -ENOENT (no such id, or no such
  * directory), -ELOOP, -EBADMSG, -ENOSPC, -EROFS. ret_missing: attributes that could not be set. */
 int quarantine_restore(struct quarantine *quarantine, const char *id,

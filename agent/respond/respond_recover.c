@@ -96,11 +96,17 @@ static void take_count(void *user, const char *signature, uint64_t minute, uint6
     brake_add(user, signature, minute, number);
 }
 
+/* Once: a repeated recovery must not count them again. */
 static int read_counts(void *user, sqlite3 *database)
 {
-    const struct responder *responder = user;
+    struct responder *responder = user;
+    int r;
 
-    return action_counts_each(database, take_count, responder->brake);
+    if (responder->counts_loaded)
+        return 0;
+    r = action_counts_each(database, take_count, responder->brake);
+    responder->counts_loaded = r == 0;
+    return r;
 }
 
 static int trim_counts(void *user UNUSED, sqlite3 *database)

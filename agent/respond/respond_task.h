@@ -73,6 +73,7 @@ struct responder {
     struct package_owner *packages; /* the deciding thread's */
     pthread_t decider, actor;
     bool decider_runs, actor_runs;
+    bool counts_loaded; /* the acting thread's */
 
     pthread_mutex_t mutex; /* guards what follows */
     pthread_cond_t decide, act;
