@@ -1,0 +1,52 @@
+/* What the agent keeps about its console, in STATE/console (root only): where it is, the token
+ * until it has been used, the identity, what it was told to obey. Written durably. */
+#ifndef AGENT_DELIVERY_CONSOLE_FILES_H
+#define AGENT_DELIVERY_CONSOLE_FILES_H
+
+#include "agent/messenger/link.h"
+#include "common/attributes.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CONSOLE_SEEN_COMMANDS 1024
+
+/* Orders obeyed so far: no lower revision, no command twice. */
+struct console_orders {
+    uint64_t policy_revision;
+    char policy_digest[80];            /* of the delivered policy in force; "" = none */
+    char policy_path[LINK_TEXT_BYTES]; /* its file; "" = none */
+    size_t seen_count;
+    struct {
+        char id[40];
+        uint64_t expires_ms;
+    } seen[CONSOLE_SEEN_COMMANDS];
+};
+
+/* directory is copied and made. */
+struct console_files;
+int console_files_open(const char *state_directory, struct console_files **ret_files) MUST_USE;
+struct console_files *console_files_close(struct console_files *files);
+const char *console_files_directory(const struct console_files *files);
+
+/* Each reads one file: 0, -ENOENT when there is none, -EBADMSG when it is not ours. */
+int console_files_read_console(struct console_files *files,
+                               struct link_settings *settings) MUST_USE;
+int console_files_read_token(struct console_files *files, struct link_token *ret_token) MUST_USE;
+int console_files_read_identity(struct console_files *files,
+                                struct link_identity *ret_identity) MUST_USE;
+int console_files_read_orders(struct console_files *files,
+                              struct console_orders *ret_orders) MUST_USE;
+
+int console_files_write_console(struct console_files *files,
+                                const struct link_settings *settings) MUST_USE;
+int console_files_write_token(struct console_files *files, const struct link_token *token) MUST_USE;
+int console_files_write_identity(struct console_files *files,
+                                 const struct link_identity *identity) MUST_USE;
+int console_files_write_orders(struct console_files *files,
+                               const struct console_orders *orders) MUST_USE;
+/* Absent is fine. */
+void console_files_remove_token(struct console_files *files);
+void console_files_remove_identity(struct console_files *files);
+
+#endif

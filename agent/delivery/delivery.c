@@ -1,0 +1,827 @@
+/* The messenger's life, and what it may say.
+ *
+ * Owns: the child, its socket, the files of the console (console_files.c), results not yet
+ * delivered. Must not: trust a word of the messenger but signed documents; wait for the main
+ * thread. Hands off: facts and policies to the main loop (posts), commands to signed_command.c. */
+#include "agent/delivery/delivery.h"
+
+#include "agent/delivery/heartbeat_body.h"
+#include "agent/delivery/host_facts.h"
+#include "agent/delivery/signed_command.h"
+#include "agent/delivery/signed_policy.h"
+#include "agent/store/store.h"
+#include "common/crypto/keys.h"
+#include "common/crypto/random.h"
+#include "common/event_loop/event_loop.h"
+#include "common/json/json_writer.h"
+#include "common/log/log.h"
+#include "common/messages/message.h"
+#include "common/sandbox/spawn.h"
+#include "common/text/text.h"
+#include "common/time/clock.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include <sys/wait.h>
+
+#define MOST_RESULTS     64
+#define MOST_RESTART_NS  (60 * NS_PER_SECOND)
+#define NEWS_INTERVAL_NS (1 * NS_PER_SECOND)
+#define FACTS_BYTES      16000
+
+struct delivery {
+    struct delivery_options options;
+    pthread_t thread;
+    struct event_loop *loop;
+    struct console_files *files;
+    struct commands *commands;
+    struct event_timer *restart, *news;
+
+    /* The delivery thread's. */
+    struct link_settings settings;
+    struct link_token token;
+    struct link_identity identity;
+    bool configured, has_token, activated;
+    EVP_PKEY *signing_key;
+    struct console_orders orders;
+    char policy_problem[LINK_TEXT_BYTES];
+    bool leaving; /* deactivated by the console, once the result is delivered */
+    int socket;
+    pid_t pid;
+    uint64_t started_ns, restart_delay_ns;
+    uint64_t news_number; /* events up to here have been looked at for urgency */
+    uint8_t buffer[LIMIT_MESSAGE_BYTES + 4];
+
+    pthread_mutex_t lock; /* of all below */
+    struct command_result results[MOST_RESULTS];
+    size_t result_count;
+    struct delivery_status status;
+};
+
+/* ---- status and events ---- */
+
+static void note_status(struct delivery *delivery)
+{
+    (void)pthread_mutex_lock(&delivery->lock);
+    delivery->status.configured = delivery->configured;
+    delivery->status.activated = delivery->activated;
+    (void)text_copy(delivery->status.url, sizeof delivery->status.url, delivery->settings.url);
+    (void)text_copy(delivery->status.agent_id, sizeof delivery->status.agent_id,
+                    delivery->activated ? delivery->identity.agent_id : "");
+    (void)pthread_mutex_unlock(&delivery->lock);
+}
+
+static void note_state(struct delivery *delivery, const struct link_state *state)
+{
+    (void)pthread_mutex_lock(&delivery->lock);
+    delivery->status.state = *state;
+    (void)pthread_mutex_unlock(&delivery->lock);
+}
+
+static void record(struct delivery *delivery, const char *kind, enum event_severity severity,
+                   const char *subject, const char *reason)
+{
+    AUTO_BUFFER struct buffer detail = BUFFER_WITH_MAXIMUM(4096);
+    struct json_writer json;
+
+    json_writer_init(&json, &detail);
+    json_write_object_begin(&json);
+    if (reason != NULL)
+        json_write_field_string(&json, "reason", reason);
+    json_write_object_end(&json);
+    const struct event_draft draft = {.module = "console",
+                                      .kind = kind,
+                                      .severity = severity,
+                                      .subject = subject,
+                                      .detail =
+                                          buffer_failed(&detail) < 0 ? NULL : buffer_text(&detail)};
+    int r = store_append(delivery->options.store, &draft, NULL, NULL, NULL);
+    log_event(severity >= EVENT_MEDIUM ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, kind, "subject",
+              subject, "reason", reason, "not_stored", r < 0 ? log_error_text(r) : NULL, NULL);
+}
+
+/* ---- the child ---- */
+
+static void close_messenger(struct delivery *delivery)
+{
+    if (delivery->socket < 0)
+        return;
+    event_loop_remove_fd(delivery->loop, delivery->socket);
+    (void)close(delivery->socket);
+    delivery->socket = -1;
+    /* It ends when its socket does; one that hangs does not. It holds nothing that must be saved.
+     */
+    (void)kill(delivery->pid, SIGKILL);
+    while (waitpid(delivery->pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+}
+
+/* Again after 1 s, 2 s, ... a minute; at once when it had lived for longer than that. */
+static void restart_later(struct delivery *delivery, int error)
+{
+    bool lived = clock_monotonic_ns() - delivery->started_ns > MOST_RESTART_NS;
+
+    close_messenger(delivery);
+    delivery->restart_delay_ns = lived || delivery->restart_delay_ns == 0
+                                     ? NS_PER_SECOND
+                                     : MIN(delivery->restart_delay_ns * 2, MOST_RESTART_NS);
+    record(delivery, "messenger_ended", EVENT_MEDIUM, "yagura-messenger",
+           error < 0 ? log_error_text(error) : "it closed its socket");
+    event_timer_start(delivery->restart, delivery->restart_delay_ns, 0);
+}
+
+static void handle_messenger(void *user, int fd, uint32_t epoll_events);
+
+static int introduce(struct delivery *delivery)
+{
+    int r = uuid_new(delivery->settings.session);
+
+    if (r == 0)
+        r = link_send_settings(delivery->socket, &delivery->settings);
+    if (r == 0 && delivery->activated)
+        r = link_send_identity(delivery->socket, &delivery->identity);
+    if (r == 0 && delivery->has_token)
+        r = link_send_token(delivery->socket, &delivery->token);
+    return r;
+}
+
+static int start_messenger(struct delivery *delivery)
+{
+    char *const argv[] = {(char *)"yagura-messenger", NULL};
+    int pair[2];
+
+    int r = message_pair(true, pair);
+    if (r < 0)
+        return r;
+    AUTO_CLOSE int theirs = pair[1];
+    r = spawn_program(delivery->options.messenger_program, argv, &theirs, 1, &delivery->pid, NULL);
+    if (r < 0) {
+        (void)close(pair[0]);
+        return r;
+    }
+    delivery->socket = pair[0];
+    delivery->started_ns = clock_monotonic_ns();
+    (void)pthread_mutex_lock(&delivery->lock);
+    delivery->status.messenger_starts++;
+    (void)pthread_mutex_unlock(&delivery->lock);
+    r = event_loop_add_fd(delivery->loop, delivery->socket, EPOLLIN, handle_messenger, delivery);
+    return r < 0 ? r : introduce(delivery);
+}
+
+static void restart_messenger(void *user)
+{
+    struct delivery *delivery = user;
+
+    close_messenger(delivery);
+    event_timer_stop(delivery->restart);
+    if (!delivery->configured)
+        return;
+    int r = start_messenger(delivery);
+    if (r < 0)
+        restart_later(delivery, r);
+}
+
+static void hurry(struct delivery *delivery)
+{
+    if (delivery->socket >= 0)
+        (void)!link_send_plain(delivery->socket, LINK_URGENT); /* a full socket is news enough */
+}
+
+/* ---- identity ---- */
+
+static int use_identity(struct delivery *delivery)
+{
+    EVP_PKEY_free(delivery->signing_key);
+    delivery->signing_key = NULL;
+    return key_from_public_text(delivery->identity.signing_key, &delivery->signing_key);
+}
+
+static int take_identity(void *user, struct message *message)
+{
+    struct delivery *delivery = user;
+    bool renewal = delivery->activated;
+
+    int r = link_read_identity(message, &delivery->identity);
+    if (r == 0)
+        r = use_identity(delivery);
+    if (r < 0)
+        return r;
+    delivery->activated = true;
+    r = console_files_write_identity(delivery->files, &delivery->identity);
+    if (r < 0)
+        record(delivery, "identity_not_kept", EVENT_HIGH, delivery->identity.agent_id,
+               "make room on the disk of the state directory: after a restart this host must "
+               "activate again");
+    else if (delivery->has_token) {
+        console_files_remove_token(delivery->files);
+        explicit_bzero(&delivery->token, sizeof delivery->token);
+        delivery->has_token = false;
+    }
+    record(delivery, renewal ? "certificate_renewed" : "activated", EVENT_INFO,
+           delivery->settings.url, NULL);
+    note_status(delivery);
+    return 0;
+}
+
+static void forget_identity(struct delivery *delivery)
+{
+    console_files_remove_identity(delivery->files);
+    explicit_bzero(&delivery->identity, sizeof delivery->identity);
+    delivery->activated = false;
+    note_status(delivery);
+}
+
+static int take_forget(void *user, struct message *message UNUSED)
+{
+    struct delivery *delivery = user;
+
+    forget_identity(delivery);
+    record(delivery, "identity_forgotten", EVENT_HIGH, delivery->settings.url,
+           "the console says that another host uses it");
+    return 0;
+}
+
+static int take_state(void *user, struct message *message)
+{
+    struct link_state state;
+
+    int r = link_read_state(message, &state);
+    if (r == 0)
+        note_state(user, &state);
+    return r;
+}
+
+/* ---- heartbeats ---- */
+
+/* Between the threads: a heartbeat that waits for the agent's state. */
+struct beat {
+    struct delivery *delivery;
+    struct buffer facts;
+};
+
+static size_t copy_results(struct delivery *delivery, struct command_result *results)
+{
+    (void)pthread_mutex_lock(&delivery->lock);
+    size_t count = delivery->result_count;
+    memcpy(results, delivery->results, count * sizeof results[0]);
+    (void)pthread_mutex_unlock(&delivery->lock);
+    return count;
+}
+
+static void mark_sent(struct delivery *delivery, const struct command_result *results, size_t count)
+{
+    (void)pthread_mutex_lock(&delivery->lock);
+    for (size_t i = 0; i < count; i++)
+        delivery->results[i].sent = results[i].sent;
+    (void)pthread_mutex_unlock(&delivery->lock);
+}
+
+static int send_beat(struct delivery *delivery, const char *facts)
+{
+    AUTO_BUFFER struct buffer body = BUFFER_WITH_MAXIMUM(LIMIT_HEARTBEAT_BYTES);
+    AUTO_FREE struct command_result *results = calloc(MOST_RESULTS, sizeof *results);
+    bool more;
+
+    if (results == NULL)
+        return -ENOMEM;
+    struct heartbeat_body heartbeat = {
+        .settings = &delivery->settings,
+        .facts = facts,
+        .policy_digest = delivery->orders.policy_digest,
+        .policy_problem = delivery->policy_problem,
+        .results = results,
+        .result_count = copy_results(delivery, results),
+    };
+    int r = heartbeat_body_write(delivery->options.store, &heartbeat, &body, &more);
+    if (r < 0) {
+        /* The store has no file yet, or cannot be read: the next heartbeat tries again. */
+        log_warning("heartbeat_not_written", "error", log_error_text(r), NULL);
+        return 0;
+    }
+    mark_sent(delivery, results, heartbeat.result_count);
+    return link_send_document(delivery->socket, LINK_BEAT, buffer_text(&body), body.length);
+}
+
+static void beat_with_facts(void *user)
+{
+    struct beat *beat = user;
+    struct delivery *delivery = beat->delivery;
+
+    if (delivery->socket >= 0) {
+        int r = send_beat(delivery, buffer_failed(&beat->facts) < 0 || beat->facts.length == 0
+                                        ? "{}"
+                                        : buffer_text(&beat->facts));
+        if (r < 0)
+            restart_later(delivery, r);
+    }
+    buffer_done(&beat->facts);
+    free(beat);
+}
+
+/* In the main thread. */
+static void write_facts(void *user)
+{
+    struct beat *beat = user;
+    struct delivery *delivery = beat->delivery;
+
+    if (delivery->options.write_facts(delivery->options.user, &beat->facts) < 0)
+        buffer_clear(&beat->facts);
+    if (event_loop_post(delivery->loop, beat_with_facts, beat) < 0) {
+        buffer_done(&beat->facts);
+        free(beat);
+    }
+}
+
+static int take_want_beat(void *user, struct message *message UNUSED)
+{
+    struct delivery *delivery = user;
+    struct beat *beat = calloc(1, sizeof *beat);
+    if (beat == NULL)
+        return -ENOMEM;
+    beat->delivery = delivery;
+    beat->facts = BUFFER_WITH_MAXIMUM(FACTS_BYTES);
+    int r = event_loop_post(delivery->options.main_loop, write_facts, beat);
+    if (r < 0)
+        free(beat);
+    return r;
+}
+
+static void drop_delivered(struct delivery *delivery, bool delivered)
+{
+    size_t kept = 0;
+
+    (void)pthread_mutex_lock(&delivery->lock);
+    for (size_t i = 0; i < delivery->result_count; i++)
+        if (!delivery->results[i].sent || !delivered) {
+            delivery->results[kept] = delivery->results[i];
+            delivery->results[kept++].sent = false;
+        }
+    delivery->result_count = kept;
+    (void)pthread_mutex_unlock(&delivery->lock);
+}
+
+static void leave_console(struct delivery *delivery);
+
+static int take_beat_done(void *user, struct message *message)
+{
+    struct delivery *delivery = user;
+    struct link_beat_done done;
+    struct store_status status;
+
+    int r = link_read_beat_done(message, &done);
+    if (r < 0)
+        return r;
+    drop_delivered(delivery, done.delivered);
+    if (!done.delivered)
+        return 0;
+    store_status(delivery->options.store, &status);
+    if (text_equal(done.epoch, status.epoch) && done.acknowledged > status.acknowledged_number)
+        r = store_acknowledge(delivery->options.store, done.acknowledged, NULL, NULL);
+    if (r == 0 && done.acknowledged + LIMIT_HEARTBEAT_EVENTS / 2 < status.last_number)
+        hurry(delivery); /* a backlog is delivered heartbeat after heartbeat */
+    if (delivery->leaving)
+        leave_console(delivery);
+    return r == -ENOBUFS ? 0 : r;
+}
+
+/* Severe events do not wait for the next heartbeat. */
+static int see_severe(void *user, const struct event_record *event UNUSED)
+{
+    *(bool *)user = true;
+    return 1;
+}
+
+static void look_for_news(void *user)
+{
+    struct delivery *delivery = user;
+    struct store_status status;
+    bool severe = false;
+
+    if (delivery->socket < 0 || !delivery->activated)
+        return;
+    store_status(delivery->options.store, &status);
+    if (status.last_number <= delivery->news_number)
+        return;
+    const struct event_filter filter = {.after_number =
+                                            MAX(delivery->news_number, status.acknowledged_number),
+                                        .lowest = EVENT_HIGH,
+                                        .limit = 1};
+    if (store_read_events(delivery->options.store, &filter, see_severe, &severe) < 0)
+        return;
+    delivery->news_number = status.last_number;
+    if (severe)
+        hurry(delivery);
+}
+
+/* ---- commands ---- */
+
+static void command_done(void *user, const char *command_id, bool good, const char *output)
+{
+    struct delivery *delivery = user;
+
+    (void)pthread_mutex_lock(&delivery->lock);
+    if (delivery->result_count < MOST_RESULTS) {
+        struct command_result *result = &delivery->results[delivery->result_count++];
+        *result = (struct command_result){.good = good};
+        (void)text_copy(result->id, sizeof result->id, command_id);
+        (void)text_copy(result->output, sizeof result->output, output);
+    }
+    (void)pthread_mutex_unlock(&delivery->lock);
+    record(delivery, good ? "command_done" : "command_failed", good ? EVENT_INFO : EVENT_MEDIUM,
+           command_id, output);
+}
+
+static void want_heartbeat(void *user)
+{
+    hurry(user);
+}
+
+static void want_leave(void *user)
+{
+    struct delivery *delivery = user;
+
+    delivery->leaving = true;
+    hurry(delivery);
+}
+
+static void refuse_order(struct delivery *delivery, const char *what, int error, const char *why)
+{
+    if (error == -EALREADY)
+        return; /* sent again: that is how at-least-once looks */
+    record(delivery, "order_refused", EVENT_HIGH, what,
+           why != NULL && why[0] != '\0' ? why
+           : error == -EACCES            ? "it is not signed by the console for this computer"
+           : error == -ETIME             ? "it has expired: check the clocks of host and console"
+                                         : log_error_text(error));
+}
+
+static int take_command(void *user, struct message *message)
+{
+    struct delivery *delivery = user;
+    AUTO_CLOSE int fd = TAKE_FD(message->fds[0]);
+    AUTO_FREE char *signed_text = NULL;
+    AUTO_FREE char *document = NULL;
+    size_t length;
+
+    int r = link_read_document(fd, &signed_text, &length);
+    if (r < 0)
+        return r;
+    if (!delivery->activated)
+        return 0;
+    r = signed_command_take(signed_text, length, delivery->signing_key, delivery->identity.agent_id,
+                            &delivery->orders, &document);
+    if (r == 0)
+        r = console_files_write_orders(delivery->files, &delivery->orders);
+    if (r < 0) {
+        refuse_order(delivery, "command", r, NULL);
+        return 0;
+    }
+    command_run(delivery->commands, document);
+    hurry(delivery);
+    return 0;
+}
+
+/* ---- policies ---- */
+
+/* Between the threads: a policy that waits to be applied. */
+struct application {
+    struct delivery *delivery;
+    struct delivered_policy policy;
+    struct settings_error error;
+    int result;
+};
+
+static void policy_applied(void *user)
+{
+    struct application *application = user;
+    struct delivery *delivery = application->delivery;
+    const char *directory = console_files_directory(delivery->files);
+    char old_path[LINK_TEXT_BYTES];
+
+    /* Also a refused revision is done with: it is not tried again, and never a lower one. */
+    delivery->orders.policy_revision = application->policy.revision;
+    if (application->result < 0) {
+        (void)text_copy(delivery->policy_problem, sizeof delivery->policy_problem,
+                        application->error.text);
+        signed_policy_discard(directory, application->policy.path);
+    } else {
+        delivery->policy_problem[0] = '\0';
+        (void)text_copy(old_path, sizeof old_path, delivery->orders.policy_path);
+        (void)text_copy(delivery->orders.policy_path, sizeof delivery->orders.policy_path,
+                        application->policy.path);
+        (void)text_copy(delivery->orders.policy_digest, sizeof delivery->orders.policy_digest,
+                        application->policy.digest);
+    }
+    int r = console_files_write_orders(delivery->files, &delivery->orders);
+    if (r < 0)
+        record(delivery, "orders_not_kept", EVENT_HIGH, delivery->orders.policy_path,
+               "make room on the disk of the state directory");
+    else if (application->result == 0)
+        signed_policy_discard(directory, old_path);
+    hurry(delivery);
+    free(application);
+}
+
+/* In the main thread. */
+static void apply_policy(void *user)
+{
+    struct application *application = user;
+    struct delivery *delivery = application->delivery;
+
+    application->result =
+        delivery->options.apply_policy(delivery->options.user, application->policy.path,
+                                       &application->error);
+    if (event_loop_post(delivery->loop, policy_applied, application) < 0)
+        free(application);
+}
+
+static void refuse_policy(struct delivery *delivery, int error, const struct settings_error *why)
+{
+    if (error != -EALREADY) {
+        (void)text_copy(delivery->policy_problem, sizeof delivery->policy_problem, why->text);
+        hurry(delivery);
+    }
+    refuse_order(delivery, "policy", error, why->text);
+}
+
+static int take_policy(void *user, struct message *message)
+{
+    struct delivery *delivery = user;
+    AUTO_CLOSE int fd = TAKE_FD(message->fds[0]);
+    AUTO_FREE char *document = NULL;
+    struct settings_error error;
+    size_t length;
+
+    int r = link_read_document(fd, &document, &length);
+    if (r < 0)
+        return r;
+    struct application *application = calloc(1, sizeof *application);
+    if (application == NULL || !delivery->activated) {
+        free(application);
+        return 0;
+    }
+    application->delivery = delivery;
+    r = signed_policy_take(document, length, delivery->signing_key, delivery->identity.agent_id,
+                           &delivery->orders, console_files_directory(delivery->files),
+                           &application->policy, &error);
+    if (r < 0)
+        refuse_policy(delivery, r, &error);
+    else
+        r = event_loop_post(delivery->options.main_loop, apply_policy, application);
+    if (r < 0)
+        free(application);
+    return 0;
+}
+
+/* ---- what the messenger may say ---- */
+
+static int take_message(struct delivery *delivery, struct message *message)
+{
+    bool activated = delivery->activated;
+    struct message_route routes[] = {
+        {LINK_WANT_BEAT, "want-beat", activated, false, take_want_beat},
+        {LINK_BEAT_DONE, "beat-done", activated, false, take_beat_done},
+        {LINK_COMMAND, "command", activated, true, take_command},
+        {LINK_POLICY, "policy", activated, true, take_policy},
+        {LINK_IDENTITY, "identity", delivery->configured, false, take_identity},
+        {LINK_FORGET, "forget", activated, false, take_forget},
+        {LINK_STATE, "state", true, false, take_state},
+    };
+
+    return message_dispatch(routes, ARRAY_LENGTH(routes), delivery, message);
+}
+
+static void handle_messenger(void *user, int fd, uint32_t epoll_events UNUSED)
+{
+    struct delivery *delivery = user;
+    struct message message;
+    int r;
+
+    do {
+        r = message_receive(fd, delivery->buffer, sizeof delivery->buffer, &message);
+        if (r == 1)
+            r = take_message(delivery, &message) < 0 ? -EPROTO : 1;
+    } while (r == 1 && delivery->socket == fd);
+    explicit_bzero(delivery->buffer, sizeof delivery->buffer);
+    if (r != -EAGAIN && r != 1 && delivery->socket == fd)
+        restart_later(delivery, r);
+}
+
+/* ---- where the console is ---- */
+
+static void leave_console(struct delivery *delivery)
+{
+    const struct link_state state = {.code = LINK_STATE_DEACTIVATED,
+                                     .text = "deactivated by the console"};
+
+    delivery->leaving = false;
+    forget_identity(delivery);
+    record(delivery, "deactivated", EVENT_MEDIUM, delivery->settings.url, NULL);
+    restart_messenger(delivery); /* it must forget, too */
+    note_state(delivery, &state);
+}
+
+/* An order from another thread, and its answer. */
+struct order {
+    struct delivery *delivery;
+    const struct link_settings *settings; /* NULL: leave */
+    const struct link_token *token;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool done;
+    int result;
+};
+
+static int meet_console(struct delivery *delivery, const struct order *order)
+{
+    struct link_settings settings = *order->settings;
+
+    host_facts_fill(&settings);
+    if (delivery->activated && text_equal(settings.url, delivery->settings.url))
+        return -EALREADY;
+    int r = console_files_write_token(delivery->files, order->token);
+    if (r == 0)
+        r = console_files_write_console(delivery->files, &settings);
+    if (r < 0)
+        return r;
+    delivery->settings = settings;
+    delivery->token = *order->token;
+    delivery->has_token = delivery->configured = true;
+    note_status(delivery);
+    restart_messenger(delivery);
+    return 0;
+}
+
+static int forget_console(struct delivery *delivery)
+{
+    const struct link_settings nowhere = {.url = ""};
+
+    console_files_remove_token(delivery->files);
+    delivery->has_token = false;
+    delivery->configured = false;
+    forget_identity(delivery);
+    delivery->settings = nowhere;
+    int r = console_files_write_console(delivery->files, &nowhere);
+    restart_messenger(delivery);
+    note_status(delivery);
+    note_state(delivery, &(struct link_state){.code = LINK_STATE_IDLE});
+    return r;
+}
+
+static void obey(void *user)
+{
+    struct order *order = user;
+
+    int r = order->settings != NULL ? meet_console(order->delivery, order)
+                                    : forget_console(order->delivery);
+    (void)pthread_mutex_lock(&order->lock);
+    order->result = r;
+    order->done = true;
+    (void)pthread_cond_signal(&order->changed);
+    (void)pthread_mutex_unlock(&order->lock);
+}
+
+static int give_order(struct delivery *delivery, struct order *order)
+{
+    order->delivery = delivery;
+    (void)pthread_mutex_init(&order->lock, NULL);
+    (void)pthread_cond_init(&order->changed, NULL);
+    int r = event_loop_post(delivery->loop, obey, order);
+    (void)pthread_mutex_lock(&order->lock);
+    while (r == 0 && !order->done)
+        (void)pthread_cond_wait(&order->changed, &order->lock);
+    (void)pthread_mutex_unlock(&order->lock);
+    (void)pthread_cond_destroy(&order->changed);
+    (void)pthread_mutex_destroy(&order->lock);
+    return r < 0 ? r : order->result;
+}
+
+int delivery_activate(struct delivery *delivery, const struct link_settings *settings,
+                      const struct link_token *token)
+{
+    struct order order = {.settings = settings, .token = token};
+
+    return give_order(delivery, &order);
+}
+
+int delivery_deactivate(struct delivery *delivery)
+{
+    struct order order = {.settings = NULL};
+
+    return give_order(delivery, &order);
+}
+
+void delivery_status(struct delivery *delivery, struct delivery_status *ret_status)
+{
+    (void)pthread_mutex_lock(&delivery->lock);
+    *ret_status = delivery->status;
+    (void)pthread_mutex_unlock(&delivery->lock);
+}
+
+void delivery_policy_path(const char *state_directory, char path[static LINK_TEXT_BYTES])
+{
+    AUTO_FREE struct console_orders *orders = calloc(1, sizeof *orders);
+    struct console_files *files = NULL;
+
+    path[0] = '\0';
+    if (orders != NULL && console_files_open(state_directory, &files) == 0 &&
+        console_files_read_orders(files, orders) == 0)
+        (void)text_copy(path, LINK_TEXT_BYTES, orders->policy_path);
+    (void)console_files_close(files);
+}
+
+/* ---- start and end ---- */
+
+static void read_files(struct delivery *delivery)
+{
+    delivery->configured = console_files_read_console(delivery->files, &delivery->settings) == 0 &&
+                           delivery->settings.url[0] != '\0';
+    delivery->has_token = console_files_read_token(delivery->files, &delivery->token) == 0;
+    delivery->activated = console_files_read_identity(delivery->files, &delivery->identity) == 0 &&
+                          use_identity(delivery) == 0;
+    (void)!console_files_read_orders(delivery->files, &delivery->orders);
+    host_facts_fill(&delivery->settings);
+    note_status(delivery);
+}
+
+static void *run(void *user)
+{
+    struct delivery *delivery = user;
+
+    restart_messenger(delivery);
+    event_timer_start(delivery->news, NEWS_INTERVAL_NS, NEWS_INTERVAL_NS);
+    (void)!event_loop_run(delivery->loop);
+    close_messenger(delivery);
+    return NULL;
+}
+
+static struct delivery *free_delivery(struct delivery *delivery)
+{
+    (void)commands_free(delivery->commands);
+    (void)event_timer_free(delivery->restart);
+    (void)event_timer_free(delivery->news);
+    (void)event_loop_free(delivery->loop);
+    (void)console_files_close(delivery->files);
+    EVP_PKEY_free(delivery->signing_key);
+    (void)pthread_mutex_destroy(&delivery->lock);
+    explicit_bzero(delivery, sizeof *delivery);
+    free(delivery);
+    return NULL;
+}
+
+static int prepare(struct delivery *delivery)
+{
+    const struct command_context context = {
+        .pipeline = delivery->options.pipeline,
+        .responder = delivery->options.responder,
+        .heartbeat = want_heartbeat,
+        .deactivate = want_leave,
+        .done = command_done,
+        .user = delivery,
+    };
+
+    int r = console_files_open(delivery->options.state_directory, &delivery->files);
+    if (r == 0)
+        r = event_loop_new(&delivery->loop);
+    if (r == 0)
+        r = event_timer_new(delivery->loop, restart_messenger, delivery, &delivery->restart);
+    if (r == 0)
+        r = event_timer_new(delivery->loop, look_for_news, delivery, &delivery->news);
+    if (r == 0)
+        r = commands_new(&context, &delivery->commands);
+    return r;
+}
+
+int delivery_start(const struct delivery_options *options, struct delivery **ret_delivery)
+{
+    struct delivery *delivery = calloc(1, sizeof *delivery);
+    if (delivery == NULL)
+        return -ENOMEM;
+    delivery->options = *options;
+    delivery->socket = -1;
+    (void)pthread_mutex_init(&delivery->lock, NULL);
+    int r = prepare(delivery);
+    if (r == 0) {
+        read_files(delivery);
+        r = -pthread_create(&delivery->thread, NULL, run, delivery);
+    }
+    if (r < 0) {
+        (void)free_delivery(delivery);
+        return r;
+    }
+    *ret_delivery = delivery;
+    return 0;
+}
+
+struct delivery *delivery_stop(struct delivery *delivery)
+{
+    if (delivery == NULL)
+        return NULL;
+    event_loop_stop(delivery->loop);
+    (void)pthread_join(delivery->thread, NULL);
+    return free_delivery(delivery);
+}

@@ -1,0 +1,60 @@
+/* The agent's side of the console: runs yagura-messenger, feeds it heartbeats, keeps the identity,
+ * obeys signed policies and commands. Works on without a console for as long as the store holds
+ * events.
+ *
+ * One thread with an event loop of its own; the functions here may be called from any thread but
+ * are meant for the main one. */
+#ifndef AGENT_DELIVERY_DELIVERY_H
+#define AGENT_DELIVERY_DELIVERY_H
+
+#include "agent/messenger/link.h"
+#include "common/attributes.h"
+#include "common/buffers/buffer.h"
+#include "common/settings/settings.h"
+
+struct delivery;
+struct event_loop;
+struct responder;
+struct scan_pipeline;
+struct store;
+
+struct delivery_options {
+    const char *state_directory;
+    const char *messenger_program;
+    struct event_loop *main_loop;
+    struct store *store;
+    struct scan_pipeline *pipeline;
+    struct responder *responder;
+    /* Called in the main loop's thread. */
+    int (*write_facts)(void *user, struct buffer *json); /* the agent's state, a JSON object */
+    /* Loads and applies the policy at path; "" = the one of the local configuration again. */
+    int (*apply_policy)(void *user, const char *path, struct settings_error *ret_error);
+    void *user;
+};
+
+/* The messenger runs only when the host was told where its console is. */
+int delivery_start(const struct delivery_options *options, struct delivery **ret_delivery) MUST_USE;
+struct delivery *delivery_stop(struct delivery *delivery);
+
+/* From now on this is the console: settings has url, pin, tenant, policy, group and display name.
+ * The token is kept (root only) until it has been used. -EALREADY when this host is activated there
+ * and no new token is needed; -errno. */
+int delivery_activate(struct delivery *delivery, const struct link_settings *settings,
+                      const struct link_token *token) MUST_USE;
+/* Forgets the console and the identity; the events stay. */
+int delivery_deactivate(struct delivery *delivery) MUST_USE;
+
+struct delivery_status {
+    bool configured, activated;
+    char url[LINK_TEXT_BYTES];
+    char agent_id[64];
+    struct link_state state;
+    uint64_t messenger_starts;
+};
+void delivery_status(struct delivery *delivery, struct delivery_status *ret_status);
+
+/* The file of the policy that the console delivered and that is in force, into path; "" when the
+ * local configuration decides. For the start, before there is a delivery. */
+void delivery_policy_path(const char *state_directory, char path[static LINK_TEXT_BYTES]);
+
+#endif

@@ -1,0 +1,32 @@
+/* What a heartbeat says: events that the console has not acknowledged, results of its commands, the
+ * agent's state. */
+#ifndef AGENT_DELIVERY_HEARTBEAT_BODY_H
+#define AGENT_DELIVERY_HEARTBEAT_BODY_H
+
+#include "agent/delivery/console_files.h"
+#include "common/attributes.h"
+#include "common/buffers/buffer.h"
+#include "common/limits.h"
+
+struct store;
+
+struct command_result {
+    char id[40];
+    bool good;
+    bool sent; /* in the heartbeat that is on its way */
+    char output[LIMIT_COMMAND_OUTPUT_BYTES];
+};
+
+struct heartbeat_body {
+    const struct link_settings *settings;
+    const char *facts; /* JSON object */
+    const char *policy_digest, *policy_problem;
+    struct command_result *results; /* those written are marked as sent */
+    size_t result_count;
+};
+
+/* Not from the main event loop: it reads the store. ret_more: there was no room for all events. */
+int heartbeat_body_write(struct store *store, const struct heartbeat_body *heartbeat,
+                         struct buffer *body, bool *ret_more) MUST_USE;
+
+#endif

@@ -1,0 +1,57 @@
+/* Facts about the host, from files only root writes. Owns no state. */
+#include "agent/delivery/host_facts.h"
+
+#include "common/buffers/buffer.h"
+#include "common/files/file.h"
+#include "common/text/text.h"
+
+#include <string.h>
+
+#define MOST_BYTES 16384
+
+/* The first line of a file, escaped; "-" when there is none. */
+static void read_line(const char *path, char *field, size_t size)
+{
+    AUTO_BUFFER struct buffer content = BUFFER_WITH_MAXIMUM(MOST_BYTES);
+
+    (void)text_copy(field, size, "-");
+    if (file_read_all(path, &content) < 0 || content.length == 0)
+        return;
+    size_t length = strcspn(buffer_text(&content), "\n");
+    if (length > 0)
+        (void)text_escape(field, size, buffer_text(&content), length);
+}
+
+/* PRETTY_NAME of os-release(5), without its quotes. */
+static void read_os(char *field, size_t size)
+{
+    static const char key[] = "PRETTY_NAME=";
+    AUTO_BUFFER struct buffer content = BUFFER_WITH_MAXIMUM(MOST_BYTES);
+
+    (void)text_copy(field, size, "Linux");
+    if (file_read_all("/etc/os-release", &content) < 0)
+        return;
+    const char *line = buffer_text(&content);
+    while (line != NULL && !text_starts_with(line, key)) {
+        line = strchr(line, '\n');
+        line = line != NULL ? line + 1 : NULL;
+    }
+    if (line == NULL)
+        return;
+    const char *value = line + strlen(key);
+    if (*value == '"' || *value == '\'')
+        value++;
+    (void)text_escape(field, size, value, strcspn(value, "\"'\n"));
+}
+
+void host_facts_fill(struct link_settings *settings)
+{
+    char name[256] = "";
+
+    (void)gethostname(name, sizeof name - 1);
+    (void)text_escape(settings->hostname, sizeof settings->hostname, name[0] != '\0' ? name : "-",
+                      name[0] != '\0' ? strlen(name) : 1);
+    read_line("/etc/machine-id", settings->machine_id, sizeof settings->machine_id);
+    read_line("/proc/sys/kernel/random/boot_id", settings->boot_id, sizeof settings->boot_id);
+    read_os(settings->os, sizeof settings->os);
+}

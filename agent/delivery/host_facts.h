@@ -1,0 +1,10 @@
+/* Who this host is, as the console knows it. */
+#ifndef AGENT_DELIVERY_HOST_FACTS_H
+#define AGENT_DELIVERY_HOST_FACTS_H
+
+#include "agent/messenger/link.h"
+
+/* Fills hostname, machine_id, boot_id and os; what cannot be read stays a dash. */
+void host_facts_fill(struct link_settings *settings);
+
+#endif
