@@ -56,6 +56,21 @@ static void print_scanner(const json_t *scanner)
     (void)putchar('\n');
 }
 
+static void print_console(const json_t *console)
+{
+    if (text_equal(member_text(console, "state"), "none"))
+        return;
+    begin_row("Console");
+    display_print(member_text(console, "state"));
+    (void)printf(", ");
+    display_print(member_text(console, "url"));
+    if (member_text(console, "problem")[0] != '\0') {
+        (void)printf(": ");
+        display_print(member_text(console, "problem"));
+    }
+    (void)putchar('\n');
+}
+
 static void print_scan(const json_t *scan)
 {
     char count[DISPLAY_BYTES], other[DISPLAY_BYTES], wait[DISPLAY_BYTES];
@@ -92,6 +107,7 @@ static void print_agent(const json_t *status)
     print_watch(json_object_get(status, "watch"));
     print_scanner(json_object_get(status, "scanner"));
     print_scan(json_object_get(status, "scan"));
+    print_console(json_object_get(status, "console"));
     begin_row("Events");
     (void)printf("%s recorded, %s", display_count(text, member_number(store, "last_number")),
                  display_size(size, member_number(store, "bytes")));

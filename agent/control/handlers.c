@@ -131,6 +131,8 @@ int control_handlers_start(struct control_server *server, const struct control_c
                     {"events", handle_events},
                     {"policy", handle_policy},
                     {"reload", handle_reload},
+                    {"activate", handle_activate},
+                    {"deactivate", handle_deactivate},
 #define QUARANTINE_ROW(name) {"quarantine-" #name, handle_quarantine_##name},
                     QUARANTINE_COMMANDS(QUARANTINE_ROW)
 #undef QUARANTINE_ROW

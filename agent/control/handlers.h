@@ -13,7 +13,9 @@
 #include <stdint.h>
 
 struct agent_config;
+struct buffer;
 struct control_handlers;
+struct delivery;
 struct policy;
 struct responder;
 struct scan_pipeline;
@@ -27,6 +29,7 @@ struct control_context {
     struct store *store;
     struct responder *responder;
     struct scan_pipeline *pipeline;
+    struct delivery *delivery;
     uint64_t started_ns;                                         /* realtime */
     struct watch *(*watch)(void *user);                          /* NULL while watching is off */
     struct policy *(*policy)(void *user);                        /* the one in force; borrowed */
@@ -37,6 +40,9 @@ struct control_context {
 /* Registers all commands. */
 int control_handlers_start(struct control_server *server, const struct control_context *context,
                            struct control_handlers **ret_handlers) MUST_USE;
+/* The agent's state as a JSON object, as `status` answers it; returns its word for the whole:
+ * "starting", "protecting" or "degraded". In the loop's thread. */
+const char *control_write_status(const struct control_context *context, struct buffer *object);
 /* After control_server_stop: waits until no command works any more. NULL is legal. */
 struct control_handlers *control_handlers_stop(struct control_handlers *handlers);
 

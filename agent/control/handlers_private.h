@@ -37,6 +37,8 @@ void handle_scan(void *user, struct control_request *request, const json_t *argu
 void handle_sync(void *user, struct control_request *request, const json_t *arguments);
 void handle_events(void *user, struct control_request *request, const json_t *arguments);
 void handle_policy(void *user, struct control_request *request, const json_t *arguments);
+void handle_activate(void *user, struct control_request *request, const json_t *arguments);
+void handle_deactivate(void *user, struct control_request *request, const json_t *arguments);
 void handle_reload(void *user, struct control_request *request, const json_t *arguments);
 
 #define QUARANTINE_COMMANDS(X) \

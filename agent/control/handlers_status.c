@@ -1,9 +1,10 @@
 /* status: {"status":{"state","problems":[{"module","problem","cure"}],"agent":{},"policy":{},
- * "watch":{},"scanner":{},"scan":{},"store":{}}}. state is "starting" (signatures are being loaded,
- * or the first walk is not done), "protecting" or "degraded"; times are in seconds unless a name
- * says otherwise. */
+ * "watch":{},"scanner":{},"scan":{},"store":{},"console":{}}}. state is "starting" (signatures are
+ * being loaded, or the first walk is not done), "protecting" or "degraded"; times are in seconds
+ * unless a name says otherwise. */
 #include "agent/control/handlers_private.h"
 
+#include "agent/delivery/delivery.h"
 #include "agent/policy/policy.h"
 #include "agent/scan/scan_pipeline.h"
 #include "agent/store/store.h"
@@ -241,14 +242,31 @@ static const char *state_of(const struct status *status, bool degraded)
     return loading || walking ? "starting" : "protecting";
 }
 
-void handle_status(void *user, struct control_request *request, const json_t *arguments UNUSED)
+static void write_console(struct json_writer *json, const struct control_context *context)
 {
-    const struct control_handlers *handlers = user;
+    struct delivery_status console;
+    char last[CLOCK_TEXT_BYTES] = "";
+    delivery_status(context->delivery, &console);
+    if (console.state.last_contact_ns != 0)
+        clock_format(last, console.state.last_contact_ns);
+    json_write_key(json, "console");
+    json_write_object_begin(json);
+    json_write_field_string(json, "state",
+                            console.configured ? link_state_name(console.state.code) : "none");
+    json_write_field_string(json, "url", console.url);
+    json_write_field_string(json, "agent_id", console.agent_id);
+    json_write_field_string(json, "problem", console.state.text);
+    json_write_field_string(json, "last_contact", last);
+    json_write_field_unsigned(json, "messenger_starts", console.messenger_starts);
+    json_write_object_end(json);
+}
+
+const char *control_write_status(const struct control_context *context, struct buffer *object)
+{
     AUTO_BUFFER struct buffer problems = BUFFER_WITH_MAXIMUM(STATUS_BYTES);
-    AUTO_BUFFER struct buffer line = BUFFER_WITH_MAXIMUM(2 * STATUS_BYTES);
     struct json_writer json;
     struct status status = {0};
-    collect(&handlers->context, &status);
+    collect(context, &status);
 
     json_writer_init(&json, &problems);
     json_write_array_begin(&json);
@@ -257,21 +275,29 @@ void handle_status(void *user, struct control_request *request, const json_t *ar
     bool degraded = problems.length > before;
     json_write_array_end(&json);
 
-    json_writer_init(&json, &line);
-    json_write_object_begin(&json);
-    json_write_key(&json, "status");
+    json_writer_init(&json, object);
     json_write_object_begin(&json);
     const char *state = state_of(&status, degraded);
     json_write_field_string(&json, "state", state);
     json_write_key(&json, "problems");
     json_write_raw(&json, buffer_text(&problems));
-    write_agent(&json, &handlers->context, &status);
+    write_agent(&json, context, &status);
     write_watch(&json, &status);
     write_scanner(&json, &status);
     write_scan(&json, &status.scan);
     write_store(&json, &status.store);
+    write_console(&json, context);
     json_write_object_end(&json);
-    json_write_object_end(&json);
+    return state;
+}
+
+void handle_status(void *user, struct control_request *request, const json_t *arguments UNUSED)
+{
+    const struct control_handlers *handlers = user;
+    AUTO_BUFFER struct buffer object = BUFFER_WITH_MAXIMUM(STATUS_BYTES);
+    AUTO_BUFFER struct buffer line = BUFFER_WITH_MAXIMUM(2 * STATUS_BYTES);
+    const char *state = control_write_status(&handlers->context, &object);
+    (void)buffer_append_format(&line, "{\"status\":%s}", buffer_text(&object));
     if (send_json(request, &line) == 0)
         control_request_done(request, strcmp(state, "protecting") == 0 ? 0 : 1);
 }

@@ -25,6 +25,8 @@ static const struct command *const list[] = {
     &command_policy_check,
     &command_policy_keys,
     &command_reload,
+    &command_activate,
+    &command_deactivate,
     &command_signatures,
     &command_self_test,
     &command_limits,

@@ -35,6 +35,7 @@
 
 struct delivery {
     struct delivery_options options;
+    char messenger_program[LINK_TEXT_BYTES];
     pthread_t thread;
     struct event_loop *loop;
     struct console_files *files;
@@ -158,7 +159,7 @@ static int start_messenger(struct delivery *delivery)
     if (r < 0)
         return r;
     AUTO_CLOSE int theirs = pair[1];
-    r = spawn_program(delivery->options.messenger_program, argv, &theirs, 1, &delivery->pid, NULL);
+    r = spawn_program(delivery->messenger_program, argv, &theirs, 1, &delivery->pid, NULL);
     if (r < 0) {
         (void)close(pair[0]);
         return r;
@@ -419,6 +420,12 @@ static void look_for_news(void *user)
 
 /* ---- commands ---- */
 
+static void want_heartbeat(void *user)
+{
+    hurry(user);
+}
+
+/* From any thread. */
 static void command_done(void *user, const char *command_id, bool good, const char *output)
 {
     struct delivery *delivery = user;
@@ -433,11 +440,7 @@ static void command_done(void *user, const char *command_id, bool good, const ch
     (void)pthread_mutex_unlock(&delivery->lock);
     record(delivery, good ? "command_done" : "command_failed", good ? EVENT_INFO : EVENT_MEDIUM,
            command_id, output);
-}
-
-static void want_heartbeat(void *user)
-{
-    hurry(user);
+    (void)!event_loop_post(delivery->loop, want_heartbeat, delivery);
 }
 
 static void want_leave(void *user)
@@ -784,7 +787,10 @@ static int prepare(struct delivery *delivery)
         .user = delivery,
     };
 
-    int r = console_files_open(delivery->options.state_directory, &delivery->files);
+    int r = text_copy(delivery->messenger_program, sizeof delivery->messenger_program,
+                      delivery->options.messenger_program);
+    if (r == 0)
+        r = console_files_open(delivery->options.state_directory, &delivery->files);
     if (r == 0)
         r = event_loop_new(&delivery->loop);
     if (r == 0)

@@ -19,7 +19,7 @@ struct scan_pipeline;
 struct store;
 
 struct delivery_options {
-    const char *state_directory;
+    const char *state_directory; /* both are copied */
     const char *messenger_program;
     struct event_loop *main_loop;
     struct store *store;

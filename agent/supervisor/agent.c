@@ -23,6 +23,14 @@ void agent_record(struct agent *agent, const char *kind, enum event_severity sev
         log_error("event_not_stored", "kind", kind, "error", log_error_text(r), NULL);
 }
 
+int agent_load_policy(const struct agent *agent, struct policy **ret_policy,
+                      struct settings_error *ret_error)
+{
+    if (agent->policy_path[0] != '\0')
+        return policy_load(agent->policy_path, NULL, ret_policy, ret_error);
+    return agent_config_load_policy(agent->config, ret_policy, ret_error);
+}
+
 int agent_start_watch(struct agent *agent)
 {
     if (!agent->options->watch_enabled) {
@@ -99,7 +107,7 @@ int agent_reload_policy(struct agent *agent, struct settings_error *ret_error)
     struct policy *policy = NULL;
 
     ret_error->text[0] = '\0';
-    int r = agent_config_load_policy(agent->config, &policy, ret_error);
+    int r = agent_load_policy(agent, &policy, ret_error);
     if (r == 0)
         r = replace_policy(agent, policy, ret_error);
     (void)policy_unref(policy);
@@ -109,5 +117,18 @@ int agent_reload_policy(struct agent *agent, struct settings_error *ret_error)
         record_policy(agent, "policy_refused", EVENT_HIGH, ret_error->text);
     else
         record_policy(agent, "policy_applied", EVENT_INFO, NULL);
+    return r;
+}
+
+int agent_obey_policy(struct agent *agent, const char *path, struct settings_error *ret_error)
+{
+    char before[LINK_TEXT_BYTES];
+
+    (void)text_copy(before, sizeof before, agent->policy_path);
+    int r = text_copy(agent->policy_path, sizeof agent->policy_path, path);
+    if (r == 0)
+        r = agent_reload_policy(agent, ret_error);
+    if (r < 0)
+        (void)text_copy(agent->policy_path, sizeof agent->policy_path, before);
     return r;
 }

@@ -3,13 +3,15 @@
 #ifndef AGENT_SUPERVISOR_AGENT_H
 #define AGENT_SUPERVISOR_AGENT_H
 
+#include "agent/control/handlers.h"
+#include "agent/messenger/link.h"
 #include "agent/supervisor/module_options.h"
 #include "agent/supervisor/watch_reports.h"
 
 #include <stdbool.h>
 
-struct control_handlers;
 struct control_server;
+struct delivery;
 struct event_loop;
 struct instance_lock;
 
@@ -22,11 +24,18 @@ struct agent {
     struct responder *responder;
     struct scan_pipeline *pipeline;
     struct watch_reports reports;
+    struct delivery *delivery;
     struct watch *watch; /* NULL while the policy switches watching off */
     struct control_server *control;
     struct control_handlers *handlers;
-    uint64_t started_ns; /* realtime */
+    struct control_context control_context;
+    char policy_path[LINK_TEXT_BYTES]; /* delivered by the console; "" = as configured */
+    uint64_t started_ns;               /* realtime */
 };
+
+/* The policy that the console delivered, or the one that the configuration names. */
+int agent_load_policy(const struct agent *agent, struct policy **ret_policy,
+                      struct settings_error *ret_error) MUST_USE;
 
 /* Starts or stops the watch as the current options say. */
 int agent_start_watch(struct agent *agent) MUST_USE;
@@ -34,6 +43,10 @@ int agent_start_watch(struct agent *agent) MUST_USE;
 /* Reads the policy anew and applies it whole: when it is wrong, or a module refuses it, the old one
  * stays in force and ret_error says why. An event records either. */
 int agent_reload_policy(struct agent *agent, struct settings_error *ret_error) MUST_USE;
+
+/* The same with a policy the console delivered; when it is refused, path is forgotten again. */
+int agent_obey_policy(struct agent *agent, const char *path,
+                      struct settings_error *ret_error) MUST_USE;
 
 /* An event of the agent itself. detail may be NULL. */
 void agent_record(struct agent *agent, const char *kind, enum event_severity severity,

@@ -7,6 +7,7 @@
 #include "agent/control/control_server.h"
 #include "agent/control/handlers.h"
 #include "agent/control/instance_lock.h"
+#include "agent/delivery/delivery.h"
 #include "agent/supervisor/agent.h"
 #include "common/event_loop/event_loop.h"
 #include "common/files/file.h"
@@ -89,7 +90,8 @@ static int start_policy(struct agent *agent)
     struct policy *policy = NULL;
     struct settings_error error = {.text = ""};
 
-    int r = agent_config_load_policy(agent->config, &policy, &error);
+    delivery_policy_path(agent->config->state_directory, agent->policy_path);
+    int r = agent_load_policy(agent, &policy, &error);
     if (r < 0) {
         log_error("policy_refused", "problem", error.text, NULL);
         return r;
@@ -162,18 +164,54 @@ static struct policy *current_policy(void *user)
     return ((struct agent *)user)->options->policy;
 }
 
+static int write_facts(void *user, struct buffer *json)
+{
+    (void)control_write_status(&((struct agent *)user)->control_context, json);
+    return buffer_failed(json);
+}
+
+static int apply_policy(void *user, const char *path, struct settings_error *ret_error)
+{
+    return agent_obey_policy(user, path, ret_error);
+}
+
 static int reload_policy(void *user, struct settings_error *ret_error)
 {
     return agent_reload_policy(user, ret_error);
 }
 
+static int start_delivery(struct agent *agent)
+{
+    AUTO_FREE char *program =
+        text_format_new("%s/yagura-messenger", agent->config->program_directory);
+    const struct delivery_options options = {
+        .state_directory = agent->config->state_directory,
+        .messenger_program = program,
+        .main_loop = agent->loop,
+        .store = agent->store,
+        .pipeline = agent->pipeline,
+        .responder = agent->responder,
+        .write_facts = write_facts,
+        .apply_policy = apply_policy,
+        .user = agent,
+    };
+
+    return program != NULL ? delivery_start(&options, &agent->delivery) : -ENOMEM;
+}
+
+static void stop_delivery(struct agent *agent)
+{
+    agent->delivery = delivery_stop(agent->delivery);
+}
+
 static int start_control(struct agent *agent)
 {
-    const struct control_context context = {
+    agent->control_context = (struct control_context){
         .config = agent->config,
         .store = agent->store,
         .responder = agent->responder,
         .pipeline = agent->pipeline,
+        .delivery = agent->delivery,
         .started_ns = agent->started_ns,
         .watch = current_watch,
         .policy = current_policy,
@@ -184,7 +222,7 @@ static int start_control(struct agent *agent)
     int r = control_server_start(agent->loop, agent->config->control_socket, &agent->control);
     if (r < 0)
         return r;
-    return control_handlers_start(agent->control, &context, &agent->handlers);
+    return control_handlers_start(agent->control, &agent->control_context, &agent->handlers);
 }
 
 static void stop_control(struct agent *agent)
@@ -207,6 +245,7 @@ static const struct step {
     {"responder", start_responder, stop_responder},
     {"scan pipeline", start_pipeline, stop_pipeline},
     {"watch", start_watch, stop_watch},
+    {"delivery", start_delivery, stop_delivery},
     {"control socket", start_control, stop_control},
 };
 

@@ -118,7 +118,7 @@ static int set_up(void **state)
     assert_int_equal(file_replace(config_path, config, strlen(config), 0600), 0);
     write_policy(&fixture, "watch = { paths = ( \"/srv\" ); };\n");
     assert_int_equal(agent_config_load(config_path, &fixture.agent.config, &error), 0);
-    assert_int_equal(agent_config_load_policy(fixture.agent.config, &policy, &error), 0);
+    assert_int_equal(agent_load_policy(&fixture.agent, &policy, &error), 0);
     assert_int_equal(module_options_new(fixture.agent.config, policy, &fixture.agent.options), 0);
     (void)policy_unref(policy);
     assert_int_equal(agent_start_watch(&fixture.agent), 0);

@@ -1,0 +1,137 @@
+/* yaguractl activate and deactivate: which console this host belongs to. The token never stands in
+ * an argument, where every process of the host could read it. */
+#include "agent/control/commands.h"
+#include "agent/control/control_client.h"
+#include "agent/control/display.h"
+#include "common/buffers/buffer.h"
+#include "common/files/file.h"
+#include "common/text/text.h"
+#include "common/time/clock.h"
+
+#include <string.h>
+#include <time.h>
+
+#define MOST_TOKEN_BYTES 512
+#define DEFAULT_WAIT_NS  (30 * NS_PER_SECOND)
+
+struct progress {
+    char state[32], problem[1024], agent_id[64];
+};
+
+static int take_status(void *user, const char *key UNUSED, const json_t *status,
+                       const char *text UNUSED)
+{
+    struct progress *progress = user;
+    const json_t *console = json_object_get(status, "console");
+    (void)text_copy(progress->state, sizeof(progress->state), member_text(console, "state"));
+    (void)text_copy(progress->problem, sizeof(progress->problem), member_text(console, "problem"));
+    (void)text_copy(progress->agent_id, sizeof(progress->agent_id),
+                    member_text(console, "agent_id"));
+    return 0;
+}
+
+static int read_token(const char *path, struct buffer *token)
+{
+    int r =
+        text_equal(path, "-") ? file_read_all_fd(STDIN_FILENO, token) : file_read_all(path, token);
+    if (r < 0)
+        return command_fail("the token could not be read from %s: %s", path, strerror(-r));
+    size_t length = strcspn(buffer_text(token), " \t\r\n");
+    if (length == 0)
+        return command_fail("%s holds no token", path);
+    token->data[length] = '\0';
+    return EXIT_CLEAN;
+}
+
+static int send_activation(const struct invocation *invocation, const char *token)
+{
+    static const char *const plain[][2] = {
+        {"url", "url"},       {"ca-pin", "ca_pin"}, {"tenant-id", "tenant_id"},
+        {"policy", "policy"}, {"group", "group"},   {"name", "display_name"},
+    };
+    struct control_call call;
+    control_call_begin(&call, "activate");
+    for (size_t i = 0; i < ARRAY_LENGTH(plain); i++)
+        if (command_has(invocation, plain[i][0]))
+            json_write_field_string(&call.json, plain[i][1],
+                                    command_option(invocation, plain[i][0]));
+    json_write_field_string(&call.json, "token", token);
+    return control_call(invocation, &call, NULL, NULL);
+}
+
+/* Until the first heartbeat was answered, a person must act, or the time is up. */
+static int wait_for_console(const struct invocation *invocation, uint64_t wait_ns)
+{
+    const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
+    uint64_t until = clock_monotonic_ns() + wait_ns;
+    struct progress progress = {.state = ""};
+
+    do {
+        struct control_call call;
+        control_call_begin(&call, "status");
+        if (control_call(invocation, &call, take_status, &progress) == EXIT_ERROR)
+            return EXIT_ERROR;
+        if (text_equal(progress.state, "online")) {
+            (void)printf("activated as %s\n", progress.agent_id);
+            return EXIT_CLEAN;
+        }
+        if (text_equal(progress.state, "refused"))
+            return command_fail("%s", progress.problem);
+        (void)nanosleep(&pause, NULL);
+    } while (clock_monotonic_ns() < until);
+    return command_fail("not yet: %s; the agent goes on trying, see yaguractl status",
+                        progress.problem[0] != '\0' ? progress.problem : progress.state);
+}
+
+static int run_activate(const struct invocation *invocation)
+{
+    AUTO_BUFFER struct buffer token = BUFFER_WITH_MAXIMUM(MOST_TOKEN_BYTES);
+    const char *wait = command_option(invocation, "wait");
+    uint64_t wait_ns = DEFAULT_WAIT_NS;
+    if (!command_has(invocation, "url") || !command_has(invocation, "token-file"))
+        return command_fail("activate needs --url and --token-file; - reads standard input");
+    if (wait != NULL && text_parse_duration(wait, &wait_ns) < 0)
+        return command_fail("--wait %s is not a duration such as 30s", wait);
+    int r = read_token(command_option(invocation, "token-file"), &token);
+    if (r == EXIT_CLEAN)
+        r = send_activation(invocation, buffer_text(&token));
+    if (token.data != NULL)
+        explicit_bzero(token.data, token.capacity);
+    return r != EXIT_CLEAN ? r : wait_for_console(invocation, wait_ns);
+}
+
+static const struct command_option options[] = {
+    {"url", 0, "URL", NULL, "the console's agent port: https://HOST:4120"},
+    {"token-file", 0, "FILE", "FILE", "holds the activation token; - is standard input"},
+    {"ca-pin", 0, "PIN", NULL,
+     "sha256//... of the console's CA; without it the system's trust "
+     "store decides"},
+    {"tenant-id", 0, "ID", NULL, "where the console has several"},
+    {"policy", 0, "NAME", NULL, "ask for this policy"},
+    {"group", 0, "NAME", NULL, "ask for this group"},
+    {"name", 0, "NAME", NULL, "show this name in the console instead of the host's"},
+    {"wait", 0, "TIME", NULL, "for the first heartbeat (default 30s); the agent goes on after it"},
+    {NULL, 0, NULL, NULL, NULL},
+};
+
+const struct command command_activate = {
+    .name = "activate",
+    .arguments = "",
+    .summary = "Join a console",
+    .options = options,
+    .run = run_activate,
+};
+
+static int run_deactivate(const struct invocation *invocation)
+{
+    struct control_call call;
+    control_call_begin(&call, "deactivate");
+    return control_call(invocation, &call, NULL, NULL);
+}
+
+const struct command command_deactivate = {
+    .name = "deactivate",
+    .arguments = "",
+    .summary = "Leave the console: forget where it is and this host's identity; events stay",
+    .run = run_deactivate,
+};

@@ -1,0 +1,73 @@
+/* activate: {"url","ca_pin","tenant_id","policy","group","display_name","token"} and deactivate:
+ * {}. The answer comes when the agent has kept them; how the activation goes is told by status. */
+#include "agent/control/handlers_private.h"
+
+#include "agent/delivery/delivery.h"
+#include "common/log/log.h"
+#include "common/text/text.h"
+
+#include <errno.h>
+
+static int take(const json_t *arguments, const char *key, char *field, size_t size)
+{
+    const char *text = argument_text(arguments, key);
+    return text == NULL ? 0 : text_copy(field, size, text);
+}
+#define TAKE(arguments, key, field) take(arguments, key, field, sizeof(field))
+
+static int take_settings(const json_t *arguments, struct link_settings *settings)
+{
+    if (TAKE(arguments, "url", settings->url) < 0 || TAKE(arguments, "ca_pin", settings->pin) < 0 ||
+        TAKE(arguments, "tenant_id", settings->tenant_id) < 0 ||
+        TAKE(arguments, "policy", settings->policy) < 0 ||
+        TAKE(arguments, "group", settings->group) < 0 ||
+        TAKE(arguments, "display_name", settings->display_name) < 0)
+        return -ENAMETOOLONG;
+    if (!text_starts_with(settings->url, "https://") || settings->url[strlen("https://")] == '\0')
+        return -EINVAL;
+    return 0;
+}
+
+static void activate(struct control_handlers *handlers, struct control_request *request,
+                     const json_t *arguments)
+{
+    struct link_settings settings = {.url = ""};
+    struct link_token token = {.text = ""};
+    int r = take_settings(arguments, &settings);
+    if (r == 0)
+        r = TAKE(arguments, "token", token.text);
+    if (r < 0) {
+        control_request_fail(
+            request, 2, r == -EINVAL ? "--url must be https://HOST[:PORT]" : "a value is too long");
+        return;
+    }
+    r = delivery_activate(handlers->context.delivery, &settings, &token);
+    explicit_bzero(&token, sizeof(token));
+    if (r == -EALREADY)
+        control_request_fail(request, 0, "this host is activated there already");
+    else if (r < 0)
+        control_request_fail(request, 2, "the activation could not be kept: %s", log_error_text(r));
+    else
+        control_request_done(request, 0);
+}
+
+static void deactivate(struct control_handlers *handlers, struct control_request *request,
+                       const json_t *arguments UNUSED)
+{
+    int r = delivery_deactivate(handlers->context.delivery);
+    if (r < 0)
+        control_request_fail(request, 2, "the console could not be forgotten: %s",
+                             log_error_text(r));
+    else
+        control_request_done(request, 0);
+}
+
+void handle_activate(void *user, struct control_request *request, const json_t *arguments)
+{
+    control_run_task(user, request, arguments, activate);
+}
+
+void handle_deactivate(void *user, struct control_request *request, const json_t *arguments)
+{
+    control_run_task(user, request, arguments, deactivate);
+}
