@@ -377,6 +377,8 @@ static void on_ended(void *owner, struct scanner_host *host, int wait_status)
         retire(client, host);
         try_later(client);
         tell_change(client);
+    } else {
+        event_timer_start(client->sweep, 0, 0);
     }
 }
 
@@ -536,21 +538,35 @@ static void on_files_changed(void *owner)
         begin_load(client);
 }
 
+/* Ends retired hosts that hold no more files. Their memory takes its time to go: nobody waits for
+ * it. Returns how many are left. */
+static size_t sweep_retired(struct scanner_client *client)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < MOST_RETIRED; i++) {
+        struct scanner_host *host = client->retired[i];
+        if (host == NULL)
+            continue;
+        if (scanner_host_pid(host) == 0) {
+            client->retired[i] = NULL;
+            (void)scanner_host_stop(host);
+            continue;
+        }
+        left++;
+        if (scanner_host_in_flight(host) == 0 || !scanner_host_is_loaded(host))
+            scanner_host_kill(host);
+    }
+    return left;
+}
+
 /* What must not happen inside a host's callback. */
 static void on_sweep(void *user)
 {
     struct scanner_client *client = user;
-    for (size_t i = 0; i < MOST_RETIRED; i++) {
-        struct scanner_host *host = client->retired[i];
-        if (host != NULL && (scanner_host_in_flight(host) == 0 || scanner_host_pid(host) == 0 ||
-                             !scanner_host_is_loaded(host))) {
-            client->retired[i] = NULL;
-            (void)scanner_host_stop(host);
-        }
-    }
-    if (client->draining && client->current != NULL &&
-        scanner_host_in_flight(client->current) == 0) {
-        client->current = scanner_host_stop(client->current);
+    if (client->draining && client->current != NULL && scanner_host_in_flight(client->current) == 0)
+        retire(client, TAKE_POINTER(client->current));
+    size_t left = sweep_retired(client);
+    if (client->draining && client->current == NULL && left == 0) {
         client->draining = false;
         load_now(client);
     }

@@ -386,7 +386,7 @@ static int dispatch_loader_message(struct scanner_host *host, struct message *me
 
 static void kill_loader(struct scanner_host *host)
 {
-    if (host->pidfd >= 0)
+    if (host->pidfd >= 0 && host->pid > 0)
         (void)syscall(SYS_pidfd_send_signal, host->pidfd, SIGKILL, NULL, 0);
 }
 
@@ -512,17 +512,26 @@ int scanner_host_start(struct event_loop *loop, const struct scanner_host_option
     return 0;
 }
 
-struct scanner_host *scanner_host_stop(struct scanner_host *host)
+void scanner_host_kill(struct scanner_host *host)
 {
-    if (host == NULL)
-        return NULL;
     kill_loader(host); /* the workers die with it (PR_SET_PDEATHSIG) */
+    event_timer_stop(host->fork_timer);
     while (host->workers != NULL) {
         struct scanner_worker *worker = host->workers;
         scanner_worker_kill(worker);
         give_back_jobs(worker, false);
         free_worker(worker);
     }
+    if (host->socket >= 0) /* read again after the loader's end: kill_unheard_workers */
+        event_loop_remove_fd(host->loop, host->socket);
+}
+
+struct scanner_host *scanner_host_stop(struct scanner_host *host)
+{
+    if (host == NULL)
+        return NULL;
+    if (host->fork_timer != NULL)
+        scanner_host_kill(host);
     if (host->pidfd >= 0) {
         event_loop_remove_fd(host->loop, host->pidfd);
         if (host->pid > 0)

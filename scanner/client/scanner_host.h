@@ -30,7 +30,7 @@ struct scanner_job {
 struct scanner_host_callbacks {
     void (*loaded)(void *owner, struct scanner_host *host);
     void (*refused)(void *owner, struct scanner_host *host, const struct scanner_refused *refused);
-    /* The loader ended by itself, or broke the protocol; wait_status is valid for the former. */
+    /* The loader ended: by itself, for breaking the protocol, or by scanner_host_kill. */
     void (*ended)(void *owner, struct scanner_host *host, int wait_status);
     void (*worker_ready)(void *owner, struct scanner_host *host);
     void (*scanned)(void *owner, struct scanner_job *job, const struct scanner_verdict *verdict);
@@ -54,6 +54,9 @@ struct scanner_host_options {
 int scanner_host_start(struct event_loop *loop, const struct scanner_host_options *options,
                        const struct scanner_host_callbacks *callbacks, void *owner,
                        struct scanner_host **ret_host) MUST_USE;
+/* Kills loader and workers and returns what was in flight (returned), without waiting: ended
+ * follows, after which scanner_host_stop does not wait either. */
+void scanner_host_kill(struct scanner_host *host);
 /* Kills loader and workers, waits for the loader's end, returns what was in flight (returned). */
 struct scanner_host *scanner_host_stop(struct scanner_host *host);
 
