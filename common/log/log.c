@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -51,6 +52,7 @@ void log_open(const char *program, enum log_level lowest)
     struct stat status;
     bool known = fstat(STDERR_FILENO, &status) == 0;
 
+    (void)signal(SIGPIPE, SIG_IGN);
     program_name = program;
     for_journal = known && is_journal(&status);
     to_socket = known && S_ISSOCK(status.st_mode);

@@ -12,7 +12,8 @@
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
-/* program must outlive all calls. Call once, at the start of main. */
+/* program must outlive all calls. Call once, at the start of main. SIGPIPE is ignored from then on:
+ * a reader of ours that is gone costs lines, not the process. */
 void log_open(const char *program, enum log_level lowest);
 void log_set_level(enum log_level lowest);
 
