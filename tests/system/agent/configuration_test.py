@@ -30,8 +30,9 @@ def test_a_broken_policy_at_the_start_is_refused(place):
 def test_a_broken_policy_later_leaves_the_old_one_in_force(place):
     agent = place.agent().start()
     put(agent.policy, b"watch : { paths = 5; };\n")
-    agent.control("reload", accept=(1, 2))
-    assert agent.events("policy_refused")
+    with agent.following() as events:
+        agent.control("reload", accept=(1, 2))
+        events.wait("policy_refused")
     bad = put(os.path.join(agent.watched, "bad"), EICAR)
     agent.sync()
     agent.expect_found(bad)

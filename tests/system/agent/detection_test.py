@@ -101,8 +101,8 @@ def test_on_demand_scans_answer_by_exit_status(place):
     agent = place.agent(watch__enabled=False).start()
     folder = place.folder("elsewhere")
     put(os.path.join(folder, "good"), CLEAN)
-    status, _, totals = agent.scan(folder)
-    assert status == 0 and totals["files_scanned"] == 1, totals
+    status, lines, totals = agent.scan(folder)
+    assert status == 0 and totals["files_scanned"] == 1, lines
     bad = put(os.path.join(folder, "bad"), EICAR)
     status, _, totals = agent.scan("--", folder, options=("--no-action",))
     assert status == 1 and totals["infected"] == 1, totals

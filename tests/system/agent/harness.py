@@ -226,8 +226,12 @@ class Agent:
                                  "--json", "scan", *options, *paths], stdin=subprocess.DEVNULL,
                                 capture_output=True, timeout=SECONDS, check=False)
         lines = [json.loads(line) for line in result.stdout.decode().splitlines()]
-        totals = lines[-1]["totals"] if lines and "totals" in lines[-1] else {}
-        return result.returncode, lines, totals
+        totals = lines[-1].get("totals") if lines else None
+        assert totals is not None or result.returncode == 2, (
+            f"no totals: exit {result.returncode}, {result.stdout}, {result.stderr}, {self.log_end()}")
+        if result.returncode == 2:
+            lines.append({"stderr": result.stderr.decode("utf-8", "replace")})
+        return result.returncode, lines, totals or {}
 
     @contextlib.contextmanager
     def following(self):
