@@ -80,7 +80,10 @@ static enum scanner_state state_of(const struct scanner_client *client)
         return client->next != NULL ? SCANNER_RELOADING : SCANNER_READY;
     if (client->next != NULL || client->draining)
         return SCANNER_LOADING;
-    return client->no_signatures ? SCANNER_NO_SIGNATURES : SCANNER_FAILED;
+    if (client->no_signatures)
+        return SCANNER_NO_SIGNATURES;
+    /* Before the first turn nothing has been tried yet. */
+    return client->status.problem[0] != '\0' ? SCANNER_FAILED : SCANNER_LOADING;
 }
 
 static void tell_change(struct scanner_client *client)
