@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 
 /* ---- signals -------------------------------------------------------------------------------- */
@@ -39,6 +40,18 @@ static void handle_reload(void *user, int signal_number UNUSED)
 
     if (agent_reload_policy(user, &error) == 0)
         log_info("reloaded", NULL); /* a refusal is recorded and logged already */
+}
+
+/* As many descriptors as we may have: each detection that waits for the responder holds one. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+        log_warning("descriptor_limit_stays", "error", log_error_text(-errno), NULL);
 }
 
 /* ---- the steps of the start ----------------------------------------------------------------- */
@@ -336,6 +349,7 @@ int main(int argc, char **argv)
     (void)umask(077);
     (void)prctl(PR_SET_DUMPABLE, 0); /* the host key is in our memory */
     log_open("yagura-agent", LOG_LEVEL_INFO);
+    raise_descriptor_limit();
     r = agent_config_load(config_path, &agent.config, &error);
     if (r < 0) {
         log_error("configuration_refused", "problem", error.text, NULL);
