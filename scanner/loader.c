@@ -5,7 +5,8 @@
  * load anew (the client starts another loader). Single-threaded, because it forks.
  *
  * Steps, in this order, each visible in loader_run: meet the client, warm up, confine and drop ids
- * (loader_sandbox.c), load, give up the last capability, try one scan, serve. */
+ * (loader_sandbox.c), load, give up the last capability, try one scan, move into huge pages, serve.
+ */
 #include "scanner/loader.h"
 
 #include "common/messages/message.h"
@@ -16,6 +17,7 @@
 #include "scanner/client/scanner_message.h"
 #include "scanner/engine.h"
 #include "scanner/generation.h"
+#include "scanner/huge_pages.h"
 #include "scanner/loader_sandbox.h"
 #include "scanner/signature_load.h"
 #include "scanner/warm_up.h"
@@ -282,6 +284,9 @@ int loader_run(int socket)
     int result = engine_initialise();
     if (result < 0)
         return refuse_internal(&loader, "cannot initialise libclamav", result);
+    AUTO_CLOSE int maps_fd = -1;
+    if (huge_pages_open(&maps_fd) < 0)
+        maps_fd = -1; /* it works without */
     result = loader_sandbox_enter(&loader.configuration, &loader.sandbox);
     if (result < 0)
         return refuse_internal(&loader, loader.sandbox.problem, result);
@@ -292,6 +297,8 @@ int loader_run(int socket)
     if (result < 0)
         return refuse_internal(&loader, "cannot give up capabilities", result);
     try_one_scan();
+    (void)huge_pages_collapse(maps_fd);
+    (void)close(TAKE_FD(maps_fd));
     loader.child_signals = open_child_signals();
     if (loader.child_signals < 0)
         return refuse_internal(&loader, "cannot watch for ended workers", loader.child_signals);
