@@ -156,10 +156,9 @@ static struct file_identity reported_identity(const struct scan_task *task)
 {
     struct file_identity identity = task->identity;
 
-    if (identity.inode != 0)
+    if (task->fd >= 0)
         return identity;
-    identity.device = UINT32_MAX;
-    identity.size = strlen(task->path);
+    identity = (struct file_identity){.device = UINT32_MAX, .size = strlen(task->path)};
     for (const char *at = task->path; *at != '\0'; at++)
         identity.inode = (identity.inode ^ (unsigned char)*at) * 0x100000001b3ULL + 1;
     identity.ctime_ns = (uint64_t)-task->error;

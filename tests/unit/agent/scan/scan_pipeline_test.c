@@ -3,7 +3,9 @@
 
 #include "tests/unit/agent/scan/fakes.h"
 
+#include "agent/scan/scan_task.h"
 #include "common/files/file.h"
+#include "common/limits.h"
 #include "common/text/text.h"
 #include "common/time/clock.h"
 
@@ -13,6 +15,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -215,6 +218,50 @@ static void run_job(struct fixture *fixture, const char *path, bool use_cache, s
     gate_wait(gate);
 }
 
+/* ---- files that cannot be opened ---- */
+
+static atomic_int busy_times;
+
+int __real_scan_task_open(int directory_fd, const char *path, int *ret_fd);
+int __wrap_scan_task_open(int directory_fd, const char *path, int *ret_fd);
+
+int __wrap_scan_task_open(int directory_fd, const char *path, int *ret_fd)
+{
+    if (strstr(path, "unreadable") != NULL)
+        return -EIO;
+    if (strstr(path, "busy") != NULL && atomic_fetch_sub(&busy_times, 1) > 0)
+        return -EMFILE;
+    return __real_scan_task_open(directory_fd, path, ret_fd);
+}
+
+static void test_unreadable_files_are_told_once(void **state)
+{
+    struct fixture *fixture = *state;
+    struct gate gate;
+    const char *path = put_file(fixture, "unreadable", "virus");
+
+    tell(fixture, WATCH_FILE_WRITTEN, path);
+    drain(fixture);
+    tell(fixture, WATCH_FILE_WRITTEN, path);
+    drain(fixture);
+    run_job(fixture, path, true, &gate);
+    assert_int_equal(gate.totals.errors, 1);
+    assert_int_equal(gate.last.reason, SCAN_REASON_READ);
+    assert_int_equal(fake_store_count("scan_error"), 1);
+    assert_int_equal(status_of(fixture).errors, 3);
+}
+
+static void test_a_shortage_of_descriptors_passes(void **state)
+{
+    struct fixture *fixture = *state;
+
+    atomic_store(&busy_times, 3);
+    tell(fixture, WATCH_FILE_WRITTEN, put_file(fixture, "busy", "virus"));
+    drain(fixture);
+    assert_int_equal(fake_responder_count(), 1);
+    assert_int_equal(status_of(fixture).errors, 0);
+}
+
 /* ---- real time ---- */
 
 static void test_a_written_file_gets_its_verdict(void **state)
@@ -399,6 +446,32 @@ static void test_written_files_come_first_and_none_starves(void **state)
     for (int i = 1; i < 21; i++)
         found_early += order[i] == 'f';
     assert_in_range(found_early, 1, 4);
+}
+
+/* While no engine is there, more is told than the backlog holds. */
+static void test_a_flood_is_folded_and_nothing_is_lost(void **state)
+{
+    struct fixture *fixture = *state;
+    char name[64], path[256];
+
+    fake_scanner_set_generation(0);
+    while (status_of(fixture).scanner.generation != 0)
+        (void)sched_yield();
+    for (int i = 0; i < 40; i++) {
+        (void)text_format(name, sizeof name, "flood%d", i * 4000);
+        (void)put_file(fixture, name, "virus");
+    }
+    for (int i = 0; i < 160000; i++) {
+        (void)text_format(path, sizeof path, "%s/flood%d", fixture->directory, i);
+        tell(fixture, WATCH_FILE_WRITTEN, path);
+    }
+    struct scan_pipeline_status status = status_of(fixture);
+    assert_true(status.folded > 0);
+    assert_in_range(status.backlog_directories, 1, 4);
+    assert_true(status.backlog_files <= LIMIT_BACKLOG_FILES);
+    fake_scanner_set_generation(1);
+    drain(fixture);
+    assert_int_equal(fake_responder_count(), 40);
 }
 
 /* ---- jobs and the cache ---- */
@@ -596,6 +669,9 @@ int main(void)
         TEST(test_unfinished_scans_are_told_once),
         TEST(test_arrivals_of_a_file_just_scanned_are_folded),
         TEST(test_written_files_come_first_and_none_starves),
+        TEST(test_a_flood_is_folded_and_nothing_is_lost),
+        TEST(test_unreadable_files_are_told_once),
+        TEST(test_a_shortage_of_descriptors_passes),
         TEST(test_a_job_tells_what_it_found),
         TEST(test_unchanged_files_are_settled_by_the_cache),
         TEST(test_a_restart_scans_only_what_changed),
