@@ -25,6 +25,10 @@
     X(PEOPLE_CONNECTIONS, "people.connections", NUMBER, "256", "4..4096",                        \
       "most API connections at once")                                                            \
     X(HEARTBEAT, "heartbeat", DURATION, "60s", "1s..1h", "how often agents call")                \
+    X(KEEP_EVENTS, "keep_events", DURATION, "90d", "0s..3650d",                                  \
+      "events older than this are removed; 0s: never")                                           \
+    X(REMOVE_COMPUTERS, "remove_computers_after", DURATION, "0s", "0s..3650d",                   \
+      "computers not seen for so long are removed; 0s: never")                                   \
     X(LOG_LEVEL, "log_level", CHOICE, "info", "error|warning|info|debug",                        \
       "lowest level that is logged")
 

@@ -12,6 +12,7 @@
 #include "console/people/user_store.h"
 #include "console/program/console.h"
 #include "console/program/first_start.h"
+#include "console/program/retention.h"
 #include "console/store/console_store.h"
 
 #include <errno.h>
@@ -24,6 +25,7 @@
 #define NAMES_MAXIMUM       CERTIFICATE_NAMES_MAXIMUM
 #define PRESENCE_FLUSH_NS   (5 * NS_PER_SECOND)
 #define HOUSEKEEPING_NS     (3600 * NS_PER_SECOND)
+#define RETENTION_PAUSE_NS  NS_PER_SECOND
 #define AGENT_IDLE_SECONDS  150
 #define PEOPLE_IDLE_SECONDS 60
 #define PER_ADDRESS_AGENTS  0 /* many agents may stand behind one address */
@@ -128,11 +130,6 @@ static void flush_presence(void *user)
         log_warning("presence_not_written", "error", log_error_text(r), NULL);
 }
 
-static int housekeeping(struct sql *sql, void *user UNUSED)
-{
-    return session_remove_expired(sql);
-}
-
 static void reload_certificate(struct running *running)
 {
     char problem[256];
@@ -146,12 +143,26 @@ static void reload_certificate(struct running *running)
                  log_number(running->identity.server_expires_s), NULL);
 }
 
+static int64_t setting_ms(const struct running *running, enum console_setting key)
+{
+    return (int64_t)(console_settings_number(running->settings, key) / NS_PER_MS);
+}
+
 static void every_hour(void *user)
 {
     struct running *running = user;
-    int r = console_store_write(running->store, housekeeping, NULL);
+    struct retention retention = {.events_ms = setting_ms(running, CONSOLE_KEEP_EVENTS),
+                                  .computers_ms = setting_ms(running, CONSOLE_REMOVE_COMPUTERS)};
+    struct retention_result result;
+    int r = retention_apply(running->store, &retention, &result);
     if (r < 0)
-        log_warning("housekeeping_failed", "error", log_error_text(r), NULL);
+        log_warning("retention_failed", "error", log_error_text(r), NULL);
+    log_info("retention_applied", "events", log_number(result.events), "computers",
+             log_number(result.computers), NULL);
+    if (r == 0 && result.more) {
+        event_timer_start(running->hour_timer, RETENTION_PAUSE_NS, HOUSEKEEPING_NS);
+        return;
+    }
     reload_certificate(running); /* renews it when due */
 }
 
@@ -179,7 +190,6 @@ static int start_loop(struct running *running)
     if (r < 0)
         return r;
     event_timer_start(running->flush_timer, PRESENCE_FLUSH_NS, PRESENCE_FLUSH_NS);
-    event_timer_start(running->hour_timer, HOUSEKEEPING_NS, HOUSEKEEPING_NS);
     return 0;
 }
 
@@ -312,6 +322,7 @@ int console_serve(const struct console_settings *settings, int argc UNUSED, char
                  log_number(http_server_port(running->people_server)), "pin", running->identity.pin,
                  NULL);
         tell_service_manager("READY=1");
+        event_timer_start(running->hour_timer, 0, HOUSEKEEPING_NS);
         r = event_loop_run(running->loop);
         log_info("console_stopping", NULL);
         tell_service_manager("STOPPING=1");

@@ -366,6 +366,33 @@ class ProgramTest(harness.unittest.TestCase):
             self.assertIn("BEGIN CERTIFICATE", harness.read(console.data + "/server.crt"))
             del before
 
+    def test_retention(self):
+        """What is old goes, what is not stays; the clock is the rows' own."""
+        with Console('keep_events = "30d";\nremove_computers_after = "10d";\n') as console:
+            token = console.run("token", "create").stdout.strip()
+            old, new = Agent(console, hostname="old"), Agent(console, hostname="new")
+            for agent in (old, new):
+                agent.activate(token)
+                agent.heartbeat([agent.event() for _ in range(5)])
+            console.stop()
+            day = 86400000
+            console.query(f"UPDATE events SET number = number - {31 * day} * 4194304"
+                          " WHERE agent_number IN (1, 2)")
+            console.query(f"UPDATE computers SET last_seen_ms = last_seen_ms - {11 * day}"
+                          " WHERE hostname = 'old'")
+            console.log.clear()
+            console.start()
+            while not any("retention_applied" in line for line in console.log):
+                time.sleep(0.01)
+            line = [line for line in console.log if "retention_applied" in line][0]
+            self.assertIn("events=4 computers=1", line)
+            self.assertEqual(console.query("SELECT hostname FROM computers"), [["new"]])
+            self.assertEqual(console.query(
+                "SELECT count(*) FROM events WHERE module = 'malware'"), [["6"]])
+            old.use(harness.read(old.certificate[0]))
+            self.assertEqual(old.heartbeat(expect=401).json["code"], "certificate_unknown")
+            self.assertEqual(console.run("verify-audit").returncode, 0)
+
     def test_bad_settings_say_where(self):
         folder = harness.tempfile.mkdtemp(prefix="yagura-console-")
         self.addCleanup(harness.shutil.rmtree, folder)

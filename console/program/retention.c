@@ -1,0 +1,106 @@
+/* Owns forgetting. Each piece is one transaction of the writer. */
+#include "console/program/retention.h"
+
+#include "common/text/text.h"
+#include "console/people/audit.h"
+#include "console/people/user_store.h"
+
+#define EVENTS_A_PIECE    2000
+#define PIECES_A_CALL     25
+#define COMPUTERS_A_PIECE 50
+#define COMPUTERS_AN_HOUR 1000
+#define HOUR_MS           3600000LL
+#define ORG               1LL
+
+struct piece {
+    int64_t before; /* ms */
+    int64_t removed;
+};
+
+static int remove_events(struct sql *sql, void *user)
+{
+    struct piece *piece = user;
+    AUTO_STATEMENT struct sql_statement *statement = NULL;
+    int r =
+        sql_run(sql,
+                "DELETE FROM events WHERE number IN (SELECT number FROM events"
+                " WHERE number < $1 ORDER BY number LIMIT $2)",
+                &statement, "nn", console_store_number_at(piece->before), (int64_t)EVENTS_A_PIECE);
+    if (r == 0)
+        piece->removed = sql_changes(statement);
+    return r;
+}
+
+static int remove_counts(struct sql *sql, void *user)
+{
+    const struct piece *piece = user;
+    int r = sql_run(sql, "DELETE FROM event_counts WHERE org_id = $1 AND hour < $2", NULL, "nn",
+                    ORG, piece->before / HOUR_MS);
+    return r < 0 ? r : session_remove_expired(sql);
+}
+
+static int remove_computer(struct sql *sql, int64_t number, const char *hostname)
+{
+    static const char *const statements[] = {"DELETE FROM commands WHERE computer = $1",
+                                             "DELETE FROM deliveries WHERE computer = $1",
+                                             "DELETE FROM computers WHERE number = $1"};
+    struct audit_entry entry = {"console", "", "computer_not_seen_removed", hostname, ""};
+    int r = audit_append(sql, &entry);
+    for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(statements); i++)
+        r = sql_run(sql, statements[i], NULL, "n", number);
+    return r;
+}
+
+static int remove_computers(struct sql *sql, void *user)
+{
+    struct piece *piece = user;
+    struct {
+        int64_t number;
+        char hostname[254];
+    } found[COMPUTERS_A_PIECE];
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    piece->removed = 0;
+    int r = sql_run(sql,
+                    "SELECT number, hostname FROM computers WHERE org_id = $1 AND last_seen_ms < $2"
+                    " ORDER BY number LIMIT $3",
+                    &row, "nnn", ORG, piece->before, (int64_t)COMPUTERS_A_PIECE);
+    int64_t count = 0;
+    for (; r == 1; r = sql_step(row)) {
+        found[count].number = sql_number(row, 0);
+        (void)text_copy(found[count].hostname, sizeof(found[count].hostname), sql_text(row, 1));
+        count++;
+    }
+    for (int64_t i = 0; r == 0 && i < count; i++)
+        r = remove_computer(sql, found[i].number, found[i].hostname);
+    piece->removed = count;
+    return r;
+}
+
+int retention_apply(struct console_store *store, const struct retention *retention,
+                    struct retention_result *ret_result)
+{
+    int64_t now = console_store_now_ms();
+    *ret_result = (struct retention_result){0};
+    struct piece events = {.before = now - retention->events_ms};
+    int r = 0;
+    if (retention->events_ms > 0) {
+        unsigned pieces = 0;
+        do {
+            r = console_store_write(store, remove_events, &events);
+            ret_result->events += events.removed;
+            ret_result->more = events.removed == EVENTS_A_PIECE;
+        } while (r == 0 && ret_result->more && ++pieces < PIECES_A_CALL);
+    } else {
+        events.before = 0;
+    }
+    if (r == 0)
+        r = console_store_write(store, remove_counts, &events);
+    struct piece computers = {.before = now - retention->computers_ms,
+                              .removed = COMPUTERS_A_PIECE};
+    while (r == 0 && retention->computers_ms > 0 && computers.removed == COMPUTERS_A_PIECE &&
+           ret_result->computers < COMPUTERS_AN_HOUR) {
+        r = console_store_write(store, remove_computers, &computers);
+        ret_result->computers += computers.removed;
+    }
+    return r;
+}
