@@ -215,10 +215,12 @@ start_agent() {
     say "Agent"
     # Its own session, so that it outlives this script and its terminal.
     setsid "$BUILD/bin/yagura-agent" --config "$DEMO/agent.conf" </dev/null >>"$LOG" 2>&1 &
-    echo $! >"$DEMO/agent.pid"
+    started=$!
+    echo "$started" >"$DEMO/agent.pid"
     deadline=$(($(date +%s) + READY_SECONDS))
     until [ -S "$SOCKET" ] && control sync --timeout 5 >/dev/null 2>&1; do
-        demo_agent_pid >/dev/null || show_log_and_die "the agent ended"
+        # Alive, whatever it runs by now: a dead child that nobody waited for has no program.
+        readlink "/proc/$started/exe" >/dev/null || show_log_and_die "the agent ended"
         [ "$(date +%s)" -lt "$deadline" ] || show_log_and_die "the agent was not ready within $READY_SECONDS s"
         sleep 0.2
     done
