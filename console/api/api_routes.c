@@ -21,6 +21,9 @@ const struct http_route API_ROUTES[] = {
     {"GET", "/api/v1/session", 0, api_session_show, PERMISSION_SELF},
     {"DELETE", "/api/v1/session", 0, api_session_delete, PERMISSION_SELF},
     {"PUT", "/api/v1/session/password", SMALL, api_password_change, PERMISSION_SELF},
+    {"POST", "/api/v1/session/totp", SMALL, api_totp_offer, PERMISSION_SELF},
+    {"PUT", "/api/v1/session/totp", SMALL, api_totp_set, PERMISSION_SELF},
+    {"POST", "/api/v1/session/totp/remove", SMALL, api_totp_remove, PERMISSION_SELF},
 
     {"GET", "/api/v1/computers", 0, api_computers, PERMISSION_READ},
     {"GET", "/api/v1/computers/{id}", 0, api_computer, PERMISSION_READ},

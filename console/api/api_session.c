@@ -12,8 +12,9 @@
 
 struct sign_in {
     const struct http_request *request;
-    const char *name, *password;
-    char id[UUID_TEXT_BYTES], hash[PASSWORD_HASH_BYTES];
+    const char *name, *password, *code;
+    struct user_record user;
+    int64_t step; /* of the code; 0: the user has no second factor */
     char session[SECRET_TEXT_BYTES], csrf[SECRET_TEXT_BYTES];
     struct viewer viewer;
 };
@@ -21,7 +22,7 @@ struct sign_in {
 static int find_user(struct sql *sql, void *user)
 {
     struct sign_in *sign_in = user;
-    return user_find(sql, sign_in->name, sign_in->id, sign_in->hash);
+    return user_find(sql, sign_in->name, &sign_in->user);
 }
 
 static int audit_as(struct sql *sql, const struct sign_in *sign_in, const char *action)
@@ -39,7 +40,9 @@ static int audit_as(struct sql *sql, const struct sign_in *sign_in, const char *
 static int start_session(struct sql *sql, void *user)
 {
     struct sign_in *sign_in = user;
-    int r = session_start(sql, sign_in->id, http_request_address(sign_in->request),
+    int r = sign_in->step ? user_use_totp(sql, sign_in->user.id, sign_in->step) : 0;
+    if (r == 0)
+        r = session_start(sql, sign_in->user.id, http_request_address(sign_in->request),
                           sign_in->session, sign_in->csrf);
     if (r == 0)
         r = audit_as(sql, sign_in, "signed_in");
@@ -79,6 +82,28 @@ static void answer_session(struct http_request *request, const struct viewer *vi
     http_respond_buffer(request, status, "application/json", &body);
 }
 
+static int64_t now_seconds(void)
+{
+    return console_store_now_ms() / 1000;
+}
+
+/* False when it has answered: the code is missing or wrong. */
+static bool passes_second_factor(struct http_request *request, struct sign_in *attempt)
+{
+    const struct user_record *found = &attempt->user;
+    if (!found->totp[0])
+        return true;
+    if (!attempt->code[0]) {
+        http_respond_problem(request, 401, "code_required",
+                             "send the six digits of your authenticator as code");
+        return false;
+    }
+    if (totp_matches(found->totp, attempt->code, now_seconds(), found->totp_used, &attempt->step))
+        return true;
+    http_respond_problem(request, 401, "wrong_credentials", "wrong name, password or code");
+    return false;
+}
+
 static void sign_in(struct http_request *request, struct api_service *service,
                     struct sign_in *attempt)
 {
@@ -97,7 +122,7 @@ static void sign_in(struct http_request *request, struct api_service *service,
         api_respond_error(request, r);
         return;
     }
-    if (!password_matches(attempt->password, r == 1 ? attempt->hash : NULL)) {
+    if (!password_matches(attempt->password, r == 1 ? attempt->user.password_hash : NULL)) {
         r = console_store_write(service->store, note_failure, attempt);
         if (r < 0)
             api_respond_error(request, r);
@@ -105,8 +130,14 @@ static void sign_in(struct http_request *request, struct api_service *service,
             http_respond_problem(request, 401, "wrong_credentials", "wrong name or password");
         return;
     }
+    if (!passes_second_factor(request, attempt))
+        return;
     sign_in_limit_good(&service->sign_ins, attempt->name, http_request_address(request));
     r = console_store_write(service->store, start_session, attempt);
+    if (r == -EACCES) {
+        http_respond_problem(request, 401, "wrong_credentials", "this code was used already");
+        return;
+    }
     if (r != 1) {
         api_respond_error(request, r < 0 ? r : -EIO);
         return;
@@ -121,7 +152,7 @@ static void sign_in(struct http_request *request, struct api_service *service,
 
 void api_session_create(struct http_request *request, void *user)
 {
-    static const char *const names[] = {"name", "password", NULL};
+    static const char *const names[] = {"name", "password", "code", NULL};
     json_t *body = api_body(request, names);
     if (!body)
         return;
@@ -130,7 +161,8 @@ void api_session_create(struct http_request *request, void *user)
     struct sign_in attempt = {.request = request,
                               .name = wire_read_text(&reader, "name", 1, 128, NULL),
                               .password =
-                                  wire_read_text(&reader, "password", 1, PASSWORD_MAXIMUM, NULL)};
+                                  wire_read_text(&reader, "password", 1, PASSWORD_MAXIMUM, NULL),
+                              .code = wire_read_text(&reader, "code", 0, 16, "")};
     if (!api_refused(request, &reader))
         sign_in(request, user, &attempt);
     OPENSSL_cleanse(&attempt, sizeof(attempt));
@@ -200,7 +232,7 @@ static void replace_password(struct http_request *request, struct api_service *s
                              "too many failed attempts; wait %u seconds", wait);
     } else if (r < 0) {
         api_respond_error(request, r);
-    } else if (!password_matches(old, r == 1 ? current.hash : NULL)) {
+    } else if (!password_matches(old, r == 1 ? current.user.password_hash : NULL)) {
         http_respond_problem(request, 403, "wrong_password", "the old password is wrong");
     } else {
         sign_in_limit_good(&service->sign_ins, current.name, http_request_address(request));
@@ -235,4 +267,129 @@ void api_password_change(struct http_request *request, void *user)
     if (!api_refused(request, &reader))
         replace_password(request, user, old, new);
     json_decref(body);
+}
+
+/* --- second factor */
+
+struct totp_work {
+    struct http_request *request;
+    struct user_record user;
+    char secret[TOTP_TEXT_BYTES];
+    int64_t step;
+    bool remove;
+};
+
+static int find_self(struct sql *sql, void *user)
+{
+    struct totp_work *work = user;
+    return user_find(sql, api_viewer(work->request)->actor + strlen("user:"), &work->user);
+}
+
+static int offer_totp(struct sql *sql, void *user)
+{
+    const struct totp_work *work = user;
+    return user_offer_totp(sql, api_viewer(work->request)->user_id, work->secret);
+}
+
+static int settle_totp(struct sql *sql, void *user)
+{
+    const struct totp_work *work = user;
+    const struct viewer *viewer = api_viewer(work->request);
+    int r = user_set_totp(sql, viewer->user_id, work->remove ? "" : work->user.totp_offered,
+                          work->step);
+    return r < 0 ? r
+                 : api_audit(sql, work->request, work->remove ? "totp_removed" : "totp_set",
+                             viewer->actor, "");
+}
+
+static bool is_user(struct http_request *request)
+{
+    if (api_viewer(request)->user_id[0])
+        return true;
+    http_respond_problem(request, 403, "not_allowed", "an API key has no second factor");
+    return false;
+}
+
+/* The secret is shown once; it counts from the first right code on. */
+void api_totp_offer(struct http_request *request, void *user)
+{
+    struct api_service *service = user;
+    struct totp_work work = {.request = request};
+    if (!is_user(request))
+        return;
+    int r = console_store_read(service->store, find_self, &work);
+    if (r == 1 && work.user.totp[0]) {
+        http_respond_problem(request, 409, "exists", "remove the second factor first");
+        return;
+    }
+    if (r == 1)
+        r = totp_new(work.secret);
+    if (r == 0)
+        r = console_store_write(service->store, offer_totp, &work);
+    if (r < 0) {
+        api_respond_error(request, r);
+        return;
+    }
+    char uri[256];
+    AUTO_BUFFER struct buffer body = BUFFER_WITH_MAXIMUM(4096);
+    struct json_writer json;
+    (void)text_format(uri, sizeof(uri), "otpauth://totp/Yagura?secret=%s&issuer=Yagura",
+                      work.secret);
+    json_writer_init(&json, &body);
+    json_write_object_begin(&json);
+    json_write_field_string(&json, "secret", work.secret);
+    json_write_field_string(&json, "uri", uri);
+    json_write_object_end(&json);
+    http_respond_buffer(request, 201, "application/json", &body);
+    OPENSSL_cleanse(&work, sizeof(work));
+}
+
+static void finish_totp(struct api_service *service, struct totp_work *work)
+{
+    int r = console_store_write(service->store, settle_totp, work);
+    if (r < 0) {
+        api_respond_error(work->request, r);
+        return;
+    }
+    sign_in_limit_good(&service->sign_ins, api_viewer(work->request)->actor,
+                       http_request_address(work->request));
+    http_respond(work->request, 204, NULL, NULL, 0);
+}
+
+static void settle_with_code(struct http_request *request, struct api_service *service, bool remove)
+{
+    static const char *const names[] = {"code", NULL};
+    json_t *body = is_user(request) ? api_body(request, names) : NULL;
+    if (!body)
+        return;
+    struct wire_problem problem;
+    struct wire_reader reader = wire_reader_of(body, &problem);
+    struct totp_work work = {.request = request, .remove = remove};
+    const char *code = wire_read_text(&reader, "code", 6, 6, NULL);
+    if (!api_refused(request, &reader)) {
+        int r = console_store_read(service->store, find_self, &work);
+        const char *secret = remove ? work.user.totp : work.user.totp_offered;
+        if (r < 0)
+            api_respond_error(request, r);
+        else if (sign_in_limit_try(&service->sign_ins, api_viewer(request)->actor,
+                                   http_request_address(request)))
+            http_respond_problem(request, 429, "too_many_attempts", "too many wrong codes; wait");
+        else if (!secret[0] ||
+                 !totp_matches(secret, code, now_seconds(), work.user.totp_used, &work.step))
+            http_respond_problem(request, 403, "wrong_code", "this is not the code of now");
+        else
+            finish_totp(service, &work);
+    }
+    OPENSSL_cleanse(&work, sizeof(work));
+    json_decref(body);
+}
+
+void api_totp_set(struct http_request *request, void *user)
+{
+    settle_with_code(request, user, false);
+}
+
+void api_totp_remove(struct http_request *request, void *user)
+{
+    settle_with_code(request, user, true);
 }

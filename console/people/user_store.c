@@ -18,7 +18,8 @@ int user_create(struct sql *sql, const struct user_draft *draft,
         return r;
     return sql_run(sql,
                    "INSERT INTO users (id, org_id, name, role, groups, password, must_change,"
-                   " disabled, created_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8)",
+                   " disabled, created_ms, totp, totp_offered, totp_used)"
+                   " VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, '', '', 0)",
                    NULL, "tnttttnn", ret_id, ORG, draft->name, draft->role, draft->groups,
                    draft->password_hash, (int64_t)draft->must_change, console_store_now_ms());
 }
@@ -33,22 +34,47 @@ int user_set_password(struct sql *sql, const char *id, const char *password_hash
         return r;
     if (sql_changes(statement) == 0)
         return -ENOENT;
-    return sql_run(sql, "DELETE FROM sessions WHERE user_id = $1", NULL, "t", id);
+    if (must_change) /* a new start by somebody else: the phone may be gone too */
+        r = user_set_totp(sql, id, "", 0);
+    return r < 0 ? r : sql_run(sql, "DELETE FROM sessions WHERE user_id = $1", NULL, "t", id);
 }
 
-int user_find(struct sql *sql, const char *name, char ret_id[static UUID_TEXT_BYTES],
-              char ret_hash[static 160])
+int user_find(struct sql *sql, const char *name, struct user_record *ret_user)
 {
     AUTO_STATEMENT struct sql_statement *row = NULL;
+    *ret_user = (struct user_record){.totp_used = 0};
     int r = sql_run(sql,
-                    "SELECT id, password FROM users WHERE org_id = $1 AND name = $2"
-                    " AND disabled = 0",
+                    "SELECT id, password, totp, totp_offered, totp_used FROM users"
+                    " WHERE org_id = $1 AND name = $2 AND disabled = 0",
                     &row, "nt", ORG, name);
-    if (r == 1) {
-        (void)text_copy(ret_id, UUID_TEXT_BYTES, sql_text(row, 0));
-        (void)text_copy(ret_hash, 160, sql_text(row, 1));
-    }
-    return r;
+    if (r != 1)
+        return r;
+    (void)text_copy(ret_user->id, sizeof(ret_user->id), sql_text(row, 0));
+    (void)text_copy(ret_user->password_hash, sizeof(ret_user->password_hash), sql_text(row, 1));
+    (void)text_copy(ret_user->totp, sizeof(ret_user->totp), sql_text(row, 2));
+    (void)text_copy(ret_user->totp_offered, sizeof(ret_user->totp_offered), sql_text(row, 3));
+    ret_user->totp_used = sql_number(row, 4);
+    return 1;
+}
+
+int user_use_totp(struct sql *sql, const char *id, int64_t step)
+{
+    AUTO_STATEMENT struct sql_statement *statement = NULL;
+    int r = sql_run(sql, "UPDATE users SET totp_used = $1 WHERE id = $2 AND totp_used < $1",
+                    &statement, "nt", step, id);
+    return r < 0 ? r : sql_changes(statement) == 1 ? 0 : -EACCES;
+}
+
+int user_offer_totp(struct sql *sql, const char *id, const char *secret)
+{
+    return sql_run(sql, "UPDATE users SET totp_offered = $1 WHERE id = $2", NULL, "tt", secret, id);
+}
+
+int user_set_totp(struct sql *sql, const char *id, const char *secret, int64_t step)
+{
+    return sql_run(sql,
+                   "UPDATE users SET totp = $1, totp_offered = '', totp_used = $2 WHERE id = $3",
+                   NULL, "tnt", secret, step, id);
 }
 
 int user_count(struct sql *sql, int64_t *ret_count)

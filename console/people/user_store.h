@@ -4,6 +4,7 @@
 
 #include "common/attributes.h"
 #include "console/agents/tokens.h"
+#include "console/people/totp.h"
 #include "console/people/viewer.h"
 
 struct user_draft {
@@ -14,12 +15,21 @@ struct user_draft {
 /* -EEXIST when the name is taken. */
 int user_create(struct sql *sql, const struct user_draft *draft,
                 char ret_id[static UUID_TEXT_BYTES]) MUST_USE;
-/* Ends all sessions of the user. -ENOENT. */
+/* Ends all sessions of the user, and takes the second factor away with must_change. -ENOENT. */
 int user_set_password(struct sql *sql, const char *id, const char *password_hash,
                       bool must_change) MUST_USE;
-/* The hash to check against; 1, or 0 when there is no such user or it is disabled. */
-int user_find(struct sql *sql, const char *name, char ret_id[static UUID_TEXT_BYTES],
-              char ret_hash[static 160]) MUST_USE;
+struct user_record {
+    char id[UUID_TEXT_BYTES], password_hash[160];
+    char totp[TOTP_TEXT_BYTES], totp_offered[TOTP_TEXT_BYTES]; /* "": none */
+    int64_t totp_used; /* the step of the last code: it works once */
+};
+/* 1, or 0 when there is no such user or it is disabled. */
+int user_find(struct sql *sql, const char *name, struct user_record *ret_user) MUST_USE;
+/* Remembers the step of a code; -EACCES when it was used meanwhile. */
+int user_use_totp(struct sql *sql, const char *id, int64_t step) MUST_USE;
+/* offered waits for its first code; used: "" takes the second factor away. */
+int user_offer_totp(struct sql *sql, const char *id, const char *secret) MUST_USE;
+int user_set_totp(struct sql *sql, const char *id, const char *secret, int64_t step) MUST_USE;
 int user_count(struct sql *sql, int64_t *ret_count) MUST_USE;
 
 #define SESSION_LIFE_MS (12LL * 3600 * 1000)

@@ -127,11 +127,11 @@ struct reset_work {
 static int reset_password(struct sql *sql, void *user)
 {
     const struct reset_work *work = user;
-    char id[UUID_TEXT_BYTES], ignored[PASSWORD_HASH_BYTES];
-    int r = user_find(sql, work->name, id, ignored);
+    struct user_record found;
+    int r = user_find(sql, work->name, &found);
     if (r <= 0)
         return r < 0 ? r : -ENOENT;
-    r = user_set_password(sql, id, work->hash, true);
+    r = user_set_password(sql, found.id, work->hash, true);
     return r < 0 ? r : log_action(sql, "password_reset", work->name);
 }
 

@@ -63,6 +63,7 @@
     "CREATE TABLE users (id TEXT PRIMARY KEY, org_id BIGINT NOT NULL, name TEXT NOT NULL,"          \
     " role TEXT NOT NULL, groups TEXT NOT NULL, password TEXT NOT NULL,"                            \
     " must_change BIGINT NOT NULL, disabled BIGINT NOT NULL, created_ms BIGINT NOT NULL,"           \
+    " totp TEXT NOT NULL, totp_offered TEXT NOT NULL, totp_used BIGINT NOT NULL,"                   \
     " UNIQUE (org_id, name));"                                                                      \
     "CREATE TABLE sessions (hash TEXT PRIMARY KEY, user_id TEXT NOT NULL, csrf TEXT NOT NULL,"      \
     " created_ms BIGINT NOT NULL, expires_ms BIGINT NOT NULL, address TEXT NOT NULL);"              \

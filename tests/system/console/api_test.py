@@ -1,10 +1,13 @@
 """The REST API: signing in, roles and groups, lists, policies, audit."""
 
+import base64
 import csv
+import hmac
 import io
 import json
 import re
 import signal
+import struct
 import subprocess
 import time
 import urllib.parse
@@ -58,6 +61,39 @@ class SignInTest(ConsoleTest):
         self.admin.post("/api/v1/tokens", body, expect=403, Sec_Fetch_Site="cross-site")
         self.admin.post("/api/v1/tokens", body, expect=201, Sec_Fetch_Site="same-origin")
         self.admin.post("/api/v1/tokens", b'{"name":"x"}', expect=415, Content_Type="text/plain")
+
+    def test_second_factor(self):
+        def code(secret, step):
+            done = hmac.digest(base64.b32decode(secret), struct.pack(">Q", step), "sha1")
+            offset = done[-1] & 15
+            return f"{(struct.unpack('>I', done[offset:offset + 4])[0] & 0x7FFFFFFF) % 1000000:06}"
+
+        user = self.admin.post("/api/v1/users", {"name": "two", "role": "reader",
+                                                 "password": "given by someone"}, expect=201).json
+        client = self.console.api()
+        client.sign_in("two", "given by someone")
+        client.put("/api/v1/session/password", {"old": "given by someone", "new": PASSWORD},
+                   expect=204)
+        client.sign_in("two", PASSWORD)
+        client.put("/api/v1/session/totp", {"code": "123456"}, expect=403)
+        secret = client.post("/api/v1/session/totp", expect=201).json["secret"]
+        client.sign_in("two", PASSWORD)  # not asked for before it was confirmed
+        now = int(time.time()) // 30
+        client.put("/api/v1/session/totp", {"code": code(secret, now - 5)}, expect=403)
+        client.put("/api/v1/session/totp", {"code": code(secret, now)}, expect=204)
+        client.post("/api/v1/session/totp", expect=409)
+        body = {"name": "two", "password": PASSWORD}
+        other = self.console.api()
+        answer = other.post("/api/v1/session", body, expect=401)
+        self.assertEqual(answer.json["code"], "code_required")
+        used = {**body, "code": code(secret, now)}
+        self.assertEqual(other.post("/api/v1/session", used, expect=401).json["code"],
+                         "wrong_credentials")
+        fresh = {**body, "code": code(secret, now + 1)}
+        other.post("/api/v1/session", fresh, expect=201)
+        other.post("/api/v1/session", fresh, expect=401)
+        self.admin.patch("/api/v1/users/" + user["id"], {"password": "given once more"}, expect=204)
+        client.sign_in("two", "given once more")
 
     def test_keys(self):
         made = self.admin.post("/api/v1/keys", {"name": "ci", "role": "reader"}, expect=201).json

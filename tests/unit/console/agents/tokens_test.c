@@ -3,7 +3,9 @@
 
 #include "common/time/clock.h"
 #include "console/people/sign_in_limit.h"
+#include "console/people/totp.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -68,13 +70,36 @@ static void limits_failed_sign_ins(void **state UNUSED)
     clock_set_fake(0, 0);
 }
 
+/* RFC 6238, appendix B, SHA-1: the last six of its eight digits. */
+static void makes_the_codes_of_the_rfc(void **state UNUSED)
+{
+    static const char secret[] = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+    static const struct {
+        int64_t seconds;
+        const char *code;
+    } vectors[] = {{59, "287082"},         {1111111109, "081804"}, {1111111111, "050471"},
+                   {1234567890, "005924"}, {2000000000, "279037"}, {20000000000, "353130"}};
+    char code[7], made[TOTP_TEXT_BYTES];
+    int64_t step = 0;
+    for (size_t i = 0; i < ARRAY_LENGTH(vectors); i++) {
+        assert_int_equal(totp_code(secret, vectors[i].seconds / 30, code), 0);
+        assert_string_equal(code, vectors[i].code);
+        assert_true(totp_matches(secret, code, vectors[i].seconds + 30, 0, &step));
+        assert_false(totp_matches(secret, code, vectors[i].seconds + 30, step, &step));
+        assert_false(totp_matches(secret, code, vectors[i].seconds + 90, 0, &step));
+    }
+    assert_int_equal(totp_new(made), 0);
+    assert_int_equal(totp_code(made, 1, code), 0);
+    assert_int_equal(totp_code("short", 1, code), -EINVAL);
+    assert_int_equal(totp_code("gezdgnbvgy3tqojqgezdgnbvgy3tqojq", 1, code), -EINVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(matches_networks),
-        cmocka_unit_test(refuses_odd_networks),
-        cmocka_unit_test(secrets_differ_and_hash),
-        cmocka_unit_test(limits_failed_sign_ins),
+        cmocka_unit_test(matches_networks),           cmocka_unit_test(refuses_odd_networks),
+        cmocka_unit_test(secrets_differ_and_hash),    cmocka_unit_test(limits_failed_sign_ins),
+        cmocka_unit_test(makes_the_codes_of_the_rfc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
