@@ -1,6 +1,7 @@
 #include "agent/scan/backlog.h"
 
 #include "common/text/text.h"
+#include "tests/unit/support/failing_allocator.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -240,7 +241,8 @@ static void parse_path(const char *path, int *ret_row, int *ret_column)
 }
 
 /* Tells many paths; each must come out singly or by a fold. */
-static void flood(const struct backlog_limits *limits, enum shape shape, int rows, int columns)
+static void flood_failing(const struct backlog_limits *limits, enum shape shape, int rows,
+                          int columns, size_t failing)
 {
     struct backlog *backlog = new_backlog(limits);
     char path[256], **folds = calloc((size_t)rows * columns + 1, sizeof *folds);
@@ -250,6 +252,8 @@ static void flood(const struct backlog_limits *limits, enum shape shape, int row
     struct backlog_fold *fold;
     struct backlog_item item;
 
+    if (failing > 0)
+        failing_allocator_arm(failing, true);
     for (int row = 0; row < rows; row++)
         for (int column = 0; column < columns; column++) {
             format_path(path, sizeof path, shape, row, column);
@@ -260,6 +264,8 @@ static void flood(const struct backlog_limits *limits, enum shape shape, int row
             assert_true(counts.folds <= limits->folds + 1);
             assert_true(counts.bytes <= limits->bytes + limits->fold_bytes + 4096);
         }
+    if (failing > 0)
+        (void)failing_allocator_disarm();
     assert_int_equal(backlog_mark_drain(backlog, count_call, &drained), 0);
     while (backlog_take_fold(backlog, &fold) == 0) {
         folds[fold_count] = strdup(fold->path);
@@ -285,7 +291,7 @@ static void flood(const struct backlog_limits *limits, enum shape shape, int row
             else
                 assert_true(waiting[row * columns + column]);
         }
-    assert_true(single > 0 && covered > 0);
+    assert_true(failing > 0 || (single > 0 && covered > 0));
     assert_int_equal(call_drained(backlog), 1);
     assert_int_equal(drained, 1);
     expect_empty(backlog);
@@ -295,6 +301,20 @@ static void flood(const struct backlog_limits *limits, enum shape shape, int row
     free(recursive);
     free(waiting);
     backlog_free(backlog);
+}
+
+static void flood(const struct backlog_limits *limits, enum shape shape, int rows, int columns)
+{
+    flood_failing(limits, shape, rows, columns, 0);
+}
+
+static void test_nothing_is_lost_without_memory(void **state)
+{
+    (void)state;
+    for (size_t failing = 1; failing < 60; failing++) {
+        flood_failing(&small, DEEP, 10, 3, failing);
+        flood_failing(&small, WIDE, 4, 100, failing);
+    }
 }
 
 static void test_nothing_is_lost_when_it_is_full(void **state)
@@ -349,6 +369,7 @@ int main(void)
         cmocka_unit_test(test_removed_files_are_forgotten_unless_in_hand),
         cmocka_unit_test(test_drains_wait_for_what_was_told_before_them_only),
         cmocka_unit_test(test_nothing_is_lost_when_it_is_full),
+        cmocka_unit_test(test_nothing_is_lost_without_memory),
         cmocka_unit_test(test_a_fold_remembers_the_first_write),
     };
 
