@@ -55,8 +55,9 @@ static int list_files(struct attempt *attempt, struct signature_load_report *rep
                           strerrordesc_np(-result));
         return fail(report, SCANNER_REFUSAL_NO_SIGNATURES, result, problem);
     }
-    if (attempt->files.count > 0)
-        return 0;
+    for (size_t i = 0; i < attempt->files.count; i++)
+        if (!database_path_is_policy_list(attempt->files.files[i].path))
+            return 0;
     char problem[512];
     (void)text_format(problem, sizeof(problem),
                       "no signature files in %s%s; run freshclam or put signatures there",
@@ -185,8 +186,9 @@ static void describe_success(const struct attempt *attempt, struct signature_loa
     report->signatures = engine->signatures;
     report->database_time_ns = engine->database_time_ns;
     for (size_t i = 0; engine->database_time_ns == 0 && i < attempt->files.count; i++)
-        report->database_time_ns =
-            MAX(report->database_time_ns, attempt->files.files[i].identity.mtime_ns);
+        if (!database_path_is_policy_list(attempt->files.files[i].path))
+            report->database_time_ns =
+                MAX(report->database_time_ns, attempt->files.files[i].identity.mtime_ns);
 }
 
 static int load_skipping(struct attempt *attempt, int staging_fd)

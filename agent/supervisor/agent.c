@@ -1,6 +1,7 @@
 /* Applying a policy to the running modules. Owns the order in which they learn of it. */
 #include "agent/supervisor/agent.h"
 
+#include "agent/supervisor/policy_hashes.h"
 #include "common/json/json_writer.h"
 #include "common/log/log.h"
 #include "common/text/text.h"
@@ -47,7 +48,9 @@ int agent_start_watch(struct agent *agent)
 static int apply_options(struct agent *agent, struct module_options *options)
 {
     agent->options = options;
-    int r = store_reconfigure(agent->store, &options->store);
+    int r = policy_hashes_write(agent->config->state_directory, options->respond.denied_hashes);
+    if (r == 0)
+        r = store_reconfigure(agent->store, &options->store);
     if (r == 0)
         r = responder_reconfigure(agent->responder, &options->respond);
     if (r == 0)

@@ -9,6 +9,7 @@
 #include "agent/control/instance_lock.h"
 #include "agent/delivery/delivery.h"
 #include "agent/supervisor/agent.h"
+#include "agent/supervisor/policy_hashes.h"
 #include "common/event_loop/event_loop.h"
 #include "common/files/file.h"
 #include "common/log/log.h"
@@ -113,7 +114,9 @@ static int start_policy(struct agent *agent)
     (void)policy_unref(policy);
     if (r == 0)
         log_set_level(agent->options->log_level);
-    return r;
+    return r < 0 ? r
+                 : policy_hashes_write(agent->config->state_directory,
+                                       agent->options->respond.denied_hashes);
 }
 
 static void stop_policy(struct agent *agent)

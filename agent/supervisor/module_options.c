@@ -1,9 +1,11 @@
 /* From configuration and policy to the modules' options. Owns the few paths it joins. */
 #include "agent/supervisor/module_options.h"
 
+#include "agent/supervisor/policy_hashes.h"
 #include "common/text/text.h"
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 /* "directory/name", owned by options; NULL once out of memory. */
@@ -58,6 +60,21 @@ static size_t worker_count(const struct policy *policy)
     return (size_t)MAX(1, MIN(cores, MOST_BY_DEFAULT));
 }
 
+/* The folders of the configuration, and the one of policy_hashes.c. False when out of memory. */
+static bool fill_databases(struct module_options *options, const struct agent_config *config)
+{
+    size_t count = 0;
+
+    while (config->database_directories[count] != NULL)
+        count++;
+    options->databases = calloc(count + 2, sizeof options->databases[0]);
+    if (options->databases == NULL)
+        return false;
+    memcpy(options->databases, config->database_directories, count * sizeof options->databases[0]);
+    options->databases[count] = join(options, config->state_directory, POLICY_HASHES_FOLDER);
+    return true;
+}
+
 static void fill_watch(struct module_options *options, const struct policy *policy)
 {
     options->watch = (struct watch_options){
@@ -81,13 +98,14 @@ static void fill_scan(struct module_options *options, const struct agent_config 
         .scanner =
             {
                 .program = join(options, config->program_directory, "yagura-scanner"),
-                .databases = (const char *const *)config->database_directories,
+                .databases = options->databases,
                 .user = geteuid() == 0 ? config->scanner_user : NULL,
                 .temporary_directory = join(options, config->runtime_directory, "scanner"),
                 .temporary_bytes = policy_number(policy, POLICY_SCAN_TEMPORARY),
                 .workers = worker_count(policy),
                 .recycle_files = policy_number(policy, POLICY_SCAN_RECYCLE),
                 .reload = reload_of(policy),
+                .niceness = (int)policy_number(policy, POLICY_AGENT_NICE),
                 .limits =
                     {
                         .max_file_size = policy_number(policy, POLICY_SCAN_MAX_FILE_SIZE),
@@ -144,6 +162,7 @@ int module_options_new(const struct agent_config *config, struct policy *policy,
     options->own_directories[1] = config->runtime_directory;
     options->watch_enabled = policy_bool(policy, POLICY_WATCH_ENABLED);
     options->log_level = log_level_of(config, policy);
+    bool complete = fill_databases(options, config);
     fill_watch(options, policy);
     fill_scan(options, config, policy);
     fill_respond(options, config, policy);
@@ -153,10 +172,11 @@ int module_options_new(const struct agent_config *config, struct policy *policy,
         .max_bytes = policy_number(policy, POLICY_STORE_MAX_SIZE),
     };
     for (size_t i = 0; i < options->path_count; i++)
-        if (options->paths[i] == NULL) {
-            (void)module_options_free(options);
-            return -ENOMEM;
-        }
+        complete = complete && options->paths[i] != NULL;
+    if (!complete) {
+        (void)module_options_free(options);
+        return -ENOMEM;
+    }
     *ret_options = options;
     return 0;
 }
@@ -167,6 +187,7 @@ struct module_options *module_options_free(struct module_options *options)
         return NULL;
     for (size_t i = 0; i < options->path_count; i++)
         free(options->paths[i]);
+    free(options->databases);
     (void)policy_unref(options->policy);
     free(options);
     return NULL;

@@ -24,6 +24,7 @@ struct module_options {
     char *paths[8];
     size_t path_count;
     const char *own_directories[4];
+    const char **databases; /* the configured ones, then the policy's own list */
 };
 
 /* config must outlive the result; policy is referenced. -ENOMEM. */

@@ -33,6 +33,11 @@ bool database_name_is_signature(const char *name)
     return false;
 }
 
+bool database_path_is_policy_list(const char *path)
+{
+    return text_ends_with(path, "/" DATABASE_POLICY_LIST);
+}
+
 static int append_file(struct database_files *files, char *path, size_t source,
                        const struct stat *status)
 {

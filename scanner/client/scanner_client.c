@@ -484,6 +484,7 @@ static int start_host(struct scanner_client *client)
                                            .directory = directory,
                                            .workers = client->options.workers,
                                            .recycle_files = client->options.recycle_files,
+                                           .niceness = client->options.niceness,
                                            .time_limit_ns = kill_after_ns(&client->options.limits)};
     result = scanner_host_start(client->loop, &options, &host_callbacks, client, &client->next);
     if (result < 0)
@@ -678,7 +679,8 @@ int scanner_client_reconfigure(struct scanner_client *client, const struct scann
     scanner_options_done(&client->options);
     client->watch = watch;
     client->options = copy;
-    if (!same_engine)
+    /* What the watch before had not told yet is seen by comparing. */
+    if (!same_engine || current_fingerprint(client) != client->fingerprint)
         begin_load(client);
     else if (client->current != NULL)
         scanner_host_adjust(client->current, copy.workers, copy.recycle_files);

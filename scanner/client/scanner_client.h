@@ -44,6 +44,7 @@ struct scanner_options {
     size_t workers;                  /* 0: one a core; a further one is kept free of archives */
     uint64_t recycle_files;          /* a worker ends after this many files */
     enum scanner_reload reload;
+    int niceness; /* of the scanner's processes above ours, 0 to 19 */
     struct scanner_limits limits;
     bool seccomp_debug; /* name the denied system call before dying */
 };

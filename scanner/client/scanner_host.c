@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -454,7 +455,7 @@ static void on_loader_end(void *user, int fd, uint32_t events)
 
 /* ---- life ------------------------------------------------------------------------------ */
 
-static int start_loader(struct scanner_host *host, const char *program)
+static int start_loader(struct scanner_host *host, const struct scanner_host_options *options)
 {
     int ends[2];
     int result = message_pair(false, ends);
@@ -465,7 +466,11 @@ static int start_loader(struct scanner_host *host, const char *program)
     if (fcntl(host->socket, F_SETFL, O_NONBLOCK) < 0)
         return -errno;
     char *argv[] = {(char *)"yagura-scanner", NULL};
-    result = spawn_program(program, argv, &theirs, 1, &host->pid, &host->pidfd);
+    result = spawn_program(options->program, argv, &theirs, 1, &host->pid, &host->pidfd);
+    /* Workers inherit it. Without it scans are no less right, only less polite. */
+    if (result == 0 && options->niceness > 0)
+        (void)setpriority(PRIO_PROCESS, (id_t)host->pid,
+                          getpriority(PRIO_PROCESS, 0) + options->niceness);
     if (result == 0)
         result = event_loop_add_fd(host->loop, host->socket, EPOLLIN, on_loader_socket, host);
     if (result == 0)
@@ -501,7 +506,7 @@ int scanner_host_start(struct event_loop *loop, const struct scanner_host_option
     if (result == 0)
         result = event_timer_new(loop, on_fork_timer, host, &host->fork_timer);
     if (result == 0)
-        result = start_loader(host, options->program);
+        result = start_loader(host, options);
     if (result == 0)
         result = configure_loader(host, options->configuration);
     if (result < 0) {

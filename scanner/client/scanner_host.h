@@ -49,6 +49,7 @@ struct scanner_host_options {
     size_t workers;        /* besides the reserve */
     uint64_t recycle_files;
     uint64_t time_limit_ns; /* after which a worker is killed */
+    int niceness;           /* above ours */
 };
 
 int scanner_host_start(struct event_loop *loop, const struct scanner_host_options *options,

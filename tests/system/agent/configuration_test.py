@@ -1,4 +1,5 @@
 """Configuration, policies and signatures that are wrong, missing, or change while the agent runs."""
+import hashlib
 import os
 import shutil
 import signal
@@ -119,6 +120,40 @@ def test_two_agents_at_once(place):
     told = first.subjects("malware_found") + other.subjects("malware_found")
     assert harness.escaped(bad) in told
     first.expect_gone(bad)
+
+
+def test_a_denied_hash_makes_a_file_malware(place):
+    denied = b"a tool that nobody should have here\n"
+    agent = place.agent().start()
+    harmless = put(os.path.join(agent.watched, "before"), denied)
+    agent.sync()
+    assert os.path.exists(harmless)
+    reloads = agent.status()["scanner"]["reloads"]
+    agent.set_policy(respond__deny_hashes=[hashlib.sha256(denied).hexdigest()])
+    agent.control("reload")
+    agent.until(lambda status: status["scanner"]["reloads"] > reloads, "the list was not loaded")
+    fresh = put(os.path.join(agent.watched, "after"), denied)
+    agent.sync()
+    agent.expect_gone(fresh)
+    signatures = {event["detail"]["signature"] for event in agent.events("malware_found")}
+    assert signatures == {"Policy.Denied.Hash.UNOFFICIAL"}, signatures
+
+
+def test_a_list_of_hashes_is_no_signature_database(place):
+    empty = place.folder("no-signatures")
+    agent = place.agent(databases=[empty], respond__deny_hashes=["0" * 64]).start()
+    agent.until(lambda status: status["scanner"]["state"] == "no-signatures", "it took the list")
+    status = agent.status()
+    assert status["state"] == "degraded", status
+    shutil.copy(os.path.join(harness.SIGNATURES, os.listdir(harness.SIGNATURES)[0]), empty)
+    agent.until(lambda status: status["scanner"]["state"] == "ready", "the signatures were not seen")
+
+
+def test_the_scanner_is_polite(place):
+    agent = place.agent(agent__scanner_nice=7).start()
+    agent.until(lambda status: status["scanner"]["state"] == "ready", "no scanner")
+    nice = {os.getpriority(os.PRIO_PROCESS, pid) for pid in agent.scanner_pids()}
+    assert nice == {os.getpriority(os.PRIO_PROCESS, agent.process.pid) + 7}, nice
 
 
 if __name__ == "__main__":
