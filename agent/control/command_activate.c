@@ -5,6 +5,7 @@
 #include "agent/control/display.h"
 #include "common/buffers/buffer.h"
 #include "common/files/file.h"
+#include "common/log/log.h"
 #include "common/text/text.h"
 #include "common/time/clock.h"
 
@@ -35,7 +36,7 @@ static int read_token(const char *path, struct buffer *token)
     int r =
         text_equal(path, "-") ? file_read_all_fd(STDIN_FILENO, token) : file_read_all(path, token);
     if (r < 0)
-        return command_fail("the token could not be read from %s: %s", path, strerror(-r));
+        return command_fail("the token could not be read from %s: %s", path, log_error_text(r));
     size_t length = strcspn(buffer_text(token), " \t\r\n");
     if (length == 0)
         return command_fail("%s holds no token", path);
