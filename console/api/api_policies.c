@@ -154,6 +154,7 @@ struct policy_put {
     struct http_request *request;
     const struct api_service *service;
     struct policy_substitute policy;
+    char parent[128];
     int64_t expected, revision;
     struct settings_error error;
 };
@@ -205,9 +206,8 @@ static bool read_expected(struct http_request *request, int64_t *ret_expected)
 static void put_policy(struct http_request *request, struct api_service *service,
                        struct policy_put *put)
 {
-    char parent[128];
-    int r = policy_check_parent(put->policy.name, put->policy.text, parent, &put->error);
-    put->policy.parent = parent;
+    int r = policy_check_parent(put->policy.name, put->policy.text, put->parent, &put->error);
+    put->policy.parent = put->parent;
     if (r == 0)
         r = console_store_read(service->store, check_policy, put);
     if (r == -EINVAL) {

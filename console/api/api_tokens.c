@@ -58,7 +58,7 @@ struct token_create_work {
 static int create_token(struct sql *sql, void *user)
 {
     struct token_create_work *work = user;
-    char group_id[UUID_TEXT_BYTES], policy_id[UUID_TEXT_BYTES];
+    char group_id[UUID_TEXT_BYTES] = "", policy_id[UUID_TEXT_BYTES] = "";
     const struct viewer *viewer = api_viewer(work->request);
     int r = api_find_group(sql, work->group, group_id);
     if (r == 0)

@@ -55,7 +55,7 @@ static int decode(const char *text, uint8_t bytes[static TOTP_SECRET_BYTES])
 
 int totp_code(const char *secret, int64_t step, char ret_code[static 7])
 {
-    uint8_t key[TOTP_SECRET_BYTES], digest[SHA1_BYTES];
+    uint8_t key[TOTP_SECRET_BYTES] = {0}, digest[SHA1_BYTES] = {0};
     uint64_t counter = htobe64((uint64_t)step);
     unsigned length = sizeof(digest);
     int r = decode(secret, key);

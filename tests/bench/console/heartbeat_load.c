@@ -236,9 +236,10 @@ static void print(struct load *load, double seconds)
     if (count == 0)
         fail("no request was answered");
     qsort(load->latencies, count, sizeof(*load->latencies), compare);
+    uint32_t median = load->latencies[count / 2];
+    uint32_t late = load->latencies[count * 99 / 100];
     (void)printf("%.0f %llu %.2f %.2f %.2f\n", (double)atomic_load(&load->requests) / seconds,
-                 (unsigned long long)atomic_load(&load->errors),
-                 load->latencies[count / 2] / 1000.0, load->latencies[count * 99 / 100] / 1000.0,
+                 (unsigned long long)atomic_load(&load->errors), median / 1000.0, late / 1000.0,
                  load->latencies[count - 1] / 1000.0);
 }
 
