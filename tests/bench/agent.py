@@ -172,8 +172,9 @@ class Agent:
             raise BenchError(f"yaguractl sync: not within {seconds} s") from error
         return time.monotonic() - begin
 
-    def events(self):
-        return [json.loads(line) for line in self.control("events", "--json").splitlines() if line]
+    def events(self, *filters):
+        output = self.control("events", "--json", *filters)
+        return [json.loads(line) for line in output.splitlines() if line]
 
     def scan(self, path, *options, seconds=1800):
         begin = time.monotonic()

@@ -108,8 +108,7 @@ def few_watches(bench):
         agent.follow()
         status = agent.status()["watch"]
         bench.detail("few-watches status", status)
-        told = [event for event in agent.events() if event["module"] == "watch"
-                and event["severity"] not in ("info",)]
+        told = agent.events("--module", "watch", "--severity", "medium")
         machine.run_tool("workload", "--mode", "create", "--root", tree, "--count", 1, "--log", log)
         path = next(iter(peers.read_log(log)))
         protected = agent.detections.wait_for(path, 10) is not None
