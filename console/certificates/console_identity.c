@@ -102,7 +102,7 @@ static int show_server_certificate(struct console_identity *identity, X509 *cert
 {
     AUTO_FREE char *server_pem = NULL;
     AUTO_FREE char *chain = NULL;
-    int64_t from;
+    int64_t from, until;
     int r = certificate_to_pem(certificate, &server_pem);
     if (r < 0)
         return r;
@@ -117,7 +117,11 @@ static int show_server_certificate(struct console_identity *identity, X509 *cert
     r = http_identity_load(chain, key_pem);
     OPENSSL_cleanse(key_pem, strlen(key_pem));
     free(key_pem);
-    return r < 0 ? r : certificate_validity(certificate, &from, &identity->server_expires_s);
+    if (r == 0)
+        r = certificate_validity(certificate, &from, &until);
+    if (r == 0)
+        atomic_store(&identity->server_expires_s, until);
+    return r;
 }
 
 int console_identity_reload(struct console_identity *identity, const char *directory,

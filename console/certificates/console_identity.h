@@ -9,6 +9,7 @@
 #include "common/crypto/certificates.h"
 #include "common/crypto/keys.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 struct console_identity {
@@ -18,7 +19,7 @@ struct console_identity {
     char pin[KEY_PIN_BYTES];                  /* of the authority's key */
     char signing_id[KEY_ID_BYTES];            /* names the signing key */
     char signing_text[KEY_PUBLIC_TEXT_BYTES]; /* its public half */
-    int64_t server_expires_s;
+    atomic_int_fast64_t server_expires_s;     /* renewal changes it */
 };
 
 /* Loads or makes it, and gives the server certificate to the listeners. names: what the server
