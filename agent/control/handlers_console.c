@@ -36,6 +36,10 @@ static void activate(struct control_handlers *handlers, struct control_request *
     int r = take_settings(arguments, &settings);
     if (r == 0)
         r = TAKE(arguments, "token", token.text);
+    if (r == 0 && token.text[0] == '\0') {
+        control_request_fail(request, 2, "the token is missing");
+        return;
+    }
     if (r < 0) {
         control_request_fail(
             request, 2, r == -EINVAL ? "--url must be https://HOST[:PORT]" : "a value is too long");

@@ -208,7 +208,8 @@ int console_files_read_orders(struct console_files *files, struct console_orders
 
     memset(ret_orders, 0, sizeof *ret_orders);
     int r = read_object(files, "orders.json", &object);
-    if (r == 0 && (TAKE(object, "policy_digest", ret_orders->policy_digest) < 0 ||
+    if (r == 0 && (TAKE(object, "agent_id", ret_orders->agent_id) < 0 ||
+                   TAKE(object, "policy_digest", ret_orders->policy_digest) < 0 ||
                    TAKE(object, "policy_path", ret_orders->policy_path) < 0))
         r = -EBADMSG;
     ret_orders->policy_revision =
@@ -233,6 +234,7 @@ int console_files_write_orders(struct console_files *files, const struct console
 
     json_writer_init(&json, &text);
     json_write_object_begin(&json);
+    json_write_field_string(&json, "agent_id", orders->agent_id);
     json_write_field_unsigned(&json, "policy_revision", orders->policy_revision);
     json_write_field_string(&json, "policy_digest", orders->policy_digest);
     json_write_field_string(&json, "policy_path", orders->policy_path);

@@ -13,6 +13,7 @@
 
 /* Orders obeyed so far: no lower revision, no command twice. */
 struct console_orders {
+    char agent_id[64]; /* whose orders: another identity begins anew */
     uint64_t policy_revision;
     char policy_digest[80];            /* of the delivered policy in force; "" = none */
     char policy_path[LINK_TEXT_BYTES]; /* its file; "" = none */

@@ -33,6 +33,20 @@
 #define NEWS_INTERVAL_NS (1 * NS_PER_SECOND)
 #define FACTS_BYTES      16000
 
+/* Between the threads: a heartbeat that waits for the agent's state. */
+struct beat {
+    bool waits;
+    struct buffer facts;
+};
+
+/* Between the threads: a policy that waits to be applied. path "" is the local one. */
+struct application {
+    bool waits;
+    struct delivered_policy policy;
+    struct settings_error error;
+    int result;
+};
+
 struct delivery {
     struct delivery_options options;
     char messenger_program[LINK_TEXT_BYTES];
@@ -49,8 +63,12 @@ struct delivery {
     bool configured, has_token, activated;
     EVP_PKEY *signing_key;
     struct console_orders orders;
-    char policy_problem[LINK_TEXT_BYTES];
-    bool leaving; /* deactivated by the console, once the result is delivered */
+    char policy_problem[1024];
+    char policy_refused[80]; /* digest that is not worth another try */
+    bool leaving;            /* deactivated by the console, once the results are delivered */
+    bool more;               /* events that had no room in the last heartbeat */
+    struct beat beat;
+    struct application application;
     int socket;
     pid_t pid;
     uint64_t started_ns, restart_delay_ns;
@@ -121,17 +139,37 @@ static void close_messenger(struct delivery *delivery)
         ;
 }
 
-/* Again after 1 s, 2 s, ... a minute; at once when it had lived for longer than that. */
+static void note_ended(struct delivery *delivery, const char *reason)
+{
+    struct link_state state;
+
+    (void)pthread_mutex_lock(&delivery->lock);
+    state = delivery->status.state;
+    (void)pthread_mutex_unlock(&delivery->lock);
+    state.code = delivery->activated ? LINK_STATE_OFFLINE : LINK_STATE_ACTIVATING;
+    state.next_try_ns = clock_realtime_ns() + delivery->restart_delay_ns;
+    (void)text_format(state.text, sizeof state.text,
+                      "yagura-messenger does not run (%s): it is started again", reason);
+    note_state(delivery, &state);
+}
+
+/* Again after 1 s, 2 s, ... a minute; after 1 s when it had lived for longer than that. An event
+ * tells of the first time, and when the delay has become longest. */
 static void restart_later(struct delivery *delivery, int error)
 {
     bool lived = clock_monotonic_ns() - delivery->started_ns > MOST_RESTART_NS;
+    uint64_t before = delivery->restart_delay_ns;
+    const char *reason = error < 0 ? log_error_text(error) : "it closed its socket";
 
     close_messenger(delivery);
-    delivery->restart_delay_ns = lived || delivery->restart_delay_ns == 0
-                                     ? NS_PER_SECOND
-                                     : MIN(delivery->restart_delay_ns * 2, MOST_RESTART_NS);
-    record(delivery, "messenger_ended", EVENT_MEDIUM, "yagura-messenger",
-           error < 0 ? log_error_text(error) : "it closed its socket");
+    delivery->restart_delay_ns =
+        lived || before == 0 ? NS_PER_SECOND : MIN(before * 2, MOST_RESTART_NS);
+    note_ended(delivery, reason);
+    if (delivery->restart_delay_ns == NS_PER_SECOND ||
+        (delivery->restart_delay_ns == MOST_RESTART_NS && before != MOST_RESTART_NS))
+        record(delivery, "messenger_ended", EVENT_MEDIUM, "yagura-messenger", reason);
+    else
+        log_warning("messenger_ended", "reason", reason, NULL);
     event_timer_start(delivery->restart, delivery->restart_delay_ns, 0);
 }
 
@@ -141,12 +179,12 @@ static int introduce(struct delivery *delivery)
 {
     int r = uuid_new(delivery->settings.session);
 
-    if (r == 0)
-        r = link_send_settings(delivery->socket, &delivery->settings);
     if (r == 0 && delivery->activated)
         r = link_send_identity(delivery->socket, &delivery->identity);
     if (r == 0 && delivery->has_token)
         r = link_send_token(delivery->socket, &delivery->token);
+    if (r == 0)
+        r = link_send_settings(delivery->socket, &delivery->settings);
     return r;
 }
 
@@ -155,6 +193,7 @@ static int start_messenger(struct delivery *delivery)
     char *const argv[] = {(char *)"yagura-messenger", NULL};
     int pair[2];
 
+    delivery->started_ns = clock_monotonic_ns();
     int r = message_pair(true, pair);
     if (r < 0)
         return r;
@@ -165,7 +204,6 @@ static int start_messenger(struct delivery *delivery)
         return r;
     }
     delivery->socket = pair[0];
-    delivery->started_ns = clock_monotonic_ns();
     (void)pthread_mutex_lock(&delivery->lock);
     delivery->status.messenger_starts++;
     (void)pthread_mutex_unlock(&delivery->lock);
@@ -179,7 +217,8 @@ static void restart_messenger(void *user)
 
     close_messenger(delivery);
     event_timer_stop(delivery->restart);
-    if (!delivery->configured)
+    /* Without anything to show there is nothing to say. */
+    if (!delivery->configured || !(delivery->activated || delivery->has_token))
         return;
     int r = start_messenger(delivery);
     if (r < 0)
@@ -194,25 +233,60 @@ static void hurry(struct delivery *delivery)
 
 /* ---- identity ---- */
 
+/* Revisions and commands of one identity say nothing about those of another. The policy in force
+ * stays until the next one comes. */
+static void begin_orders(struct delivery *delivery)
+{
+    struct console_orders *orders = &delivery->orders;
+
+    if (text_equal(orders->agent_id, delivery->identity.agent_id))
+        return;
+    (void)text_copy(orders->agent_id, sizeof orders->agent_id, delivery->identity.agent_id);
+    orders->policy_revision = 0;
+    orders->policy_digest[0] = '\0';
+    orders->seen_count = 0;
+    delivery->policy_problem[0] = delivery->policy_refused[0] = '\0';
+}
+
 static int use_identity(struct delivery *delivery)
 {
     EVP_PKEY_free(delivery->signing_key);
     delivery->signing_key = NULL;
-    return key_from_public_text(delivery->identity.signing_key, &delivery->signing_key);
+    int r = key_from_public_text(delivery->identity.signing_key, &delivery->signing_key);
+    if (r == 0)
+        begin_orders(delivery);
+    return r;
+}
+
+/* The key that policies and commands are judged by changes only while root has a token to spend: a
+ * messenger that was taken over cannot bring its own. */
+static bool may_become(const struct delivery *delivery, const struct link_identity *identity)
+{
+    return delivery->has_token ||
+           (delivery->activated && text_equal(identity->agent_id, delivery->identity.agent_id) &&
+            text_equal(identity->signing_key, delivery->identity.signing_key));
 }
 
 static int take_identity(void *user, struct message *message)
 {
     struct delivery *delivery = user;
-    bool renewal = delivery->activated;
+    struct link_identity identity;
+    bool renewal = !delivery->has_token;
 
-    int r = link_read_identity(message, &delivery->identity);
-    if (r == 0)
+    int r = link_read_identity(message, &identity);
+    if (r == 0 && !may_become(delivery, &identity))
+        r = -EPERM;
+    if (r == 0) {
+        delivery->identity = identity;
+        delivery->activated = true;
         r = use_identity(delivery);
+    }
+    explicit_bzero(&identity, sizeof identity);
     if (r < 0)
         return r;
-    delivery->activated = true;
-    r = console_files_write_identity(delivery->files, &delivery->identity);
+    r = console_files_write_orders(delivery->files, &delivery->orders);
+    if (r == 0)
+        r = console_files_write_identity(delivery->files, &delivery->identity);
     if (r < 0)
         record(delivery, "identity_not_kept", EVENT_HIGH, delivery->identity.agent_id,
                "make room on the disk of the state directory: after a restart this host must "
@@ -258,12 +332,6 @@ static int take_state(void *user, struct message *message)
 
 /* ---- heartbeats ---- */
 
-/* Between the threads: a heartbeat that waits for the agent's state. */
-struct beat {
-    struct delivery *delivery;
-    struct buffer facts;
-};
-
 static size_t copy_results(struct delivery *delivery, struct command_result *results)
 {
     (void)pthread_mutex_lock(&delivery->lock);
@@ -285,7 +353,6 @@ static int send_beat(struct delivery *delivery, const char *facts)
 {
     AUTO_BUFFER struct buffer body = BUFFER_WITH_MAXIMUM(LIMIT_HEARTBEAT_BYTES);
     AUTO_FREE struct command_result *results = calloc(MOST_RESULTS, sizeof *results);
-    bool more;
 
     if (results == NULL)
         return -ENOMEM;
@@ -297,7 +364,7 @@ static int send_beat(struct delivery *delivery, const char *facts)
         .results = results,
         .result_count = copy_results(delivery, results),
     };
-    int r = heartbeat_body_write(delivery->options.store, &heartbeat, &body, &more);
+    int r = heartbeat_body_write(delivery->options.store, &heartbeat, &body, &delivery->more);
     if (r < 0) {
         /* The store has no file yet, or cannot be read: the next heartbeat tries again. */
         log_warning("heartbeat_not_written", "error", log_error_text(r), NULL);
@@ -309,49 +376,45 @@ static int send_beat(struct delivery *delivery, const char *facts)
 
 static void beat_with_facts(void *user)
 {
-    struct beat *beat = user;
-    struct delivery *delivery = beat->delivery;
+    struct delivery *delivery = user;
+    const struct buffer *facts = &delivery->beat.facts;
+    int r = 0;
 
-    if (delivery->socket >= 0) {
-        int r = send_beat(delivery, buffer_failed(&beat->facts) < 0 || beat->facts.length == 0
-                                        ? "{}"
-                                        : buffer_text(&beat->facts));
-        if (r < 0)
-            restart_later(delivery, r);
-    }
-    buffer_done(&beat->facts);
-    free(beat);
+    delivery->beat.waits = false;
+    if (delivery->socket >= 0 && delivery->activated)
+        r = send_beat(delivery,
+                      buffer_failed(facts) < 0 || facts->length == 0 ? "{}" : buffer_text(facts));
+    buffer_done(&delivery->beat.facts);
+    if (r < 0)
+        restart_later(delivery, r);
 }
 
 /* In the main thread. */
 static void write_facts(void *user)
 {
-    struct beat *beat = user;
-    struct delivery *delivery = beat->delivery;
+    struct delivery *delivery = user;
+    struct buffer *facts = &delivery->beat.facts;
 
-    if (delivery->options.write_facts(delivery->options.user, &beat->facts) < 0)
-        buffer_clear(&beat->facts);
-    if (event_loop_post(delivery->loop, beat_with_facts, beat) < 0) {
-        buffer_done(&beat->facts);
-        free(beat);
-    }
+    *facts = BUFFER_WITH_MAXIMUM(FACTS_BYTES);
+    if (delivery->options.write_facts(delivery->options.user, facts) < 0)
+        buffer_clear(facts);
+    if (event_loop_post(delivery->loop, beat_with_facts, delivery) < 0)
+        log_warning("heartbeat_not_written", "error", log_error_text(-ENOMEM), NULL);
 }
 
 static int take_want_beat(void *user, struct message *message UNUSED)
 {
     struct delivery *delivery = user;
-    struct beat *beat = calloc(1, sizeof *beat);
-    if (beat == NULL)
-        return -ENOMEM;
-    beat->delivery = delivery;
-    beat->facts = BUFFER_WITH_MAXIMUM(FACTS_BYTES);
-    int r = event_loop_post(delivery->options.main_loop, write_facts, beat);
-    if (r < 0)
-        free(beat);
+
+    if (delivery->beat.waits)
+        return 0;
+    int r = event_loop_post(delivery->options.main_loop, write_facts, delivery);
+    delivery->beat.waits = r == 0;
     return r;
 }
 
-static void drop_delivered(struct delivery *delivery, bool delivered)
+/* How many are left. */
+static size_t drop_delivered(struct delivery *delivery, bool delivered)
 {
     size_t kept = 0;
 
@@ -363,9 +426,22 @@ static void drop_delivered(struct delivery *delivery, bool delivered)
         }
     delivery->result_count = kept;
     (void)pthread_mutex_unlock(&delivery->lock);
+    return kept;
 }
 
 static void leave_console(struct delivery *delivery);
+
+/* What this host should obey: asked for when it is not in force, unless it was refused already. */
+static int compare_policy(struct delivery *delivery, const char *digest)
+{
+    if (text_equal(digest, delivery->orders.policy_digest) || digest[0] == '\0') {
+        delivery->policy_problem[0] = delivery->policy_refused[0] = '\0';
+        return 0;
+    }
+    if (text_equal(digest, delivery->policy_refused) || delivery->application.waits)
+        return 0;
+    return link_send_plain(delivery->socket, LINK_WANT_POLICY);
+}
 
 static int take_beat_done(void *user, struct message *message)
 {
@@ -376,17 +452,21 @@ static int take_beat_done(void *user, struct message *message)
     int r = link_read_beat_done(message, &done);
     if (r < 0)
         return r;
-    drop_delivered(delivery, done.delivered);
+    size_t results = drop_delivered(delivery, done.delivered);
     if (!done.delivered)
         return 0;
     store_status(delivery->options.store, &status);
     if (text_equal(done.epoch, status.epoch) && done.acknowledged > status.acknowledged_number)
         r = store_acknowledge(delivery->options.store, done.acknowledged, NULL, NULL);
-    if (r == 0 && done.acknowledged + LIMIT_HEARTBEAT_EVENTS / 2 < status.last_number)
+    if (r < 0)
+        log_warning("acknowledgement_not_kept", "error", log_error_text(r), NULL);
+    if (delivery->more || results > 0)
         hurry(delivery); /* a backlog is delivered heartbeat after heartbeat */
-    if (delivery->leaving)
+    if (delivery->leaving && results == 0) {
         leave_console(delivery);
-    return r == -ENOBUFS ? 0 : r;
+        return 0;
+    }
+    return compare_policy(delivery, done.policy_digest);
 }
 
 /* Severe events do not wait for the next heartbeat. */
@@ -451,10 +531,20 @@ static void want_leave(void *user)
     hurry(delivery);
 }
 
+static bool is_pending(void *user, const char *command_id)
+{
+    struct delivery *delivery = user;
+    bool pending = false;
+
+    (void)pthread_mutex_lock(&delivery->lock);
+    for (size_t i = 0; i < delivery->result_count; i++)
+        pending = pending || text_equal(delivery->results[i].id, command_id);
+    (void)pthread_mutex_unlock(&delivery->lock);
+    return pending;
+}
+
 static void refuse_order(struct delivery *delivery, const char *what, int error, const char *why)
 {
-    if (error == -EALREADY)
-        return; /* sent again: that is how at-least-once looks */
     record(delivery, "order_refused", EVENT_HIGH, what,
            why != NULL && why[0] != '\0' ? why
            : error == -EACCES            ? "it is not signed by the console for this computer"
@@ -477,39 +567,37 @@ static int take_command(void *user, struct message *message)
         return 0;
     r = signed_command_take(signed_text, length, delivery->signing_key, delivery->identity.agent_id,
                             &delivery->orders, &document);
-    if (r == 0)
+    if (r == 0) {
         r = console_files_write_orders(delivery->files, &delivery->orders);
-    if (r < 0) {
-        refuse_order(delivery, "command", r, NULL);
-        return 0;
+        if (r < 0)
+            delivery->orders.seen_count--; /* when it comes again, there may be room */
     }
-    command_run(delivery->commands, document);
-    hurry(delivery);
+    if (r == 0)
+        command_run(delivery->commands, document);
+    else if (r == -EALREADY)
+        command_repeated(delivery->commands, document, is_pending);
+    else
+        refuse_order(delivery, "command", r, NULL);
     return 0;
 }
 
 /* ---- policies ---- */
 
-/* Between the threads: a policy that waits to be applied. */
-struct application {
-    struct delivery *delivery;
-    struct delivered_policy policy;
-    struct settings_error error;
-    int result;
-};
-
 static void policy_applied(void *user)
 {
-    struct application *application = user;
-    struct delivery *delivery = application->delivery;
+    struct delivery *delivery = user;
+    struct application *application = &delivery->application;
     const char *directory = console_files_directory(delivery->files);
     char old_path[LINK_TEXT_BYTES];
 
+    application->waits = false;
     /* Also a refused revision is done with: it is not tried again, and never a lower one. */
     delivery->orders.policy_revision = application->policy.revision;
     if (application->result < 0) {
         (void)text_copy(delivery->policy_problem, sizeof delivery->policy_problem,
                         application->error.text);
+        (void)text_copy(delivery->policy_refused, sizeof delivery->policy_refused,
+                        application->policy.digest);
         signed_policy_discard(directory, application->policy.path);
     } else {
         delivery->policy_problem[0] = '\0';
@@ -526,29 +614,59 @@ static void policy_applied(void *user)
     else if (application->result == 0)
         signed_policy_discard(directory, old_path);
     hurry(delivery);
-    free(application);
 }
 
 /* In the main thread. */
 static void apply_policy(void *user)
 {
-    struct application *application = user;
-    struct delivery *delivery = application->delivery;
+    struct delivery *delivery = user;
+    struct application *application = &delivery->application;
 
+    application->error.text[0] = '\0';
     application->result =
         delivery->options.apply_policy(delivery->options.user, application->policy.path,
                                        &application->error);
-    if (event_loop_post(delivery->loop, policy_applied, application) < 0)
-        free(application);
+    if (event_loop_post(delivery->loop, policy_applied, delivery) < 0)
+        log_error("policy_not_noted", "error", log_error_text(-ENOMEM), NULL);
 }
 
-static void refuse_policy(struct delivery *delivery, int error, const struct settings_error *why)
+static void request_policy(struct delivery *delivery, const struct delivered_policy *policy)
 {
-    if (error != -EALREADY) {
-        (void)text_copy(delivery->policy_problem, sizeof delivery->policy_problem, why->text);
-        hurry(delivery);
+    delivery->application.policy = *policy;
+    delivery->application.waits =
+        event_loop_post(delivery->options.main_loop, apply_policy, delivery) == 0;
+}
+
+/* Nobody's but the local configuration's from now on. */
+static void drop_policy(struct delivery *delivery)
+{
+    const struct delivered_policy local = {.revision = delivery->orders.policy_revision};
+
+    if (delivery->orders.policy_path[0] != '\0' && !delivery->application.waits)
+        request_policy(delivery, &local);
+}
+
+/* A policy that is wrong in itself is not asked for again; what the host lacked may come yet. */
+static void refuse_policy(struct delivery *delivery, int error,
+                          const struct delivered_policy *policy, const struct settings_error *why)
+{
+    bool known = text_equal(delivery->policy_problem, why->text);
+
+    if (error == -EINVAL && policy->revision > 0) {
+        delivery->orders.policy_revision = policy->revision;
+        (void)text_copy(delivery->policy_refused, sizeof delivery->policy_refused, policy->digest);
+        if (console_files_write_orders(delivery->files, &delivery->orders) < 0)
+            log_warning("orders_not_kept", NULL);
     }
-    refuse_order(delivery, "policy", error, why->text);
+    /* Refused by an earlier run of the agent. */
+    if (error == -EALREADY)
+        (void)text_copy(delivery->policy_refused, sizeof delivery->policy_refused, policy->digest);
+    (void)text_copy(delivery->policy_problem, sizeof delivery->policy_problem, why->text);
+    if (known)
+        return;
+    hurry(delivery);
+    if (error != -EALREADY)
+        refuse_order(delivery, "policy", error, why->text);
 }
 
 static int take_policy(void *user, struct message *message)
@@ -556,27 +674,20 @@ static int take_policy(void *user, struct message *message)
     struct delivery *delivery = user;
     AUTO_CLOSE int fd = TAKE_FD(message->fds[0]);
     AUTO_FREE char *document = NULL;
+    struct delivered_policy policy;
     struct settings_error error;
     size_t length;
 
     int r = link_read_document(fd, &document, &length);
-    if (r < 0)
+    if (r < 0 || !delivery->activated || delivery->application.waits)
         return r;
-    struct application *application = calloc(1, sizeof *application);
-    if (application == NULL || !delivery->activated) {
-        free(application);
-        return 0;
-    }
-    application->delivery = delivery;
     r = signed_policy_take(document, length, delivery->signing_key, delivery->identity.agent_id,
-                           &delivery->orders, console_files_directory(delivery->files),
-                           &application->policy, &error);
+                           &delivery->orders, console_files_directory(delivery->files), &policy,
+                           &error);
     if (r < 0)
-        refuse_policy(delivery, r, &error);
+        refuse_policy(delivery, r, &policy, &error);
     else
-        r = event_loop_post(delivery->options.main_loop, apply_policy, application);
-    if (r < 0)
-        free(application);
+        request_policy(delivery, &policy);
     return 0;
 }
 
@@ -590,7 +701,7 @@ static int take_message(struct delivery *delivery, struct message *message)
         {LINK_BEAT_DONE, "beat-done", activated, false, take_beat_done},
         {LINK_COMMAND, "command", activated, true, take_command},
         {LINK_POLICY, "policy", activated, true, take_policy},
-        {LINK_IDENTITY, "identity", delivery->configured, false, take_identity},
+        {LINK_IDENTITY, "identity", activated || delivery->has_token, false, take_identity},
         {LINK_FORGET, "forget", activated, false, take_forget},
         {LINK_STATE, "state", true, false, take_state},
     };
@@ -624,7 +735,8 @@ static void leave_console(struct delivery *delivery)
     delivery->leaving = false;
     forget_identity(delivery);
     record(delivery, "deactivated", EVENT_MEDIUM, delivery->settings.url, NULL);
-    restart_messenger(delivery); /* it must forget, too */
+    drop_policy(delivery);
+    restart_messenger(delivery); /* it ends: nothing is left to show */
     note_state(delivery, &state);
 }
 
@@ -639,22 +751,36 @@ struct order {
     int result;
 };
 
+/* A console that refuses us, or has deactivated us, may be given another token; it is shown the old
+ * certificate too, so that the computer keeps its history. */
+static bool is_accepted(struct delivery *delivery)
+{
+    (void)pthread_mutex_lock(&delivery->lock);
+    enum link_state_code code = delivery->status.state.code;
+    (void)pthread_mutex_unlock(&delivery->lock);
+    return code != LINK_STATE_REFUSED && code != LINK_STATE_DEACTIVATED;
+}
+
 static int meet_console(struct delivery *delivery, const struct order *order)
 {
     struct link_settings settings = *order->settings;
 
     host_facts_fill(&settings);
-    if (delivery->activated && text_equal(settings.url, delivery->settings.url))
+    bool same = text_equal(settings.url, delivery->settings.url);
+    if (delivery->activated && same && is_accepted(delivery))
         return -EALREADY;
     int r = console_files_write_token(delivery->files, order->token);
     if (r == 0)
         r = console_files_write_console(delivery->files, &settings);
     if (r < 0)
         return r;
+    if (!same)
+        forget_identity(delivery);
     delivery->settings = settings;
     delivery->token = *order->token;
     delivery->has_token = delivery->configured = true;
     note_status(delivery);
+    note_state(delivery, &(struct link_state){.code = LINK_STATE_ACTIVATING});
     restart_messenger(delivery);
     return 0;
 }
@@ -664,11 +790,13 @@ static int forget_console(struct delivery *delivery)
     const struct link_settings nowhere = {.url = ""};
 
     console_files_remove_token(delivery->files);
+    explicit_bzero(&delivery->token, sizeof delivery->token);
     delivery->has_token = false;
-    delivery->configured = false;
+    delivery->configured = delivery->leaving = false;
     forget_identity(delivery);
     delivery->settings = nowhere;
     int r = console_files_write_console(delivery->files, &nowhere);
+    drop_policy(delivery);
     restart_messenger(delivery);
     note_status(delivery);
     note_state(delivery, &(struct link_state){.code = LINK_STATE_IDLE});
@@ -739,14 +867,29 @@ void delivery_policy_path(const char *state_directory, char path[static LINK_TEX
 
 /* ---- start and end ---- */
 
+/* A file that is there and cannot be read is told; the host goes on without what was in it. */
+static bool is_read(struct delivery *delivery, const char *name, int result)
+{
+    if (result < 0 && result != -ENOENT)
+        record(delivery, "console_file_unreadable", EVENT_HIGH, name,
+               "when the host does not come back to its console: yaguractl activate");
+    return result == 0;
+}
+
 static void read_files(struct delivery *delivery)
 {
-    delivery->configured = console_files_read_console(delivery->files, &delivery->settings) == 0 &&
-                           delivery->settings.url[0] != '\0';
-    delivery->has_token = console_files_read_token(delivery->files, &delivery->token) == 0;
-    delivery->activated = console_files_read_identity(delivery->files, &delivery->identity) == 0 &&
-                          use_identity(delivery) == 0;
-    (void)!console_files_read_orders(delivery->files, &delivery->orders);
+    struct console_files *files = delivery->files;
+
+    delivery->configured =
+        is_read(delivery, "console.json", console_files_read_console(files, &delivery->settings)) &&
+        delivery->settings.url[0] != '\0';
+    delivery->has_token =
+        is_read(delivery, "token.json", console_files_read_token(files, &delivery->token));
+    (void)is_read(delivery, "orders.json", console_files_read_orders(files, &delivery->orders));
+    delivery->activated = is_read(delivery, "identity.json",
+                                  console_files_read_identity(files, &delivery->identity)) &&
+                          is_read(delivery, "identity.json", use_identity(delivery));
+    signed_policy_sweep(console_files_directory(files), delivery->orders.policy_path);
     host_facts_fill(&delivery->settings);
     note_status(delivery);
 }
@@ -770,6 +913,7 @@ static struct delivery *free_delivery(struct delivery *delivery)
     (void)event_loop_free(delivery->loop);
     (void)console_files_close(delivery->files);
     EVP_PKEY_free(delivery->signing_key);
+    buffer_done(&delivery->beat.facts);
     (void)pthread_mutex_destroy(&delivery->lock);
     explicit_bzero(delivery, sizeof *delivery);
     free(delivery);

@@ -75,23 +75,43 @@ static size_t take_results(const struct heartbeat_body *heartbeat, struct wire_r
     return count;
 }
 
+/* What JSON makes of hostile names is up to twice as long: then fewer events must do. */
+static int encode(struct wire_heartbeat *wire, struct buffer *body, bool *ret_more)
+{
+    int r = wire_heartbeat_encode(wire, body);
+
+    while (r == -EMSGSIZE && wire->event_count > 1) {
+        wire->event_count /= 2;
+        *ret_more = true;
+        buffer_done(body);
+        *body = BUFFER_WITH_MAXIMUM(LIMIT_HEARTBEAT_BYTES);
+        r = wire_heartbeat_encode(wire, body);
+    }
+    return r;
+}
+
 int heartbeat_body_write(struct store *store, const struct heartbeat_body *heartbeat,
                          struct buffer *body, bool *ret_more)
 {
     CLEANUP(free_collection) struct collection *events = calloc(1, sizeof *events);
     struct wire_result results[LIMIT_HEARTBEAT_COMMANDS];
     const struct link_settings *settings = heartbeat->settings;
-    struct store_status status;
+    struct store_status status, after;
 
     if (events == NULL)
         return -ENOMEM;
     store_status(store, &status);
+    if (status.epoch[0] == '\0')
+        return -EAGAIN;
     const struct event_filter filter = {.after_number = status.acknowledged_number,
                                         .limit = LIMIT_HEARTBEAT_EVENTS + 1};
     int r = store_read_events(store, &filter, collect_event, events);
     if (r < 0 || events->failed)
         return r < 0 ? r : -ENOMEM;
-    const struct wire_heartbeat wire = {
+    store_status(store, &after);
+    if (!text_equal(after.epoch, status.epoch))
+        return -EAGAIN; /* rebuilt meanwhile: whose numbers are these? */
+    struct wire_heartbeat wire = {
         .host =
             {
                 .hostname = settings->hostname,
@@ -114,5 +134,5 @@ int heartbeat_body_write(struct store *store, const struct heartbeat_body *heart
         .result_count = take_results(heartbeat, results),
     };
     *ret_more = events->more;
-    return wire_heartbeat_encode(&wire, body);
+    return encode(&wire, body, ret_more);
 }

@@ -25,7 +25,8 @@ struct heartbeat_body {
     size_t result_count;
 };
 
-/* Not from the main event loop: it reads the store. ret_more: there was no room for all events. */
+/* Not from the main event loop: it reads the store. ret_more: there was no room for all events.
+ * -EAGAIN: the store has no file yet, or began a new one just now. */
 int heartbeat_body_write(struct store *store, const struct heartbeat_body *heartbeat,
                          struct buffer *body, bool *ret_more) MUST_USE;
 

@@ -22,6 +22,21 @@ static void read_line(const char *path, char *field, size_t size)
         (void)text_escape(field, size, buffer_text(&content), length);
 }
 
+/* machine-id(5) may be missing, empty or "uninitialized" in images and containers; the firmware
+ * tells hosts apart, too. */
+static void read_machine_id(char *field, size_t size)
+{
+    static const char *const paths[] = {"/etc/machine-id", "/var/lib/dbus/machine-id",
+                                        "/sys/class/dmi/id/product_uuid"};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(paths); i++) {
+        read_line(paths[i], field, size);
+        if (!text_equal(field, "-") && !text_equal(field, "uninitialized"))
+            return;
+    }
+    (void)text_copy(field, size, "-");
+}
+
 /* PRETTY_NAME of os-release(5), without its quotes. */
 static void read_os(char *field, size_t size)
 {
@@ -51,7 +66,7 @@ void host_facts_fill(struct link_settings *settings)
     (void)gethostname(name, sizeof name - 1);
     (void)text_escape(settings->hostname, sizeof settings->hostname, name[0] != '\0' ? name : "-",
                       name[0] != '\0' ? strlen(name) : 1);
-    read_line("/etc/machine-id", settings->machine_id, sizeof settings->machine_id);
+    read_machine_id(settings->machine_id, sizeof settings->machine_id);
     read_line("/proc/sys/kernel/random/boot_id", settings->boot_id, sizeof settings->boot_id);
     read_os(settings->os, sizeof settings->os);
 }

@@ -109,9 +109,9 @@ int signed_command_take(const char *document, size_t length, EVP_PKEY *signing_k
         r = note_command(&command, agent_id, orders);
         wire_command_done(&command);
     }
-    if (r == 0) {
+    if (r == 0 || r == -EALREADY) {
         *ret_document = strdup(text);
-        r = *ret_document != NULL ? 0 : -ENOMEM;
+        r = *ret_document != NULL ? r : -ENOMEM;
     }
     json_decref(root);
     return r;
@@ -356,5 +356,22 @@ void command_run(struct commands *commands, const char *document)
         }
     answer(commands, command.id, false, "this agent (%s) does not know the command: update it",
            YAGURA_VERSION);
+    wire_command_done(&command);
+}
+
+void command_repeated(struct commands *commands, const char *document,
+                      bool (*is_pending)(void *user, const char *command_id))
+{
+    struct wire_command command;
+    struct wire_problem problem;
+
+    if (wire_command_decode(document, &command, &problem) < 0)
+        return;
+    (void)pthread_mutex_lock(&commands->lock);
+    bool runs = commands->scanning && text_equal(commands->scan_id, command.id);
+    (void)pthread_mutex_unlock(&commands->lock);
+    if (!runs && !is_pending(commands->context.user, command.id))
+        answer(commands, command.id, false,
+               "it was taken before, but its result was lost: the agent has been restarted since");
     wire_command_done(&command);
 }

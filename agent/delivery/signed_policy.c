@@ -1,4 +1,5 @@
-/* Policies from the console. Owns: folders policy-<revision> below the console's directory. Nothing
+/* Policies from the console. Owns: folders policy-<agent>-<revision> below the
+ * console's directory. Nothing
  * of a document is looked at before its signature holds. */
 #include "agent/delivery/signed_policy.h"
 
@@ -9,8 +10,10 @@
 #include "common/time/clock.h"
 #include "common/wire/wire.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 
 static int fail(struct settings_error *ret_error, int error, const char *text)
@@ -38,7 +41,10 @@ static int check_orders(const struct wire_policy *policy, const char *agent_id,
         return fail(ret_error, -ETIME,
                     "the policy's signature has expired: check the clocks of host and console");
     if (policy->revision <= orders->policy_revision)
-        return fail(ret_error, -EALREADY, "an older revision is not taken");
+        return fail(ret_error, -EALREADY,
+                    "this revision, or a newer one, was taken or refused before");
+    if (!wire_is_uuid(agent_id))
+        return fail(ret_error, -EACCES, "this host's identity has no UUID");
     if (policy->text_count == 0 || policy->text_count > LIMIT_POLICY_PARENTS + 1)
         return fail(ret_error, -EINVAL, "the policy has no text, or too many parents");
     for (size_t i = 0; i < policy->text_count; i++)
@@ -74,19 +80,22 @@ static int place(const struct wire_policy *policy, const char *directory,
 {
     char folder[LINK_TEXT_BYTES];
 
-    int r = text_format(folder, sizeof folder, "%s/policy-%llu", directory,
+    int r = text_format(folder, sizeof folder, "%s/policy-%s-%llu", directory, policy->agent_id,
                         (unsigned long long)policy->revision);
     if (r > 0)
-        r = write_texts(policy, folder);
+        r = text_format(delivered->path, sizeof delivered->path, "%s/%s.conf", folder,
+                        policy->texts[policy->text_count - 1].name);
     if (r < 0)
         return fail(ret_error, r, log_error_text(r));
-    r = text_format(delivered->path, sizeof delivered->path, "%s/%s.conf", folder,
-                    policy->texts[policy->text_count - 1].name);
-    if (r > 0)
-        r = parse(delivered, ret_error);
+    signed_policy_discard(directory, delivered->path); /* of a try that a crash ended */
+    r = write_texts(policy, folder);
+    if (r < 0)
+        (void)fail(ret_error, r, log_error_text(r));
+    else if (parse(delivered, ret_error) < 0)
+        r = -EINVAL;
     if (r < 0)
         signed_policy_discard(directory, delivered->path);
-    return r < 0 ? r : 0;
+    return r;
 }
 
 int signed_policy_take(const char *document, size_t length, EVP_PKEY *signing_key,
@@ -99,6 +108,7 @@ int signed_policy_take(const char *document, size_t length, EVP_PKEY *signing_ke
     const char *text;
     json_t *root = NULL;
 
+    *ret_policy = (struct delivered_policy){.path = ""};
     ret_error->text[0] = '\0';
     int r = wire_signed_decode(document, length, signing_key, &root, &text, &problem);
     if (r == 0)
@@ -109,6 +119,9 @@ int signed_policy_take(const char *document, size_t length, EVP_PKEY *signing_ke
     }
     struct delivered_policy delivered = {.revision = policy.revision};
     r = check_orders(&policy, agent_id, orders, ret_error);
+    (void)text_copy(ret_policy->digest, sizeof ret_policy->digest, policy.digest);
+    if (r == 0)
+        ret_policy->revision = policy.revision;
     if (r == 0 && text_copy(delivered.digest, sizeof delivered.digest, policy.digest) < 0)
         r = fail(ret_error, -EINVAL, "the policy's digest is too long");
     if (r == 0)
@@ -123,7 +136,7 @@ int signed_policy_take(const char *document, size_t length, EVP_PKEY *signing_ke
 void signed_policy_discard(const char *directory, const char *path)
 {
     AUTO_CLOSE int fd = -1;
-    char folder[64];
+    char folder[NAME_MAX + 1];
     size_t prefix = strlen(directory);
 
     if (strncmp(path, directory, prefix) != 0 || path[prefix] != '/')
@@ -134,4 +147,26 @@ void signed_policy_discard(const char *directory, const char *path)
         return;
     if (file_open_directory(directory, true, &fd) == 0)
         (void)!file_remove_tree(fd, folder);
+}
+
+void signed_policy_sweep(const char *directory, const char *path)
+{
+    int fd = -1;
+
+    if (file_open_directory(directory, true, &fd) < 0)
+        return;
+    DIR *stream = fdopendir(fd);
+    if (stream == NULL) {
+        (void)close(fd);
+        return;
+    }
+    for (const struct dirent *entry; (entry = readdir(stream)) != NULL;) {
+        char kept[LINK_TEXT_BYTES + NAME_MAX];
+        if (!text_starts_with(entry->d_name, "policy-") ||
+            text_format(kept, sizeof kept, "%s/%s/", directory, entry->d_name) < 0)
+            continue;
+        if (!text_starts_with(path, kept))
+            (void)!file_remove_tree(dirfd(stream), entry->d_name);
+    }
+    (void)closedir(stream);
 }

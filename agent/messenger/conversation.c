@@ -33,7 +33,6 @@ struct conversation {
     struct link_state state;
     struct delay delay;
     uint64_t next_ns, last_beat_ns; /* monotonic */
-    char policy_taken[80];          /* digest of the last policy handed to root */
 };
 
 int conversation_new(int link, struct conversation **ret_conversation)
@@ -108,7 +107,8 @@ static int begin(struct conversation *conversation)
     if (r < 0 || conversation->halted)
         return r;
     if (conversation->activated) {
-        wait_for(conversation, delay_first(&conversation->delay));
+        /* A token beside the identity: somebody waits for it. */
+        wait_for(conversation, conversation->has_token ? 0 : delay_first(&conversation->delay));
         return tell_state(conversation, LINK_STATE_OFFLINE, "");
     }
     if (conversation->has_token) {
@@ -138,8 +138,9 @@ static int forget_identity(struct conversation *conversation)
     return link_send_plain(conversation->link, LINK_FORGET);
 }
 
-/* The identity is not accepted. With a token at hand the host activates again: as itself when it
- * may still show the old certificate, as a new computer when the console says that it is a copy. */
+/* The identity is not accepted. With a token at hand the host activates again, at once: as itself
+ * when it may still show the old certificate, as a new computer when the console says that it is a
+ * copy. The token is used once, so this cannot go round. */
 static int activate_again(struct conversation *conversation, const struct console_result *result)
 {
     if (result->outcome == CONSOLE_CLONE) {
@@ -152,7 +153,7 @@ static int activate_again(struct conversation *conversation, const struct consol
         return tell_state(conversation, LINK_STATE_REFUSED, result->problem);
     }
     conversation->activated = false;
-    wait_for(conversation, delay_after_failure(&conversation->delay, 0, false));
+    wait_for(conversation, 0);
     return tell_state(conversation, LINK_STATE_ACTIVATING, result->problem);
 }
 
@@ -163,6 +164,8 @@ static int take_failure(struct conversation *conversation, const struct console_
     case CONSOLE_CLONE:
         return activate_again(conversation, result);
     case CONSOLE_GONE:
+        if (conversation->activated && conversation->has_token)
+            return activate_again(conversation, result);
         halt(conversation);
         return tell_state(conversation, LINK_STATE_DEACTIVATED, result->problem);
     case CONSOLE_REFUSED:
@@ -226,18 +229,16 @@ static int renew(struct conversation *conversation)
 
 /* ---- heartbeats ---- */
 
-static int fetch_policy(struct conversation *conversation, const char *digest)
+/* One that fails is asked for again after the next heartbeat. */
+static int fetch_policy(struct conversation *conversation)
 {
     AUTO_BUFFER struct buffer body = BUFFER_WITH_MAXIMUM(0);
     struct console_result result;
 
     console_client_policy(conversation->client, &body, &result);
     if (result.outcome != CONSOLE_OK)
-        return 0; /* the next heartbeat finds the difference again */
-    int r = link_send_document(conversation->link, LINK_POLICY, buffer_text(&body), body.length);
-    if (r == 0)
-        (void)text_copy(conversation->policy_taken, sizeof conversation->policy_taken, digest);
-    return r;
+        return 0;
+    return link_send_document(conversation->link, LINK_POLICY, buffer_text(&body), body.length);
 }
 
 static int hand_on_commands(struct conversation *conversation, const json_t *commands)
@@ -262,9 +263,6 @@ static int take_reply(struct conversation *conversation, const struct wire_heart
     int r = link_send_beat_done(conversation->link, &done);
     if (r == 0)
         r = hand_on_commands(conversation, reply->commands_json);
-    if (r == 0 && reply->policy_digest[0] != '\0' &&
-        !text_equal(reply->policy_digest, conversation->policy_taken))
-        r = fetch_policy(conversation, reply->policy_digest);
     if (r == 0 && reply->renew)
         r = renew(conversation);
     return r;
@@ -356,6 +354,13 @@ static int take_beat(void *user, struct message *message)
     return conversation->activated && conversation->client != NULL ? beat(conversation, fd) : 0;
 }
 
+static int take_want_policy(void *user, struct message *message UNUSED)
+{
+    struct conversation *conversation = user;
+
+    return conversation->activated && conversation->client != NULL ? fetch_policy(conversation) : 0;
+}
+
 static int take_urgent(void *user, struct message *message UNUSED)
 {
     struct conversation *conversation = user;
@@ -372,6 +377,7 @@ int conversation_take(struct conversation *conversation, struct message *message
         {LINK_TOKEN, "token", true, false, take_token},
         {LINK_BEAT, "beat", conversation->asked, true, take_beat},
         {LINK_URGENT, "urgent", true, false, take_urgent},
+        {LINK_WANT_POLICY, "want-policy", true, false, take_want_policy},
     };
 
     return message_dispatch(routes, ARRAY_LENGTH(routes), conversation, message);
@@ -379,10 +385,12 @@ int conversation_take(struct conversation *conversation, struct message *message
 
 /* ---- time ---- */
 
-/* News brings the next heartbeat forward, but not the next try after a failure. */
+/* News brings the next heartbeat forward, but not the next try after a failure, nor one that root
+ * is writing. */
 static uint64_t due_ns(const struct conversation *conversation)
 {
-    bool now = conversation->urgent && conversation->state.code == LINK_STATE_ONLINE;
+    bool now = conversation->urgent && !conversation->asked &&
+               conversation->state.code == LINK_STATE_ONLINE;
 
     return now ? MIN(conversation->next_ns, conversation->last_beat_ns + URGENT_GAP_NS)
                : conversation->next_ns;

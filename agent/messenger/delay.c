@@ -23,7 +23,8 @@ uint64_t delay_after_failure(struct delay *delay, uint64_t retry_after_ns, bool 
 {
     enum { MOST_DOUBLINGS = 20 };
     unsigned doublings = MIN(delay->failures, (unsigned)MOST_DOUBLINGS);
-    uint64_t base = MIN(MIN(delay->interval_ns, DELAY_LONGEST_NS) << doublings, DELAY_LONGEST_NS);
+    uint64_t most = DELAY_LONGEST_NS / 2;
+    uint64_t base = MIN(MIN(delay->interval_ns, most) << doublings, most);
 
     delay->failures++;
     if (retry_after_ns > 0) {

@@ -18,7 +18,8 @@ struct delay {
 
 /* After a success: the interval, a tenth more or less. */
 uint64_t delay_next(struct delay *delay);
-/* After a failure: base + random(0..base), base doubling from the interval to DELAY_LONGEST_NS.
+/* After a failure: base + random(0..base), base doubling from the interval to half of
+ * DELAY_LONGEST_NS.
  * What the server asked for (Retry-After) wins, plus up to a fifth. lost: it was reachable before
  * and is not now: up to DELAY_LOST_MOST_NS more. */
 uint64_t delay_after_failure(struct delay *delay, uint64_t retry_after_ns, bool lost);

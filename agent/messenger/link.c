@@ -117,7 +117,6 @@ int link_send_beat_done(int socket, const struct link_beat_done *done)
     message_write_text(&writer, done->epoch);
     message_write_u64(&writer, done->acknowledged);
     message_write_text(&writer, done->policy_digest);
-    message_write_u32(&writer, done->more);
     return message_writer_send(&writer, socket, LINK_BEAT_DONE, -1);
 }
 
@@ -129,7 +128,6 @@ int link_read_beat_done(const struct message *message, struct link_beat_done *re
     READ_TEXT(&reader, ret_done->epoch);
     ret_done->acknowledged = message_read_u64(&reader);
     READ_TEXT(&reader, ret_done->policy_digest);
-    ret_done->more = message_read_u32(&reader) != 0;
     return message_reader_end(&reader);
 }
 
@@ -174,8 +172,12 @@ int link_send_document(int socket, enum link_type type, const void *bytes, size_
 /* pread, because the sender's file position stands at the end. */
 int link_read_document(int fd, char **ret_text, size_t *ret_length)
 {
+    const int wanted = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
     struct stat status;
 
+    int seals = fcntl(fd, F_GET_SEALS);
+    if (seals < 0 || (seals & wanted) != wanted)
+        return -EBADMSG;
     if (fstat(fd, &status) < 0)
         return -errno;
     if (!S_ISREG(status.st_mode) || status.st_size < 0 ||

@@ -5,8 +5,8 @@
  * signed, and root checks them. Each side refuses, by its table, what the other may not say now.
  *
  *   messenger                                root
- *   <-- LINK_SETTINGS                        where the console is, who this host is
- *   <-- LINK_IDENTITY | LINK_TOKEN           what it may show for itself
+ *   <-- LINK_IDENTITY, LINK_TOKEN            what it may show for itself, either or both
+ *   <-- LINK_SETTINGS                        where the console is, who this host is: now it begins
  *   --> LINK_WANT_BEAT                       it is time (its clock: jitter, back-off, Retry-After)
  *   <-- LINK_BEAT  fd                        the heartbeat's JSON
  *   --> LINK_BEAT_DONE                       what the console acknowledged and asks for
@@ -14,6 +14,7 @@
  *   --> LINK_IDENTITY                        new or renewed: root keeps it
  *   --> LINK_FORGET                          the identity is worth nothing any more
  *   --> LINK_STATE                           for `yaguractl status`
+ *   <-- LINK_WANT_POLICY                     root lacks the policy that BEAT_DONE named
  *   <-- LINK_URGENT                          something is worth a heartbeat now */
 #ifndef AGENT_MESSENGER_LINK_H
 #define AGENT_MESSENGER_LINK_H
@@ -38,6 +39,7 @@ enum link_type {
     LINK_POLICY,
     LINK_FORGET,
     LINK_STATE,
+    LINK_WANT_POLICY,
 };
 
 #define LINK_TEXT_BYTES 512
@@ -69,7 +71,6 @@ struct link_beat_done {
     char epoch[64]; /* every event up to acknowledged of this epoch is the console's */
     uint64_t acknowledged;
     char policy_digest[80]; /* what this host should obey; "" = nothing is assigned */
-    bool more;              /* the console has room for more events at once */
 };
 
 enum link_state_code {
@@ -95,7 +96,7 @@ int link_send_identity(int socket, const struct link_identity *identity) MUST_US
 int link_send_token(int socket, const struct link_token *token) MUST_USE;
 int link_send_beat_done(int socket, const struct link_beat_done *done) MUST_USE;
 int link_send_state(int socket, const struct link_state *state) MUST_USE;
-/* WANT_BEAT, URGENT, FORGET: no payload. */
+/* WANT_BEAT, URGENT, FORGET, WANT_POLICY: no payload. */
 int link_send_plain(int socket, enum link_type type) MUST_USE;
 /* BEAT, COMMAND, POLICY: the bytes in a sealed memfd. */
 int link_send_document(int socket, enum link_type type, const void *bytes, size_t length) MUST_USE;
@@ -107,7 +108,7 @@ int link_read_token(const struct message *message, struct link_token *ret_token)
 int link_read_beat_done(const struct message *message, struct link_beat_done *ret_done) MUST_USE;
 int link_read_state(const struct message *message, struct link_state *ret_state) MUST_USE;
 /* The content of a document's memfd, bounded by LIMIT_SIGNED_DOCUMENT_BYTES; freed by the caller.
- */
+ * -EBADMSG when it is not a sealed memfd: any other file could make the reader wait. */
 int link_read_document(int fd, char **ret_text, size_t *ret_length) MUST_USE;
 
 #endif

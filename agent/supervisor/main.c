@@ -106,6 +106,12 @@ static int start_policy(struct agent *agent)
 
     delivery_policy_path(agent->config->state_directory, agent->policy_path);
     int r = agent_load_policy(agent, &policy, &error);
+    if (r < 0 && agent->policy_path[0] != '\0') {
+        /* Protected by the local one rather than not at all; the console sends its own again. */
+        log_error("delivered_policy_unreadable", "problem", error.text, NULL);
+        agent->policy_path[0] = '\0';
+        r = agent_load_policy(agent, &policy, &error);
+    }
     if (r < 0) {
         log_error("policy_refused", "problem", error.text, NULL);
         return r;

@@ -15,6 +15,7 @@
 #include <strings.h>
 
 #define CONNECT_TIMEOUT_MS 15000L
+#define PIN_DIGITS         44 /* base64 of 32 bytes */
 
 struct http_client {
     CURL *easy;
@@ -85,6 +86,7 @@ static int read_trust(struct http_client *client, const struct http_trust *trust
 {
     if (trust->pin != NULL && trust->pin[0] != '\0') {
         if (!text_starts_with(trust->pin, "sha256//") ||
+            strlen(trust->pin) != strlen("sha256//") + PIN_DIGITS ||
             text_copy(client->pin, sizeof client->pin, trust->pin) < 0)
             return -EBADMSG;
     }

@@ -1,8 +1,8 @@
 /* HTTPS requests by libcurl: one connection kept alive, verified strictly, every reply bounded.
  *
  * Trust, in this order: with a pin, a CA in the chain the server sent whose public key has it (so
- * that server certificates may be renewed) and nothing else; otherwise the authority when there is
- * one; otherwise the system's trust store. Host names are always checked. No redirects, no cookies,
+ * that server certificates may be renewed) and nothing else; otherwise the system's trust store,
+ * and the authority when there is one. Host names are always checked. No redirects, no cookies,
  * TLS 1.2 or newer. A client belongs to one thread. */
 #ifndef COMMON_HTTP_CLIENT_HTTP_CLIENT_H
 #define COMMON_HTTP_CLIENT_HTTP_CLIENT_H

@@ -1,0 +1,157 @@
+"""Joining a console, being refused by it, and leaving it."""
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import pair  # noqa: E402
+from pair import Pair, agents  # noqa: E402
+
+
+def test_a_detection_is_in_the_console_within_seconds(place):
+    both = Pair(place, heartbeat="60s")
+    both.agent.start()
+    assert "activated as" in both.activate()
+    path = both.nudge()
+    found = both.until(lambda: [event for event in both.events("&kind=malware_found")
+                                if event["subject"] == path], "the detection", 10)
+    assert len(found) == 1
+    computer = both.computer()
+    assert computer["status"] == "Managed (Online)", computer
+
+
+def test_the_token_leaves_no_trace(place):
+    both = Pair(place)
+    both.agent.start()
+    token = both.token()
+    both.activate(token)
+    secret = token.encode()
+    for folder, _, names in os.walk(both.agent.home):
+        for name in names:
+            path = os.path.join(folder, name)
+            if os.path.isfile(path):
+                with open(path, "rb") as stream:
+                    assert secret not in stream.read(), path
+    for pid in [both.agent.process.pid, *agents.descendants(both.agent.process.pid)]:
+        for part in ("cmdline", "environ"):
+            with open(f"/proc/{pid}/{part}", "rb") as stream:
+                assert secret not in stream.read(), (pid, part)
+    identity = os.path.join(both.agent.state, "console", "identity.json")
+    assert os.stat(identity).st_mode & 0o777 == 0o600
+
+
+def test_what_the_messenger_may(place):
+    """Confined while it works; its names come from the real resolver."""
+    both = Pair(place)
+    both.agent.start()
+    both.activate(url=f"https://localhost:{both.console.agents_port}")
+    pids = [pid for pid in agents.descendants(both.agent.process.pid)
+            if agents.command_of(pid).startswith("yagura-messeng")]
+    assert len(pids) == 1, pids
+    with open(f"/proc/{pids[0]}/status", encoding="utf-8") as stream:
+        status = dict(line.rstrip("\n").split(":\t", 1) for line in stream if ":\t" in line)
+    assert status["Uid"].split()[0] != "0", status["Uid"]
+    assert int(status["CapEff"], 16) == 0 and int(status["CapPrm"], 16) == 0
+    assert status["NoNewPrivs"] == "1"
+    with open(f"/proc/{pids[0]}/environ", "rb") as stream:
+        names = {item.split(b"=")[0] for item in stream.read().split(b"\0") if item}
+    assert names <= {b"PATH", b"LANG", b"TZ", b"JOURNAL_STREAM", b"ASAN_OPTIONS", b"UBSAN_OPTIONS",
+                     b"TSAN_OPTIONS"}, names
+    if "ASAN_OPTIONS" not in os.environ and "TSAN_OPTIONS" not in os.environ:
+        assert status["Seccomp"] == "2", status["Seccomp"]
+
+
+def refused(both, said, **options):
+    both.activate(accept=(2,), wait="20s", **options)
+    problem = both.console_status()
+    assert said in problem["problem"], problem
+    return problem
+
+
+def test_wrong_token(place):
+    both = Pair(place)
+    both.agent.start()
+    assert refused(both, "403", token="yt1" + "x" * 40)["state"] == "refused"
+    token = both.token()
+    kept = both.admin.get("/api/v1/tokens").json["tokens"][0]["id"]
+    both.admin.delete(f"/api/v1/tokens/{kept}", expect=204)
+    refused(both, "403", token=token)
+    both.activate()  # another token mends it
+    assert both.console_status()["state"] == "online"
+
+
+def test_wrong_pin(place):
+    both = Pair(place)
+    both.agent.start()
+    refused(both, "not trusted", **{"ca-pin": "sha256//" + "A" * 43 + "="})
+    refused(both, "not trusted", **{"ca-pin": ""})  # the system does not know our CA
+    refused(both, "ca_pin", **{"ca-pin": "sha256//short"})
+    assert both.admin.get("/api/v1/computers").json["computers"] == []
+    both.activate()
+
+
+def test_unreachable(place):
+    both = Pair(place)
+    both.agent.start()
+    both.activate(accept=(2,), wait="2s", url="https://nowhere.invalid:4120")
+    assert both.console_status()["state"] == "activating", both.console_status()
+    assert "cannot be reached" in both.console_status()["problem"]
+    both.activate()
+
+
+def test_again_and_elsewhere(place):
+    both = Pair(place)
+    both.agent.start()
+    both.activate()
+    first = both.console_status()["agent_id"]
+    assert first in both.activate(accept=(0,))  # already: nothing changes
+    both.agent.control("deactivate")
+    assert both.console_status()["state"] == "none", both.console_status()
+    assert not os.path.exists(os.path.join(both.agent.state, "console", "identity.json"))
+    both.activate()
+    # Another console: its revisions begin anew, and its policy comes into force.
+    other = Pair(place, agent=both.agent)
+    other.activate()
+    other.nudge()
+    other.until(lambda: other.computer()["policy_in_force"], "the other console's policy")
+
+
+def test_deactivated_by_the_console(place):
+    both = Pair(place)
+    both.agent.start()
+    both.activate()
+    first = both.console_status()["agent_id"]
+    both.admin.post(f"/api/v1/computers/{first}/deactivate", expect=None)
+    both.nudge()
+    both.until(lambda: both.console_status()["state"] in ("deactivated", "none"), "deactivation")
+    both.activate()
+    assert both.console_status()["state"] == "online"
+
+
+def test_restart_comes_back_as_itself(place):
+    both = Pair(place)
+    both.agent.start()
+    both.activate()
+    first = both.console_status()["agent_id"]
+    both.agent.stop()
+    both.agent.start()
+    assert both.console_status()["agent_id"] == first
+
+
+def test_damaged_files_do_not_stop_the_agent(place):
+    both = Pair(place)
+    both.agent.start()
+    both.activate()
+    both.nudge()
+    both.until(lambda: both.computer()["policy_in_force"], "the policy")
+    both.agent.stop()
+    folder = os.path.join(both.agent.state, "console")
+    for name in ("identity.json", "orders.json", "console.json"):
+        agents.put(os.path.join(folder, name), b"{\"agent_id\": 7")
+    both.agent.start()
+    assert len(both.agent.events("console_file_unreadable")) == 3
+    both.activate()
+    assert both.console_status()["state"] == "online"
+
+
+if __name__ == "__main__":
+    agents.main()

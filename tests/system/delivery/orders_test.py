@@ -1,0 +1,118 @@
+"""Policies and commands of the console, and what the agent makes of them."""
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from pair import Pair, agents  # noqa: E402
+
+
+def joined(place, **more):
+    both = Pair(place, **more)
+    both.agent.start()
+    both.activate()
+    both.nudge()
+    both.until(lambda: both.computer()["policy_in_force"], "the first policy")
+    return both
+
+
+def test_a_policy_reaches_the_agent(place):
+    both = joined(place)
+    second = place.folder("second")
+    both.put_policy("test", both.policy_text(watch__paths=[both.watched, second]))
+    both.until(lambda: not both.computer()["policy_in_force"] or
+               second in both.agent.control("policy", "show"), "the edit is seen")
+    both.until(lambda: both.computer()["policy_in_force"], "the edit's result")
+    assert second in both.agent.control("policy", "show")
+    path = agents.put(os.path.join(second, "eicar"), agents.EICAR)
+    both.agent.sync()
+    assert path in both.agent.subjects("malware_found")
+    folders = [name for name in os.listdir(os.path.join(both.agent.state, "console"))
+               if name.startswith("policy-")]
+    assert len(folders) == 1, folders
+    both.agent.stop()
+    both.agent.start()
+    assert second in both.agent.control("policy", "show")
+    both.agent.control("deactivate")  # the local one again
+    both.until(lambda: second not in both.agent.control("policy", "show"), "the local policy")
+
+
+def test_a_policy_that_cannot_be_applied_changes_nothing(place):
+    """The console's parser lets nothing wrong through: the wrong text is put into its database."""
+    both = joined(place)
+    before = both.agent.control("policy", "show")
+    if both.console.database:
+        raise agents.Skip("needs the built-in store")
+    digest = json.load(open(os.path.join(both.agent.state, "console", "orders.json"),
+                            encoding="utf-8"))["policy_digest"]
+    body = json.dumps([{"name": "test", "text": "watch = {\n  unknown_key = 1;\n};\n"}])
+    import sqlite3
+    import contextlib
+    with contextlib.closing(sqlite3.connect(both.console.data + "/console.db", timeout=20)) as base:
+        with base:
+            columns = [row[1] for row in base.execute("PRAGMA table_info(policy_bodies)")]
+            assert "body" in columns and "digest" in columns, columns
+            base.execute("INSERT INTO policy_bodies (digest, body) VALUES (?, ?)",
+                         ("f" * 64, body))
+            base.execute("UPDATE computers SET policy_digest = ?, policy_revision ="
+                         " policy_revision + 1 WHERE policy_digest = ?", ("f" * 64, digest))
+    both.nudge()
+    both.until(lambda: both.computer()["policy_problem"], "the refusal")
+    problem = both.computer()["policy_problem"]
+    assert "test.conf:2" in problem and "unknown_key" in problem, problem
+    assert both.agent.control("policy", "show") == before
+    assert len(both.agent.events("order_refused")) == 1
+    both.put_policy("test", both.policy_text(scan__heuristics=False))
+    both.nudge()
+    both.until(lambda: both.computer()["policy_in_force"], "the cure")
+    assert both.computer()["policy_problem"] == ""
+
+
+def test_commands(place):
+    both = joined(place)
+    other = place.folder("other")
+    path = agents.put(os.path.join(other, "eicar"), agents.EICAR)
+    done = both.command("scan", path=other)
+    assert done["state"] == "done" and json.loads(done["output"])["infected"] == 1, done
+    assert not os.path.exists(path)
+    listed = json.loads(both.command("quarantine_list")["output"])
+    entry = [item for item in listed if item["path"] == path][0]
+    assert both.command("quarantine_restore", id=entry["id"])["state"] == "done"
+    assert os.path.exists(path)
+    nudged = [item for item in listed if item["path"] != path][0]
+    assert both.command("quarantine_delete", id=nudged["id"])["state"] == "done"
+    assert both.command("quarantine_delete", id=nudged["id"])["state"] == "failed"
+    assert both.command("cancel")["state"] == "done"
+    assert both.command("heartbeat")["state"] == "done"
+    assert both.command("update_signatures")["state"] == "done"
+    unknown = both.command("rebuild_baseline")
+    assert unknown["state"] == "failed" and "does not know" in unknown["output"], unknown
+    assert both.command("deactivate")["state"] == "done"
+    both.until(lambda: both.console_status()["agent_id"] == "", "the identity is gone")
+
+
+def test_a_command_is_done_once(place):
+    """Its result is lost with the agent; sent again it is not done again, and that is said."""
+    both = joined(place)
+    identifier = both.command("quarantine_list")["id"]
+    both.console.stop()
+    import sqlite3
+    import contextlib
+    with contextlib.closing(sqlite3.connect(both.console.data + "/console.db", timeout=20)) as base:
+        with base:
+            base.execute("UPDATE commands SET state = 'delivered', delivered_ms = 0, output = ''"
+                         " WHERE id = ?", (identifier,))
+    port = both.console.agents_port
+    text = open(both.console.config, encoding="utf-8").read()
+    with open(both.console.config, "w", encoding="utf-8") as stream:
+        stream.write(text.replace("port = 0", f"port = {port}", 1))
+    both.console.start()
+    both.admin = both.console.api()
+    both.admin.sign_in("admin", "correct horse battery")
+    path = f"/api/v1/computers/{both.console_status()['agent_id']}/commands"
+    both.until(lambda: both.admin.get(path).json["commands"][0]["state"] == "failed", "the answer")
+    assert "before" in both.admin.get(path).json["commands"][0]["output"]
+
+
+if __name__ == "__main__":
+    agents.main()
