@@ -31,6 +31,8 @@
     X(LIMIT_BRAKE_SIGNATURES, 4096, "signatures", "signatures whose actions are counted")       \
     X(LIMIT_PACKAGE_FILES, 8000000, "files", "files of installed packages that are indexed")    \
     X(LIMIT_PACKAGE_LIST_BYTES, 67108864, "bytes", "largest list of one package")               \
+    X(LIMIT_RPM_HEADER_BYTES, 67108864, "bytes", "largest header of an installed rpm package")  \
+    X(LIMIT_RPM_HEADER_ENTRIES, 65535, "entries", "most entries in it")                         \
     X(LIMIT_HELD, 10000, "files", "held detections kept; the oldest go first")                  \
     X(LIMIT_BACKLOG_FILES, 131072, "files",                                                     \
       "most single files waiting for a scan; more of one "                                      \

@@ -8,7 +8,8 @@ BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libclamav-dev libconf
  libmicrohttpd-dev libgnutls28-dev libargon2-dev libpq-dev"
 # Tests and static checks.
 TEST_PACKAGES="git libcmocka-dev python3 clang clang-format clang-tidy libclang-rt-dev shellcheck groff
- binutils systemd ccache clamav clamav-testfiles p7zip-full arj cpio xz-utils bzip2 zip jq postgresql"
+ binutils systemd ccache clamav clamav-testfiles p7zip-full arj cpio xz-utils bzip2 zip jq postgresql
+ rpm"
 # Current signatures; its absence is no error.
 SIGNATURE_PACKAGES="clamav-freshclam"
 

@@ -3,6 +3,7 @@
  * have one hash: the package's own list of digests decides. */
 #include "agent/inspector/dpkg_database.h"
 
+#include "agent/inspector/merged_usr.h"
 #include "common/buffers/buffer.h"
 #include "common/files/file.h"
 #include "common/limits.h"
@@ -65,23 +66,7 @@ static int grow(void **array, size_t count, size_t *capacity, size_t size)
 
 /* ---- paths ---- */
 
-static bool is_merged(const char *path)
-{
-    static const char *const merged[] = {"/bin/",   "/sbin/",  "/lib/",
-                                         "/lib32/", "/lib64/", "/libx32/"};
-
-    for (size_t i = 0; i < ARRAY_LENGTH(merged); i++)
-        if (text_starts_with(path, merged[i]))
-            return true;
-    return false;
-}
-
-/* Hash and comparison of path as if it stood below /usr. */
-static const char *usr_of(const char *path)
-{
-    return is_merged(path) ? "/usr" : "";
-}
-
+/* Hash and comparison of a path are of its place on a merged system. */
 static uint64_t hash_more(uint64_t hash, const char *text)
 {
     for (; *text; text++)
@@ -91,17 +76,17 @@ static uint64_t hash_more(uint64_t hash, const char *text)
 
 static uint64_t hash_path(const char *path)
 {
-    return hash_more(hash_more(0xcbf29ce484222325ULL, usr_of(path)), path);
+    return hash_more(hash_more(0xcbf29ce484222325ULL, merged_usr_prefix(path)), path);
 }
 
 static char *canonical_new(const char *path)
 {
-    return text_format_new("%s%s", usr_of(path), path);
+    return text_format_new("%s%s", merged_usr_prefix(path), path);
 }
 
 static bool same_path(const char *canonical, const char *path)
 {
-    const char *usr = usr_of(path);
+    const char *usr = merged_usr_prefix(path);
 
     return text_starts_with(canonical, usr) && text_equal(canonical + strlen(usr), path);
 }
@@ -443,24 +428,29 @@ static void follow_diversion(const struct dpkg_database *database, struct questi
 
 static enum inspector_answer ask_package(const struct dpkg_database *database,
                                          const struct question *question, const char *package,
-                                         const char *md5)
+                                         struct package_content *content)
 {
-    const char *conffile;
-    char expected[MD5_HEX_BYTES];
+    const char *expected = NULL, *md5;
+    char digest[MD5_HEX_BYTES];
 
     if ((question->only && !is_package(package, question->only)) ||
         (question->without && is_package(package, question->without)))
         return INSPECTOR_NONE;
-    if (package_digest(database, package, question->canonical, expected) == 0)
-        return text_equal(md5, expected) ? INSPECTOR_UNCHANGED : INSPECTOR_CHANGED;
-    conffile = conffile_digest(database, question->canonical);
-    if (conffile)
-        return text_equal(md5, conffile) ? INSPECTOR_UNCHANGED : INSPECTOR_CHANGED;
-    return INSPECTOR_NONE;
+    if (package_digest(database, package, question->canonical, digest) == 0)
+        expected = digest;
+    else
+        expected = conffile_digest(database, question->canonical);
+    if (!expected)
+        return INSPECTOR_NONE;
+    md5 = package_content_md5(content);
+    if (!md5)
+        return INSPECTOR_FAILED;
+    return text_equal(md5, expected) ? INSPECTOR_UNCHANGED : INSPECTOR_CHANGED;
 }
 
 static enum inspector_answer ask_owners(const struct dpkg_database *database,
-                                        const struct question *question, const char *md5,
+                                        const struct question *question,
+                                        struct package_content *content,
                                         char ret_package[static PACKAGE_TEXT_BYTES])
 {
     uint64_t hash = hash_path(question->canonical);
@@ -469,7 +459,7 @@ static enum inspector_answer ask_owners(const struct dpkg_database *database,
     for (size_t i = first_owner(database, hash);
          i < database->file_count && database->files[i].path == hash; i++) {
         const char *package = database->packages[database->files[i].package];
-        enum inspector_answer one = ask_package(database, question, package, md5);
+        enum inspector_answer one = ask_package(database, question, package, content);
 
         if (one == INSPECTOR_NONE)
             continue;
@@ -482,7 +472,7 @@ static enum inspector_answer ask_owners(const struct dpkg_database *database,
 }
 
 enum inspector_answer dpkg_database_check(struct dpkg_database *database, const char *path,
-                                          const char *md5,
+                                          struct package_content *content,
                                           char ret_package[static PACKAGE_TEXT_BYTES])
 {
     struct question question = {0};
@@ -497,7 +487,7 @@ enum inspector_answer dpkg_database_check(struct dpkg_database *database, const 
     if (!question.canonical)
         return INSPECTOR_FAILED;
     follow_diversion(database, &question);
-    answer = ask_owners(database, &question, md5, ret_package);
+    answer = ask_owners(database, &question, content, ret_package);
     free(question.canonical);
     return answer;
 }

@@ -6,9 +6,7 @@
 #define AGENT_INSPECTOR_DPKG_DATABASE_H
 
 #include "agent/inspector/inspector_messages.h"
-#include "common/attributes.h"
-
-#define PACKAGE_TEXT_BYTES 256
+#include "agent/inspector/package_content.h"
 
 struct dpkg_database;
 
@@ -16,9 +14,10 @@ struct dpkg_database;
 int dpkg_database_new(const char *directory, struct dpkg_database **ret_database) MUST_USE;
 struct dpkg_database *dpkg_database_free(struct dpkg_database *database);
 
-/* md5 in hexadecimal. INSPECTOR_NONE also when there is no such database. */
+/* INSPECTOR_NONE also when there is no such database. The content is read only when a package may
+ * own the path. */
 enum inspector_answer dpkg_database_check(struct dpkg_database *database, const char *path,
-                                          const char *md5,
+                                          struct package_content *content,
                                           char ret_package[static PACKAGE_TEXT_BYTES]);
 
 #endif

@@ -6,7 +6,8 @@
  * network, keep root. Owns nothing that outlives it. */
 #include "agent/inspector/dpkg_database.h"
 #include "agent/inspector/inspector_messages.h"
-#include "common/crypto/hash.h"
+#include "agent/inspector/package_content.h"
+#include "agent/inspector/rpm_database.h"
 #include "common/limits.h"
 #include "common/log/log.h"
 #include "common/messages/message.h"
@@ -16,26 +17,47 @@
 #include <errno.h>
 #include <pwd.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define CLIENT_SOCKET    3
 #define USER             "yagura-inspector"
 #define FALLBACK_USER    "nobody"
-#define DPKG_DIRECTORY   "/var/lib/dpkg"
 #define MOST_MEMORY      (1024UL * 1024 * 1024)
 #define MOST_DESCRIPTORS 32
 
+#define DPKG_DIRECTORY       "/var/lib/dpkg"
+#define RPM_DIRECTORY        "/var/lib/rpm"
+#define RPM_SYSTEM_DIRECTORY "/usr/lib/sysimage/rpm"
+
 static const char usage[] =
-    "Usage: yagura-inspector [--help | --version | DPKG-DIRECTORY]\n"
+    "Usage: yagura-inspector [--help | --version | DPKG-DIRECTORY [RPM-DIRECTORY]]\n"
     "\n"
     "Tells yagura-agent, which starts it with a socket as descriptor 3, whether a file belongs to\n"
-    "an installed package. DPKG-DIRECTORY is " DPKG_DIRECTORY " unless given.\n";
+    "an installed package. DPKG-DIRECTORY is " DPKG_DIRECTORY " unless given, RPM-DIRECTORY\n"
+    "(which has rpmdb.sqlite) " RPM_DIRECTORY " and " RPM_SYSTEM_DIRECTORY ".\n";
+
+/* Where the databases are. Fedora moved rpm's out of /var. */
+struct places {
+    const char *dpkg, *rpm[2];
+};
+
+/* Which directories they are: the sandbox is tied to these, not to their names. */
+struct identities {
+    struct {
+        dev_t device;
+        ino_t inode;
+    } of[3];
+};
 
 struct inspector {
+    struct places places;
+    struct identities identities;
     struct dpkg_database *packages;
     uint8_t buffer[LIMIT_MESSAGE_BYTES + 4];
     struct message_writer answer;
@@ -74,17 +96,24 @@ static int drop_user(void)
     return privileges_drop_to(user->pw_uid, user->pw_gid);
 }
 
-static int confine(const char *directory)
+static int confine(const struct places *places)
 {
     static const char *const calls[] = {
-        "read",        "pread64", "openat",       "openat2",        "close",      "fstat",
-        "newfstatat",  "stat",    "statx",        "lseek",          "getdents64", "fcntl",
-        "mmap",        "munmap",  "mremap",       "mprotect",       "madvise",    "brk",
-        "recvmsg",     "sendmsg", "recvfrom",     "sendto",         "poll",       "ppoll",
-        "write",       "futex",   "rt_sigreturn", "rt_sigprocmask", "getrandom",  "clock_gettime",
-        "getpid",      "gettid",  "tgkill",       "exit",           "exit_group", "rseq",
-        "sched_yield", "sysinfo"};
-    const struct privileges_path paths[] = {{directory, false}};
+        "read",           "pread64",       "openat",       "openat2",
+        "close",          "fstat",         "newfstatat",   "stat",
+        "statx",          "lseek",         "getdents64",   "fcntl",
+        "mmap",           "munmap",        "mremap",       "mprotect",
+        "madvise",        "brk",           "recvmsg",      "sendmsg",
+        "recvfrom",       "sendto",        "poll",         "ppoll",
+        "write",          "futex",         "rt_sigreturn", "rt_sigprocmask",
+        "getrandom",      "clock_gettime", "getpid",       "gettid",
+        "tgkill",         "exit",          "exit_group",   "rseq",
+        "sched_yield",    "sysinfo",       "lstat",        "access",
+        "faccessat",      "faccessat2",    "geteuid",      "nanosleep",
+        "clock_nanosleep"};
+    const struct privileges_path paths[] = {{places->dpkg, false},
+                                            {places->rpm[0], false},
+                                            {places->rpm[1], false}};
     int r;
 
     r = limit_resources();
@@ -99,7 +128,7 @@ static int confine(const char *directory)
     r = privileges_no_new();
     if (r < 0)
         return r;
-    r = privileges_landlock(paths, ARRAY_LENGTH(paths));
+    r = privileges_landlock(paths, places->rpm[1] ? 3 : 2);
     if (r < 0 && r != -ENOSYS && r != -EOPNOTSUPP)
         return r;
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -112,17 +141,42 @@ static int confine(const char *directory)
 
 /* ---- questions ---- */
 
+static struct identities identify(const struct places *places)
+{
+    const char *const paths[] = {places->dpkg, places->rpm[0], places->rpm[1]};
+    struct identities identities = {0};
+    struct stat status;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(paths); i++)
+        if (paths[i] && stat(paths[i], &status) == 0) {
+            identities.of[i].device = status.st_dev;
+            identities.of[i].inode = status.st_ino;
+        }
+    return identities;
+}
+
+/* `rpm --rebuilddb` puts another directory in the place of the one we may read. */
+static bool was_replaced(const struct inspector *inspector)
+{
+    const struct identities now = identify(&inspector->places), *then = &inspector->identities;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(now.of); i++)
+        if (now.of[i].device != then->of[i].device || now.of[i].inode != then->of[i].inode)
+            return true;
+    return false;
+}
+
 static enum inspector_answer inspect(struct inspector *inspector, const char *path, int fd,
                                      char ret_package[static PACKAGE_TEXT_BYTES])
 {
-    uint8_t digest[MD5_BYTES];
-    char md5[2 * MD5_BYTES + 1];
+    struct package_content content = {.fd = fd};
+    enum inspector_answer answer;
 
-    ret_package[0] = '\0';
-    if (hash_md5_fd(fd, UINT64_MAX, digest) < 0)
-        return INSPECTOR_FAILED;
-    text_hex(md5, digest, sizeof(digest));
-    return dpkg_database_check(inspector->packages, path, md5, ret_package);
+    answer = dpkg_database_check(inspector->packages, path, &content, ret_package);
+    for (size_t i = 0; answer == INSPECTOR_NONE && i < ARRAY_LENGTH(inspector->places.rpm); i++)
+        if (inspector->places.rpm[i])
+            answer = rpm_database_check(inspector->places.rpm[i], path, &content, ret_package);
+    return answer;
 }
 
 static int answer_question(void *user, struct message *message)
@@ -161,24 +215,38 @@ static int serve(struct inspector *inspector)
         r = message_receive(CLIENT_SOCKET, inspector->buffer, sizeof(inspector->buffer), &message);
         if (r <= 0)
             return r;
+        if (was_replaced(inspector)) {
+            message_release(&message);
+            return 0; /* unanswered: the asker starts another */
+        }
         r = message_dispatch(routes, ARRAY_LENGTH(routes), inspector, &message);
         if (r < 0)
             return r;
     }
 }
 
-static int run(const char *directory)
+/* What libraries load or allocate once is done before the doors close. */
+static int warm_up(void)
+{
+    uint8_t unused[SHA256_BYTES];
+
+    if (sqlite3_initialize() != SQLITE_OK)
+        return -ENOMEM;
+    return hash_sha256("", 0, unused);
+}
+
+static int run(const struct places *places)
 {
     static struct inspector inspector;
-    uint8_t unused[SHA256_BYTES];
     int r;
 
-    /* OpenSSL loads what it needs before the doors close. */
-    r = hash_sha256("", 0, unused);
+    inspector.places = *places;
+    inspector.identities = identify(places);
+    r = warm_up();
     if (r == 0)
-        r = dpkg_database_new(directory, &inspector.packages);
+        r = dpkg_database_new(places->dpkg, &inspector.packages);
     if (r == 0)
-        r = confine(directory);
+        r = confine(places);
     if (r < 0) {
         log_error("inspector_not_confined", "error", log_error_text(r), NULL);
         return r;
@@ -201,6 +269,9 @@ static bool has_client(void)
 
 int main(int argc, char *argv[])
 {
+    struct places places = {DPKG_DIRECTORY, {RPM_DIRECTORY, RPM_SYSTEM_DIRECTORY}};
+    bool absolute = true;
+
     if (argc == 2 && text_equal(argv[1], "--help")) {
         (void)fputs(usage, stdout);
         return 0;
@@ -209,10 +280,16 @@ int main(int argc, char *argv[])
         (void)printf("yagura-inspector %s\n", YAGURA_VERSION);
         return 0;
     }
-    if (argc > 2 || (argc == 2 && argv[1][0] != '/') || !has_client()) {
+    for (int i = 1; i < argc; i++)
+        absolute = absolute && argv[i][0] == '/';
+    if (argc > 3 || !absolute || !has_client()) {
         (void)fputs(usage, stderr);
         return 2;
     }
+    if (argc > 1)
+        places.dpkg = argv[1];
+    if (argc > 2)
+        places = (struct places){argv[1], {argv[2], NULL}};
     log_open("yagura-inspector", LOG_LEVEL_INFO);
-    return run(argc == 2 ? argv[1] : DPKG_DIRECTORY) < 0 ? 1 : 0;
+    return run(&places) < 0 ? 1 : 0;
 }

@@ -2,6 +2,8 @@
 #ifndef AGENT_INSPECTOR_INSPECTOR_MESSAGES_H
 #define AGENT_INSPECTOR_INSPECTOR_MESSAGES_H
 
+#define PACKAGE_TEXT_BYTES 256 /* of a package's name; what is longer is cut */
+
 enum inspector_message {
     INSPECTOR_QUESTION = 1, /* bytes path; descriptor of the content */
     INSPECTOR_ANSWER = 2,   /* u32 inspector_answer, text package */

@@ -136,25 +136,39 @@ static int wait_for_answer(struct package_owner *owner, enum package_answer *ret
     return r;
 }
 
-enum package_answer package_owner_ask(struct package_owner *owner, const char *path, int fd,
-                                      char ret_package[static PACKAGE_NAME_BYTES])
+static int ask_child(struct package_owner *owner, const char *path, int fd,
+                     enum package_answer *ret_answer, char ret_package[static PACKAGE_NAME_BYTES])
 {
-    enum package_answer answer = PACKAGE_UNKNOWN;
     int r = 0;
 
-    ret_package[0] = '\0';
-    if (!owner->program)
-        return PACKAGE_NONE;
     if (owner->socket < 0)
         r = start_child(owner);
     if (r == 0)
         r = ask(owner, path, fd);
-    if (r == 0)
-        r = wait_for_answer(owner, &answer, ret_package);
+    return r == 0 ? wait_for_answer(owner, ret_answer, ret_package) : r;
+}
+
+enum package_answer package_owner_ask(struct package_owner *owner, const char *path, int fd,
+                                      char ret_package[static PACKAGE_NAME_BYTES])
+{
+    enum package_answer answer = PACKAGE_UNKNOWN;
+    bool worked = owner->socket >= 0;
+    int r;
+
+    ret_package[0] = '\0';
+    if (!owner->program)
+        return PACKAGE_NONE;
+    r = ask_child(owner, path, fd, &answer, ret_package);
+    if (worked && (r == -EPIPE || r == -ECONNRESET)) {
+        /* It ended by itself, as it does when a database moved; another sees the new one. */
+        end_child(owner);
+        r = ask_child(owner, path, fd, &answer, ret_package);
+    }
     if (r < 0) {
         if (r != -EAGAIN || owner->socket >= 0)
             owner->failed_ns = clock_monotonic_ns();
         end_child(owner);
+        ret_package[0] = '\0';
         return PACKAGE_UNKNOWN;
     }
     atomic_store(&owner->works, answer != PACKAGE_UNKNOWN);

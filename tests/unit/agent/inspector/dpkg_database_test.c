@@ -66,23 +66,39 @@ static int tear_down(void **state)
 
 static enum inspector_answer ask(struct place *place, const char *path, const char *md5)
 {
+    struct package_content content = {.fd = -1};
     char package[PACKAGE_TEXT_BYTES];
 
-    return dpkg_database_check(place->database, path, md5, package);
+    assert_true(text_copy(content.md5, sizeof(content.md5), md5) >= 0);
+    return dpkg_database_check(place->database, path, &content, package);
 }
 
 static void owners_and_digests(void **state)
 {
     struct place *place = *state;
+    struct package_content content = {.fd = -1, .md5 = C};
     char package[PACKAGE_TEXT_BYTES];
 
-    assert_int_equal(dpkg_database_check(place->database, "/usr/lib/x.so", C, package),
+    assert_int_equal(dpkg_database_check(place->database, "/usr/lib/x.so", &content, package),
                      INSPECTOR_UNCHANGED);
     assert_string_equal(package, "lib:amd64");
     assert_int_equal(ask(place, "/usr/lib/x.so", A), INSPECTOR_CHANGED);
     assert_int_equal(ask(place, "/usr/lib/y.so", C), INSPECTOR_NONE);
     assert_int_equal(ask(place, "/opt/nodigest", A), INSPECTOR_NONE);
     assert_int_equal(ask(place, "/usr/share/doc/x", A), INSPECTOR_NONE);
+}
+
+/* A file of no package is not even read; one that cannot be read is no changed one. */
+static void content_is_read_when_it_matters(void **state)
+{
+    struct place *place = *state;
+    struct package_content content = {.fd = -1};
+    char package[PACKAGE_TEXT_BYTES];
+
+    assert_int_equal(dpkg_database_check(place->database, "/opt/none", &content, package),
+                     INSPECTOR_NONE);
+    assert_int_equal(dpkg_database_check(place->database, "/usr/lib/x.so", &content, package),
+                     INSPECTOR_FAILED);
 }
 
 static void merged_usr_is_one_place(void **state)
@@ -138,12 +154,13 @@ static void broken_databases_do_no_harm(void **state)
 
 static void a_missing_database_owns_nothing(void **state)
 {
+    struct package_content content = {.fd = -1, .md5 = A};
     struct dpkg_database *database;
     char package[PACKAGE_TEXT_BYTES];
 
     (void)state;
     assert_int_equal(dpkg_database_new("/nonexistent", &database), 0);
-    assert_int_equal(dpkg_database_check(database, "/bin/sh", A, package), INSPECTOR_NONE);
+    assert_int_equal(dpkg_database_check(database, "/bin/sh", &content, package), INSPECTOR_NONE);
     dpkg_database_free(database);
 }
 
@@ -152,6 +169,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(owners_and_digests),
+        TEST(content_is_read_when_it_matters),
         TEST(merged_usr_is_one_place),
         TEST(conffiles_count),
         TEST(a_diverted_file_is_found_where_it_is),
