@@ -1,7 +1,9 @@
 #!/bin/sh
-# From a fresh clone to caught malware: installs what building needs, builds, starts an agent of its
-# own on a demo folder, drops the EICAR test file there and shows what happened to it.
-# Touches no installed agent: own folders, own socket. --stop takes everything away but packages.
+# From a fresh clone to caught malware in a console: installs what building needs, builds, starts a
+# console and an agent of its own on a demo folder, has the agent join the console, drops the EICAR
+# test file there and shows what happened to it, on the host and in the console.
+# Touches nothing installed: own folders, own socket, ports of this machine that are free, reached
+# from this machine only. --stop takes everything away but packages.
 set -eu
 
 # Below a folder that only root may write: nobody can put something in the way.
@@ -10,20 +12,22 @@ DEMO=${YAGURA_DEMO_DIRECTORY:-/var/lib/yagura-demo}
 WATCHED=$DEMO/files
 SOCKET=$DEMO/run/control.sock
 LOG=$DEMO/agent.log
+CONSOLE_LOG=$DEMO/console.log
 # A full ClamAV database takes this much memory once compiled, in kB.
 FULL_DATABASE_KB=2500000
 DOWNLOAD_SECONDS=90
 READY_SECONDS=90
+CONSOLE_SECONDS=30
 
 usage() {
     cat <<'TEXT'
 Usage: installer/quickstart.sh [--demo-signatures] [--stop] [--help]
 
-Builds Yagura and shows it catching the EICAR test file. Needs root, or sudo. May be run again.
+Builds Yagura, starts a console and an agent, and shows them catching the EICAR test file. Needs root, or sudo. May be run again.
 
   --demo-signatures  do not look for, or download, ClamAV's signatures; use the small set in
                      installer/demo-signatures, which knows EICAR and ClamAV's own test files
-  --stop             stop the demo agent and remove what it made
+  --stop             stop the demo's agent and console and remove what they made
   --help             this text
 
 Environment: YAGURA_DEMO_DIRECTORY (default /var/lib/yagura-demo).
@@ -41,24 +45,25 @@ die() {
 
 # --- stopping --------------------------------------------------------------------------------
 
-# The agent this script started, by its program and configuration; nothing else is ever ended.
-demo_agent_pid() {
-    pid=$(cat "$DEMO/agent.pid" 2>/dev/null) || return 1
+# demo_pid agent|console: what this script started, by its program and configuration; nothing else is
+# ever ended.
+demo_pid() {
+    pid=$(cat "$DEMO/$1.pid" 2>/dev/null) || return 1
     case $pid in '' | *[!0-9]*) return 1 ;; esac
-    tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -qF -- "yagura-agent --config $DEMO/agent.conf " || return 1
+    tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -qF -- "yagura-$1 --config $DEMO/$1.conf " || return 1
     echo "$pid"
 }
 
-stop_agent() {
-    pid=$(demo_agent_pid) || return 0
+stop_one() {
+    pid=$(demo_pid "$1") || return 0
     kill -TERM "$pid" 2>/dev/null || return 0
     waited=0
     while [ -d "/proc/$pid" ] && [ "$waited" -lt 150 ]; do
         sleep 0.1
         waited=$((waited + 1))
     done
-    if demo_agent_pid >/dev/null; then
-        echo "the demo agent did not end within 15 s: killed"
+    if demo_pid "$1" >/dev/null; then
+        echo "the demo $1 did not end within 15 s: killed"
         kill -KILL "$pid" 2>/dev/null || true
     fi
 }
@@ -76,9 +81,10 @@ stop_demo() {
         echo "There is no demo: nothing to stop."
         return
     fi
-    stop_agent
+    stop_one agent
+    stop_one console
     remove_demo
-    echo "Stopped the demo agent and removed $DEMO. Packages, and the build in $BUILD, stay."
+    echo "Stopped the demo's agent and console and removed $DEMO. Packages, and the build in $BUILD, stay."
 }
 
 # --- building --------------------------------------------------------------------------------
@@ -106,7 +112,8 @@ build() {
     # Warnings of a compiler newer than ours are no reason to fail here.
     if ! { cmake -S "$ROOT" -B "$BUILD" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
         -DYAGURA_TESTS=OFF -DYAGURA_WERROR=OFF &&
-        cmake --build "$BUILD" --target yagura-agent yagura-scanner yagura-inspector yaguractl; } >"$BUILD_LOG" 2>&1; then
+        cmake --build "$BUILD" --target yagura-agent yagura-scanner yagura-inspector yagura-messenger \
+            yaguractl yagura-console; } >"$BUILD_LOG" 2>&1; then
         tail -n 40 "$BUILD_LOG" >&2
         die "the build failed (above; whole output: $BUILD_LOG)"
     fi
@@ -195,8 +202,14 @@ program_directory = "$BUILD/bin";
 database_directories = [$SIGNATURES];
 scanner_user = "$(scanner_user)";
 TEXT
+    cat >"$DEMO/console.conf" <<TEXT
+# The demo console of installer/quickstart.sh.
+data = "$DEMO/console";
+agents = { address = "127.0.0.1"; port = 0; };
+people = { address = "127.0.0.1"; port = 0; };
+TEXT
     cat >"$DEMO/policy.conf" <<TEXT
-# Try it: change this, then "yaguractl --socket $SOCKET reload".
+# In force until the console's policy "demo" comes, which says the same.
 watch = { paths = ["$WATCHED"]; };
 respond = { action = "quarantine"; };
 TEXT
@@ -206,9 +219,110 @@ control() {
     "$BUILD/bin/yaguractl" --socket "$SOCKET" "$@"
 }
 
+# show_log_and_die WHAT [LOG]
 show_log_and_die() {
-    tail -n 20 "$LOG" >&2 || true
-    die "$1 (log: $LOG)"
+    tail -n 20 "${2:-$LOG}" >&2 || true
+    die "$1 (log: ${2:-$LOG})"
+}
+
+# --- the console -----------------------------------------------------------------------------
+
+# Sets AGENTS_PORT, PEOPLE_PORT and PIN from what the console says when it is ready.
+start_console() {
+    say "Console"
+    random_text >"$DEMO/password"
+    YAGURA_CONSOLE_PASSWORD_FILE=$DEMO/password \
+        setsid "$BUILD/bin/yagura-console" --config "$DEMO/console.conf" </dev/null >/dev/null 2>>"$CONSOLE_LOG" &
+    started=$!
+    echo "$started" >"$DEMO/console.pid"
+    deadline=$(($(date +%s) + CONSOLE_SECONDS))
+    until ready=$(grep -m 1 ' console_ready ' "$CONSOLE_LOG" 2>/dev/null); do
+        readlink "/proc/$started/exe" >/dev/null || show_log_and_die "the console ended" "$CONSOLE_LOG"
+        [ "$(date +%s)" -lt "$deadline" ] ||
+            show_log_and_die "the console was not ready within $CONSOLE_SECONDS s" "$CONSOLE_LOG"
+        sleep 0.1
+    done
+    AGENTS_PORT=$(printf '%s\n' "$ready" | sed -n 's/.* agents_port=\([0-9]*\).*/\1/p')
+    PEOPLE_PORT=$(printf '%s\n' "$ready" | sed -n 's/.* people_port=\([0-9]*\).*/\1/p')
+    PIN=$("$BUILD/bin/yagura-console" --config "$DEMO/console.conf" pin)
+    echo "agents: https://127.0.0.1:$AGENTS_PORT   people: https://127.0.0.1:$PEOPLE_PORT   (this machine only)"
+}
+
+random_text() {
+    od -An -N 18 -tx1 /dev/urandom | tr -d ' \n'
+}
+
+# api METHOD PATH [JSON]: secrets go by files, never by arguments.
+api() {
+    method=$1
+    path=$2
+    set -- --silent --show-error --fail --max-time 20 --cacert "$DEMO/console/authority.crt" \
+        --cookie "$DEMO/cookies" --cookie-jar "$DEMO/cookies" --header "@$DEMO/headers" \
+        --header "Content-Type: application/json" --request "$method"
+    if [ "$method" != GET ]; then
+        cat >"$DEMO/body"
+        set -- "$@" --data-binary "@$DEMO/body"
+    fi
+    curl "$@" "https://127.0.0.1:$PEOPLE_PORT$path" || show_log_and_die "$method $path failed" "$CONSOLE_LOG"
+}
+
+# member NAME: of the JSON object on standard input, a text without escapes.
+member() {
+    sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p"
+}
+
+sign_in() {
+    : >"$DEMO/headers"
+    csrf=$(printf '{"name":"admin","password":"%s"}' "$(cat "$DEMO/password")" | api POST /api/v1/session | member csrf_token)
+    printf 'X-CSRF-Token: %s\n' "$csrf" >"$DEMO/headers"
+}
+
+# A policy that watches the demo folder and nothing else, a token that gives it, a key to read with.
+prepare_console() {
+    sign_in
+    new=$(random_text)
+    printf '{"old":"%s","new":"%s"}' "$(cat "$DEMO/password")" "$new" | api PUT /api/v1/session/password
+    printf '%s\n' "$new" >"$DEMO/password"
+    sign_in
+    printf 'If-None-Match: *\n' >>"$DEMO/headers"
+    printf '{"text":"watch = { paths = [\\"%s\\"]; };\\nrespond = { action = \\"quarantine\\"; };\\n"}' "$WATCHED" |
+        api PUT /api/v1/policies/demo >/dev/null
+    sed -i '/^If-None-Match/d' "$DEMO/headers"
+    printf '{"name":"quickstart","policy":"demo","uses":1}' | api POST /api/v1/tokens | member token >"$DEMO/token"
+    printf 'Authorization: Bearer %s\n' \
+        "$(printf '{"name":"quickstart","role":"reader"}' | api POST /api/v1/keys | member key)" >"$DEMO/api-key"
+}
+
+join_console() {
+    say "The agent joins the console"
+    control activate --url "https://127.0.0.1:$AGENTS_PORT" --ca-pin "$PIN" --token-file "$DEMO/token" ||
+        show_log_and_die "the agent could not join the console"
+    rm -f "$DEMO/token"
+}
+
+read_console() {
+    curl --silent --show-error --fail --max-time 20 --cacert "$DEMO/console/authority.crt" \
+        --header "@$DEMO/api-key" --header "Accept: text/csv" "https://127.0.0.1:$PEOPLE_PORT/api/v1/$1"
+}
+
+show_in_console() {
+    say "What the console's REST API knows"
+    deadline=$(($(date +%s) + CONSOLE_SECONDS))
+    until read_console 'events?kind=malware_found' 2>/dev/null | grep -q 'eicar\.txt'; do
+        [ "$(date +%s)" -lt "$deadline" ] || show_log_and_die "the detection did not reach the console" "$CONSOLE_LOG"
+        sleep 0.2
+    done
+    echo "GET /api/v1/computers"
+    read_console computers | cut -d, -f1-6
+    echo "GET /api/v1/events?severity=high"
+    read_console 'events?severity=high'
+}
+
+# Shown once, kept nowhere; the one this script used ends here.
+new_password() {
+    rm -f "$DEMO/password" "$DEMO/cookies" "$DEMO/headers" "$DEMO/body"
+    PASSWORD=$("$BUILD/bin/yagura-console" --config "$DEMO/console.conf" user reset-password admin) ||
+        show_log_and_die "no password could be made" "$CONSOLE_LOG"
 }
 
 start_agent() {
@@ -249,8 +363,15 @@ show_what_happened() {
 say_how_to_go_on() {
     say "Go on"
     cat <<TEXT
-The demo agent (process $(demo_agent_pid)) keeps running and watches $WATCHED.
+The demo agent (process $(demo_pid agent)) keeps running and watches $WATCHED.
 It uses $SIGNATURES_ARE; log: $LOG
+The demo console (process $(demo_pid console)) keeps running; log: $CONSOLE_LOG
+
+  console        https://127.0.0.1:$PEOPLE_PORT
+  administrator  admin, one-time password: $PASSWORD
+                 (shown once; another: $BUILD/bin/yagura-console --config $DEMO/console.conf user reset-password admin)
+  REST API       curl --cacert $DEMO/console/authority.crt -H @$DEMO/api-key \\
+                   https://127.0.0.1:$PEOPLE_PORT/api/v1/events
 
   alias yc='$BUILD/bin/yaguractl --socket $SOCKET'
   yc events --follow               copy something bad to $WATCHED and look
@@ -305,17 +426,23 @@ main() {
     . "$ROOT/installer/dependencies.sh"
     mkdir -p "$ROOT/build"
     : >"$BUILD_LOG"
-    stop_agent
+    stop_one agent
+    stop_one console
     remove_demo
     install_build_packages
     build
     choose_signatures
     make_demo
+    start_console
+    prepare_console
     start_agent
+    join_console
     drop_test_file
     show_what_happened
+    show_in_console
+    new_password
     say_how_to_go_on
-    printf '\nYagura caught the EICAR test file: detected, quarantined, recorded.\n'
+    printf '\nYagura caught the EICAR test file: detected, quarantined, recorded, known to the console.\n'
 }
 
 main "$@"

@@ -15,17 +15,6 @@ def joined(place):
     return both
 
 
-def restart_console(both):
-    """On the ports that it had."""
-    text = open(both.console.config, encoding="utf-8").read()
-    text = text.replace("port = 0", f"port = {both.console.agents_port}", 1)
-    with open(both.console.config, "w", encoding="utf-8") as stream:
-        stream.write(text)
-    both.console.start()
-    both.admin = both.console.api()
-    both.admin.sign_in("admin", "correct horse battery")
-
-
 def compare(both):
     """Every event of the agent is in the console, once."""
     both.agent.sync()
@@ -52,7 +41,7 @@ def test_the_console_is_killed_while_events_flow(place):
         drop(both, 40, f"turn{turn}")
         both.console.stop(signal.SIGKILL)
         drop(both, 20, f"away{turn}")
-        restart_console(both)
+        both.restart_console()
     assert compare(both) >= 180
 
 
@@ -62,7 +51,7 @@ def test_a_long_absence(place):
     drop(both, 1000, "absent")
     both.agent.sync(120)
     assert len(both.agent.events()) >= 2000
-    restart_console(both)
+    both.restart_console()
     assert compare(both) >= 2000
 
 

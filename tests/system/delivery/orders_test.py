@@ -102,13 +102,7 @@ def test_a_command_is_done_once(place):
         with base:
             base.execute("UPDATE commands SET state = 'delivered', delivered_ms = 0, output = ''"
                          " WHERE id = ?", (identifier,))
-    port = both.console.agents_port
-    text = open(both.console.config, encoding="utf-8").read()
-    with open(both.console.config, "w", encoding="utf-8") as stream:
-        stream.write(text.replace("port = 0", f"port = {port}", 1))
-    both.console.start()
-    both.admin = both.console.api()
-    both.admin.sign_in("admin", "correct horse battery")
+    both.restart_console()
     path = f"/api/v1/computers/{both.console_status()['agent_id']}/commands"
     both.until(lambda: both.admin.get(path).json["commands"][0]["state"] == "failed", "the answer")
     assert "before" in both.admin.get(path).json["commands"][0]["output"]

@@ -97,6 +97,18 @@ class Pair:
                 f"not within {seconds} s: {what}; agent: {self.agent.log_end()}"
                 f"\nconsole: {''.join(self.console.log[-20:])}")
 
+    def restart_console(self):
+        """On the agents' port that it had."""
+        with open(self.console.config, encoding="utf-8") as stream:
+            text = stream.read()
+        text = text.replace('agents = { address = "127.0.0.1"; port = 0;',
+                            f'agents = {{ address = "127.0.0.1"; port = {self.console.agents_port};')
+        with open(self.console.config, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        self.console.start()
+        self.admin = self.console.api()
+        self.admin.sign_in("admin", consoles.PASSWORD)
+
     def nudge(self):
         """Malware, which the agent tells of at once: a heartbeat soon."""
         path = os.path.join(self.watched, f"nudge-{time.monotonic_ns()}")

@@ -18,8 +18,16 @@ quickstart() {
     "$ROOT/installer/quickstart.sh" "$@"
 }
 
-agent_runs() {
-    pid=$(cat "$YAGURA_DEMO_DIRECTORY/agent.pid") && [ -d "/proc/$pid" ]
+runs() {
+    pid=$(cat "$YAGURA_DEMO_DIRECTORY/$1.pid") && [ -d "/proc/$pid" ]
+}
+
+# The computer, its detection, and one password that the console takes.
+in_console() {
+    grep -q 'Managed (Online)' "$PRIVATE/run" && grep -q 'malware_found.*eicar\.txt' "$PRIVATE/run" &&
+        [ "$(grep -c 'one-time password: [^ ]' "$PRIVATE/run")" -eq 1 ] &&
+        ! grep -rqF "$(sed -n 's/.*one-time password: //p' "$PRIVATE/run")" "$YAGURA_DEMO_DIRECTORY" &&
+        [ ! -e "$YAGURA_DEMO_DIRECTORY/token" ] && runs console
 }
 
 control() {
@@ -29,7 +37,7 @@ control() {
 catches() {
     quickstart --demo-signatures >"$PRIVATE/run" 2>&1 || { cat "$PRIVATE/run"; return 1; }
     tail -n 1 "$PRIVATE/run" | grep -q '^Yagura caught the EICAR test file' &&
-        grep -q 'malware_quarantined' "$PRIVATE/run" && [ ! -e "$YAGURA_DEMO_DIRECTORY/files/eicar.txt" ] && agent_runs
+        grep -q 'malware_quarantined' "$PRIVATE/run" && [ ! -e "$YAGURA_DEMO_DIRECTORY/files/eicar.txt" ] && runs agent && in_console
 }
 
 catches_once_more() {
@@ -45,7 +53,8 @@ keeps_to_itself() {
 
 stops_cleanly() {
     pid=$(cat "$YAGURA_DEMO_DIRECTORY/agent.pid")
-    quickstart --stop && [ ! -e "$YAGURA_DEMO_DIRECTORY" ] && [ ! -d "/proc/$pid" ]
+    console=$(cat "$YAGURA_DEMO_DIRECTORY/console.pid")
+    quickstart --stop && [ ! -e "$YAGURA_DEMO_DIRECTORY" ] && [ ! -d "/proc/$pid" ] && [ ! -d "/proc/$console" ]
 }
 
 stops_after_a_kill() {
