@@ -192,7 +192,7 @@ static int answer_question(void *user, struct message *message)
     bytes = message_read_bytes(&reader, &length);
     if (message_reader_end(&reader) < 0 || !bytes || length > LIMIT_PATH_BYTES)
         return -EBADMSG;
-    path = strndup(bytes, length);
+    path = text_new(bytes, length);
     if (!path)
         return -ENOMEM;
     answer = inspect(inspector, path, message->fds[0], package);

@@ -212,7 +212,7 @@ int certificate_to_pem(X509 *certificate, char **ret_pem)
     char *pem = NULL;
     if (PEM_write_bio_X509(memory, certificate) == 1) {
         long length = BIO_get_mem_data(memory, &bytes);
-        pem = strndup(bytes, (size_t)length);
+        pem = text_new(bytes, (size_t)length);
     }
     BIO_free(memory);
     if (!pem)

@@ -3,6 +3,8 @@
 
 #include "common/crypto/keys.h"
 
+#include "common/text/text.h"
+
 #include <errno.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -30,7 +32,7 @@ int csr_new(EVP_PKEY *key, char **ret_pem)
     char *pem = NULL;
     if (PEM_write_bio_X509_REQ(memory, request) == 1) {
         long length = BIO_get_mem_data(memory, &bytes);
-        pem = strndup(bytes, (size_t)length);
+        pem = text_new(bytes, (size_t)length);
     }
     BIO_free(memory);
     if (!pem)

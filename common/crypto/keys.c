@@ -45,7 +45,7 @@ int key_to_pem(EVP_PKEY *key, char **ret_pem)
     int r = -EIO;
     if (PEM_write_bio_PKCS8PrivateKey(memory, key, NULL, NULL, 0, NULL, NULL) == 1) {
         long length = BIO_get_mem_data(memory, &bytes);
-        pem = strndup(bytes, (size_t)length);
+        pem = text_new(bytes, (size_t)length);
         r = pem ? 0 : -ENOMEM;
     }
     BIO_free(memory);

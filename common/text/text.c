@@ -39,6 +39,17 @@ int text_copy(char *buffer, size_t size, const char *text)
     return copied == length ? 0 : -ENAMETOOLONG;
 }
 
+char *text_new(const void *bytes, size_t length)
+{
+    char *text = length < SIZE_MAX ? malloc(length + 1) : NULL;
+
+    if (text == NULL)
+        return NULL;
+    memcpy(text, bytes, length);
+    text[length] = '\0';
+    return text;
+}
+
 char *text_format_new(const char *format, ...)
 {
     char *text = NULL;

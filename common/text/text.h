@@ -18,6 +18,9 @@ int text_format_list(char *buffer, size_t size, const char *format, va_list argu
 /* Copies text into buffer; -ENAMETOOLONG when it did not fit (cut and terminated). */
 int text_copy(char *buffer, size_t size, const char *text);
 
+/* The length bytes as a new string, freed with free(); they need no terminator (strndup would look
+ * for one). NULL when out of memory. */
+char *text_new(const void *bytes, size_t length);
 /* A new string, freed with free(); NULL when out of memory. */
 char *text_format_new(const char *format, ...) PRINTF_LIKE(1, 2);
 

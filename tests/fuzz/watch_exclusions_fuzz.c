@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "agent/watch/exclusions.h"
+#include "common/text/text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -48,10 +49,10 @@ static void check_lists(const char *pattern, const char *path, size_t path_lengt
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char *pattern = strndup((const char *)data, size);
+    char *pattern = text_new(data, size);
     size_t pattern_length = pattern == NULL ? 0 : strlen(pattern);
     size_t used = pattern_length < size ? pattern_length + 1 : size;
-    char *path = strndup((const char *)data + used, size - used);
+    char *path = text_new(data + used, size - used);
     size_t path_length;
 
     if (pattern == NULL || path == NULL)

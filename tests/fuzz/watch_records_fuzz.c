@@ -4,6 +4,7 @@
 
 #include "agent/watch/mounts.h"
 #include "agent/watch/watch_source.h"
+#include "common/text/text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -24,7 +25,7 @@ static void parse_records(const char *bytes, size_t size)
 
 static void parse_mounts(const char *bytes, size_t size)
 {
-    char *text = strndup(bytes, size);
+    char *text = text_new(bytes, size);
     struct mounts *mounts = NULL;
 
     if (text == NULL || mounts_parse(text, &mounts) < 0)

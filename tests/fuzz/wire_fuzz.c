@@ -64,7 +64,7 @@ static void read_others(const char *text, size_t size)
         wire_activation_reply_done(&activation);
     if (wire_heartbeat_reply_decode(text, size, &reply, &problem) == 0)
         wire_heartbeat_reply_done(&reply);
-    AUTO_FREE char *document = strndup(text, size);
+    AUTO_FREE char *document = text_new(text, size);
     if (wire_command_decode(document, &command, &problem) == 0)
         wire_command_done(&command);
     if (wire_policy_decode(document, &policy, &problem) == 0)
