@@ -135,7 +135,8 @@ static int forget_identity(struct conversation *conversation)
 {
     explicit_bzero(&conversation->identity, sizeof conversation->identity);
     conversation->activated = false;
-    return link_send_plain(conversation->link, LINK_FORGET);
+    int r = link_send_plain(conversation->link, LINK_FORGET);
+    return r < 0 ? r : connect_anew(conversation); /* the old certificate is shown no more */
 }
 
 /* The identity is not accepted. With a token at hand the host activates again, at once: as itself

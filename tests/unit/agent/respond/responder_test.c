@@ -482,9 +482,13 @@ static void a_damaged_sealed_file_is_told_and_not_restored(void **state)
     assert_int_equal(fixture_detect(fixture, "evil", "Test.Malware"), 0);
     fixture_rows(fixture, id);
     sealed = text_format_new("%s/quarantine/%s.sealed", fixture->state, id);
-    fd = open(sealed, O_WRONLY | O_CLOEXEC);
+    fd = open(sealed, O_RDWR | O_CLOEXEC);
     assert_true(fd >= 0);
-    assert_int_equal(pwrite(fd, "x", 1, lseek(fd, 0, SEEK_END) - 3), 1);
+    off_t place = lseek(fd, 0, SEEK_END) - 3;
+    char byte;
+    assert_int_equal(pread(fd, &byte, 1, place), 1);
+    byte ^= 1;
+    assert_int_equal(pwrite(fd, &byte, 1, place), 1);
     assert_int_equal(quarantine_restore(responder_quarantine(fixture->responder), id, &in_place,
                                         &missing),
                      -EBADMSG);
