@@ -127,7 +127,7 @@ class Agent:
             self.process = self.machine.start(
                 [*wrapper, self.product.program("yagura-agent"), "--config", self.config,
                  "--foreground"], stdout=log, stderr=log)
-        wait_until(self.is_ready, seconds, f"yagura-agent: {self.log_end()}")
+        wait_until(self.is_ready, seconds, "yagura-agent's engine and watches", 0.1)
         return time.monotonic() - begin
 
     def log_end(self):
