@@ -3,6 +3,7 @@
 #include "agent/respond/holding.h"
 
 #include "common/buffers/buffer.h"
+#include "common/crypto/random.h"
 #include "common/files/file.h"
 #include "common/limits.h"
 #include "common/text/text.h"
@@ -48,13 +49,13 @@ static int mount_of(int fd, uint64_t *ret_mount)
     return 0;
 }
 
-int holdings_open(const char *path, int *ret_fd)
+static int open_ours(int parent_fd, const char *path, int *ret_fd)
 {
     AUTO_CLOSE int fd = -1;
     struct stat status;
     int r;
 
-    r = file_open_directory(path, true, &fd);
+    r = file_open_at(parent_fd, path, O_RDONLY | O_DIRECTORY | O_NONBLOCK, 0, &fd);
     if (r < 0)
         return r;
     if (fstat(fd, &status) < 0)
@@ -65,17 +66,29 @@ int holdings_open(const char *path, int *ret_fd)
     return 0;
 }
 
-/* Makes it when it is missing. The mount must be the one it is meant for: something may be mounted
- * over the place that the path names. */
+int holdings_open(const char *path, int *ret_fd)
+{
+    return open_ours(AT_FDCWD, path, ret_fd);
+}
+
+/* Makes it when it is missing; no part of path may be a link that somebody put there. The mount
+ * must be the one it is meant for: something may be mounted over the place that the path names. */
 static int make_directory(const char *path, uint64_t mount, int *ret_fd)
 {
-    AUTO_CLOSE int fd = -1;
+    const char *name = strrchr(path, '/') + 1;
+    AUTO_FREE char *parent = strndup(path, MAX((size_t)(name - path), 2) - 1);
+    AUTO_CLOSE int parent_fd = -1, fd = -1;
     uint64_t found;
     int r;
 
-    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+    if (!parent)
+        return -ENOMEM;
+    r = file_open_directory(parent, false, &parent_fd);
+    if (r < 0)
+        return r;
+    if (mkdirat(parent_fd, name, 0700) < 0 && errno != EEXIST)
         return -errno;
-    r = holdings_open(path, &fd);
+    r = open_ours(parent_fd, name, &fd);
     if (r < 0)
         return r;
     r = mount_of(fd, &found);
@@ -85,6 +98,39 @@ static int make_directory(const char *path, uint64_t mount, int *ret_fd)
         return -EXDEV;
     *ret_fd = TAKE_FD(fd);
     return 0;
+}
+
+/* The name is taken by what is not ours: a directory of another user, a file, a link. */
+static bool is_occupied(int error)
+{
+    return error == -EPERM || error == -ENOTDIR || error == -ELOOP || error == -EXDEV;
+}
+
+/* Whoever may write where our directory stands can take its name before us, to keep his files. What
+ * nobody can guess, nobody can take. On success *path is where it is. */
+static int make_somewhere(char **path, uint64_t mount, int *ret_fd)
+{
+    AUTO_FREE char *other = NULL;
+    uint8_t bytes[8];
+    char suffix[2 * sizeof(bytes) + 1];
+    int r;
+
+    r = make_directory(*path, mount, ret_fd);
+    if (!is_occupied(r))
+        return r;
+    r = random_bytes(bytes, sizeof(bytes));
+    if (r < 0)
+        return r;
+    text_hex(suffix, bytes, sizeof(bytes));
+    other = text_format_new("%s-%s", *path, suffix);
+    if (!other)
+        return -ENOMEM;
+    r = make_directory(other, mount, ret_fd);
+    if (r == 0) {
+        free(*path);
+        *path = TAKE_POINTER(other);
+    }
+    return r;
 }
 
 struct holdings *holdings_free(struct holdings *holdings)
@@ -270,7 +316,7 @@ static int make_on_mount(struct holdings *holdings, const char *point, const cha
 
     if (!path)
         return -ENOMEM;
-    first = r = make_directory(path, mount, ret_fd);
+    first = r = make_somewhere(&path, mount, ret_fd);
     if (r < 0 && r != -EROFS && text_starts_with(parent_path, point)) {
         while (r < 0 && next_ancestor(parent_path, &length)) {
             AUTO_FREE char *ancestor = strndup(parent_path, length);
@@ -279,7 +325,7 @@ static int make_on_mount(struct holdings *holdings, const char *point, const cha
             path = ancestor ? join(ancestor, holdings->name) : NULL;
             if (!path)
                 return -ENOMEM;
-            r = make_directory(path, mount, ret_fd);
+            r = make_somewhere(&path, mount, ret_fd);
         }
     }
     if (r < 0)
@@ -343,6 +389,22 @@ int holdings_find(struct holdings *holdings, int parent_fd, const char *parent_p
     return find_new(holdings, mount, parent_path, ret_fd, ret_path);
 }
 
+/* Does a part of path that begins here name a directory of ours? Anybody can make one of that name;
+ * only what nobody else can enter is ours. */
+static bool is_ours(const struct holdings *holdings, const char *path, const char *part)
+{
+    const char *end = part + strlen(holdings->name);
+    AUTO_FREE char *directory = NULL;
+    AUTO_CLOSE int fd = -1;
+
+    if (*end == '-')
+        end += 1 + strspn(end + 1, "0123456789abcdef");
+    if (*end != '/' || part == path || part[-1] != '/')
+        return false;
+    directory = strndup(path, (size_t)(end - path));
+    return directory && holdings_open(directory, &fd) == 0;
+}
+
 bool holdings_contain(const struct holdings *holdings, const char *path)
 {
     size_t state_length = strlen(holdings->state_directory);
@@ -351,7 +413,7 @@ bool holdings_contain(const struct holdings *holdings, const char *path)
         return true;
     for (const char *part = strstr(path, holdings->name); part;
          part = strstr(part + 1, holdings->name))
-        if (part > path && part[-1] == '/' && part[strlen(holdings->name)] == '/')
+        if (is_ours(holdings, path, part))
             return true;
     return false;
 }

@@ -1,7 +1,9 @@
 /* Where files are moved to before they are sealed: a root-only directory on the same mount, because
  * only a rename on one mount is atomic. On the mount of the state directory it is below that; on
  * others it is .yagura-quarantine-<host> at the mount's root, or in the nearest directory on the
- * way to the file that takes it. Used by the responder's threads. */
+ * way to the file that takes it. Where somebody else has that name already, it is followed by
+ * "-" and 16 hexadecimal digits that nobody can guess; such a one is found again by the intents
+ * only, not when the store is lost. Used by the responder's threads. */
 #ifndef AGENT_RESPOND_HOLDING_H
 #define AGENT_RESPOND_HOLDING_H
 
@@ -28,7 +30,7 @@ int holdings_find(struct holdings *holdings, int parent_fd, const char *parent_p
 /* Opens a directory that holdings_find gave earlier, perhaps before a restart. -EPERM when it is
  * not ours alone. */
 int holdings_open(const char *path, int *ret_fd) MUST_USE;
-/* Is path inside a directory of ours? */
+/* Is path inside a directory of ours? Its name alone does not make it so. */
 bool holdings_contain(const struct holdings *holdings, const char *path);
 /* Calls visit for the place of our directory at every mount's root, whether it exists or not:
  * where files may lie that the store has forgotten. */

@@ -117,6 +117,63 @@ static void another_mount_gets_its_own_holding_directory(void **state)
     assert_true(fixture_exists(&disks->fixture, "deep/evil"));
 }
 
+/* A user who owns the mount's root takes the name of our directory first. */
+static void occupy(const char *place, const char *kind)
+{
+    if (text_equal(kind, "directory")) {
+        assert_int_equal(mkdir(place, 0700), 0);
+        assert_int_equal(lchown(place, 1000, 1000), 0);
+    } else if (text_equal(kind, "link")) {
+        assert_int_equal(symlink("/tmp", place), 0);
+    } else {
+        assert_int_equal(mknod(place, S_IFREG | 0600, 0), 0);
+    }
+}
+
+static void nobody_can_take_our_name_away(void **state)
+{
+    static const char *const kinds[] = {"directory", "link", "file"};
+    struct disks *disks = *state;
+
+    NEED_NAMESPACE(disks);
+    fixture_start(&disks->fixture);
+    for (size_t i = 0; i < ARRAY_LENGTH(kinds); i++) {
+        AUTO_FREE char *place =
+            text_format_new("%s/.yagura-quarantine-%s", disks->fixture.files,
+                            quarantine_host(responder_quarantine(disks->fixture.responder)));
+
+        mount_on(disks->fixture.files, "size=1m,uid=1000,mode=0755");
+        occupy(place, kinds[i]);
+        fixture_make(&disks->fixture, "evil", CONTENT);
+        assert_int_equal(fixture_detect(&disks->fixture, "evil", "Test.M"), 0);
+        fixture_settle(&disks->fixture);
+        assert_false(fixture_exists(&disks->fixture, "evil"));
+        assert_int_equal(fixture_rows(&disks->fixture, NULL), i + 1);
+        assert_int_equal(umount2(disks->fixture.files, MNT_DETACH), 0);
+    }
+    assert_int_equal(fixture_events(&disks->fixture, "malware_action_failed"), 0);
+}
+
+/* Nor hide in a directory that is only called like ours. */
+static void nobody_can_hide_behind_our_name(void **state)
+{
+    struct disks *disks = *state;
+    AUTO_FREE char *name = NULL, *place = NULL;
+
+    NEED_NAMESPACE(disks);
+    fixture_start(&disks->fixture);
+    name = text_format_new(".yagura-quarantine-%s/evil",
+                           quarantine_host(responder_quarantine(disks->fixture.responder)));
+    place = fixture_path(&disks->fixture, name);
+    *strrchr(place, '/') = '\0';
+    occupy(place, "directory");
+    fixture_make(&disks->fixture, name, CONTENT);
+    assert_int_equal(fixture_detect(&disks->fixture, name, "Test.M"), 0);
+    fixture_settle(&disks->fixture);
+    assert_false(fixture_exists(&disks->fixture, name));
+    assert_int_equal(fixture_rows(&disks->fixture, NULL), 1);
+}
+
 static void a_bind_mount_is_a_mount_of_its_own(void **state)
 {
     struct disks *disks = *state;
@@ -380,6 +437,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(another_mount_gets_its_own_holding_directory),
+        TEST(nobody_can_take_our_name_away),
+        TEST(nobody_can_hide_behind_our_name),
         TEST(a_bind_mount_is_a_mount_of_its_own),
         TEST(a_mounted_file_stays_and_is_told),
         TEST(a_read_only_file_system_is_told),

@@ -266,14 +266,17 @@ static void a_sealed_file_is_whole_or_refused(void **state)
 static void holding_takes_and_gives_back(void **state)
 {
     char directory[] = "/tmp/holding_XXXXXX", name[256];
-    AUTO_FREE char *stranger = NULL;
+    AUTO_FREE char *ours = NULL, *inside = NULL;
     AUTO_CLOSE int parent_fd = -1, holding_fd = -1;
-    struct holdings *holdings;
+    char state_directory[] = "/tmp/holding_XXXXXX";
+    struct holdings *holdings, *elsewhere;
     const char *path;
 
     (void)state;
     assert_non_null(mkdtemp(directory));
+    assert_non_null(mkdtemp(state_directory));
     assert_int_equal(holdings_new(directory, "0123456789abcdef", &holdings), 0);
+    assert_int_equal(holdings_new(state_directory, "0123456789abcdef", &elsewhere), 0);
     parent_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_int_equal(holdings_find(holdings, parent_fd, directory, &holding_fd, &path), 0);
     close(openat(parent_fd, "f", O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
@@ -283,10 +286,17 @@ static void holding_takes_and_gives_back(void **state)
     assert_int_equal(holding_give_back(holding_fd, "01a200d1", parent_fd, "f", name), 0);
     assert_string_equal(name, "f.yagura-returned-01a200d1");
     assert_int_equal(faccessat(parent_fd, name, F_OK, 0), 0);
-    stranger = text_format_new("%s/.yagura-quarantine-0123456789abcdef/x", "/mnt");
-    assert_true(holdings_contain(holdings, stranger));
-    assert_false(holdings_contain(holdings, "/mnt/.yagura-quarantine-ffffffffffffffff/x"));
-    assert_false(holdings_contain(holdings, "/mnt/a.yagura-quarantine-0123456789abcdef/x"));
+    /* ours by name, and closed to others */
+    ours = text_format_new("%s/files/.yagura-quarantine-0123456789abcdef", directory);
+    inside = text_format_new("%s/x", ours);
+    assert_int_equal(mkdirat(parent_fd, "files", 0755), 0);
+    assert_int_equal(mkdir(ours, 0755), 0);
+    assert_false(holdings_contain(elsewhere, inside));
+    assert_int_equal(chmod(ours, 0700), 0);
+    assert_true(holdings_contain(elsewhere, inside));
+    assert_false(holdings_contain(elsewhere, ours));
+    assert_false(holdings_contain(elsewhere, "/mnt/.yagura-quarantine-0123456789abcdef/x"));
+    holdings_free(elsewhere);
     /* open to others: not ours alone */
     assert_int_equal(fchmod(holding_fd, 0755), 0);
     close(holding_fd);
@@ -294,6 +304,7 @@ static void holding_takes_and_gives_back(void **state)
     holding_fd = -1;
     holdings_free(holdings);
     assert_int_equal(file_remove_tree(AT_FDCWD, directory), 0);
+    assert_int_equal(file_remove_tree(AT_FDCWD, state_directory), 0);
 }
 
 int main(void)
