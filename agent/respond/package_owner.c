@@ -16,6 +16,8 @@
 #include <sys/wait.h>
 
 #define ANSWER_TIMEOUT_MS 10000
+/* The first answer waits until the child has read the whole database. */
+#define FIRST_TIMEOUT_MS 60000
 /* After a failure the child is not started again before this. */
 #define RESTART_PAUSE (60 * NS_PER_SECOND)
 
@@ -116,7 +118,8 @@ static int read_answer(struct message *message, enum package_answer *ret_answer,
     return 0;
 }
 
-static int wait_for_answer(struct package_owner *owner, enum package_answer *ret_answer,
+static int wait_for_answer(struct package_owner *owner, int timeout_ms,
+                           enum package_answer *ret_answer,
                            char ret_package[static PACKAGE_NAME_BYTES])
 {
     struct pollfd ready = {.fd = owner->socket, .events = POLLIN};
@@ -124,7 +127,7 @@ static int wait_for_answer(struct package_owner *owner, enum package_answer *ret
     int r;
 
     do {
-        r = poll(&ready, 1, ANSWER_TIMEOUT_MS);
+        r = poll(&ready, 1, timeout_ms);
     } while (r < 0 && errno == EINTR);
     if (r <= 0)
         return r < 0 ? -errno : -ETIMEDOUT;
@@ -139,13 +142,17 @@ static int wait_for_answer(struct package_owner *owner, enum package_answer *ret
 static int ask_child(struct package_owner *owner, const char *path, int fd,
                      enum package_answer *ret_answer, char ret_package[static PACKAGE_NAME_BYTES])
 {
+    bool fresh = owner->socket < 0;
     int r = 0;
 
-    if (owner->socket < 0)
+    if (fresh)
         r = start_child(owner);
     if (r == 0)
         r = ask(owner, path, fd);
-    return r == 0 ? wait_for_answer(owner, ret_answer, ret_package) : r;
+    if (r < 0)
+        return r;
+    return wait_for_answer(owner, fresh ? FIRST_TIMEOUT_MS : ANSWER_TIMEOUT_MS, ret_answer,
+                           ret_package);
 }
 
 enum package_answer package_owner_ask(struct package_owner *owner, const char *path, int fd,

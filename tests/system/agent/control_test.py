@@ -22,8 +22,10 @@ def lines_of(agent, *arguments):
 
 
 def quarantine_one(agent, name="bad", content=EICAR, mode=0o640):
-    path = put(os.path.join(agent.watched, name), content)
-    os.chmod(path, mode)
+    made = put(os.path.join(agent.home, "made"), content)
+    os.chmod(made, mode)
+    path = os.path.join(agent.watched, name)
+    os.rename(made, path)
     agent.sync()
     agent.expect_gone(path)
     return path, lines_of(agent, "quarantine", "list")[0]["id"]
