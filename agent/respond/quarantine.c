@@ -155,7 +155,7 @@ int quarantine_seal(struct quarantine *quarantine, struct quarantine_facts *fact
     char name[SEALED_NAME_BYTES];
 
     quarantine_file_name(name, facts->id);
-    return sealed_file_write(quarantine->key, facts, source_fd, UINT64_MAX,
+    return sealed_file_write(quarantine->key, facts, source_fd, facts->size,
                              quarantine->directory_fd, name, ret_fd);
 }
 

@@ -105,7 +105,9 @@ int quarantine_recover(struct quarantine *quarantine) MUST_USE;
  * never fit. What it gives is reserved until quarantine_release_room. */
 int quarantine_take_room(struct quarantine *quarantine, uint64_t bytes) MUST_USE;
 void quarantine_release_room(struct quarantine *quarantine, uint64_t bytes);
-/* Seals source_fd's content; durable after fsync of ret_fd and quarantine_sync. */
+/* Seals source_fd's content, of which there is room for facts->size bytes (-EFBIG when there is
+ * more of it), and sets facts->size and sha256 to what it was; durable after fsync of ret_fd and
+ * quarantine_sync. */
 int quarantine_seal(struct quarantine *quarantine, struct quarantine_facts *facts, int source_fd,
                     int *ret_fd) MUST_USE;
 int quarantine_sync(struct quarantine *quarantine) MUST_USE;

@@ -171,10 +171,35 @@ static int disarm(struct task *task)
     return fchmod(task->fd, 0) < 0 ? -errno : 0;
 }
 
+/* Whoever has it open can still make it grow: what came after the detection needs room, too. */
+static int take_more_room(struct task *task)
+{
+    uint64_t known = task->intent.facts.size, bytes;
+    struct stat status;
+    int r;
+
+    if (fstat(task->fd, &status) < 0)
+        return -errno;
+    if ((uint64_t)status.st_size <= known)
+        return 0;
+    bytes = aead_sealed_size((uint64_t)status.st_size) - aead_sealed_size(known);
+    r = quarantine_take_room(task->responder->quarantine, bytes);
+    if (r < 0)
+        return r;
+    task->room += bytes;
+    task->intent.facts.size = (uint64_t)status.st_size;
+    return 0;
+}
+
 static int seal(struct task *task)
 {
+    int r;
+
     if (task->intent.action == RESPOND_DELETE)
         return 0;
+    r = take_more_room(task);
+    if (r < 0)
+        return r;
     return quarantine_seal(task->responder->quarantine, &task->intent.facts, task->fd,
                            &task->sealed_fd);
 }
