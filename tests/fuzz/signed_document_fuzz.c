@@ -1,0 +1,80 @@
+/* What the messenger hands to root as signed by the console. The first byte chooses: the bytes as
+ * the envelope, or signed with the right key as the document, which then is a hostile console's. */
+#include "common/buffers/buffer.h"
+#include "common/crypto/keys.h"
+#include "common/text/text.h"
+#include "common/wire/wire.h"
+
+#include "agent/delivery/signed_command.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define AGENT "01a20110-8b87-741b-b374-275c67b8f792"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check(bool condition)
+{
+    if (!condition)
+        abort();
+}
+
+/* What is taken is for this agent, is noted, and is not taken again. */
+static void take_command(const char *body, size_t length, EVP_PKEY *key)
+{
+    static struct console_orders orders;
+    struct wire_command command;
+    struct wire_problem problem;
+    char *document = NULL;
+
+    orders.seen_count = 0;
+    if (signed_command_take(body, length, key, AGENT, &orders, &document) < 0)
+        return;
+    check(orders.seen_count == 1 && document != NULL);
+    check(wire_command_decode(document, &command, &problem) == 0);
+    check(strcmp(command.agent_id, AGENT) == 0 && wire_is_word(command.type));
+    wire_command_done(&command);
+    free(document);
+    document = NULL;
+    check(signed_command_take(body, length, key, AGENT, &orders, &document) < 0);
+    free(document);
+}
+
+static void take_policy(const char *body, size_t length, EVP_PKEY *key)
+{
+    struct wire_policy policy;
+    struct wire_problem problem;
+    const char *text;
+    json_t *root = NULL;
+
+    if (wire_signed_decode(body, length, key, &root, &text, &problem) == 0 &&
+        wire_policy_decode(text, &policy, &problem) == 0) {
+        for (size_t i = 0; i < policy.text_count; i++)
+            check(policy.texts[i].name != NULL && policy.texts[i].text != NULL);
+        wire_policy_done(&policy);
+    }
+    json_decref(root);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static EVP_PKEY *key;
+    AUTO_BUFFER struct buffer text = BUFFER_WITH_MAXIMUM(1U << 20);
+    AUTO_BUFFER struct buffer body = BUFFER_WITH_MAXIMUM(1U << 22);
+
+    if (size < 1 || (key == NULL && key_new_ed25519(&key) < 0))
+        return 0;
+    const char *rest = (const char *)data + 1;
+    if (data[0] == 'E') {
+        take_command(rest, size - 1, key);
+        take_policy(rest, size - 1, key);
+        return 0;
+    }
+    if (buffer_append(&text, rest, size - 1) < 0 ||
+        wire_signed_encode(buffer_text(&text), key, &body) < 0)
+        return 0;
+    take_command(buffer_text(&body), body.length, key);
+    take_policy(buffer_text(&body), body.length, key);
+    return 0;
+}

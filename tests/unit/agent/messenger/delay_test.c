@@ -1,0 +1,93 @@
+/* The bounds of every delay, and that a fleet does not come back at once. */
+#include "agent/messenger/delay.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define SECOND_NS 1000000000ULL
+#define TRIES     2000
+
+static void test_after_success_it_is_the_interval_more_or_less(void **state UNUSED)
+{
+    struct delay delay = {.interval_ns = 60 * SECOND_NS, .failures = 9};
+
+    for (int i = 0; i < TRIES; i++)
+        assert_in_range(delay_next(&delay), 54 * SECOND_NS, 66 * SECOND_NS);
+    assert_int_equal(delay.failures, 0);
+}
+
+static void test_failures_double_up_to_the_cap(void **state UNUSED)
+{
+    uint64_t base = 60 * SECOND_NS;
+
+    for (unsigned failures = 0; failures < 40; failures++) {
+        for (int i = 0; i < 100; i++) {
+            struct delay delay = {.interval_ns = 60 * SECOND_NS, .failures = failures};
+            assert_in_range(delay_after_failure(&delay, 0, false), base, 2 * base);
+            assert_int_equal(delay.failures, failures + 1);
+        }
+        base = MIN(base * 2, DELAY_LONGEST_NS / 2);
+    }
+}
+
+/* The jitter is drawn after the cap: at the cap, hosts still spread over half of it. */
+static void test_at_the_cap_a_fleet_is_spread(void **state UNUSED)
+{
+    uint64_t least = UINT64_MAX, most = 0;
+
+    for (int i = 0; i < TRIES; i++) {
+        struct delay delay = {.interval_ns = 86400 * SECOND_NS, .failures = 1000};
+        uint64_t waits = delay_after_failure(&delay, 0, false);
+        least = MIN(least, waits);
+        most = MAX(most, waits);
+    }
+    assert_true(most <= DELAY_LONGEST_NS);
+    assert_true(most - least > DELAY_LONGEST_NS / 2 * 9 / 10);
+}
+
+static void test_the_servers_word_wins_up_to_the_cap(void **state UNUSED)
+{
+    for (int i = 0; i < TRIES; i++) {
+        struct delay delay = {.interval_ns = 60 * SECOND_NS, .failures = 7};
+        assert_in_range(delay_after_failure(&delay, 5 * SECOND_NS, true), 5 * SECOND_NS,
+                        6 * SECOND_NS);
+        assert_in_range(delay_after_failure(&delay, UINT64_MAX, false), DELAY_LONGEST_NS,
+                        DELAY_LONGEST_NS + DELAY_LONGEST_NS / 5);
+    }
+}
+
+static void test_a_lost_console_is_tried_later_by_up_to_two_minutes(void **state UNUSED)
+{
+    uint64_t most = 0;
+
+    for (int i = 0; i < TRIES; i++) {
+        struct delay delay = {.interval_ns = SECOND_NS};
+        most = MAX(most, delay_after_failure(&delay, 0, true));
+    }
+    assert_in_range(most, 60 * SECOND_NS, 122 * SECOND_NS);
+}
+
+static void test_the_first_is_somewhere_in_the_first_interval(void **state UNUSED)
+{
+    const struct delay delay = {.interval_ns = 60 * SECOND_NS};
+
+    for (int i = 0; i < TRIES; i++)
+        assert_in_range(delay_first(&delay), 0, 60 * SECOND_NS);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_after_success_it_is_the_interval_more_or_less),
+        cmocka_unit_test(test_failures_double_up_to_the_cap),
+        cmocka_unit_test(test_at_the_cap_a_fleet_is_spread),
+        cmocka_unit_test(test_the_servers_word_wins_up_to_the_cap),
+        cmocka_unit_test(test_a_lost_console_is_tried_later_by_up_to_two_minutes),
+        cmocka_unit_test(test_the_first_is_somewhere_in_the_first_interval),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
