@@ -99,7 +99,7 @@ int signed_command_take(const char *document, size_t length, EVP_PKEY *signing_k
 {
     struct wire_command command;
     struct wire_problem problem;
-    const char *text;
+    const char *text = NULL;
     json_t *root = NULL;
 
     int r = wire_signed_decode(document, length, signing_key, &root, &text, &problem);

@@ -105,7 +105,7 @@ int signed_policy_take(const char *document, size_t length, EVP_PKEY *signing_ke
 {
     struct wire_policy policy;
     struct wire_problem problem = {.text = ""};
-    const char *text;
+    const char *text = NULL;
     json_t *root = NULL;
 
     *ret_policy = (struct delivered_policy){.path = ""};
