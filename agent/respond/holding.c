@@ -16,7 +16,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#define PREFIX          ".yagura-quarantine-"
 #define MOUNTS_BYTES    (16 * 1024 * 1024)
 #define RETURNED_SUFFIX ".yagura-returned-"
 
@@ -29,7 +28,7 @@ struct holding {
 struct holdings {
     char *state_path; /* STATE/moved */
     char *state_directory;
-    char name[sizeof(PREFIX) + HOLDING_HOST_BYTES];
+    char name[sizeof(HOLDING_PREFIX) + HOLDING_HOST_BYTES];
     pthread_mutex_t mutex;
     struct holding *list; /* grows only; paths stay valid */
 };
@@ -194,7 +193,7 @@ int holdings_new(const char *state_directory, const char *host, struct holdings 
     pthread_mutex_init(&holdings->mutex, NULL);
     holdings->state_directory = strdup(state_directory);
     holdings->state_path = text_format_new("%s/moved", state_directory);
-    r = text_format(holdings->name, sizeof(holdings->name), PREFIX "%s", host);
+    r = text_format(holdings->name, sizeof(holdings->name), HOLDING_PREFIX "%s", host);
     if (r >= 0)
         r = holdings->state_directory && holdings->state_path ? 0 : -ENOMEM;
     if (r == 0)

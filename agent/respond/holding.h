@@ -15,6 +15,7 @@
 struct holdings;
 
 #define HOLDING_HOST_BYTES 17
+#define HOLDING_PREFIX     ".yagura-quarantine-"
 
 /* state_directory exists. host: 16 hexadecimal digits that tell our directories from another
  * installation's on a shared disk. */

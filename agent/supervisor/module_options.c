@@ -1,6 +1,7 @@
 /* From configuration and policy to the modules' options. Owns the few paths it joins. */
 #include "agent/supervisor/module_options.h"
 
+#include "agent/respond/holding.h"
 #include "agent/supervisor/policy_hashes.h"
 #include "common/text/text.h"
 
@@ -83,6 +84,7 @@ static void fill_watch(struct module_options *options, const struct policy *poli
         .exclude_files = policy_list(policy, POLICY_WATCH_EXCLUDE_FILES),
         .exclude_extensions = policy_list(policy, POLICY_WATCH_EXCLUDE_EXTENSIONS),
         .own_directories = options->own_directories,
+        .own_prefix = HOLDING_PREFIX,
         .settle_ns = policy_number(policy, POLICY_WATCH_SETTLE),
         .budget = policy_number(policy, POLICY_WATCH_BUDGET),
         .crawl_interval_ns = policy_number(policy, POLICY_WATCH_CRAWL_INTERVAL),

@@ -119,6 +119,8 @@ static bool was_missed(const struct crawler *crawler, int directory_fd, const ch
     if (crawler->directory.unwatched ||
         fstatat(directory_fd, name, &status, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0)
         return false;
+    if (scope_may_be_own(crawler->directory.scope, name) && scope_is_own(&status))
+        return false;
     *ret_changed_ns = timespec_to_ns(status.st_ctim);
     return *ret_changed_ns > crawler->directory.told_ns + 2 * EVENT_SLACK_NS &&
            *ret_changed_ns + crawler->settle_ns + EVENT_SLACK_NS < clock_realtime_ns();

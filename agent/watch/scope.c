@@ -2,10 +2,13 @@
 #include "agent/watch/scope.h"
 
 #include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "agent/watch/exclusions.h"
 #include "agent/watch/watch.h"
 #include "common/limits.h"
+#include "common/text/text.h"
 
 /* Is inner equal to outer or below it? */
 static bool path_within(const char *inner, size_t inner_length, const char *outer,
@@ -89,6 +92,7 @@ int scope_new(const struct watch_options *options, struct scope **ret_scope)
     if (scope == NULL)
         return -ENOMEM;
     atomic_init(&scope->references, 1);
+    scope->own_prefix = options->own_prefix;
     while (options->paths[count] != NULL)
         count++;
     scope->paths = calloc(count + 1, sizeof(*scope->paths));
@@ -138,4 +142,14 @@ bool scope_leads(const struct scope *scope, const char *path, size_t length)
             return true;
     }
     return false;
+}
+
+bool scope_may_be_own(const struct scope *scope, const char *name)
+{
+    return scope->own_prefix != NULL && text_starts_with(name, scope->own_prefix);
+}
+
+bool scope_is_own(const struct stat *status)
+{
+    return S_ISDIR(status->st_mode) && status->st_uid == geteuid() && (status->st_mode & 077) == 0;
 }

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 struct exclusions;
+struct stat;
 struct watch_options;
 
 struct scope_path {
@@ -22,6 +23,7 @@ struct scope {
     struct scope_path *paths; /* none lies below another */
     size_t path_count;
     struct exclusions *exclusions;
+    const char *own_prefix; /* as in watch_options */
 };
 
 /* -EINVAL: a path is relative or has "." or ".." parts, or an exclusion cannot be understood. */
@@ -33,5 +35,10 @@ struct scope *scope_unref(struct scope *scope);
 bool scope_contains(const struct scope *scope, const char *path, size_t length);
 /* Is path on the way to a watched path, or one itself? */
 bool scope_leads(const struct scope *scope, const char *path, size_t length);
+
+/* Does name begin as our own directories do? Then scope_is_own decides by owner and mode, because
+ * anybody can make a directory of that name. */
+bool scope_may_be_own(const struct scope *scope, const char *name);
+bool scope_is_own(const struct stat *status);
 
 #endif

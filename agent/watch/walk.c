@@ -585,6 +585,15 @@ static void put_off(struct walker *walker, const struct walk *walk, int error)
                    strerrordesc_np(-error));
 }
 
+/* A folder that the quarantine made on this mount: what is moved there is not to be told again. */
+static bool is_own(const struct walker *walker, const struct walk *walk, int fd)
+{
+    const char *name = walker->path + walker->path_length - walk->name_length;
+    struct stat status;
+
+    return scope_may_be_own(walk->scope, name) && fstat(fd, &status) == 0 && scope_is_own(&status);
+}
+
 /* true: the node is to be forgotten. */
 static bool walk_directory(struct walker *walker, struct walk *walk)
 {
@@ -602,6 +611,10 @@ static bool walk_directory(struct walker *walker, struct walk *walk)
         if (!forget)
             put_off(walker, walk, fd);
         return forget;
+    }
+    if (is_own(walker, walk, fd)) {
+        (void)close(fd);
+        return true;
     }
     walk->fd = fd;
     (void)adopt(walker, walk);

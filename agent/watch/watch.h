@@ -44,11 +44,13 @@ struct watch_options {
     const char *const *exclude_files;       /* a name anywhere, or a path; "*" within a level */
     const char *const *exclude_extensions;  /* "log", "mdb" */
     const char *const *own_directories;     /* always excluded: state, runtime, quarantine */
-    uint64_t settle_ns;                     /* wait for a close after a create */
-    uint64_t budget;                        /* most directories watched; 0: from max_user_watches */
-    uint64_t crawl_interval_ns;             /* slow verifying crawl; 0: never */
-    uint64_t crawl_rate;                    /* files a second of that crawl */
-    bool report_found; /* tell WATCH_FILE_FOUND for every file of the first walk */
+    const char *own_prefix; /* static text or NULL: a directory whose name begins so is ours, and
+                             * not watched, when it is this user's and closed to all others */
+    uint64_t settle_ns;     /* wait for a close after a create */
+    uint64_t budget;        /* most directories watched; 0: from max_user_watches */
+    uint64_t crawl_interval_ns; /* slow verifying crawl; 0: never */
+    uint64_t crawl_rate;        /* files a second of that crawl */
+    bool report_found;          /* tell WATCH_FILE_FOUND for every file of the first walk */
 };
 
 struct watch_status {

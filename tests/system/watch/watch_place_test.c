@@ -123,6 +123,34 @@ static void refuses_links_aloud_and_never_follows_them(void **state)
     harness_done(&harness);
 }
 
+/* By owner and mode: another's directory of that name hides nothing. */
+static void our_own_directory_on_a_mount_is_not_watched(void **state)
+{
+    struct harness harness;
+
+    (void)state;
+    harness_init(&harness);
+    harness.options.own_prefix = ".ours-";
+    make_directory(harness_path(&harness, ".ours-before"));
+    assert_int_equal(chmod(harness_path(&harness, ".ours-before"), 0700), 0);
+    make_directory(harness_path(&harness, ".ours-open"));
+    harness_start(&harness);
+    synced(&harness);
+    assert_int_equal(mkdir(harness_path(&harness, ".ours-later"), 0700), 0);
+    make_directory(harness_path(&harness, "not.ours-"));
+    synced(&harness);
+    write_file(harness_path(&harness, ".ours-before/file"), "x");
+    write_file(harness_path(&harness, ".ours-later/file"), "x");
+    write_file(harness_path(&harness, ".ours-open/file"), "x");
+    write_file(harness_path(&harness, "not.ours-/file"), "x");
+    synced(&harness);
+    assert_not_told(&harness, harness_path(&harness, ".ours-before/file"));
+    assert_not_told(&harness, harness_path(&harness, ".ours-later/file"));
+    assert_told(&harness, harness_path(&harness, ".ours-open/file"));
+    assert_told(&harness, harness_path(&harness, "not.ours-/file"));
+    harness_done(&harness);
+}
+
 static void excluded_places_are_neither_watched_nor_told(void **state)
 {
     struct harness harness;
@@ -435,6 +463,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(waits_for_missing_paths),
         cmocka_unit_test(refuses_links_aloud_and_never_follows_them),
+        cmocka_unit_test(our_own_directory_on_a_mount_is_not_watched),
         cmocka_unit_test(excluded_places_are_neither_watched_nor_told),
         cmocka_unit_test(a_new_configuration_keeps_what_stays),
         cmocka_unit_test(hostile_names_pass_as_they_are),
