@@ -23,6 +23,7 @@ struct http_client {
     X509 *authority;
     X509 *certificate;
     EVP_PKEY *key;
+    int verify_error; /* X509_V_ERR_* of the last handshake */
     char curl_text[CURL_ERROR_SIZE];
 };
 
@@ -46,9 +47,8 @@ static bool has_pin(X509 *certificate, const char *pin)
 }
 
 /* The pinned CA among those the server sent becomes the only anchor. */
-static int verify_pinned(X509_STORE_CTX *context, void *user)
+static int verify_pinned(X509_STORE_CTX *context, const struct http_client *client)
 {
-    const struct http_client *client = user;
     STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(context);
     STACK_OF(X509) *anchors = sk_X509_new_null();
 
@@ -64,16 +64,25 @@ static int verify_pinned(X509_STORE_CTX *context, void *user)
     return good;
 }
 
+/* In OpenSSL's place, because curl takes some refusals for a broken connection. */
+static int verify(X509_STORE_CTX *context, void *user)
+{
+    struct http_client *client = user;
+
+    int good = client->pin[0] != '\0' ? verify_pinned(context, client) : X509_verify_cert(context);
+    client->verify_error = good == 1 ? X509_V_OK : X509_STORE_CTX_get_error(context);
+    return good;
+}
+
 /* curl has filled the context with its defaults; ours stand above them. */
 static CURLcode set_trust(CURL *easy UNUSED, void *tls, void *user)
 {
     struct http_client *client = user;
     SSL_CTX *context = tls;
 
-    if (client->pin[0] != '\0')
-        SSL_CTX_set_cert_verify_callback(context, verify_pinned, client);
-    else if (client->authority != NULL &&
-             X509_STORE_add_cert(SSL_CTX_get_cert_store(context), client->authority) != 1)
+    SSL_CTX_set_cert_verify_callback(context, verify, client);
+    if (client->pin[0] == '\0' && client->authority != NULL &&
+        X509_STORE_add_cert(SSL_CTX_get_cert_store(context), client->authority) != 1)
         return CURLE_SSL_CERTPROBLEM;
     if (client->certificate != NULL &&
         (SSL_CTX_use_certificate(context, client->certificate) != 1 ||
@@ -241,6 +250,7 @@ int http_client_perform(struct http_client *client, const struct http_request *r
 
     *ret_answer = (struct http_answer){.body = BUFFER_WITH_MAXIMUM(request->maximum_answer)};
     client->curl_text[0] = '\0';
+    client->verify_error = X509_V_OK;
     (void)text_format(type, sizeof type, "Content-Type: %s",
                       request->content_type != NULL ? request->content_type : "application/json");
     struct curl_slist *headers = curl_slist_append(NULL, type);
@@ -268,6 +278,11 @@ int http_client_perform(struct http_client *client, const struct http_request *r
     curl_slist_free_all(headers);
     (void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &ret_answer->status);
     int r = errno_of(code, ret_answer);
+    if (r < 0 && client->verify_error != X509_V_OK) {
+        (void)text_copy(ret_answer->problem, sizeof ret_answer->problem,
+                        X509_verify_cert_error_string(client->verify_error));
+        return -EKEYREJECTED;
+    }
     if (r < 0)
         (void)text_copy(ret_answer->problem, sizeof ret_answer->problem,
                         client->curl_text[0] != '\0' ? client->curl_text

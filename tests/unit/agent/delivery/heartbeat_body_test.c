@@ -9,9 +9,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -148,14 +150,21 @@ static void test_without_a_store_there_is_no_heartbeat(void **state)
     AUTO_BUFFER struct buffer body = BUFFER_WITH_MAXIMUM(LIMIT_HEARTBEAT_BYTES);
     const struct heartbeat_body heartbeat = {
         .settings = &settings, .facts = "{}", .policy_digest = "", .policy_problem = ""};
-    const struct store_options options = {.path = "/proc/no-such-folder/events"};
+    char path[96];
+    const struct store_options options = {.path = path};
     struct store *store = NULL;
+    struct rlimit before;
     char notice[512];
     bool more;
 
-    (void)place;
-    if (store_open(&options, &store, notice) < 0)
-        skip();
+    assert_true(text_format(path, sizeof path, "%s/other", place->directory) > 0);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    const struct rlimit full = {.rlim_cur = 0, .rlim_max = before.rlim_max};
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
+    int r = store_open(&options, &store, notice);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(r, 0);
     assert_int_equal(heartbeat_body_write(store, &heartbeat, &body, &more), -EAGAIN);
     (void)store_close(store);
 }
