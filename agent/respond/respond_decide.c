@@ -41,10 +41,13 @@ static int take_facts(struct task *task)
     facts->modified_ns = timespec_to_ns(status.st_mtim);
     facts->changed_ns = timespec_to_ns(status.st_ctim);
     facts->time_ns = clock_realtime_ns();
-    r = hash_sha256_fd(task->fd, UINT64_MAX, digest);
-    if (r < 0)
+    /* What grew since the scan, to a sparse terabyte perhaps, is not what was scanned: it has no
+     * digest here, and all other detections need not wait for one. */
+    r = hash_sha256_fd(task->fd, task->identity.size, digest);
+    if (r == 0)
+        text_hex(facts->sha256, digest, sizeof(digest));
+    else if (r != -EFBIG)
         return r;
-    text_hex(facts->sha256, digest, sizeof(digest));
     r = quarantine_facts_take_attributes(facts, task->fd);
     return r < 0 ? r : uuid_new(facts->id);
 }

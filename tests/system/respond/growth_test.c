@@ -89,11 +89,43 @@ static void what_still_fits_is_sealed_whole(void **state)
     fixture_close(&fixture);
 }
 
+/* Before it is decided on: nobody reads through what was not scanned. */
+static void what_grew_since_the_scan_is_not_read_through(void **state)
+{
+    struct respond_fixture fixture;
+    struct detection detection = {.result = {.verdict = SCAN_INFECTED, .signature = "Test.M"}};
+    AUTO_FREE char *path = NULL, *detail = NULL;
+    struct stat status;
+    AUTO_CLOSE int fd = -1;
+
+    (void)state;
+    fixture_open(&fixture, "/tmp");
+    fixture.options.quarantine_bytes = CAP;
+    fixture_start(&fixture);
+    fixture_make(&fixture, "evil", "malware");
+    path = fixture_path(&fixture, "evil");
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(fstat(fd, &status), 0);
+    detection.path = path;
+    detection.fd = fd;
+    detection.identity = file_identity_of(&status);
+    assert_int_equal(truncate(path, CAP / 2), 0);
+    assert_int_equal(responder_submit(fixture.responder, &detection, NULL, NULL), 0);
+    fixture_settle(&fixture);
+    assert_false(fixture_exists(&fixture, "evil"));
+    assert_int_equal(fixture_rows(&fixture, NULL), 1);
+    detail = fixture_detail(&fixture, "malware_found");
+    assert_non_null(detail);
+    assert_null(strstr(detail, "sha256"));
+    fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_outgrows_the_cap_waits_disarmed),
         cmocka_unit_test(what_still_fits_is_sealed_whole),
+        cmocka_unit_test(what_grew_since_the_scan_is_not_read_through),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
