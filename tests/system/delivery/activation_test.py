@@ -1,9 +1,10 @@
 """Joining a console, being refused by it, and leaving it."""
+import contextlib
 import os
+import sqlite3
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import pair  # noqa: E402
 from pair import Pair, agents  # noqa: E402
 
 
@@ -17,6 +18,8 @@ def test_a_detection_is_in_the_console_within_seconds(place):
     assert len(found) == 1
     computer = both.computer()
     assert computer["status"] == "Managed (Online)", computer
+    both.nudge()  # the console writes what it saw behind, every 5 s
+    both.until(lambda: both.computer()["facts"].get("watch", {}).get("complete"), "the facts")
 
 
 def test_the_token_leaves_no_trace(place):
@@ -75,7 +78,12 @@ def test_wrong_token(place):
     kept = both.admin.get("/api/v1/tokens").json["tokens"][0]["id"]
     both.admin.delete(f"/api/v1/tokens/{kept}", expect=204)
     refused(both, "403", token=token)
-    both.activate()  # another token mends it
+    token = both.token()
+    with contextlib.closing(sqlite3.connect(both.console.data + "/console.db", timeout=20)) as base:
+        with base:
+            base.execute("UPDATE tokens SET expires_ms = 1")
+    refused(both, "403", token=token)
+    both.activate(both.token())  # another one mends it
     assert both.console_status()["state"] == "online"
 
 
@@ -148,7 +156,7 @@ def test_damaged_files_do_not_stop_the_agent(place):
     for name in ("identity.json", "orders.json", "console.json"):
         agents.put(os.path.join(folder, name), b"{\"agent_id\": 7")
     both.agent.start()
-    assert len(both.agent.events("console_file_unreadable")) == 3
+    both.until(lambda: len(both.agent.events("console_file_unreadable")) == 3, "each is told")
     both.activate()
     assert both.console_status()["state"] == "online"
 
