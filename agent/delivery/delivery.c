@@ -31,6 +31,7 @@
 #define MOST_RESULTS     64
 #define MOST_RESTART_NS  (60 * NS_PER_SECOND)
 #define NEWS_INTERVAL_NS (1 * NS_PER_SECOND)
+#define GOODBYE_NS       (5 * NS_PER_SECOND)
 #define FACTS_BYTES      16000
 
 /* Between the threads: a heartbeat that waits for the agent's state. */
@@ -721,8 +722,12 @@ static void handle_messenger(void *user, int fd, uint32_t epoll_events UNUSED)
             r = take_message(delivery, &message) < 0 ? -EPROTO : 1;
     } while (r == 1 && delivery->socket == fd);
     explicit_bzero(delivery->buffer, sizeof delivery->buffer);
-    if (r != -EAGAIN && r != 1 && delivery->socket == fd)
+    if (r == -EAGAIN || r == 1 || delivery->socket != fd)
+        return;
+    if (delivery->configured)
         restart_later(delivery, r);
+    else
+        restart_messenger(delivery); /* it has said goodbye */
 }
 
 /* ---- where the console is ---- */
@@ -785,9 +790,19 @@ static int meet_console(struct delivery *delivery, const struct order *order)
     return 0;
 }
 
+/* It tells the console, and ends; without delay when there is nobody to tell. */
+static void end_messenger(struct delivery *delivery, bool activated)
+{
+    if (activated && delivery->socket >= 0 && link_send_plain(delivery->socket, LINK_LEAVE) == 0)
+        event_timer_start(delivery->restart, GOODBYE_NS, 0);
+    else
+        restart_messenger(delivery);
+}
+
 static int forget_console(struct delivery *delivery)
 {
     const struct link_settings nowhere = {.url = ""};
+    bool activated = delivery->activated;
 
     console_files_remove_token(delivery->files);
     explicit_bzero(&delivery->token, sizeof delivery->token);
@@ -797,7 +812,7 @@ static int forget_console(struct delivery *delivery)
     delivery->settings = nowhere;
     int r = console_files_write_console(delivery->files, &nowhere);
     drop_policy(delivery);
-    restart_messenger(delivery);
+    end_messenger(delivery, activated);
     note_status(delivery);
     note_state(delivery, &(struct link_state){.code = LINK_STATE_IDLE});
     return r;

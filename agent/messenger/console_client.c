@@ -291,3 +291,10 @@ void console_client_policy(struct console_client *client, struct buffer *ret_bod
 {
     exchange(client, "GET", "/agent/v1/policy", NULL, ret_body, ret_result);
 }
+
+void console_client_leave(struct console_client *client, struct console_result *ret_result)
+{
+    AUTO_BUFFER struct buffer answer = BUFFER_WITH_MAXIMUM(0);
+
+    exchange(client, "POST", "/agent/v1/deactivate", NULL, &answer, ret_result);
+}

@@ -36,6 +36,8 @@ struct console_client *console_client_free(struct console_client *client);
 void console_client_activate(struct console_client *client, const struct link_settings *settings,
                              const struct link_token *token, struct link_identity *ret_identity,
                              struct console_result *ret_result);
+/* This host does not come back on its own. */
+void console_client_leave(struct console_client *client, struct console_result *ret_result);
 /* A new key and certificate for the same identity. */
 void console_client_renew(struct console_client *client, const struct link_identity *identity,
                           struct link_identity *ret_identity, struct console_result *ret_result);

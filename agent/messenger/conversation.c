@@ -362,6 +362,17 @@ static int take_want_policy(void *user, struct message *message UNUSED)
     return conversation->activated && conversation->client != NULL ? fetch_policy(conversation) : 0;
 }
 
+/* A console that cannot be told sees the computer go offline. */
+static int take_leave(void *user, struct message *message UNUSED)
+{
+    struct conversation *conversation = user;
+    struct console_result result;
+
+    if (conversation->activated && conversation->client != NULL)
+        console_client_leave(conversation->client, &result);
+    return -EPIPE; /* the end, as if root were gone */
+}
+
 static int take_urgent(void *user, struct message *message UNUSED)
 {
     struct conversation *conversation = user;
@@ -378,6 +389,7 @@ int conversation_take(struct conversation *conversation, struct message *message
         {LINK_TOKEN, "token", true, false, take_token},
         {LINK_BEAT, "beat", conversation->asked, true, take_beat},
         {LINK_URGENT, "urgent", true, false, take_urgent},
+        {LINK_LEAVE, "leave", true, false, take_leave},
         {LINK_WANT_POLICY, "want-policy", true, false, take_want_policy},
     };
 

@@ -15,6 +15,7 @@
  *   --> LINK_FORGET                          the identity is worth nothing any more
  *   --> LINK_STATE                           for `yaguractl status`
  *   <-- LINK_WANT_POLICY                     root lacks the policy that BEAT_DONE named
+ *   <-- LINK_LEAVE                           say goodbye to the console, and end
  *   <-- LINK_URGENT                          something is worth a heartbeat now */
 #ifndef AGENT_MESSENGER_LINK_H
 #define AGENT_MESSENGER_LINK_H
@@ -40,6 +41,7 @@ enum link_type {
     LINK_FORGET,
     LINK_STATE,
     LINK_WANT_POLICY,
+    LINK_LEAVE,
 };
 
 #define LINK_TEXT_BYTES 512
@@ -96,7 +98,7 @@ int link_send_identity(int socket, const struct link_identity *identity) MUST_US
 int link_send_token(int socket, const struct link_token *token) MUST_USE;
 int link_send_beat_done(int socket, const struct link_beat_done *done) MUST_USE;
 int link_send_state(int socket, const struct link_state *state) MUST_USE;
-/* WANT_BEAT, URGENT, FORGET, WANT_POLICY: no payload. */
+/* WANT_BEAT, URGENT, FORGET, WANT_POLICY, LEAVE: no payload. */
 int link_send_plain(int socket, enum link_type type) MUST_USE;
 /* BEAT, COMMAND, POLICY: the bytes in a sealed memfd. */
 int link_send_document(int socket, enum link_type type, const void *bytes, size_t length) MUST_USE;

@@ -7,6 +7,9 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from pair import Pair, agents  # noqa: E402
 
+# A console that was lost is tried again after the back-off and up to two minutes more.
+RECONNECT_SECONDS = 240
+
 
 def joined(place):
     both = Pair(place)
@@ -25,7 +28,7 @@ def compare(both):
         events = both.events()
         found = collections.Counter(event["id"] for event in events)
         return found if not wanted - found else None
-    found = both.until(all_there, f"all {len(wanted)} events")
+    found = both.until(all_there, f"all {len(wanted)} events", RECONNECT_SECONDS)
     assert max(found.values()) == 1, [key for key, count in found.items() if count > 1]
     return len(wanted)
 
