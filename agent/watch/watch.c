@@ -147,6 +147,18 @@ static int start_threads(struct watch *watch)
     return -r;
 }
 
+/* The walkers hold it for a microsecond some times a directory: spinning a little is cheaper than
+ * sleeping. */
+static void init_busy_lock(pthread_mutex_t *lock)
+{
+    pthread_mutexattr_t attributes;
+
+    (void)pthread_mutexattr_init(&attributes);
+    (void)pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ADAPTIVE_NP);
+    (void)pthread_mutex_init(lock, &attributes);
+    (void)pthread_mutexattr_destroy(&attributes);
+}
+
 int watch_start(const struct watch_options *options, watch_sink *sink, void *user,
                 struct watch **ret_watch)
 {
@@ -157,7 +169,7 @@ int watch_start(const struct watch_options *options, watch_sink *sink, void *use
     watch->sink = sink;
     watch->user = user;
     watch->mountinfo_fd = watch->mount_poll_fd = watch->wake_fd = -1;
-    (void)pthread_mutex_init(&watch->lock, NULL);
+    init_busy_lock(&watch->lock);
     (void)pthread_mutex_init(&watch->sink_lock, NULL);
     (void)pthread_mutex_init(&watch->mounts_lock, NULL);
     (void)pthread_cond_init(&watch->work, NULL);

@@ -130,6 +130,19 @@ class Agent:
         wait_until(self.is_ready, seconds, "yagura-agent's engine and watches", 0.1)
         return time.monotonic() - begin
 
+    def start_watching(self, seconds=240):
+        """Until the first walk is done, as the agent itself says it: `sync` answers then. Seconds from exec."""
+        begin = time.monotonic()
+        with open(self.log, "ab") as log:
+            self.process = self.machine.start(
+                [self.product.program("yagura-agent"), "--config", self.config, "--foreground"],
+                stdout=log, stderr=log)
+        wait_until(lambda: os.path.exists(self.socket), seconds, "yagura-agent's socket", 0.005)
+        self.control("sync")
+        took = time.monotonic() - begin
+        wait_until(self.is_ready, seconds, "yagura-agent's engine and watches", 0.1)
+        return took
+
     def log_end(self):
         return read_file(self.log)[-600:].strip()
 
