@@ -7,9 +7,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
+#include <time.h>
 
-#define LOCK_NAME "agent.lock"
-#define PID_BYTES 24
+#define LOCK_NAME  "agent.lock"
+#define PID_BYTES  24
+#define MOST_TRIES 500 /* of 10 ms */
 
 struct instance_lock {
     int fd;
@@ -24,15 +27,39 @@ static int open_lock(const char *directory, int flags, int *ret_fd)
     return file_open_at(directory_fd, LOCK_NAME, flags, 0600, ret_fd);
 }
 
+static bool is_alive(pid_t pid)
+{
+    return pid > 0 && (kill(pid, 0) == 0 || errno == EPERM);
+}
+
+/* A child that an agent was just starting holds a copy of its descriptor until it executes or dies
+ * with its parent: after a kill -9 that takes a moment, which is waited for. A living holder is
+ * not. */
+static int lock_file(int fd, const char *directory)
+{
+    const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+    struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+    for (int tries = 0;; tries++) {
+        if (fcntl(fd, F_OFD_SETLK, &range) == 0)
+            return 0;
+        if (errno != EAGAIN && errno != EACCES)
+            return -errno;
+        if (tries == MOST_TRIES || is_alive(instance_lock_holder(directory)))
+            return -EBUSY;
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
 int instance_lock_take(const char *directory, struct instance_lock **ret_lock)
 {
     AUTO_CLOSE int fd = -1;
     int r = open_lock(directory, O_RDWR | O_CREAT, &fd);
     if (r < 0)
         return r;
-    struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    if (fcntl(fd, F_OFD_SETLK, &range) < 0)
-        return errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
+    r = lock_file(fd, directory);
+    if (r < 0)
+        return r;
     struct instance_lock *lock = calloc(1, sizeof(*lock));
     if (lock == NULL)
         return -ENOMEM;
