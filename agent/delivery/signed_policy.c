@@ -103,7 +103,7 @@ int signed_policy_take(const char *document, size_t length, EVP_PKEY *signing_ke
                        const char *directory, struct delivered_policy *ret_policy,
                        struct settings_error *ret_error)
 {
-    struct wire_policy policy;
+    struct wire_policy policy = {.root = NULL};
     struct wire_problem problem = {.text = ""};
     const char *text = NULL;
     json_t *root = NULL;
