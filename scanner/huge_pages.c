@@ -22,7 +22,8 @@
 #endif
 
 #define HUGE_PAGE    ((uintptr_t)2 << 20)
-#define FAILURES_MAX 64 /* in a row: there are no free huge pages */
+#define FAILURES_MAX 64   /* in a row: this mapping is empty, or no huge page is free */
+#define FAILED_MAX   4096 /* in all mappings */
 
 struct mapping {
     uintptr_t start, end;
@@ -61,24 +62,27 @@ static bool read_mapping(const char *line, struct mapping *ret_mapping)
     return ret_mapping->start < ret_mapping->end;
 }
 
-/* -ENOSYS when the kernel does not know the advice. */
-static int collapse_mapping(const struct mapping *mapping, size_t *collapsed, size_t *failures)
+/* Leaves a mapping after FAILURES_MAX failures in a row: what was reserved and never written (a
+ * sanitizer's shadow is terabytes of it) must not end the work on the mappings behind it. */
+static void collapse_mapping(const struct mapping *mapping, size_t *collapsed, size_t *failed)
 {
-    for (uintptr_t page = mapping->start; page < mapping->end; page += HUGE_PAGE) {
+    size_t failures = 0;
+    for (uintptr_t page = mapping->start; page < mapping->end && failures < FAILURES_MAX;
+         page += HUGE_PAGE) {
         if (madvise((void *)page, HUGE_PAGE, MADV_COLLAPSE) == 0) {
             (*collapsed)++;
-            *failures = 0;
-        } else if (++*failures > FAILURES_MAX || (errno == EINVAL && *collapsed == 0)) {
-            return -ENOSYS;
+            failures = 0;
+        } else {
+            failures++;
+            (*failed)++;
         }
     }
-    return 0;
 }
 
 size_t huge_pages_collapse(int maps_fd)
 {
     AUTO_FREE char *line = NULL;
-    size_t room = 0, collapsed = 0, failures = 0;
+    size_t room = 0, collapsed = 0, failed = 0;
     struct mapping mapping;
     int fd = fcntl(maps_fd, F_DUPFD_CLOEXEC, 0);
     FILE *maps = fd < 0 ? NULL : fdopen(fd, "r");
@@ -87,9 +91,9 @@ size_t huge_pages_collapse(int maps_fd)
             (void)close(fd);
         return 0;
     }
-    while (getline(&line, &room, maps) > 0) {
-        if (read_mapping(line, &mapping) && collapse_mapping(&mapping, &collapsed, &failures) < 0)
-            break;
+    while (failed < FAILED_MAX && getline(&line, &room, maps) > 0) {
+        if (read_mapping(line, &mapping))
+            collapse_mapping(&mapping, &collapsed, &failed);
     }
     (void)fclose(maps);
     return collapsed;
