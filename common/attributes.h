@@ -50,6 +50,7 @@ static inline void cleanup_close(int *fd)
         taken_;                                 \
     })
 
+/* The smaller and the larger; an argument may be evaluated twice, so no calls with effects. */
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 

@@ -4,6 +4,7 @@
 
 #include "common/buffers/buffer.h"
 #include "common/crypto/hash.h"
+#include "common/crypto/pem.h"
 #include "common/crypto/random.h"
 #include "common/files/file.h"
 #include "common/text/text.h"
@@ -205,31 +206,20 @@ int certificate_issue_agent(const struct certificate_authority *authority, EVP_P
 
 int certificate_to_pem(X509 *certificate, char **ret_pem)
 {
-    BIO *memory = BIO_new(BIO_s_mem());
+    AUTO_BIO BIO *memory = BIO_new(BIO_s_mem());
     if (!memory)
         return -ENOMEM;
-    char *bytes = NULL;
-    char *pem = NULL;
-    if (PEM_write_bio_X509(memory, certificate) == 1) {
-        long length = BIO_get_mem_data(memory, &bytes);
-        pem = text_new(bytes, (size_t)length);
-    }
-    BIO_free(memory);
-    if (!pem)
-        return -ENOMEM;
-    *ret_pem = pem;
-    return 0;
+    return pem_take_text(memory, PEM_write_bio_X509(memory, certificate), ret_pem);
 }
 
 int certificate_from_pem(const char *pem, size_t length, X509 **ret_certificate)
 {
     if (length > CERTIFICATE_FILE_MAXIMUM)
         return -EBADMSG;
-    BIO *memory = BIO_new_mem_buf(pem, (int)length);
+    AUTO_BIO BIO *memory = BIO_new_mem_buf(pem, (int)length);
     if (!memory)
         return -ENOMEM;
     X509 *certificate = PEM_read_bio_X509(memory, NULL, NULL, NULL);
-    BIO_free(memory);
     if (!certificate)
         return -EBADMSG;
     *ret_certificate = certificate;

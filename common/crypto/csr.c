@@ -2,8 +2,7 @@
 #include "common/crypto/csr.h"
 
 #include "common/crypto/keys.h"
-
-#include "common/text/text.h"
+#include "common/crypto/pem.h"
 
 #include <errno.h>
 #include <openssl/pem.h>
@@ -25,31 +24,20 @@ int csr_new(EVP_PKEY *key, char **ret_pem)
                                    -1, 0) != 1 ||
         X509_REQ_set_pubkey(request, key) != 1 || X509_REQ_sign(request, key, EVP_sha256()) <= 0)
         return -EIO;
-    BIO *memory = BIO_new(BIO_s_mem());
+    AUTO_BIO BIO *memory = BIO_new(BIO_s_mem());
     if (!memory)
         return -ENOMEM;
-    char *bytes = NULL;
-    char *pem = NULL;
-    if (PEM_write_bio_X509_REQ(memory, request) == 1) {
-        long length = BIO_get_mem_data(memory, &bytes);
-        pem = text_new(bytes, (size_t)length);
-    }
-    BIO_free(memory);
-    if (!pem)
-        return -ENOMEM;
-    *ret_pem = pem;
-    return 0;
+    return pem_take_text(memory, PEM_write_bio_X509_REQ(memory, request), ret_pem);
 }
 
 int csr_read_key(const char *pem, size_t length, EVP_PKEY **ret_key)
 {
     if (length > CSR_PEM_MAXIMUM)
         return -EBADMSG;
-    BIO *memory = BIO_new_mem_buf(pem, (int)length);
+    AUTO_BIO BIO *memory = BIO_new_mem_buf(pem, (int)length);
     if (!memory)
         return -ENOMEM;
     CLEANUP(cleanup_request) X509_REQ *request = PEM_read_bio_X509_REQ(memory, NULL, NULL, NULL);
-    BIO_free(memory);
     if (!request)
         return -EBADMSG;
     AUTO_KEY EVP_PKEY *key = X509_REQ_get_pubkey(request);

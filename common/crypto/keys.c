@@ -5,6 +5,7 @@
 #include "common/buffers/buffer.h"
 #include "common/crypto/base64.h"
 #include "common/crypto/hash.h"
+#include "common/crypto/pem.h"
 #include "common/files/file.h"
 #include "common/text/text.h"
 
@@ -37,21 +38,12 @@ int key_new_ed25519(EVP_PKEY **ret_key)
 
 int key_to_pem(EVP_PKEY *key, char **ret_pem)
 {
-    BIO *memory = BIO_new(BIO_s_mem());
+    AUTO_BIO BIO *memory = BIO_new(BIO_s_mem());
     if (!memory)
         return -ENOMEM;
-    char *bytes = NULL;
-    char *pem = NULL;
-    int r = -EIO;
-    if (PEM_write_bio_PKCS8PrivateKey(memory, key, NULL, NULL, 0, NULL, NULL) == 1) {
-        long length = BIO_get_mem_data(memory, &bytes);
-        pem = text_new(bytes, (size_t)length);
-        r = pem ? 0 : -ENOMEM;
-    }
-    BIO_free(memory);
-    if (r == 0)
-        *ret_pem = pem;
-    return r;
+    return pem_take_text(memory,
+                         PEM_write_bio_PKCS8PrivateKey(memory, key, NULL, NULL, 0, NULL, NULL),
+                         ret_pem);
 }
 
 static int no_passphrase(char *buffer UNUSED, int size UNUSED, int writing UNUSED,
@@ -64,11 +56,10 @@ int key_from_pem(const char *pem, size_t length, EVP_PKEY **ret_key)
 {
     if (length > KEY_FILE_MAXIMUM)
         return -EBADMSG;
-    BIO *memory = BIO_new_mem_buf(pem, (int)length);
+    AUTO_BIO BIO *memory = BIO_new_mem_buf(pem, (int)length);
     if (!memory)
         return -ENOMEM;
     EVP_PKEY *key = PEM_read_bio_PrivateKey(memory, NULL, no_passphrase, NULL);
-    BIO_free(memory);
     if (!key)
         return -EBADMSG;
     *ret_key = key;
