@@ -35,6 +35,9 @@ struct wire_activation_request {
     const char *token, *csr, *tenant_id, *policy, *group; /* "" = not given */
     const char *session;                                  /* UUID of the messenger's run */
     struct wire_host host;
+    /* What EC2's metadata service gives at dynamic/instance-identity/document and /rsa2048 (base64,
+     * with or without line ends). encode: NULL or "" outside EC2; decode: "". */
+    const char *identity_document, *identity_signature;
 };
 
 struct wire_activation_reply {

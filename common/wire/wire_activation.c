@@ -38,6 +38,17 @@ void wire_host_read(struct wire_reader *parent, struct wire_host *host)
     parent->error = reader.error;
 }
 
+static void write_identity(struct json_writer *json, const struct wire_activation_request *request)
+{
+    if (!request->identity_document || !request->identity_document[0])
+        return;
+    json_write_key(json, "instance_identity");
+    json_write_object_begin(json);
+    json_write_field_string(json, "document", request->identity_document);
+    json_write_field_string(json, "rsa2048", request->identity_signature);
+    json_write_object_end(json);
+}
+
 int wire_activation_request_encode(const struct wire_activation_request *request,
                                    struct buffer *body)
 {
@@ -55,8 +66,22 @@ int wire_activation_request_encode(const struct wire_activation_request *request
     if (request->group[0])
         json_write_field_string(&json, "group", request->group);
     wire_host_write(&json, &request->host);
+    write_identity(&json, request);
     json_write_object_end(&json);
     return buffer_failed(body);
+}
+
+static void read_identity(struct wire_reader *parent, struct wire_activation_request *request)
+{
+    const json_t *object = wire_read_object(parent, "instance_identity", true);
+    request->identity_document = request->identity_signature = "";
+    if (!object)
+        return;
+    struct wire_reader reader = wire_reader_of(object, parent->problem);
+    reader.error = parent->error;
+    request->identity_document = wire_read_text(&reader, "document", 2, 4096, NULL);
+    request->identity_signature = wire_read_text(&reader, "rsa2048", 1, 8192, NULL);
+    parent->error = reader.error;
 }
 
 int wire_activation_request_decode(const char *body, size_t length,
@@ -78,6 +103,7 @@ int wire_activation_request_decode(const char *body, size_t length,
     request.policy = wire_read_text(&reader, "policy", 1, 128, "");
     request.group = wire_read_text(&reader, "group", 1, 128, "");
     wire_host_read(&reader, &request.host);
+    read_identity(&reader, &request);
     if (!reader.error && !wire_is_uuid(request.session))
         wire_fail(&reader, "session must be a UUID");
     if (reader.error) {
