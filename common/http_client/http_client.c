@@ -14,7 +14,8 @@
 #include <string.h>
 #include <strings.h>
 
-#define CONNECT_TIMEOUT_MS 15000L
+#define CONNECT_TIMEOUT_NS (15 * NS_PER_SECOND)
+#define MOST_HEAD_BYTES    16384
 #define PIN_DIGITS         44 /* base64 of 32 bytes */
 
 struct http_client {
@@ -118,22 +119,29 @@ static void start_curl(void)
     start_result = curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
+static void allow(CURL *easy, bool plain)
+{
+#if LIBCURL_VERSION_NUM >= 0x075500
+    (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, plain ? "http,https" : "https");
+#else
+    (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS,
+                           plain ? (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS) : CURLPROTO_HTTPS);
+#endif
+}
+
 static void set_options(struct http_client *client)
 {
     CURL *easy = client->easy;
 
-#if LIBCURL_VERSION_NUM >= 0x075500
-    (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https");
-#else
-    (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS, CURLPROTO_HTTPS);
-#endif
+    allow(easy, false);
     (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     (void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     (void)curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
+    (void)curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    (void)curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
     (void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     (void)curl_easy_setopt(easy, CURLOPT_USERAGENT, "yagura/" YAGURA_VERSION);
     (void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, client->curl_text);
@@ -179,7 +187,20 @@ struct http_client *http_client_free(struct http_client *client)
     return NULL;
 }
 
-/* ---- an exchange ---- */
+void http_client_allow_plain(struct http_client *client)
+{
+    allow(client->easy, true);
+}
+
+int http_client_set_proxy(struct http_client *client, const char *proxy, const char *no_proxy)
+{
+    return curl_easy_setopt(client->easy, CURLOPT_PROXY, proxy) == CURLE_OK &&
+                   curl_easy_setopt(client->easy, CURLOPT_NOPROXY, no_proxy) == CURLE_OK
+               ? 0
+               : -ENOMEM;
+}
+
+/* ---- an answer ---- */
 
 static size_t take_body(char *bytes, size_t size, size_t count, void *user)
 {
@@ -189,33 +210,76 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *user)
     return buffer_append(&answer->body, bytes, size * count) == 0 ? size * count : 0;
 }
 
+/* An answer may follow a preliminary one: only the last one's lines are kept. */
 static size_t take_header(char *line, size_t size, size_t count, void *user)
 {
-    static const char name[] = "retry-after:";
+    static const char status[] = "HTTP/";
     struct http_answer *answer = user;
-    size_t length = size * count, skip = sizeof name - 1;
-    char value[64];
-    uint64_t seconds;
+    size_t length = size * count;
 
-    if (length <= skip || strncasecmp(line, name, skip) != 0)
-        return length;
-    while (skip < length && (line[skip] == ' ' || line[skip] == '\t'))
-        skip++;
-    size_t end = skip;
-    while (end < length && line[end] != '\r' && line[end] != '\n')
-        end++;
-    if (text_format(value, sizeof value, "%.*s", (int)(end - skip), line + skip) < 0)
-        return length;
+    if (length >= strlen(status) && memcmp(line, status, strlen(status)) == 0)
+        buffer_clear(&answer->head);
+    return buffer_append(&answer->head, line, length) == 0 ? length : 0;
+}
+
+/* The value of a line that is the header name, or NULL. */
+static const char *value_of(const char *line, const char *name)
+{
+    size_t length = strlen(name);
+
+    if (strncasecmp(line, name, length) != 0 || line[length] != ':')
+        return NULL;
+    line += length + 1;
+    return line + strspn(line, " \t");
+}
+
+int http_answer_header(const struct http_answer *answer, const char *name, char *text, size_t size)
+{
+    const char *line = buffer_text(&answer->head);
+
+    while (*line != '\0') {
+        const char *value = value_of(line, name);
+        if (value != NULL) {
+            int r = text_format(text, size, "%.*s", (int)strcspn(value, "\r\n"), value);
+            return r < 0 ? r : 0;
+        }
+        line += strcspn(line, "\n");
+        line += *line == '\n';
+    }
+    return -ENOENT;
+}
+
+static uint64_t read_date(const char *text)
+{
+    time_t at = curl_getdate(text, NULL);
+
+    return at > 0 ? (uint64_t)at : 0;
+}
+
+static void read_clocks(struct http_answer *answer)
+{
+    uint64_t now = clock_realtime_ns() / NS_PER_SECOND, seconds;
+    char value[64];
+
+    if (http_answer_header(answer, "Date", value, sizeof value) == 0)
+        answer->date_s = read_date(value);
+    if (http_answer_header(answer, "Retry-After", value, sizeof value) < 0)
+        return;
     if (text_parse_u64(value, &seconds) == 0) {
         answer->retry_after_s = seconds;
-        return length;
+        return;
     }
-    time_t at = curl_getdate(value, NULL);
-    uint64_t now = clock_realtime_ns() / NS_PER_SECOND;
-    if (at > 0 && (uint64_t)at > now)
-        answer->retry_after_s = (uint64_t)at - now;
-    return length;
+    uint64_t at = read_date(value);
+    answer->retry_after_s = at > now ? at - now : 0;
 }
+
+void http_answer_done(struct http_answer *answer)
+{
+    buffer_done(&answer->body);
+    buffer_done(&answer->head);
+}
+
+/* ---- an exchange ---- */
 
 static int errno_of(CURLcode code, const struct http_answer *answer)
 {
@@ -234,7 +298,10 @@ static int errno_of(CURLcode code, const struct http_answer *answer)
     case CURLE_SSL_ISSUER_ERROR:
         return -EKEYREJECTED;
     case CURLE_WRITE_ERROR:
-        return buffer_failed(&answer->body) == -EMSGSIZE ? -EFBIG : -ENOMEM;
+        return buffer_failed(&answer->body) == -EMSGSIZE ||
+                       buffer_failed(&answer->head) == -EMSGSIZE
+                   ? -EFBIG
+                   : -ENOMEM;
     case CURLE_OUT_OF_MEMORY:
         return -ENOMEM;
     default:
@@ -242,55 +309,121 @@ static int errno_of(CURLcode code, const struct http_answer *answer)
     }
 }
 
-int http_client_perform(struct http_client *client, const struct http_request *request,
-                        struct http_answer *ret_answer)
+/* The list is freed when memory runs out. */
+static int add_line(struct curl_slist **list, const char *line)
 {
-    CURL *easy = client->easy;
-    char type[128];
+    struct curl_slist *longer = line != NULL ? curl_slist_append(*list, line) : NULL;
 
-    *ret_answer = (struct http_answer){.body = BUFFER_WITH_MAXIMUM(request->maximum_answer)};
-    client->curl_text[0] = '\0';
-    client->verify_error = X509_V_OK;
-    (void)text_format(type, sizeof type, "Content-Type: %s",
-                      request->content_type != NULL ? request->content_type : "application/json");
-    struct curl_slist *headers = curl_slist_append(NULL, type);
-    struct curl_slist *longer = headers != NULL ? curl_slist_append(headers, "Expect:") : NULL;
-    if (longer == NULL) {
-        curl_slist_free_all(headers);
-        return -ENOMEM;
+    if (longer == NULL)
+        curl_slist_free_all(*list);
+    *list = longer;
+    return longer != NULL ? 0 : -ENOMEM;
+}
+
+static int add_header(struct curl_slist **list, const char *name, const char *value)
+{
+    if (strpbrk(name, "\r\n:") != NULL || strpbrk(value, "\r\n") != NULL) {
+        curl_slist_free_all(*list);
+        *list = NULL;
+        return -EINVAL;
     }
-    (void)curl_easy_setopt(easy, CURLOPT_URL, request->url);
-    (void)curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
-    (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(request->timeout_ns / NS_PER_MS));
-    (void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
-    (void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, ret_answer);
-    (void)curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
-    (void)curl_easy_setopt(easy, CURLOPT_HEADERDATA, ret_answer);
-    if (text_equal(request->method, "POST")) {
+    /* An empty value in curl's own notation: "Name:" would remove the header. */
+    AUTO_FREE char *line =
+        value[0] != '\0' ? text_format_new("%s: %s", name, value) : text_format_new("%s;", name);
+    return add_line(list, line);
+}
+
+static bool has_body(const struct http_request *request)
+{
+    return text_equal(request->method, "POST") || text_equal(request->method, "PUT");
+}
+
+static int make_headers(const struct http_request *request, struct curl_slist **ret_list)
+{
+    const char *type = request->content_type;
+
+    *ret_list = NULL;
+    int r = add_line(ret_list, "Expect:"); /* none: it costs a round trip */
+    if (type == NULL && has_body(request))
+        type = "application/json";
+    if (r == 0 && type != NULL)
+        r = add_header(ret_list, "Content-Type", type);
+    for (size_t i = 0; r == 0 && i < request->header_count; i++)
+        r = add_header(ret_list, request->headers[i].name, request->headers[i].value);
+    return r;
+}
+
+static void set_method(CURL *easy, const struct http_request *request)
+{
+    (void)curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, NULL);
+    (void)curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L); /* whatever the last one was */
+    if (has_body(request)) {
         (void)curl_easy_setopt(easy, CURLOPT_POST, 1L);
         (void)curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_length);
         (void)curl_easy_setopt(easy, CURLOPT_POSTFIELDS,
                                request->body != NULL ? request->body : "");
-    } else {
-        (void)curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
+    } else if (text_equal(request->method, "HEAD")) {
+        (void)curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
     }
-    CURLcode code = curl_easy_perform(easy);
-    curl_slist_free_all(headers);
-    (void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &ret_answer->status);
-    int r = errno_of(code, ret_answer);
-    if (r < 0 && client->verify_error != X509_V_OK) {
-        (void)text_copy(ret_answer->problem, sizeof ret_answer->problem,
+    if (text_equal(request->method, "PUT") || text_equal(request->method, "DELETE"))
+        (void)curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+}
+
+static void set_request(struct http_client *client, const struct http_request *request,
+                        struct http_answer *answer)
+{
+    CURL *easy = client->easy;
+    uint64_t connect_ns =
+        request->connect_timeout_ns > 0 ? request->connect_timeout_ns : CONNECT_TIMEOUT_NS;
+
+    (void)curl_easy_setopt(easy, CURLOPT_URL, request->url);
+    (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(connect_ns / NS_PER_MS));
+    (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(request->timeout_ns / NS_PER_MS));
+    (void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
+    (void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, answer);
+    (void)curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
+    (void)curl_easy_setopt(easy, CURLOPT_HEADERDATA, answer);
+    set_method(easy, request);
+}
+
+static int exchange(struct http_client *client, struct http_answer *answer)
+{
+    curl_off_t connect_us = 0;
+
+    CURLcode code = curl_easy_perform(client->easy);
+    (void)curl_easy_getinfo(client->easy, CURLINFO_RESPONSE_CODE, &answer->status);
+    (void)curl_easy_getinfo(client->easy, CURLINFO_CONNECT_TIME_T, &connect_us);
+    answer->connected = code == CURLE_OK || connect_us > 0;
+    read_clocks(answer);
+    int r = errno_of(code, answer);
+    if (r == 0)
+        return 0;
+    if (client->verify_error != X509_V_OK) {
+        (void)text_copy(answer->problem, sizeof answer->problem,
                         X509_verify_cert_error_string(client->verify_error));
         return -EKEYREJECTED;
     }
-    if (r < 0)
-        (void)text_copy(ret_answer->problem, sizeof ret_answer->problem,
-                        client->curl_text[0] != '\0' ? client->curl_text
-                                                     : curl_easy_strerror(code));
+    (void)text_copy(answer->problem, sizeof answer->problem,
+                    client->curl_text[0] != '\0' ? client->curl_text : curl_easy_strerror(code));
     return r;
 }
 
-void http_answer_done(struct http_answer *answer)
+int http_client_perform(struct http_client *client, const struct http_request *request,
+                        struct http_answer *ret_answer)
 {
-    buffer_done(&answer->body);
+    struct curl_slist *headers = NULL;
+
+    *ret_answer = (struct http_answer){.body = BUFFER_WITH_MAXIMUM(request->maximum_answer),
+                                       .head = BUFFER_WITH_MAXIMUM(MOST_HEAD_BYTES)};
+    client->curl_text[0] = '\0';
+    client->verify_error = X509_V_OK;
+    int r = make_headers(request, &headers);
+    if (r < 0)
+        return r;
+    set_request(client, request, ret_answer);
+    (void)curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, headers);
+    r = exchange(client, ret_answer);
+    (void)curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, NULL);
+    curl_slist_free_all(headers);
+    return r;
 }

@@ -1,4 +1,4 @@
-/* HTTPS requests by libcurl: one connection kept alive, verified strictly, every reply bounded.
+/* HTTPS requests by libcurl: one connection kept alive, verified strictly, every answer bounded.
  *
  * Trust, in this order: with a pin, a CA in the chain the server sent whose public key has it (so
  * that server certificates may be renewed) and nothing else; otherwise the system's trust store,
@@ -10,6 +10,7 @@
 #include "common/attributes.h"
 #include "common/buffers/buffer.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,26 +28,48 @@ struct http_trust {
 int http_client_new(const struct http_trust *trust, struct http_client **ret_client) MUST_USE;
 struct http_client *http_client_free(struct http_client *client);
 
+/* http:// too from now on: for services of the host itself, such as the metadata of an instance. */
+void http_client_allow_plain(struct http_client *client);
+/* proxy: its URL; "" = none, whatever the environment says; NULL = as the environment says (the
+ * default). no_proxy: hosts reached without it, by commas; "*" = all; NULL = as the environment
+ * says. Copied. -ENOMEM. */
+int http_client_set_proxy(struct http_client *client, const char *proxy,
+                          const char *no_proxy) MUST_USE;
+
+struct http_header {
+    const char *name, *value; /* without CR and LF: such a request is refused with -EINVAL */
+};
+
 struct http_request {
-    const char *method; /* "GET", "POST" */
-    const char *url;    /* https:// only */
-    const char *content_type;
+    const char *method; /* "GET", "HEAD", "POST", "PUT", "DELETE" */
+    const char *url;    /* its path goes on the wire as it stands */
+    const struct http_header *headers;
+    size_t header_count;
+    const char *content_type; /* NULL: application/json with POST and PUT, otherwise none */
     const void *body;
     size_t body_length;
-    uint64_t timeout_ns;   /* of the whole exchange */
-    size_t maximum_answer; /* bytes of the answer's body */
+    uint64_t connect_timeout_ns; /* 0 = 15 s */
+    uint64_t timeout_ns;         /* of the whole exchange */
+    size_t maximum_answer;       /* bytes of the answer's body */
 };
 
 struct http_answer {
     long status;
     struct buffer body;
+    struct buffer head;     /* header lines, each ended by CR LF */
     uint64_t retry_after_s; /* 0 = not said; dates are understood too */
+    uint64_t date_s;        /* the server's clock in seconds since 1970; 0 = not said */
+    bool connected;         /* a connection stood, whatever came of it */
     char problem[256];      /* on failure: what went wrong */
 };
 
+/* The first value of a header of the answer into text. -ENOENT, -ENAMETOOLONG. */
+int http_answer_header(const struct http_answer *answer, const char *name, char *text,
+                       size_t size) MUST_USE;
+
 /* 0 when the server answered, whatever it said. -ETIMEDOUT, -ECONNREFUSED (no connection),
  * -EHOSTUNREACH (name not found), -EKEYREJECTED (not the server we trust, or it does not trust us),
- * -EFBIG (answer too long), -EPROTO, -ENOMEM. The answer is set in every case. */
+ * -EFBIG (answer too long), -EPROTO, -EINVAL, -ENOMEM. The answer is set in every case. */
 int http_client_perform(struct http_client *client, const struct http_request *request,
                         struct http_answer *ret_answer) MUST_USE;
 void http_answer_done(struct http_answer *answer);
