@@ -80,6 +80,7 @@ struct wire_event {
 struct wire_result {
     const char *command_id;
     bool good;
+    bool running; /* not its result yet: output says how far it is */
     const char *output;
 };
 

@@ -1,4 +1,4 @@
-/* Owns the activation messages, and the host's description that heartbeats carry too. */
+/* Owns the activation and renewal messages. */
 #include "common/json/json_writer.h"
 #include "common/limits.h"
 #include "common/text/text.h"
@@ -6,37 +6,6 @@
 #include "common/wire/wire_read.h"
 
 #include <errno.h>
-
-void wire_host_write(struct json_writer *json, const struct wire_host *host)
-{
-    json_write_key(json, "host");
-    json_write_object_begin(json);
-    json_write_field_string(json, "hostname", host->hostname);
-    json_write_field_string(json, "machine_id", host->machine_id);
-    json_write_field_string(json, "boot_id", host->boot_id);
-    json_write_field_string(json, "os", host->os);
-    json_write_field_string(json, "agent_version", host->agent_version);
-    if (host->instance_id[0])
-        json_write_field_string(json, "instance_id", host->instance_id);
-    if (host->display_name[0])
-        json_write_field_string(json, "display_name", host->display_name);
-    json_write_object_end(json);
-}
-
-void wire_host_read(struct wire_reader *parent, struct wire_host *host)
-{
-    const json_t *object = wire_read_object(parent, "host", false);
-    struct wire_reader reader = wire_reader_of(object, parent->problem);
-    reader.error = parent->error;
-    host->hostname = wire_read_text(&reader, "hostname", 1, 253, NULL);
-    host->machine_id = wire_read_text(&reader, "machine_id", 1, 64, NULL);
-    host->boot_id = wire_read_text(&reader, "boot_id", 1, 64, NULL);
-    host->os = wire_read_text(&reader, "os", 0, 256, "");
-    host->agent_version = wire_read_text(&reader, "agent_version", 1, 64, NULL);
-    host->instance_id = wire_read_text(&reader, "instance_id", 1, 64, "");
-    host->display_name = wire_read_text(&reader, "display_name", 1, 256, "");
-    parent->error = reader.error;
-}
 
 static void write_identity(struct json_writer *json, const struct wire_activation_request *request)
 {
@@ -55,17 +24,15 @@ int wire_activation_request_encode(const struct wire_activation_request *request
     struct json_writer json;
     json_writer_init(&json, body);
     json_write_object_begin(&json);
-    json_write_field_unsigned(&json, "protocol", WIRE_PROTOCOL);
+    wire_sender_write(&json, request->session, &request->host);
     json_write_field_string(&json, "token", request->token);
     json_write_field_string(&json, "csr", request->csr);
-    json_write_field_string(&json, "session", request->session);
     if (request->tenant_id[0])
         json_write_field_string(&json, "tenant_id", request->tenant_id);
     if (request->policy[0])
         json_write_field_string(&json, "policy", request->policy);
     if (request->group[0])
         json_write_field_string(&json, "group", request->group);
-    wire_host_write(&json, &request->host);
     write_identity(&json, request);
     json_write_object_end(&json);
     return buffer_failed(body);
@@ -88,28 +55,22 @@ int wire_activation_request_decode(const char *body, size_t length,
                                    struct wire_activation_request *ret_request,
                                    struct wire_problem *ret_problem)
 {
+    struct wire_reader reader;
     json_t *root = NULL;
-    int r = wire_parse(body, length, &root, ret_problem);
+    int r = wire_open(body, length, &root, &reader, ret_problem);
     if (r < 0)
         return r;
-    struct wire_reader reader = wire_reader_of(root, ret_problem);
     struct wire_activation_request request = {.root = root};
-    if (wire_read_number(&reader, "protocol", false) != WIRE_PROTOCOL)
-        wire_fail(&reader, "protocol must be %d: update the older side", WIRE_PROTOCOL);
+    wire_sender_read(&reader, &request.session, &request.host);
     request.token = wire_read_text(&reader, "token", 0, 512, "");
     request.csr = wire_read_text(&reader, "csr", 1, 8192, NULL);
-    request.session = wire_read_text(&reader, "session", 36, 36, NULL);
     request.tenant_id = wire_read_text(&reader, "tenant_id", 1, 64, "");
     request.policy = wire_read_text(&reader, "policy", 1, 128, "");
     request.group = wire_read_text(&reader, "group", 1, 128, "");
-    wire_host_read(&reader, &request.host);
     read_identity(&reader, &request);
-    if (!reader.error && !wire_is_uuid(request.session))
-        wire_fail(&reader, "session must be a UUID");
-    if (reader.error) {
-        json_decref(root);
-        return reader.error;
-    }
+    r = wire_close(&reader, root);
+    if (r < 0)
+        return r;
     *ret_request = request;
     return 0;
 }
@@ -139,11 +100,11 @@ int wire_activation_reply_decode(const char *body, size_t length,
                                  struct wire_activation_reply *ret_reply,
                                  struct wire_problem *ret_problem)
 {
+    struct wire_reader reader;
     json_t *root = NULL;
-    int r = wire_parse(body, length, &root, ret_problem);
+    int r = wire_open(body, length, &root, &reader, ret_problem);
     if (r < 0)
         return r;
-    struct wire_reader reader = wire_reader_of(root, ret_problem);
     struct wire_activation_reply reply = {.root = root};
     reply.agent_id = wire_read_text(&reader, "agent_id", 36, 36, NULL);
     reply.certificate = wire_read_text(&reader, "certificate", 1, 65536, NULL);
@@ -153,10 +114,9 @@ int wire_activation_reply_decode(const char *body, size_t length,
     reply.heartbeat_seconds = wire_read_number(&reader, "heartbeat_seconds", false);
     if (!reader.error && !wire_is_uuid(reply.agent_id))
         wire_fail(&reader, "agent_id must be a UUID");
-    if (reader.error) {
-        json_decref(root);
-        return reader.error;
-    }
+    r = wire_close(&reader, root);
+    if (r < 0)
+        return r;
     *ret_reply = reply;
     return 0;
 }
@@ -180,16 +140,15 @@ int wire_text_encode(const char *key, const char *text, struct buffer *body)
 int wire_text_decode(const char *body, size_t length, const char *key, size_t maximum,
                      json_t **ret_root, const char **ret_text, struct wire_problem *ret_problem)
 {
+    struct wire_reader reader;
     json_t *root = NULL;
-    int r = wire_parse(body, length, &root, ret_problem);
+    int r = wire_open(body, length, &root, &reader, ret_problem);
     if (r < 0)
         return r;
-    struct wire_reader reader = wire_reader_of(root, ret_problem);
     const char *text = wire_read_text(&reader, key, 1, maximum, NULL);
-    if (reader.error) {
-        json_decref(root);
-        return reader.error;
-    }
+    r = wire_close(&reader, root);
+    if (r < 0)
+        return r;
     *ret_root = root;
     *ret_text = text;
     return 0;

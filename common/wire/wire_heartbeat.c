@@ -35,6 +35,8 @@ static void write_results(struct json_writer *json, const struct wire_heartbeat 
         json_write_field_string(json, "command_id", heartbeat->results[i].command_id);
         json_write_field_bool(json, "good", heartbeat->results[i].good);
         json_write_field_string(json, "output", heartbeat->results[i].output);
+        if (heartbeat->results[i].running)
+            json_write_field_bool(json, "running", true);
         json_write_object_end(json);
     }
     json_write_array_end(json);
@@ -45,9 +47,7 @@ int wire_heartbeat_encode(const struct wire_heartbeat *heartbeat, struct buffer 
     struct json_writer json;
     json_writer_init(&json, body);
     json_write_object_begin(&json);
-    json_write_field_unsigned(&json, "protocol", WIRE_PROTOCOL);
-    json_write_field_string(&json, "session", heartbeat->session);
-    wire_host_write(&json, &heartbeat->host);
+    wire_sender_write(&json, heartbeat->session, &heartbeat->host);
     json_write_key(&json, "policy");
     json_write_object_begin(&json);
     json_write_field_string(&json, "digest", heartbeat->policy_digest);
@@ -127,6 +127,7 @@ static int read_results(struct wire_reader *parent, struct wire_heartbeat *heart
         result->command_id = wire_read_text(&reader, "command_id", 36, 36, NULL);
         result->good = wire_read_bool(&reader, "good", false);
         result->output = wire_read_text(&reader, "output", 0, LIMIT_COMMAND_OUTPUT_BYTES, "");
+        result->running = wire_read_bool(&reader, "running", false);
         parent->error = reader.error;
     }
     return parent->error;
@@ -155,19 +156,14 @@ static void read_sections(struct wire_reader *reader, struct wire_heartbeat *hea
 int wire_heartbeat_decode(const char *body, size_t length, struct wire_heartbeat *ret_heartbeat,
                           struct wire_problem *ret_problem)
 {
+    struct wire_reader reader;
     json_t *root = NULL;
-    int r = wire_parse(body, length, &root, ret_problem);
+    int r = wire_open(body, length, &root, &reader, ret_problem);
     if (r < 0)
         return r;
-    struct wire_reader reader = wire_reader_of(root, ret_problem);
     struct wire_heartbeat heartbeat = {.root = root};
-    if (wire_read_number(&reader, "protocol", false) != WIRE_PROTOCOL)
-        wire_fail(&reader, "protocol must be %d: update the older side", WIRE_PROTOCOL);
-    heartbeat.session = wire_read_text(&reader, "session", 36, 36, NULL);
-    wire_host_read(&reader, &heartbeat.host);
+    wire_sender_read(&reader, &heartbeat.session, &heartbeat.host);
     read_sections(&reader, &heartbeat);
-    if (!reader.error && !wire_is_uuid(heartbeat.session))
-        wire_fail(&reader, "session must be a UUID");
     r = reader.error;
     if (r == 0)
         r = read_events(&reader, &heartbeat);
@@ -216,11 +212,11 @@ int wire_heartbeat_reply_decode(const char *body, size_t length,
                                 struct wire_heartbeat_reply *ret_reply,
                                 struct wire_problem *ret_problem)
 {
+    struct wire_reader reader;
     json_t *root = NULL;
-    int r = wire_parse(body, length, &root, ret_problem);
+    int r = wire_open(body, length, &root, &reader, ret_problem);
     if (r < 0)
         return r;
-    struct wire_reader reader = wire_reader_of(root, ret_problem);
     struct wire_heartbeat_reply reply = {.root = root};
     reply.server_ms = wire_read_number(&reader, "server_ms", false);
     reply.next_seconds = wire_read_number(&reader, "next_seconds", false);
@@ -233,10 +229,9 @@ int wire_heartbeat_reply_decode(const char *body, size_t length,
     inner.error = reader.error;
     reply.epoch = wire_read_text(&inner, "epoch", 36, 36, NULL);
     reply.acknowledged = wire_read_number(&inner, "number", false);
-    if (inner.error) {
-        json_decref(root);
-        return inner.error;
-    }
+    r = wire_close(&inner, root);
+    if (r < 0)
+        return r;
     *ret_reply = reply;
     return 0;
 }

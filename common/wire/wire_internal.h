@@ -5,7 +5,8 @@
 #include "common/json/json_writer.h"
 #include "common/wire/wire_read.h"
 
-void wire_host_write(struct json_writer *json, const struct wire_host *host);
-void wire_host_read(struct wire_reader *parent, struct wire_host *host);
+/* Keys that every message of an agent has. */
+void wire_sender_write(struct json_writer *json, const char *session, const struct wire_host *host);
+void wire_sender_read(struct wire_reader *reader, const char **ret_session, struct wire_host *host);
 
 #endif

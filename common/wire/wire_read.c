@@ -23,6 +23,23 @@ int wire_parse(const char *body, size_t length, json_t **ret_root, struct wire_p
     return 0;
 }
 
+int wire_open(const char *body, size_t length, json_t **ret_root, struct wire_reader *ret_reader,
+              struct wire_problem *ret_problem)
+{
+    int r = wire_parse(body, length, ret_root, ret_problem);
+
+    if (r == 0)
+        *ret_reader = wire_reader_of(*ret_root, ret_problem);
+    return r;
+}
+
+int wire_close(const struct wire_reader *reader, json_t *root)
+{
+    if (reader->error)
+        json_decref(root);
+    return reader->error;
+}
+
 struct wire_reader wire_reader_of(const json_t *object, struct wire_problem *problem)
 {
     return (struct wire_reader){.object = object, .problem = problem};

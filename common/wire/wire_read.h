@@ -14,6 +14,11 @@ struct wire_reader {
 /* Parses an object (no repeated keys, no NUL, bounded depth). */
 int wire_parse(const char *body, size_t length, json_t **ret_root,
                struct wire_problem *ret_problem) MUST_USE;
+/* Parses and begins to read. When it is 0, wire_close ends the reading: 0, or the reader's failure,
+ * with which root is gone. */
+int wire_open(const char *body, size_t length, json_t **ret_root, struct wire_reader *ret_reader,
+              struct wire_problem *ret_problem) MUST_USE;
+int wire_close(const struct wire_reader *reader, json_t *root) MUST_USE;
 struct wire_reader wire_reader_of(const json_t *object, struct wire_problem *problem);
 /* Sets the problem; format names the key. */
 void wire_fail(struct wire_reader *reader, const char *format, ...) PRINTF_LIKE(2, 3);

@@ -31,11 +31,11 @@ int wire_signed_encode(const char *document, EVP_PKEY *key, struct buffer *body)
 int wire_signed_decode(const char *body, size_t length, EVP_PKEY *key, json_t **ret_root,
                        const char **ret_document, struct wire_problem *ret_problem)
 {
+    struct wire_reader reader;
     json_t *root = NULL;
-    int r = wire_parse(body, length, &root, ret_problem);
+    int r = wire_open(body, length, &root, &reader, ret_problem);
     if (r < 0)
         return r;
-    struct wire_reader reader = wire_reader_of(root, ret_problem);
     const char *signature = wire_read_text(&reader, "signature", 1, 128, NULL);
     const char *document =
         wire_read_text(&reader, "document", 2, LIMIT_SIGNED_DOCUMENT_BYTES, NULL);
@@ -80,11 +80,11 @@ static void read_purpose(struct wire_reader *reader, const char *purpose)
 int wire_command_decode(const char *document, struct wire_command *ret_command,
                         struct wire_problem *ret_problem)
 {
+    struct wire_reader reader;
     json_t *root = NULL;
-    int r = wire_parse(document, strlen(document), &root, ret_problem);
+    int r = wire_open(document, strlen(document), &root, &reader, ret_problem);
     if (r < 0)
         return r;
-    struct wire_reader reader = wire_reader_of(root, ret_problem);
     struct wire_command command = {.root = root};
     read_purpose(&reader, "command");
     command.agent_id = wire_read_text(&reader, "agent_id", 36, 36, NULL);
@@ -95,10 +95,9 @@ int wire_command_decode(const char *document, struct wire_command *ret_command,
     command.expires_ms = wire_read_number(&reader, "expires_ms", false);
     if (!reader.error && !(wire_is_word(command.type) && wire_is_uuid(command.id)))
         wire_fail(&reader, "type must be a word and id a UUID");
-    if (reader.error) {
-        json_decref(root);
-        return reader.error;
-    }
+    r = wire_close(&reader, root);
+    if (r < 0)
+        return r;
     *ret_command = command;
     return 0;
 }
@@ -175,11 +174,11 @@ static void read_policy_texts(struct wire_reader *parent, struct wire_policy *po
 int wire_policy_decode(const char *document, struct wire_policy *ret_policy,
                        struct wire_problem *ret_problem)
 {
+    struct wire_reader reader;
     json_t *root = NULL;
-    int r = wire_parse(document, strlen(document), &root, ret_problem);
+    int r = wire_open(document, strlen(document), &root, &reader, ret_problem);
     if (r < 0)
         return r;
-    struct wire_reader reader = wire_reader_of(root, ret_problem);
     struct wire_policy policy = {.root = root};
     read_purpose(&reader, "policy");
     policy.agent_id = wire_read_text(&reader, "agent_id", 36, 36, NULL);

@@ -72,9 +72,9 @@ static int read_work(struct sql *sql, void *user)
         return r < 0 ? r : 0;
     AUTO_STATEMENT struct sql_statement *command = NULL;
     r = sql_run(sql,
-                "SELECT id FROM commands WHERE computer = $1 AND state IN ('queued', 'delivered')"
-                " LIMIT 1",
-                &command, "n", heartbeat->row.number);
+                "SELECT id FROM commands WHERE computer = $1 AND state IN ('queued', 'delivered',"
+                " 'running') AND delivered_ms < $2 LIMIT 1",
+                &command, "nn", heartbeat->row.number, console_store_now_ms() - REDELIVERY_MS);
     if (r != 0)
         return r < 0 ? r : 0;
     AUTO_STATEMENT struct sql_statement *lost = NULL;
@@ -133,16 +133,34 @@ static int note_other_machine(struct sql *sql, const struct heartbeat *heartbeat
     return r < 0 ? r : audit_append(sql, &entry);
 }
 
+/* How far a command is. That the agent spoke of it puts the next delivery off. */
+static int take_progress(struct sql *sql, int64_t computer, const struct wire_result *result)
+{
+    return sql_run(sql,
+                   "UPDATE commands SET state = 'running', output = $1, delivered_ms = $2"
+                   " WHERE id = $3 AND computer = $4"
+                   " AND state IN ('queued', 'delivered', 'running')",
+                   NULL, "tntn", result->output, console_store_now_ms(), result->command_id,
+                   computer);
+}
+
+/* A result counts also when it comes too late: it says what was done. */
+static int take_result(struct sql *sql, int64_t computer, const struct wire_result *result)
+{
+    return sql_run(sql,
+                   "UPDATE commands SET state = $1, output = $2, finished_ms = $3"
+                   " WHERE id = $4 AND computer = $5 AND state NOT IN ('done', 'failed')",
+                   NULL, "ttntn", result->good ? "done" : "failed", result->output,
+                   console_store_now_ms(), result->command_id, computer);
+}
+
 static int take_results(struct sql *sql, const struct heartbeat *heartbeat)
 {
     int r = 0;
     for (size_t i = 0; r == 0 && i < heartbeat->wire.result_count; i++) {
         const struct wire_result *result = &heartbeat->wire.results[i];
-        r = sql_run(sql,
-                    "UPDATE commands SET state = $1, output = $2, finished_ms = $3"
-                    " WHERE id = $4 AND computer = $5 AND state IN ('queued', 'delivered')",
-                    NULL, "ttntn", result->good ? "done" : "failed", result->output,
-                    console_store_now_ms(), result->command_id, heartbeat->row.number);
+        r = result->running ? take_progress(sql, heartbeat->row.number, result)
+                            : take_result(sql, heartbeat->row.number, result);
     }
     return r;
 }
@@ -181,15 +199,16 @@ static int give_commands(struct sql *sql, struct heartbeat *heartbeat)
     AUTO_STATEMENT struct sql_statement *row = NULL;
     r = sql_run(sql,
                 "SELECT id, type, arguments, expires_ms FROM commands WHERE computer = $1"
-                " AND state IN ('queued', 'delivered') AND delivered_ms < $2 ORDER BY id LIMIT $3",
+                " AND state IN ('queued', 'delivered', 'running') AND delivered_ms < $2"
+                " ORDER BY id LIMIT $3",
                 &row, "nnn", heartbeat->row.number, now - REDELIVERY_MS,
                 (int64_t)LIMIT_HEARTBEAT_COMMANDS);
     while (r == 1) {
         int sent = sign_command(heartbeat, row, now);
         if (sent == 0)
             sent = sql_run(sql,
-                           "UPDATE commands SET state = 'delivered', delivered_ms = $1"
-                           " WHERE id = $2",
+                           "UPDATE commands SET state = CASE WHEN state = 'running' THEN state"
+                           " ELSE 'delivered' END, delivered_ms = $1 WHERE id = $2",
                            NULL, "nt", now, sql_text(row, 0));
         r = sent < 0 ? sent : sql_step(row);
     }

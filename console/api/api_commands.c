@@ -108,7 +108,8 @@ static int create_command(struct sql *sql, void *user)
     AUTO_STATEMENT struct sql_statement *row = NULL;
     query_init(&query);
     query_add(&query, "SELECT number, hostname, (SELECT count(*) FROM commands WHERE"
-                      " commands.computer = computers.number AND state IN ('queued', 'delivered'))"
+                      " commands.computer = computers.number AND state IN ('queued', 'delivered',"
+                      " 'running'))"
                       " FROM computers WHERE state = 'active' AND id = ");
     query_add_text(&query, http_request_segment(create->request, 0));
     viewer_limit_groups(api_viewer(create->request), "group_id", &query.text);
