@@ -56,6 +56,7 @@
     X(LIMIT_HEARTBEAT_COMMANDS, 16, "commands", "most commands or results in a heartbeat")      \
     X(LIMIT_COMMAND_OUTPUT_BYTES, 4096, "bytes", "longest output of a command")                 \
     X(LIMIT_SIGNED_DOCUMENT_BYTES, 12582912, "bytes", "largest signed policy or command")       \
+    X(LIMIT_ACTIVATION_RULES, 256, "rules", "most rules that place new computers")              \
     X(LIMIT_API_PAGE, 200, "rows", "most rows on one page of the API")
 
 enum yagura_limit {

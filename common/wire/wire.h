@@ -44,6 +44,8 @@ struct wire_activation_reply {
     json_t *root;
     const char *agent_id, *certificate, *authority, *signing_key, *tenant_id;
     uint64_t heartbeat_seconds;
+    const char *move; /* encode: signed wire_move as JSON text, or NULL; decode: "" = none. For a
+                         copy that comes as a new computer. */
 };
 
 int wire_activation_request_encode(const struct wire_activation_request *request,
@@ -144,6 +146,17 @@ int wire_command_encode(const struct wire_command *command, struct buffer *docum
 int wire_command_decode(const char *document, struct wire_command *ret_command,
                         struct wire_problem *ret_problem) MUST_USE;
 void wire_command_done(struct wire_command *command);
+
+/* An agent may go on under another name. */
+struct wire_move {
+    json_t *root;
+    const char *agent_id, *successor_id;
+    uint64_t issued_ms, expires_ms;
+};
+int wire_move_encode(const struct wire_move *move, struct buffer *document) MUST_USE;
+int wire_move_decode(const char *document, struct wire_move *ret_move,
+                     struct wire_problem *ret_problem) MUST_USE;
+void wire_move_done(struct wire_move *move);
 
 struct wire_policy_text {
     const char *name, *text;

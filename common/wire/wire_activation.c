@@ -92,6 +92,8 @@ int wire_activation_reply_encode(const struct wire_activation_reply *reply, stru
     json_write_field_string(&json, "signing_key", reply->signing_key);
     json_write_field_string(&json, "tenant_id", reply->tenant_id);
     json_write_field_unsigned(&json, "heartbeat_seconds", reply->heartbeat_seconds);
+    if (reply->move)
+        json_write_field_string(&json, "move", reply->move);
     json_write_object_end(&json);
     return buffer_failed(body);
 }
@@ -112,6 +114,7 @@ int wire_activation_reply_decode(const char *body, size_t length,
     reply.signing_key = wire_read_text(&reader, "signing_key", 1, 64, NULL);
     reply.tenant_id = wire_read_text(&reader, "tenant_id", 0, 64, "");
     reply.heartbeat_seconds = wire_read_number(&reader, "heartbeat_seconds", false);
+    reply.move = wire_read_text(&reader, "move", 2, 8192, "");
     if (!reader.error && !wire_is_uuid(reply.agent_id))
         wire_fail(&reader, "agent_id must be a UUID");
     r = wire_close(&reader, root);

@@ -108,6 +108,50 @@ void wire_command_done(struct wire_command *command)
     *command = (struct wire_command){0};
 }
 
+int wire_move_encode(const struct wire_move *move, struct buffer *document)
+{
+    struct json_writer json;
+    json_writer_init(&json, document);
+    json_write_object_begin(&json);
+    json_write_field_string(&json, "purpose", "move");
+    json_write_field_string(&json, "agent_id", move->agent_id);
+    json_write_field_string(&json, "successor_id", move->successor_id);
+    json_write_field_unsigned(&json, "issued_ms", move->issued_ms);
+    json_write_field_unsigned(&json, "expires_ms", move->expires_ms);
+    json_write_object_end(&json);
+    return buffer_failed(document);
+}
+
+int wire_move_decode(const char *document, struct wire_move *ret_move,
+                     struct wire_problem *ret_problem)
+{
+    json_t *root = NULL;
+    int r = wire_parse(document, strlen(document), &root, ret_problem);
+    if (r < 0)
+        return r;
+    struct wire_reader reader = wire_reader_of(root, ret_problem);
+    struct wire_move move = {.root = root};
+    read_purpose(&reader, "move");
+    move.agent_id = wire_read_text(&reader, "agent_id", 36, 36, NULL);
+    move.successor_id = wire_read_text(&reader, "successor_id", 36, 36, NULL);
+    move.issued_ms = wire_read_number(&reader, "issued_ms", false);
+    move.expires_ms = wire_read_number(&reader, "expires_ms", false);
+    if (!reader.error && !(wire_is_uuid(move.agent_id) && wire_is_uuid(move.successor_id)))
+        wire_fail(&reader, "agent_id and successor_id must be UUIDs");
+    if (reader.error) {
+        json_decref(root);
+        return reader.error;
+    }
+    *ret_move = move;
+    return 0;
+}
+
+void wire_move_done(struct wire_move *move)
+{
+    json_decref(move->root);
+    *move = (struct wire_move){0};
+}
+
 int wire_policy_body(const struct wire_policy_text *texts, size_t count, struct buffer *body,
                      char ret_digest[static 65])
 {

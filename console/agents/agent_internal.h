@@ -9,7 +9,7 @@
 
 /* The row of the computer that a client certificate belongs to. */
 struct agent_row {
-    int64_t number, session_ms, certificate_expires_ms, policy_revision;
+    int64_t number, session_ms, certificate_expires_ms, policy_revision, last_seen_ms;
     char id[UUID_TEXT_BYTES], state[32], machine_id[65], instance_id[65], hostname[254];
     char session[UUID_TEXT_BYTES], retired_session[UUID_TEXT_BYTES],
         blocked_session[UUID_TEXT_BYTES];
@@ -19,6 +19,17 @@ struct agent_row {
 /* 1, or 0 when no computer has this certificate. */
 int agent_row_read(struct sql *sql, const char *certificate_digest,
                    struct agent_row *ret_row) MUST_USE;
+/* The same by the verified "ACCOUNT/INSTANCE". */
+int agent_row_read_instance(struct sql *sql, const char *instance,
+                            struct agent_row *ret_row) MUST_USE;
+/* The computer behind the client certificate; false when it has answered 401 or 410. */
+bool agent_find(struct http_request *request, struct agent_service *service,
+                const char *certificate_digest, struct agent_row *ret_row);
+/* A client certificate for the key of a CSR. -EBADMSG: the CSR is wrong. The text is freed by the
+ * caller. */
+int agent_certificate_issue(struct agent_service *service, const char *csr, const char *agent_id,
+                            char **ret_pem, char ret_digest[static 65],
+                            int64_t *ret_expires_ms) MUST_USE;
 
 void agent_activate(struct http_request *request, void *service);
 void agent_heartbeat(struct http_request *request, void *service);
@@ -30,6 +41,8 @@ void agent_deactivate(struct http_request *request, void *service);
 bool agent_certificate(struct http_request *request, char ret_digest[static 65]);
 /* Answers what a failed store means: 429, 503 or 500, with Retry-After. */
 void agent_respond_failure(struct http_request *request, int error);
+/* Takes one from the bucket; true when it was empty and 429 has been answered. */
+bool agent_must_wait(struct http_request *request, struct rate_bucket *bucket);
 /* Answers for a computer in a state that gets no service; false when it gets it. */
 bool agent_refused_by_state(struct http_request *request, const struct agent_row *row);
 

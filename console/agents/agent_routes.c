@@ -2,6 +2,7 @@
 #include "common/limits.h"
 #include "common/text/text.h"
 #include "console/agents/agent_internal.h"
+#include "console/store/console_store.h"
 
 #include <errno.h>
 
@@ -74,7 +75,8 @@ static int read_row_by(struct sql *sql, const char *text, const char *digest, st
     *row = (struct agent_row){.number = sql_number(found, 0),
                               .session_ms = sql_number(found, 1),
                               .certificate_expires_ms = sql_number(found, 2),
-                              .policy_revision = sql_number(found, 3)};
+                              .policy_revision = sql_number(found, 3),
+                              .last_seen_ms = sql_number(found, 4)};
     struct {
         char *to;
         size_t size;
@@ -90,13 +92,13 @@ static int read_row_by(struct sql *sql, const char *text, const char *digest, st
                  {row->applied_digest, sizeof(row->applied_digest)},
                  {row->agent_version, sizeof(row->agent_version)}};
     for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
-        (void)text_copy(texts[i].to, texts[i].size, sql_text(found, (int)i + 4));
+        (void)text_copy(texts[i].to, texts[i].size, sql_text(found, (int)i + 5));
     return 1;
 }
 
-#define AGENT_COLUMNS                                                                            \
-    "SELECT number, session_ms, certificate_expires_ms, policy_revision, id, state, machine_id," \
-    " instance_id, hostname, session, retired_session, blocked_session, policy_digest,"          \
+#define AGENT_COLUMNS                                                                                          \
+    "SELECT number, session_ms, certificate_expires_ms, policy_revision, last_seen_ms, id, state, machine_id," \
+    " instance_id, hostname, session, retired_session, blocked_session, policy_digest,"                        \
     " applied_digest, agent_version FROM computers WHERE "
 
 int agent_row_read(struct sql *sql, const char *certificate_digest, struct agent_row *ret_row)
@@ -108,4 +110,49 @@ int agent_row_read(struct sql *sql, const char *certificate_digest, struct agent
     if (r == 1)
         ret_row->by_next_certificate = true;
     return r;
+}
+
+int agent_row_read_instance(struct sql *sql, const char *instance, struct agent_row *ret_row)
+{
+    return read_row_by(sql, AGENT_COLUMNS "verified_instance = $1", instance, ret_row);
+}
+
+struct row_lookup {
+    const char *digest;
+    struct agent_row *row;
+};
+
+static int look_up(struct sql *sql, void *user)
+{
+    const struct row_lookup *lookup = user;
+    return agent_row_read(sql, lookup->digest, lookup->row);
+}
+
+bool agent_find(struct http_request *request, struct agent_service *service,
+                const char *certificate_digest, struct agent_row *ret_row)
+{
+    struct row_lookup lookup = {certificate_digest, ret_row};
+    int r = console_store_read(service->store, look_up, &lookup);
+    if (r < 0) {
+        agent_respond_failure(request, r);
+        return false;
+    }
+    if (r == 0) {
+        http_respond_problem(request, 401, "certificate_unknown",
+                             "no computer has this certificate; activate again");
+        return false;
+    }
+    return !agent_refused_by_state(request, ret_row);
+}
+
+bool agent_must_wait(struct http_request *request, struct rate_bucket *bucket)
+{
+    unsigned seconds;
+    char text[16];
+    if (rate_bucket_take(bucket, &seconds))
+        return false;
+    (void)text_format(text, sizeof(text), "%u", seconds);
+    http_response_header(request, "Retry-After", text);
+    http_respond_problem(request, 429, "busy", "too many ask for this at once; come again");
+    return true;
 }

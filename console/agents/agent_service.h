@@ -3,14 +3,23 @@
 #define CONSOLE_AGENTS_AGENT_SERVICE_H
 
 #include "common/attributes.h"
+#include "console/agents/instance_identity.h"
+#include "console/agents/rate_bucket.h"
 #include "console/certificates/console_identity.h"
 #include "console/http/http_server.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 struct console_store;
 struct presence;
+
+/* Which EC2 instances may activate. */
+struct instance_rules {
+    const struct instance_certificates *certificates; /* NULL: documents are not looked at */
+    bool required;                                    /* nobody activates without one */
+    char *const *accounts;                            /* NULL-terminated; empty: any */
+    char *const *regions;
+};
 
 struct agent_service {
     struct console_store *store;
@@ -18,15 +27,11 @@ struct agent_service {
     struct presence *presence;
     const char *tenant_id;
     uint64_t heartbeat_seconds;
-    /* Activations are expensive: a bucket of so many tokens, refilled at as many a second. */
-    pthread_mutex_t bucket_lock;
-    double bucket;
-    uint64_t bucket_ns;
+    struct instance_rules instances;
+    struct rate_bucket activation_bucket, policy_bucket; /* what is signed for each asker */
     /* Counters for /metrics. */
     atomic_uint_fast64_t heartbeats, fast_heartbeats, events, activations, refused;
 };
-
-#define AGENT_ACTIVATIONS_A_SECOND 100
 
 /* The routes of the agents' listener; user of the handlers is a struct agent_service. */
 extern const struct http_route AGENT_ROUTES[];

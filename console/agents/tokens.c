@@ -127,26 +127,20 @@ int token_revoke(struct sql *sql, const char *id)
     return r < 0 ? r : sql_changes(statement) > 0;
 }
 
-int token_check(struct sql *sql, const char *token, const char *address, struct token *ret_token,
-                const char **ret_reason)
+#define TOKEN_COLUMNS                                                                      \
+    "SELECT id, name, group_id, policy_id, tags, cidrs, expires_ms, uses_left, revoked_ms" \
+    " FROM tokens WHERE "
+
+/* row: of TOKEN_COLUMNS; found: there is one. */
+static int judge(struct sql_statement *row, bool found, bool expires, const char *address,
+                 struct token *ret_token, const char **ret_reason)
 {
-    char hash[SHA256_HEX_BYTES];
-    AUTO_STATEMENT struct sql_statement *row = NULL;
-    *ret_token = (struct token){0};
-    int r = secret_hash(token, hash);
-    if (r == 0)
-        r = sql_run(sql,
-                    "SELECT id, name, group_id, policy_id, tags, cidrs, expires_ms, uses_left,"
-                    " revoked_ms FROM tokens WHERE hash = $1",
-                    &row, "t", hash);
-    if (r < 0)
-        return r;
     *ret_reason = NULL;
-    if (r == 0)
+    if (!found)
         *ret_reason = "unknown";
     else if (sql_number(row, 8) != 0)
         *ret_reason = "revoked";
-    else if (sql_number(row, 6) <= console_store_now_ms())
+    else if (expires && sql_number(row, 6) <= console_store_now_ms())
         *ret_reason = "expired";
     else if (sql_number(row, 7) == 0)
         *ret_reason = "used_up";
@@ -160,6 +154,28 @@ int token_check(struct sql *sql, const char *token, const char *address, struct 
     (void)text_copy(ret_token->policy_id, sizeof(ret_token->policy_id), sql_text(row, 3));
     (void)text_copy(ret_token->tags, sizeof(ret_token->tags), sql_text(row, 4));
     return 0;
+}
+
+int token_check(struct sql *sql, const char *token, const char *address, struct token *ret_token,
+                const char **ret_reason)
+{
+    char hash[SHA256_HEX_BYTES];
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    *ret_token = (struct token){0};
+    int r = secret_hash(token, hash);
+    if (r == 0)
+        r = sql_run(sql, TOKEN_COLUMNS "hash = $1", &row, "t", hash);
+    return r < 0 ? r : judge(row, r == 1, true, address, ret_token, ret_reason);
+}
+
+int token_check_vouched(struct sql *sql, int64_t computer, const char *address,
+                        struct token *ret_token, const char **ret_reason)
+{
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    *ret_token = (struct token){0};
+    int r = sql_run(sql, TOKEN_COLUMNS "id = (SELECT token_id FROM computers WHERE number = $1)",
+                    &row, "n", computer);
+    return r < 0 ? r : judge(row, r == 1, false, address, ret_token, ret_reason);
 }
 
 int token_spend(struct sql *sql, const struct token *token)

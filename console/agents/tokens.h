@@ -41,6 +41,10 @@ struct token {
  * "revoked", "expired", "used_up", "address". */
 int token_check(struct sql *sql, const char *token, const char *address, struct token *ret_token,
                 const char **ret_reason) MUST_USE;
+/* The same for the token that a computer was activated with, by its number: its expiry does not
+ * count. For copies of that computer, which prove to hold its key. */
+int token_check_vouched(struct sql *sql, int64_t computer, const char *address,
+                        struct token *ret_token, const char **ret_reason) MUST_USE;
 /* Takes one use; -EACCES when there is none left. */
 int token_spend(struct sql *sql, const struct token *token) MUST_USE;
 

@@ -15,6 +15,8 @@ static const struct list_column COMPUTER_COLUMNS[] = {
     {"agent_version", LIST_TEXT},
     {"address", LIST_TEXT},
     {"instance_id", LIST_TEXT},
+    {"account", LIST_TEXT},
+    {"region", LIST_TEXT},
     {"group", LIST_TEXT},
     {"policy", LIST_TEXT},
     {"policy_in_force", LIST_BOOL},
@@ -28,15 +30,16 @@ static const struct list_column COMPUTER_COLUMNS[] = {
 
 static void begin_select(struct query *query, int64_t online_after_ms)
 {
-    query_add(query, "SELECT cursor_key, id, hostname, display_name, status, os, agent_version,"
-                     " address, instance_id, group_name, policy_name, policy_in_force,"
-                     " applied_problem, tags, activated_ms, last_seen_ms, certificate_expires_ms,"
-                     " facts FROM (SELECT computers.hostname || ' ' || computers.id AS cursor_key,"
-                     " computers.*, groups.name AS group_name, policies.name AS policy_name,"
-                     " CASE WHEN computers.policy_digest = computers.applied_digest THEN 1 ELSE 0"
-                     " END AS policy_in_force,"
-                     " CASE WHEN computers.state = 'deactivated' THEN 'Deactivated'"
-                     " WHEN computers.certificate_expires_ms <= ");
+    query_add(query,
+              "SELECT cursor_key, id, hostname, display_name, status, os, agent_version,"
+              " address, instance_id, account, region, group_name, policy_name, policy_in_force,"
+              " applied_problem, tags, activated_ms, last_seen_ms, certificate_expires_ms,"
+              " facts FROM (SELECT computers.hostname || ' ' || computers.id AS cursor_key,"
+              " computers.*, groups.name AS group_name, policies.name AS policy_name,"
+              " CASE WHEN computers.policy_digest = computers.applied_digest THEN 1 ELSE 0"
+              " END AS policy_in_force,"
+              " CASE WHEN computers.state = 'deactivated' THEN 'Deactivated'"
+              " WHEN computers.certificate_expires_ms <= ");
     query_add_number(query, console_store_now_ms());
     query_add(query, " THEN 'Reactivation Required' WHEN computers.last_seen_ms >= ");
     query_add_number(query, online_after_ms);

@@ -87,6 +87,7 @@ http_handler api_computers, api_computer, api_computer_change, api_computer_dele
     api_computer_deactivate;
 http_handler api_events, api_event;
 http_handler api_tokens, api_token_create, api_token_revoke;
+http_handler api_rules, api_rule_create, api_rule_change, api_rule_delete;
 http_handler api_groups, api_group_create, api_group_change, api_group_delete;
 http_handler api_policies, api_policy, api_policy_put, api_policy_delete, api_policy_revisions,
     api_policy_revision, api_policy_effective;

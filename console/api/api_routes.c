@@ -41,6 +41,11 @@ const struct http_route API_ROUTES[] = {
     {"POST", "/api/v1/tokens", SMALL, api_token_create, PERMISSION_OPERATE},
     {"DELETE", "/api/v1/tokens/{id}", 0, api_token_revoke, PERMISSION_OPERATE},
 
+    {"GET", "/api/v1/rules", 0, api_rules, PERMISSION_OPERATE},
+    {"POST", "/api/v1/rules", SMALL, api_rule_create, PERMISSION_OPERATE},
+    {"PUT", "/api/v1/rules/{id}", SMALL, api_rule_change, PERMISSION_OPERATE},
+    {"DELETE", "/api/v1/rules/{id}", 0, api_rule_delete, PERMISSION_OPERATE},
+
     {"GET", "/api/v1/groups", 0, api_groups, PERMISSION_READ},
     {"POST", "/api/v1/groups", SMALL, api_group_create, PERMISSION_OPERATE},
     {"PATCH", "/api/v1/groups/{id}", SMALL, api_group_change, PERMISSION_OPERATE},

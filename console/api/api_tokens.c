@@ -311,6 +311,7 @@ static int delete_group(struct sql *sql, void *user)
         return r < 0 ? r : -ENOENT;
     r = sql_run(sql,
                 "SELECT 1 FROM computers WHERE group_id = $1 UNION ALL"
+                " SELECT 1 FROM activation_rules WHERE group_id = $1 UNION ALL"
                 " SELECT 1 FROM tokens WHERE group_id = $1 AND revoked_ms = 0",
                 &used, "t", id);
     if (r != 0)

@@ -221,6 +221,7 @@ int policy_store_delete(struct sql *sql, const char *name)
     r = sql_run(sql,
                 "SELECT 1 FROM computers WHERE policy_id = $1 UNION ALL"
                 " SELECT 1 FROM groups WHERE policy_id = $1 UNION ALL"
+                " SELECT 1 FROM activation_rules WHERE policy_id = $1 UNION ALL"
                 " SELECT 1 FROM tokens WHERE policy_id = $1 AND revoked_ms = 0 UNION ALL"
                 " SELECT 1 FROM policies WHERE org_id = $2 AND parent = $3",
                 &used, "tnt", id, ORG, name);

@@ -19,11 +19,23 @@
     X(AGENTS_THREADS, "agents.threads", NUMBER, "2", "1..64", "threads that serve agents")       \
     X(AGENTS_CONNECTIONS, "agents.connections", NUMBER, "20000", "16..100000",                   \
       "most agents connected at once")                                                           \
+    X(AGENTS_ACTIVATIONS, "agents.activations_per_second", NUMBER, "100", "1..100000",           \
+      "activations a second; more are asked to come again")                                      \
+    X(AGENTS_POLICIES, "agents.policies_per_second", NUMBER, "500", "1..100000",                 \
+      "policies fetched a second; more are asked to come again")                                 \
     X(PEOPLE_ADDRESS, "people.address", TEXT, "", "", "address to listen on; empty: all")        \
     X(PEOPLE_PORT, "people.port", NUMBER, "4119", "0..65535",                                    \
       "port of the API and the page; 0: any free")                                               \
     X(PEOPLE_CONNECTIONS, "people.connections", NUMBER, "256", "4..4096",                        \
       "most API connections at once")                                                            \
+    X(INSTANCES_CHECK, "instance_identity.check", CHOICE, "off", "off|given|required",           \
+      "EC2 instance identity documents: not looked at, checked when given, or required")         \
+    X(INSTANCES_CERTIFICATES, "instance_identity.certificates", TEXT, "", "",                    \
+      "folder of AWS' certificates, REGION.pem each")                                            \
+    X(INSTANCES_ACCOUNTS, "instance_identity.accounts", LIST, "", "text",                        \
+      "AWS accounts whose instances may activate; empty: any")                                   \
+    X(INSTANCES_REGIONS, "instance_identity.regions", LIST, "", "text",                          \
+      "regions whose instances may activate; empty: all that have a certificate")                \
     X(HEARTBEAT, "heartbeat", DURATION, "60s", "1s..1h", "how often agents call")                \
     X(KEEP_EVENTS, "keep_events", DURATION, "90d", "0s..3650d",                                  \
       "events older than this are removed; 0s: never")                                           \

@@ -39,6 +39,7 @@ struct running {
     struct console_identity identity;
     struct console_store *store;
     struct presence *presence;
+    struct instance_certificates *instance_certificates;
     struct console_facts facts;
     struct agent_service agents;
     struct api_service api;
@@ -223,6 +224,29 @@ static int open_data(struct running *running)
     return first_start(running->store, &running->facts);
 }
 
+static int load_instance_rules(struct running *running)
+{
+    const struct console_settings *settings = running->settings;
+    struct instance_rules *rules = &running->agents.instances;
+    const char *check = console_settings_text(settings, CONSOLE_INSTANCES_CHECK);
+    const char *folder = console_settings_text(settings, CONSOLE_INSTANCES_CERTIFICATES);
+    char problem[256] = "";
+    rules->accounts = console_settings_list(settings, CONSOLE_INSTANCES_ACCOUNTS);
+    rules->regions = console_settings_list(settings, CONSOLE_INSTANCES_REGIONS);
+    rules->required = text_equal(check, "required");
+    if (text_equal(check, "off"))
+        return 0;
+    int r = instance_certificates_load(folder, &running->instance_certificates, problem);
+    if (r < 0)
+        log_error("instance_certificates_unusable", "folder", folder, "file", problem, "error",
+                  log_error_text(r), "cure",
+                  "put AWS' certificates there, REGION.pem each, or set instance_identity.check to"
+                  " \"off\"",
+                  NULL);
+    rules->certificates = running->instance_certificates;
+    return r;
+}
+
 static int start_servers(struct running *running)
 {
     const struct console_settings *settings = running->settings;
@@ -269,6 +293,8 @@ static int start(struct running *running)
     if (r == 0)
         r = open_data(running);
     if (r == 0)
+        r = load_instance_rules(running);
+    if (r == 0)
         r = presence_new(&running->presence);
     if (r < 0)
         return r;
@@ -279,7 +305,10 @@ static int start(struct running *running)
     running->agents.presence = running->presence;
     running->agents.tenant_id = running->facts.tenant_id;
     running->agents.heartbeat_seconds = heartbeat;
-    (void)pthread_mutex_init(&running->agents.bucket_lock, NULL);
+    rate_bucket_init(&running->agents.activation_bucket,
+                     console_settings_number(running->settings, CONSOLE_AGENTS_ACTIVATIONS));
+    rate_bucket_init(&running->agents.policy_bucket,
+                     console_settings_number(running->settings, CONSOLE_AGENTS_POLICIES));
     running->api.store = running->store;
     running->api.identity = &running->identity;
     running->api.agents = &running->agents;
@@ -303,6 +332,7 @@ static void stop(struct running *running)
         flush_presence(running);
     running->presence = presence_free(running->presence);
     running->store = console_store_close(running->store);
+    running->instance_certificates = instance_certificates_free(running->instance_certificates);
     console_identity_done(&running->identity);
     for (size_t i = 0; i < running->name_count; i++)
         free(running->names[i]);

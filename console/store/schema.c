@@ -78,10 +78,22 @@
     " actor TEXT NOT NULL, address TEXT NOT NULL, action TEXT NOT NULL, subject TEXT NOT NULL,"     \
     " detail TEXT NOT NULL, hash TEXT NOT NULL);"
 
+#define ACTIVATION_2                                                                             \
+    "ALTER TABLE computers ADD COLUMN account TEXT NOT NULL DEFAULT '';"                         \
+    "ALTER TABLE computers ADD COLUMN region TEXT NOT NULL DEFAULT '';"                          \
+    "ALTER TABLE computers ADD COLUMN verified_instance TEXT;"                                   \
+    "CREATE UNIQUE INDEX computers_instance ON computers (verified_instance);"                   \
+    "CREATE TABLE activation_rules (id TEXT PRIMARY KEY, org_id BIGINT NOT NULL,"                \
+    " position BIGINT NOT NULL, name TEXT NOT NULL, conditions TEXT NOT NULL, group_id TEXT,"    \
+    " policy_id TEXT, tags TEXT NOT NULL, created_ms BIGINT NOT NULL, created_by TEXT NOT NULL," \
+    " UNIQUE (org_id, name));"
+
 const struct database_migration SCHEMA_SQLITE[SCHEMA_VERSION] = {
     {TABLES_1("INTEGER PRIMARY KEY")},
+    {ACTIVATION_2},
 };
 
 const char *const SCHEMA_POSTGRES[SCHEMA_VERSION] = {
     TABLES_1("BIGINT PRIMARY KEY"),
+    ACTIVATION_2,
 };

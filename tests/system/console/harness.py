@@ -28,6 +28,16 @@ def read(path):
         return file.read()
 
 
+def until(condition, seconds=60):
+    """Asks again until it is so."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError("it did not come to be")
+        time.sleep(0.05)
+    return value
+
+
 class Postgres:
     """A PostgreSQL server of this test's own, on a Unix socket. Skips the tests without the
     programs."""
@@ -89,10 +99,12 @@ def postgres():
 
 
 class Console:
-    """Starts on entering, stops on leaving. settings: more libconfig text."""
+    """Starts on entering, stops on leaving. settings: more libconfig text; agents: more of the
+    group of that name."""
 
-    def __init__(self, settings="", password="first one-time password", database=None):
+    def __init__(self, settings="", password="first one-time password", database=None, agents=""):
         self.database = database
+        self.agents = agents
         if not database and os.environ.get("YAGURA_TEST_DATABASE") == "postgresql":
             self.database = postgres().database()
         self.folder = tempfile.mkdtemp(prefix="yagura-console-")
@@ -108,7 +120,7 @@ class Console:
         with open(self.config, "w", encoding="utf-8") as file:
             file.write(
                 f'data = "{self.data}";\nnames = ("console.test");\n'
-                'agents = { address = "127.0.0.1"; port = 0; };\n'
+                'agents = { address = "127.0.0.1"; port = 0; ' + self.agents + '};\n'
                 'people = { address = "127.0.0.1"; port = 0; };\n' + self.settings
             )
             if self.database:
@@ -316,6 +328,7 @@ class Agent:
         self.folder = tempfile.mkdtemp(prefix="agent-", dir=console.folder)
         self.machine = machine or uuid.uuid4().hex
         self.hostname = hostname
+        self.instance = ""
         self.session = str(uuid.uuid4())
         self.epoch = str(uuid.uuid4())
         self.certificate = None
@@ -335,8 +348,11 @@ class Agent:
             return file.read()
 
     def host(self):
-        return {"hostname": self.hostname, "machine_id": self.machine, "boot_id": "boot",
+        host = {"hostname": self.hostname, "machine_id": self.machine, "boot_id": "boot",
                 "os": "Test 1", "agent_version": "0.1.0"}
+        if self.instance:
+            host["instance_id"] = self.instance
+        return host
 
     def activate(self, token, expect=201, csr=None, **more):
         client = Client(self.console, self.console.agents_port, certificate=self.certificate)
@@ -377,11 +393,11 @@ class Agent:
 class ConsoleTest(unittest.TestCase):
     """One console for all tests of a class."""
 
-    settings = ""
+    settings = agents = ""
 
     @classmethod
     def setUpClass(cls):
-        cls.console = Console(cls.settings)
+        cls.console = Console(cls.settings, agents=cls.agents)
         cls.console.__enter__()
         cls.addClassCleanup(cls.console.__exit__, None, None, None)
         cls.admin = cls.console.administrator()
