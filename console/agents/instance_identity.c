@@ -97,8 +97,13 @@ int instance_certificates_load(const char *folder, struct instance_certificates 
     struct instance_certificates *pinned = calloc(1, sizeof(*pinned));
     if (!pinned)
         return -ENOMEM;
-    DIR *stream = opendir(folder);
-    int r = stream ? 0 : -errno;
+    int fd = -1;
+    DIR *stream = NULL;
+    int r = file_open_directory(folder, true, &fd);
+    if (r == 0 && (stream = fdopendir(fd)) == NULL) {
+        r = -errno;
+        (void)close(fd);
+    }
     const struct dirent *entry;
     while (r == 0 && (entry = readdir(stream)) != NULL) {
         if (entry->d_name[0] == '.' || !text_ends_with(entry->d_name, FILE_SUFFIX))

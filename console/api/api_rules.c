@@ -60,7 +60,7 @@ struct rule_work {
 static int write_rule(struct sql *sql, void *user)
 {
     struct rule_work *work = user;
-    char group_id[UUID_TEXT_BYTES], policy_id[UUID_TEXT_BYTES];
+    char group_id[UUID_TEXT_BYTES] = "", policy_id[UUID_TEXT_BYTES] = "";
     bool is_new = work->id[0] == '\0';
     struct rule_draft draft = work->draft;
     int r = api_find_group(sql, work->group, group_id);
