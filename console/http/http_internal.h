@@ -1,0 +1,71 @@
+/* Shared by the files of console/http only: what a server, a connection and a request consist of.
+ */
+#ifndef CONSOLE_HTTP_HTTP_INTERNAL_H
+#define CONSOLE_HTTP_HTTP_INTERNAL_H
+
+#include "console/http/http_server.h"
+#include "console/http/request_guard.h"
+
+#include <arpa/inet.h>
+#include <gnutls/abstract.h>
+#include <gnutls/gnutls.h>
+#include <microhttpd.h>
+#include <pthread.h>
+
+#define HTTP_RESPONSE_HEADERS_MAXIMUM 12
+#define HTTP_SEGMENTS_MAXIMUM         8
+#define HTTP_SEGMENT_BYTES            128
+
+/* What a connection keeps between requests. */
+struct connection_facts {
+    bool checked;
+    enum http_certificate certificate;
+    char digest[65];
+    int64_t expires_s;
+};
+
+struct response_header {
+    const char *name;
+    char value[512];
+};
+
+struct http_server {
+    struct MHD_Daemon *daemon;
+    struct http_server_options options;
+    uint16_t port;
+    pthread_mutex_t lock;
+    pthread_cond_t idle;
+    unsigned held;
+    bool draining;
+};
+
+struct http_request {
+    struct http_server *server;
+    struct MHD_Connection *connection;
+    const struct http_route *route;
+    char *target; /* as it came */
+    char *path;   /* before the "?" */
+    const char *query;
+    const char *method;
+    char segments[HTTP_SEGMENTS_MAXIMUM][HTTP_SEGMENT_BYTES];
+    size_t segment_count;
+    struct buffer body;
+    bool started, refused, dispatched, held;
+    struct response_header response_headers[HTTP_RESPONSE_HEADERS_MAXIMUM];
+    size_t response_header_count;
+    struct MHD_Response *response; /* set by the answer; under the server's lock while held */
+    unsigned status;
+    char address[INET6_ADDRSTRLEN];
+    void *context;
+    void (*release_context)(void *context);
+};
+
+/* gnutls_certificate_retrieve_function2: what this server shows. */
+int http_identity_show(gnutls_session_t session, const gnutls_datum_t *authorities,
+                       int authority_count, const gnutls_pk_algorithm_t *algorithms,
+                       int algorithm_count, gnutls_pcert_st **ret_chain, unsigned *ret_length,
+                       gnutls_privkey_t *ret_key);
+/* Finds the route and checks method and size; refuses by answering. */
+void http_route_choose(struct http_request *request, const struct request_guard_result *guard);
+
+#endif
