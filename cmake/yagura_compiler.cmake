@@ -8,7 +8,7 @@ check_pie_supported()
 add_library(yagura_options INTERFACE)
 target_include_directories(yagura_options INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_definitions(yagura_options INTERFACE
-    _GNU_SOURCE _FILE_OFFSET_BITS=64 YAGURA_VERSION="${PROJECT_VERSION}")
+    _GNU_SOURCE _FILE_OFFSET_BITS=64 YAGURA_VERSION="${YAGURA_VERSION}")
 target_compile_options(yagura_options INTERFACE
     -include ${PROJECT_SOURCE_DIR}/common/banned.h
     -Wall -Wextra -Wformat=2 -Wconversion -Wno-sign-conversion -Wshadow -Wundef -Wvla
@@ -58,6 +58,9 @@ elseif(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
     # _FORTIFY_SOURCE needs optimisation and hides findings from the sanitizers.
     target_compile_options(yagura_options INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
 endif()
+# The same bytes wherever source and build stand.
+add_compile_options($<$<NOT:$<CONFIG:Debug>>:-ffile-prefix-map=${PROJECT_SOURCE_DIR}=.>
+                    $<$<NOT:$<CONFIG:Debug>>:-ffile-prefix-map=${PROJECT_BINARY_DIR}=./build>)
 if(YAGURA_FUZZ)
     target_compile_options(yagura_options INTERFACE -fsanitize=fuzzer-no-link)
 endif()

@@ -8,13 +8,14 @@ function(yagura_module name)
     set_property(GLOBAL APPEND PROPERTY YAGURA_MODULES ${name})
 endfunction()
 
-# yagura_program(NAME DIRECTORY install-dir SOURCES file... [USES target...]): a program of the product.
+# yagura_program(NAME DIRECTORY install-dir PACKAGE package SOURCES file... [USES target...]): a program
+# of the product, and the package that holds it (an install component of the same name).
 function(yagura_program name)
-    cmake_parse_arguments(ARG "" "DIRECTORY" "SOURCES;USES" ${ARGN})
+    cmake_parse_arguments(ARG "" "DIRECTORY;PACKAGE" "SOURCES;USES" ${ARGN})
     add_executable(${name} ${ARG_SOURCES})
     target_link_libraries(${name} PRIVATE yagura_options ${ARG_USES})
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
-    install(TARGETS ${name} RUNTIME DESTINATION ${ARG_DIRECTORY})
+    install(TARGETS ${name} RUNTIME DESTINATION ${ARG_DIRECTORY} COMPONENT ${ARG_PACKAGE})
 endfunction()
 
 # yagura_unit_test(NAME SOURCES file... [USES target...] [WRAP symbol...]): one cmocka program,
