@@ -14,6 +14,7 @@
 #define COMMON_AWS_AWS_CLIENT_H
 
 #include "common/attributes.h"
+#include "common/aws/aws_files.h"
 #include "common/aws/aws_settings.h"
 #include "common/aws/sigv4.h"
 #include "common/buffers/buffer.h"
@@ -22,6 +23,7 @@
 #include <stdint.h>
 
 struct aws_client;
+struct instance_metadata;
 
 /* What a request came to. */
 enum aws_outcome {
@@ -49,40 +51,26 @@ struct aws_answer {
 };
 void aws_answer_done(struct aws_answer *answer);
 
-/* Where files come from that only a more privileged process may open. Returns 0 and a descriptor
- * for reading, which the client closes; -ENOENT when there is none; -errno. */
-enum aws_file {
-    AWS_FILE_CREDENTIALS,
-    AWS_FILE_CONFIG,
-    AWS_FILE_CONTAINER_TOKEN,
-    AWS_FILE_AUTHORITY,
-};
-#define AWS_FILES 4
-struct aws_file_opener {
-    int (*open)(void *user, enum aws_file file, int *ret_fd);
-    void *user;
-};
-/* The path of a file by settings, environment-free: "" when there is none to look for. For whoever
- * opens files in the client's stead. */
-int aws_file_path(const struct aws_settings *settings, enum aws_file file,
-                  char path[static AWS_TEXT_BYTES]) MUST_USE;
-
 /* settings are copied; opener NULL: files are opened by their paths. No request is made yet.
  * -ENOMEM; -EBADMSG when the authority cannot be read, or the proxy is not one. */
 int aws_client_new(const struct aws_settings *settings, const struct aws_file_opener *opener,
                    struct aws_client **ret_client) MUST_USE;
 struct aws_client *aws_client_free(struct aws_client *client);
 
-/* How long a call may take with all repetitions, the default 60 s. At most attempts requests, the
- * default 4. */
+/* How long a call may go on to repeat, default 60 s; and at most how many requests, default 4. */
 void aws_client_set_patience(struct aws_client *client, uint64_t patience_ns, unsigned attempts);
-/* Test seam, and for those who must not block: sleeps between repetitions. */
+/* Replaces the sleep between repetitions: for virtual time, and to be woken early. */
 void aws_client_set_sleep(struct aws_client *client, void (*sleep_ns)(void *user, uint64_t ns),
                           void *user);
 
 /* The region in use: from settings, the profile, or the instance's metadata. */
-enum aws_outcome aws_client_region(struct aws_client *client, char region[static AWS_REGION_BYTES],
-                                   char *problem, size_t problem_size);
+enum aws_outcome aws_client_region(struct aws_client *client,
+                                   char ret_region[static AWS_REGION_BYTES], char *problem,
+                                   size_t problem_size);
+/* Where the credentials of the last call came from, for a person: "the instance's role NAME". */
+const char *aws_client_credential_source(const struct aws_client *client);
+/* The instance's metadata, for other facts; the client's. */
+struct instance_metadata *aws_client_metadata(struct aws_client *client);
 
 struct aws_call {
     const char *service; /* "ssm" */

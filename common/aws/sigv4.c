@@ -15,8 +15,7 @@
 #define MOST_CANONICAL_BYTES (256 * 1024)
 #define SCOPE_BYTES          128
 
-/* Everything but unreserved characters becomes %XX. slash_stays for paths. */
-static void append_encoded(struct buffer *out, const char *text, bool slash_stays)
+void sigv4_append_encoded(struct buffer *out, const char *text, bool slash_stays)
 {
     for (const char *c = text; *c != '\0'; c++) {
         unsigned char byte = (unsigned char)*c;
@@ -51,8 +50,8 @@ static int append_query(struct buffer *out, const struct sigv4_request *request)
     for (size_t i = 0; i < count; i++) {
         names[i] = BUFFER_WITH_MAXIMUM(MOST_CANONICAL_BYTES);
         values[i] = BUFFER_WITH_MAXIMUM(MOST_CANONICAL_BYTES);
-        append_encoded(&names[i], request->query[i].name, false);
-        append_encoded(&values[i], request->query[i].value, false);
+        sigv4_append_encoded(&names[i], request->query[i].name, false);
+        sigv4_append_encoded(&values[i], request->query[i].value, false);
         if (r == 0)
             r = MIN(buffer_failed(&names[i]), buffer_failed(&values[i]));
         sorted[i] = (struct aws_pair){buffer_text(&names[i]), buffer_text(&values[i])};
@@ -141,7 +140,7 @@ static int append_canonical_request(struct buffer *out, const struct sigv4_reque
                                     const struct header_list *list, const char *payload_hash)
 {
     (void)buffer_append_format(out, "%s\n", request->method);
-    append_encoded(out, request->path, true);
+    sigv4_append_encoded(out, request->path, true);
     (void)buffer_append_text(out, "\n");
     int r = append_query(out, request);
     (void)buffer_append_text(out, "\n");
@@ -230,7 +229,7 @@ static int write_authorization(const struct sigv4_request *request,
 
 static int write_target(const struct sigv4_request *request, struct buffer *target)
 {
-    append_encoded(target, request->path, true);
+    sigv4_append_encoded(target, request->path, true);
     if (request->query_count > 0)
         (void)buffer_append_text(target, "?");
     int r = append_query(target, request);

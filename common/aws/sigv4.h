@@ -59,4 +59,7 @@ int sigv4_sign(const struct sigv4_request *request, const struct aws_credentials
                struct sigv4_signature *ret_signature) MUST_USE;
 void sigv4_signature_done(struct sigv4_signature *signature);
 
+/* Percent-encodes all but unreserved characters (RFC 3986), as paths, queries and forms need it. */
+void sigv4_append_encoded(struct buffer *out, const char *text, bool slash_stays);
+
 #endif

@@ -7,6 +7,7 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -21,7 +22,7 @@
 struct http_client {
     CURL *easy;
     char pin[KEY_PIN_BYTES];
-    X509 *authority;
+    STACK_OF(X509) * authorities;
     X509 *certificate;
     EVP_PKEY *key;
     int verify_error; /* X509_V_ERR_* of the last handshake */
@@ -36,6 +37,24 @@ static int read_certificate(const char *pem, X509 **ret_certificate)
     *ret_certificate = bio != NULL ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
     BIO_free(bio);
     return *ret_certificate != NULL ? 0 : -EBADMSG;
+}
+
+/* All that the text holds, at least one. */
+static int read_authorities(const char *pem, STACK_OF(X509) * *ret_authorities)
+{
+    X509 *certificate;
+
+    if (pem == NULL || pem[0] == '\0')
+        return 0;
+    BIO *bio = BIO_new_mem_buf(pem, -1);
+    *ret_authorities = sk_X509_new_null();
+    while (bio != NULL && *ret_authorities != NULL &&
+           (certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL)
+        if (sk_X509_push(*ret_authorities, certificate) == 0)
+            X509_free(certificate);
+    ERR_clear_error(); /* the end of the text is an error, too */
+    BIO_free(bio);
+    return sk_X509_num(*ret_authorities) > 0 ? 0 : -EBADMSG;
 }
 
 /* ---- whom to trust ---- */
@@ -82,9 +101,10 @@ static CURLcode set_trust(CURL *easy UNUSED, void *tls, void *user)
     SSL_CTX *context = tls;
 
     SSL_CTX_set_cert_verify_callback(context, verify, client);
-    if (client->pin[0] == '\0' && client->authority != NULL &&
-        X509_STORE_add_cert(SSL_CTX_get_cert_store(context), client->authority) != 1)
-        return CURLE_SSL_CERTPROBLEM;
+    for (int i = 0; client->pin[0] == '\0' && i < sk_X509_num(client->authorities); i++)
+        if (X509_STORE_add_cert(SSL_CTX_get_cert_store(context),
+                                sk_X509_value(client->authorities, i)) != 1)
+            return CURLE_SSL_CERTPROBLEM;
     if (client->certificate != NULL &&
         (SSL_CTX_use_certificate(context, client->certificate) != 1 ||
          SSL_CTX_use_PrivateKey(context, client->key) != 1))
@@ -100,7 +120,7 @@ static int read_trust(struct http_client *client, const struct http_trust *trust
             text_copy(client->pin, sizeof client->pin, trust->pin) < 0)
             return -EBADMSG;
     }
-    int r = read_certificate(trust->authority, &client->authority);
+    int r = read_authorities(trust->authority, &client->authorities);
     if (r == 0)
         r = read_certificate(trust->certificate, &client->certificate);
     if (r == 0 && client->certificate != NULL)
@@ -180,7 +200,7 @@ struct http_client *http_client_free(struct http_client *client)
     if (client == NULL)
         return NULL;
     curl_easy_cleanup(client->easy);
-    X509_free(client->authority);
+    sk_X509_pop_free(client->authorities, X509_free);
     X509_free(client->certificate);
     EVP_PKEY_free(client->key);
     free(client);
@@ -275,6 +295,8 @@ static void read_clocks(struct http_answer *answer)
 
 void http_answer_done(struct http_answer *answer)
 {
+    if (answer->body.data != NULL)
+        explicit_bzero(answer->body.data, answer->body.capacity); /* it may hold credentials */
     buffer_done(&answer->body);
     buffer_done(&answer->head);
 }

@@ -19,7 +19,7 @@ struct http_client;
 /* Texts are copied; NULL or "" = none. */
 struct http_trust {
     const char *pin;         /* "sha256//" + base64 of SHA-256 over a CA's public key (RFC 7469) */
-    const char *authority;   /* PEM */
+    const char *authority;   /* PEM, one or several */
     const char *certificate; /* PEM of ours, with key */
     const char *key;         /* PEM */
 };

@@ -241,6 +241,19 @@ static void test_an_authority_is_trusted(void **state)
     stop(&server);
 }
 
+static void test_one_of_several_authorities_is_enough(void **state)
+{
+    struct world *world = *state;
+    struct server server;
+    char other[4096], both[8192];
+
+    write_pem(&world->misnamed, other);
+    assert_true(text_format(both, sizeof both, "%s%s", other, world->root_pem) > 0);
+    start(&server, &world->leaf, NULL, ANSWER);
+    assert_int_equal(trusts(&server, &(struct http_trust){.authority = both}), 0);
+    stop(&server);
+}
+
 static void test_a_pinned_ca_must_be_sent(void **state)
 {
     struct world *world = *state;
@@ -393,6 +406,47 @@ static void test_retry_after_in_all_its_forms(void **state)
     assert_in_range(retry_after(world, date), 570, 600);
 }
 
+static void test_headers_cannot_be_smuggled(void **state)
+{
+    static const struct http_header broken[] = {{"X-One", "a\r\nX-Two: b"},
+                                                {"X-One\r\nX-Two", "b"},
+                                                {"X-One: a\n", "b"}};
+    struct http_client *client = NULL;
+    struct http_answer answer;
+
+    (void)state;
+    assert_int_equal(http_client_new(&(struct http_trust){.pin = ""}, &client), 0);
+    for (size_t i = 0; i < ARRAY_LENGTH(broken); i++) {
+        const struct http_request request = {.method = "GET",
+                                             .url = "https://127.0.0.1:1/",
+                                             .headers = &broken[i],
+                                             .header_count = 1,
+                                             .timeout_ns = NS_PER_SECOND};
+        assert_int_equal(http_client_perform(client, &request, &answer), -EINVAL);
+        http_answer_done(&answer);
+    }
+    (void)http_client_free(client);
+}
+
+static void test_headers_of_the_answer(void **state)
+{
+    struct http_answer answer;
+    char value[32];
+
+    assert_int_equal(answered(*state,
+                              "HTTP/1.1 100 Continue\r\nETag: wrong\r\n\r\n"
+                              "HTTP/1.1 200 OK\r\nDate: Sun, 22 Nov 2026 03:04:05 GMT\r\n"
+                              "eTAG:  \"right\"\r\nContent-Length: 0\r\n\r\n",
+                              &answer),
+                     0);
+    assert_int_equal(http_answer_header(&answer, "ETag", value, sizeof value), 0);
+    assert_string_equal(value, "\"right\"");
+    assert_int_equal(http_answer_header(&answer, "ETa", value, sizeof value), -ENOENT);
+    assert_int_equal(http_answer_header(&answer, "Date", value, 8), -ENAMETOOLONG);
+    assert_int_equal(answer.date_s, 1795316645);
+    http_answer_done(&answer);
+}
+
 static void test_only_https(void **state UNUSED)
 {
     struct http_client *client = NULL;
@@ -414,6 +468,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_authority_is_trusted),
+        cmocka_unit_test(test_one_of_several_authorities_is_enough),
         cmocka_unit_test(test_a_pinned_ca_must_be_sent),
         cmocka_unit_test(test_a_pinned_leaf_is_no_ca),
         cmocka_unit_test(test_a_pinned_ca_beside_the_chain_is_worth_nothing),
@@ -423,6 +478,8 @@ int main(void)
         cmocka_unit_test(test_a_long_answer_is_refused),
         cmocka_unit_test(test_a_redirect_is_not_followed),
         cmocka_unit_test(test_retry_after_in_all_its_forms),
+        cmocka_unit_test(test_headers_cannot_be_smuggled),
+        cmocka_unit_test(test_headers_of_the_answer),
         cmocka_unit_test(test_only_https),
     };
     (void)signal(SIGPIPE, SIG_IGN);
