@@ -212,6 +212,10 @@ int console_files_read_orders(struct console_files *files, struct console_orders
                    TAKE(object, "policy_digest", ret_orders->policy_digest) < 0 ||
                    TAKE(object, "policy_path", ret_orders->policy_path) < 0))
         r = -EBADMSG;
+    if (r == 0 && TAKE(object, "previous_key", ret_orders->previous_key) < 0)
+        r = -EBADMSG;
+    ret_orders->previous_key_until_ms =
+        (uint64_t)json_integer_value(json_object_get(object, "previous_key_until_ms"));
     ret_orders->policy_revision =
         (uint64_t)json_integer_value(json_object_get(object, "policy_revision"));
     json_array_foreach(json_object_get(object, "commands"), index, command)
@@ -235,6 +239,8 @@ int console_files_write_orders(struct console_files *files, const struct console
     json_writer_init(&json, &text);
     json_write_object_begin(&json);
     json_write_field_string(&json, "agent_id", orders->agent_id);
+    json_write_field_string(&json, "previous_key", orders->previous_key);
+    json_write_field_unsigned(&json, "previous_key_until_ms", orders->previous_key_until_ms);
     json_write_field_unsigned(&json, "policy_revision", orders->policy_revision);
     json_write_field_string(&json, "policy_digest", orders->policy_digest);
     json_write_field_string(&json, "policy_path", orders->policy_path);

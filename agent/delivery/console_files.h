@@ -13,7 +13,9 @@
 
 /* Orders obeyed so far: no lower revision, no command twice. */
 struct console_orders {
-    char agent_id[64]; /* whose orders: another identity begins anew */
+    char agent_id[64];     /* whose orders: another identity begins anew */
+    char previous_key[64]; /* the console's signing key before the identity's; "" = none */
+    uint64_t previous_key_until_ms;
     uint64_t policy_revision;
     char policy_digest[80];            /* of the delivered policy in force; "" = none */
     char policy_path[LINK_TEXT_BYTES]; /* its file; "" = none */

@@ -5,6 +5,7 @@
  * thread. Hands off: facts and policies to the main loop (posts), commands to signed_command.c. */
 #include "agent/delivery/delivery.h"
 
+#include "agent/delivery/console_keys.h"
 #include "agent/delivery/heartbeat_body.h"
 #include "agent/delivery/host_facts.h"
 #include "agent/delivery/signed_command.h"
@@ -62,7 +63,7 @@ struct delivery {
     struct link_token token;
     struct link_identity identity;
     bool configured, has_token, activated;
-    EVP_PKEY *signing_key;
+    char successor[40]; /* the name that the console lets this host take; "" = none */
     struct console_orders orders;
     char policy_problem[1024];
     char policy_refused[80]; /* digest that is not worth another try */
@@ -245,27 +246,64 @@ static void begin_orders(struct delivery *delivery)
     (void)text_copy(orders->agent_id, sizeof orders->agent_id, delivery->identity.agent_id);
     orders->policy_revision = 0;
     orders->policy_digest[0] = '\0';
+    orders->previous_key[0] = '\0';
     orders->seen_count = 0;
     delivery->policy_problem[0] = delivery->policy_refused[0] = '\0';
 }
 
 static int use_identity(struct delivery *delivery)
 {
-    EVP_PKEY_free(delivery->signing_key);
-    delivery->signing_key = NULL;
-    int r = key_from_public_text(delivery->identity.signing_key, &delivery->signing_key);
+    AUTO_KEY EVP_PKEY *key = NULL;
+
+    int r = key_from_public_text(delivery->identity.signing_key, &key);
     if (r == 0)
         begin_orders(delivery);
     return r;
 }
 
-/* The key that policies and commands are judged by changes only while root has a token to spend: a
- * messenger that was taken over cannot bring its own. */
+/* The key that policies and commands are judged by changes only while root has a token to spend,
+ * and the name by a word of that key too: a messenger that was taken over cannot bring its own. It
+ * may still have the key before. */
 static bool may_become(const struct delivery *delivery, const struct link_identity *identity)
 {
-    return delivery->has_token ||
-           (delivery->activated && text_equal(identity->agent_id, delivery->identity.agent_id) &&
-            text_equal(identity->signing_key, delivery->identity.signing_key));
+    bool known = text_equal(identity->signing_key, delivery->identity.signing_key) ||
+                 text_equal(identity->signing_key, delivery->orders.previous_key);
+    bool named = text_equal(identity->agent_id, delivery->identity.agent_id) ||
+                 text_equal(identity->agent_id, delivery->successor);
+
+    return delivery->has_token || (delivery->activated && known && named);
+}
+
+static void keep_keys(struct delivery *delivery, const struct console_keys *keys)
+{
+    struct console_orders *orders = &delivery->orders;
+
+    (void)text_copy(orders->previous_key, sizeof orders->previous_key, keys->previous);
+    orders->previous_key_until_ms = keys->previous_until_ms;
+    (void)text_copy(delivery->identity.signing_key, sizeof delivery->identity.signing_key,
+                    keys->current);
+    int r = console_files_write_orders(delivery->files, orders);
+    if (r == 0)
+        r = console_files_write_identity(delivery->files, &delivery->identity);
+    /* After a restart it is followed again: the console tells it with every document. */
+    record(delivery, "console_key_changed", EVENT_INFO, delivery->settings.url,
+           r < 0 ? log_error_text(r) : NULL);
+}
+
+/* The key that a document must be signed with, after the successors it tells of. */
+static int judge_key(struct delivery *delivery, const char *document, size_t length,
+                     EVP_PKEY **ret_key)
+{
+    struct console_keys keys = {.previous_until_ms = delivery->orders.previous_key_until_ms};
+    bool changed;
+
+    (void)text_copy(keys.current, sizeof keys.current, delivery->identity.signing_key);
+    (void)text_copy(keys.previous, sizeof keys.previous, delivery->orders.previous_key);
+    int r = console_keys_judge(&keys, document, length, clock_realtime_ns() / NS_PER_MS, ret_key,
+                               &changed);
+    if (r == 0 && changed)
+        keep_keys(delivery, &keys);
+    return r;
 }
 
 static int take_identity(void *user, struct message *message)
@@ -277,6 +315,10 @@ static int take_identity(void *user, struct message *message)
     int r = link_read_identity(message, &identity);
     if (r == 0 && !may_become(delivery, &identity))
         r = -EPERM;
+    if (r == 0 && renewal)
+        (void)text_copy(identity.signing_key, sizeof identity.signing_key,
+                        delivery->identity.signing_key);
+    bool moved = renewal && r == 0 && !text_equal(identity.agent_id, delivery->identity.agent_id);
     if (r == 0) {
         delivery->identity = identity;
         delivery->activated = true;
@@ -285,6 +327,7 @@ static int take_identity(void *user, struct message *message)
     explicit_bzero(&identity, sizeof identity);
     if (r < 0)
         return r;
+    delivery->successor[0] = '\0';
     r = console_files_write_orders(delivery->files, &delivery->orders);
     if (r == 0)
         r = console_files_write_identity(delivery->files, &delivery->identity);
@@ -297,8 +340,12 @@ static int take_identity(void *user, struct message *message)
         explicit_bzero(&delivery->token, sizeof delivery->token);
         delivery->has_token = false;
     }
-    record(delivery, renewal ? "certificate_renewed" : "activated", EVENT_INFO,
-           delivery->settings.url, NULL);
+    if (moved)
+        record(delivery, "activated_as_copy", EVENT_MEDIUM, delivery->identity.agent_id,
+               "the console says that this host is a copy of another");
+    else
+        record(delivery, renewal ? "certificate_renewed" : "activated", EVENT_INFO,
+               delivery->settings.url, NULL);
     note_status(delivery);
     return 0;
 }
@@ -311,14 +358,22 @@ static void forget_identity(struct delivery *delivery)
     note_status(delivery);
 }
 
-static int take_forget(void *user, struct message *message UNUSED)
+/* This host is a copy of another, and the console has a name for it. */
+static int take_move(void *user, struct message *message)
 {
     struct delivery *delivery = user;
+    AUTO_CLOSE int fd = TAKE_FD(message->fds[0]);
+    AUTO_FREE char *document = NULL;
+    AUTO_KEY EVP_PKEY *key = NULL;
+    size_t length;
 
-    forget_identity(delivery);
-    record(delivery, "identity_forgotten", EVENT_HIGH, delivery->settings.url,
-           "the console says that another host uses it");
-    return 0;
+    int r = link_read_document(fd, &document, &length);
+    if (r == 0)
+        r = judge_key(delivery, document, length, &key);
+    if (r == 0)
+        r = console_keys_take_move(document, length, key, delivery->identity.agent_id,
+                                   clock_realtime_ns() / NS_PER_MS, delivery->successor);
+    return r;
 }
 
 static int take_state(void *user, struct message *message)
@@ -559,6 +614,7 @@ static int take_command(void *user, struct message *message)
     AUTO_CLOSE int fd = TAKE_FD(message->fds[0]);
     AUTO_FREE char *signed_text = NULL;
     AUTO_FREE char *document = NULL;
+    AUTO_KEY EVP_PKEY *key = NULL;
     size_t length;
 
     int r = link_read_document(fd, &signed_text, &length);
@@ -566,8 +622,10 @@ static int take_command(void *user, struct message *message)
         return r;
     if (!delivery->activated)
         return 0;
-    r = signed_command_take(signed_text, length, delivery->signing_key, delivery->identity.agent_id,
-                            &delivery->orders, &document);
+    r = judge_key(delivery, signed_text, length, &key);
+    if (r == 0)
+        r = signed_command_take(signed_text, length, key, delivery->identity.agent_id,
+                                &delivery->orders, &document);
     if (r == 0) {
         r = console_files_write_orders(delivery->files, &delivery->orders);
         if (r < 0)
@@ -675,16 +733,19 @@ static int take_policy(void *user, struct message *message)
     struct delivery *delivery = user;
     AUTO_CLOSE int fd = TAKE_FD(message->fds[0]);
     AUTO_FREE char *document = NULL;
-    struct delivered_policy policy;
-    struct settings_error error;
+    AUTO_KEY EVP_PKEY *key = NULL;
+    struct delivered_policy policy = {.revision = 0};
+    struct settings_error error = {.text = "the policy is not signed by the console"};
     size_t length;
 
     int r = link_read_document(fd, &document, &length);
     if (r < 0 || !delivery->activated || delivery->application.waits)
         return r;
-    r = signed_policy_take(document, length, delivery->signing_key, delivery->identity.agent_id,
-                           &delivery->orders, console_files_directory(delivery->files), &policy,
-                           &error);
+    r = judge_key(delivery, document, length, &key);
+    if (r == 0)
+        r = signed_policy_take(document, length, key, delivery->identity.agent_id,
+                               &delivery->orders, console_files_directory(delivery->files), &policy,
+                               &error);
     if (r < 0)
         refuse_policy(delivery, r, &policy, &error);
     else
@@ -703,7 +764,7 @@ static int take_message(struct delivery *delivery, struct message *message)
         {LINK_COMMAND, "command", activated, true, take_command},
         {LINK_POLICY, "policy", activated, true, take_policy},
         {LINK_IDENTITY, "identity", activated || delivery->has_token, false, take_identity},
-        {LINK_FORGET, "forget", activated, false, take_forget},
+        {LINK_MOVE, "move", activated, true, take_move},
         {LINK_STATE, "state", true, false, take_state},
     };
 
@@ -927,7 +988,6 @@ static struct delivery *free_delivery(struct delivery *delivery)
     (void)event_timer_free(delivery->news);
     (void)event_loop_free(delivery->loop);
     (void)console_files_close(delivery->files);
-    EVP_PKEY_free(delivery->signing_key);
     buffer_done(&delivery->beat.facts);
     (void)pthread_mutex_destroy(&delivery->lock);
     explicit_bzero(delivery, sizeof *delivery);

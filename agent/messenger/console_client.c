@@ -182,7 +182,7 @@ static bool take_reply(const struct wire_activation_reply *reply, struct link_id
 }
 
 static void read_activation(const struct buffer *body, struct link_identity *identity,
-                            struct console_result *result)
+                            struct buffer *move, struct console_result *result)
 {
     struct wire_activation_reply reply;
     struct wire_problem problem;
@@ -191,7 +191,7 @@ static void read_activation(const struct buffer *body, struct link_identity *ide
         refuse_answer(result, problem.text);
         return;
     }
-    if (!take_reply(&reply, identity))
+    if (!take_reply(&reply, identity) || buffer_append_text(move, reply.move) < 0)
         refuse_answer(result, "a field is too long");
     wire_activation_reply_done(&reply);
 }
@@ -217,7 +217,7 @@ static void fail_locally(struct console_result *result, const char *what)
 
 void console_client_activate(struct console_client *client, const struct link_settings *settings,
                              const struct link_token *token, struct link_identity *ret_identity,
-                             struct console_result *ret_result)
+                             struct buffer *ret_move, struct console_result *ret_result)
 {
     AUTO_BUFFER struct buffer body = BUFFER_WITH_MAXIMUM(LIMIT_SIGNED_DOCUMENT_BYTES);
     AUTO_BUFFER struct buffer answer = BUFFER_WITH_MAXIMUM(0);
@@ -244,7 +244,7 @@ void console_client_activate(struct console_client *client, const struct link_se
     exchange(client, "POST", "/agent/v1/activate", &body, &answer, ret_result);
     explicit_bzero(body.data, body.capacity); /* the token */
     if (ret_result->outcome == CONSOLE_OK)
-        read_activation(&answer, ret_identity, ret_result);
+        read_activation(&answer, ret_identity, ret_move, ret_result);
 }
 
 void console_client_renew(struct console_client *client, const struct link_identity *identity,

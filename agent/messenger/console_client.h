@@ -32,10 +32,11 @@ int console_client_new(const struct link_settings *settings, const struct link_i
                        struct console_client **ret_client) MUST_USE;
 struct console_client *console_client_free(struct console_client *client);
 
-/* Makes a key, has it certified, fills ret_identity. */
+/* Makes a key, has it certified, fills ret_identity. ret_move: the signed document by which a copy
+ * may become another computer, "" without; freed by the caller. */
 void console_client_activate(struct console_client *client, const struct link_settings *settings,
                              const struct link_token *token, struct link_identity *ret_identity,
-                             struct console_result *ret_result);
+                             struct buffer *ret_move, struct console_result *ret_result);
 /* This host does not come back on its own. */
 void console_client_leave(struct console_client *client, struct console_result *ret_result);
 /* A new key and certificate for the same identity. */

@@ -32,7 +32,7 @@ struct conversation {
     struct console_client *client; /* for the identity there is, or for none */
     struct link_state state;
     struct delay delay;
-    uint64_t next_ns, last_beat_ns; /* monotonic */
+    uint64_t next_ns, last_beat_ns, policy_after_ns; /* monotonic */
 };
 
 int conversation_new(int link, struct conversation **ret_conversation)
@@ -131,25 +131,12 @@ static int back_off(struct conversation *conversation, const struct console_resu
                       result->problem);
 }
 
-static int forget_identity(struct conversation *conversation)
-{
-    explicit_bzero(&conversation->identity, sizeof conversation->identity);
-    conversation->activated = false;
-    int r = link_send_plain(conversation->link, LINK_FORGET);
-    return r < 0 ? r : connect_anew(conversation); /* the old certificate is shown no more */
-}
-
-/* The identity is not accepted. With a token at hand the host activates again, at once: as itself
- * when it may still show the old certificate, as a new computer when the console says that it is a
- * copy. The token is used once, so this cannot go round. */
+/* The identity is not accepted. The host activates again, at once, and shows the old certificate:
+ * as itself with a token at hand, as a new computer when the console says that it is a copy, also
+ * without a token. Once: what then fails waits as every activation does. */
 static int activate_again(struct conversation *conversation, const struct console_result *result)
 {
-    if (result->outcome == CONSOLE_CLONE) {
-        int r = forget_identity(conversation);
-        if (r < 0)
-            return r;
-    }
-    if (!conversation->has_token) {
+    if (!conversation->has_token && result->outcome != CONSOLE_CLONE) {
         halt(conversation);
         return tell_state(conversation, LINK_STATE_REFUSED, result->problem);
     }
@@ -161,8 +148,11 @@ static int activate_again(struct conversation *conversation, const struct consol
 static int take_failure(struct conversation *conversation, const struct console_result *result)
 {
     switch (result->outcome) {
-    case CONSOLE_UNKNOWN:
     case CONSOLE_CLONE:
+        if (!conversation->activated)
+            break; /* refused to activate: another computer is this instance, for now */
+        return activate_again(conversation, result);
+    case CONSOLE_UNKNOWN:
         return activate_again(conversation, result);
     case CONSOLE_GONE:
         if (conversation->activated && conversation->has_token)
@@ -198,12 +188,17 @@ static int take_identity(struct conversation *conversation, const struct link_id
 
 static int activate(struct conversation *conversation)
 {
+    AUTO_BUFFER struct buffer move = BUFFER_WITH_MAXIMUM(LINK_PEM_BYTES);
     struct link_identity identity;
     struct console_result result;
+    int r = 0;
 
     console_client_activate(conversation->client, &conversation->settings, &conversation->token,
-                            &identity, &result);
-    int r = result.outcome == CONSOLE_OK ? take_identity(conversation, &identity)
+                            &identity, &move, &result);
+    if (result.outcome == CONSOLE_OK && move.length > 0)
+        r = link_send_document(conversation->link, LINK_MOVE, buffer_text(&move), move.length);
+    if (r == 0)
+        r = result.outcome == CONSOLE_OK ? take_identity(conversation, &identity)
                                          : take_failure(conversation, &result);
     explicit_bzero(&identity, sizeof identity);
     if (r == 0 && conversation->activated) {
@@ -236,7 +231,10 @@ static int fetch_policy(struct conversation *conversation)
     AUTO_BUFFER struct buffer body = BUFFER_WITH_MAXIMUM(0);
     struct console_result result;
 
+    if (clock_monotonic_ns() < conversation->policy_after_ns)
+        return 0; /* asked to wait */
     console_client_policy(conversation->client, &body, &result);
+    conversation->policy_after_ns = clock_monotonic_ns() + result.retry_after_ns;
     if (result.outcome != CONSOLE_OK)
         return 0;
     return link_send_document(conversation->link, LINK_POLICY, buffer_text(&body), body.length);

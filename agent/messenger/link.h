@@ -12,7 +12,7 @@
  *   --> LINK_BEAT_DONE                       what the console acknowledged and asks for
  *   --> LINK_COMMAND fd, LINK_POLICY fd      signed documents
  *   --> LINK_IDENTITY                        new or renewed: root keeps it
- *   --> LINK_FORGET                          the identity is worth nothing any more
+ *   --> LINK_MOVE fd                         signed: this host is a copy, and becomes another
  *   --> LINK_STATE                           for `yaguractl status`
  *   <-- LINK_WANT_POLICY                     root lacks the policy that BEAT_DONE named
  *   <-- LINK_LEAVE                           say goodbye to the console, and end
@@ -38,7 +38,7 @@ enum link_type {
     LINK_BEAT_DONE,
     LINK_COMMAND,
     LINK_POLICY,
-    LINK_FORGET,
+    LINK_MOVE,
     LINK_STATE,
     LINK_WANT_POLICY,
     LINK_LEAVE,
@@ -98,9 +98,9 @@ int link_send_identity(int socket, const struct link_identity *identity) MUST_US
 int link_send_token(int socket, const struct link_token *token) MUST_USE;
 int link_send_beat_done(int socket, const struct link_beat_done *done) MUST_USE;
 int link_send_state(int socket, const struct link_state *state) MUST_USE;
-/* WANT_BEAT, URGENT, FORGET, WANT_POLICY, LEAVE: no payload. */
+/* WANT_BEAT, URGENT, WANT_POLICY, LEAVE: no payload. */
 int link_send_plain(int socket, enum link_type type) MUST_USE;
-/* BEAT, COMMAND, POLICY: the bytes in a sealed memfd. */
+/* BEAT, COMMAND, POLICY, MOVE: the bytes in a sealed memfd. */
 int link_send_document(int socket, enum link_type type, const void *bytes, size_t length) MUST_USE;
 
 /* Each reads one whole payload. -EBADMSG: the peer is broken and must end. */

@@ -130,10 +130,39 @@ void wire_heartbeat_reply_done(struct wire_heartbeat_reply *reply);
  * of the text, which is itself a JSON object that names its purpose, agent and expiry. */
 
 int wire_signed_encode(const char *document, EVP_PKEY *key, struct buffer *body) MUST_USE;
+/* The same with "successors": links, a JSON array as text (see wire_successor), or NULL. */
+int wire_signed_encode_linked(const char *document, EVP_PKEY *key, const char *links,
+                              struct buffer *body) MUST_USE;
 /* Checks the signature with key (public half) before the document is parsed. -EACCES when it is
  * not the key's. ret_document: the text; belongs to ret_root. */
 int wire_signed_decode(const char *body, size_t length, EVP_PKEY *key, json_t **ret_root,
                        const char **ret_document, struct wire_problem *ret_problem) MUST_USE;
+
+/* An envelope that nobody has checked. */
+struct wire_envelope {
+    json_t *root; /* NULL: of another one */
+    const char *key_id, *signature, *document;
+    const json_t *successors; /* array of envelopes; NULL = none */
+};
+int wire_envelope_decode(const char *body, size_t length, struct wire_envelope *ret_envelope,
+                         struct wire_problem *ret_problem) MUST_USE;
+int wire_envelope_read(const json_t *object, struct wire_envelope *ret_envelope,
+                       struct wire_problem *ret_problem) MUST_USE;
+void wire_envelope_done(struct wire_envelope *envelope);
+/* 0, or -EACCES when key did not sign it. */
+int wire_envelope_check(const struct wire_envelope *envelope, EVP_PKEY *key) MUST_USE;
+
+/* The console's next signing key, announced in a document that the one before signed. */
+#define WIRE_SUCCESSORS_MAXIMUM 16
+struct wire_successor {
+    json_t *root;
+    const char *key;                /* base64 of the public half */
+    uint64_t issued_ms, retires_ms; /* until then the one before is good for documents */
+};
+int wire_successor_encode(const struct wire_successor *successor, struct buffer *document) MUST_USE;
+int wire_successor_decode(const char *document, struct wire_successor *ret_successor,
+                          struct wire_problem *ret_problem) MUST_USE;
+void wire_successor_done(struct wire_successor *successor);
 
 struct wire_command {
     json_t *root;

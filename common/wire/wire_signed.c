@@ -11,6 +11,12 @@
 
 int wire_signed_encode(const char *document, EVP_PKEY *key, struct buffer *body)
 {
+    return wire_signed_encode_linked(document, key, NULL, body);
+}
+
+int wire_signed_encode_linked(const char *document, EVP_PKEY *key, const char *links,
+                              struct buffer *body)
+{
     char signature[SIGNATURE_TEXT_BYTES];
     char id[KEY_ID_BYTES];
     int r = signature_make(key, document, strlen(document), signature);
@@ -24,34 +30,124 @@ int wire_signed_encode(const char *document, EVP_PKEY *key, struct buffer *body)
     json_write_field_string(&json, "key_id", id);
     json_write_field_string(&json, "signature", signature);
     json_write_field_string(&json, "document", document);
+    if (links) {
+        json_write_key(&json, "successors");
+        json_write_raw(&json, links);
+    }
     json_write_object_end(&json);
     return buffer_failed(body);
+}
+
+static void read_envelope(struct wire_reader *reader, struct wire_envelope *envelope)
+{
+    envelope->key_id = wire_read_text(reader, "key_id", 0, 64, "");
+    envelope->signature = wire_read_text(reader, "signature", 1, 128, NULL);
+    envelope->document = wire_read_text(reader, "document", 2, LIMIT_SIGNED_DOCUMENT_BYTES, NULL);
+}
+
+int wire_envelope_read(const json_t *object, struct wire_envelope *ret_envelope,
+                       struct wire_problem *ret_problem)
+{
+    struct wire_reader reader = wire_reader_of(object, ret_problem);
+    *ret_envelope = (struct wire_envelope){.root = NULL};
+    read_envelope(&reader, ret_envelope);
+    return reader.error;
+}
+
+int wire_envelope_decode(const char *body, size_t length, struct wire_envelope *ret_envelope,
+                         struct wire_problem *ret_problem)
+{
+    struct wire_reader reader;
+    struct wire_envelope envelope = {.root = NULL};
+    int r = wire_open(body, length, &envelope.root, &reader, ret_problem);
+    if (r < 0)
+        return r;
+    read_envelope(&reader, &envelope);
+    envelope.successors = wire_read_array(&reader, "successors", WIRE_SUCCESSORS_MAXIMUM, true);
+    if (reader.error) {
+        wire_envelope_done(&envelope);
+        return reader.error;
+    }
+    *ret_envelope = envelope;
+    return 0;
+}
+
+void wire_envelope_done(struct wire_envelope *envelope)
+{
+    json_decref(envelope->root);
+    *envelope = (struct wire_envelope){.root = NULL};
+}
+
+int wire_envelope_check(const struct wire_envelope *envelope, EVP_PKEY *key)
+{
+    return signature_check(key, envelope->document, strlen(envelope->document),
+                           envelope->signature) < 0
+               ? -EACCES
+               : 0;
 }
 
 int wire_signed_decode(const char *body, size_t length, EVP_PKEY *key, json_t **ret_root,
                        const char **ret_document, struct wire_problem *ret_problem)
 {
-    struct wire_reader reader;
-    json_t *root = NULL;
-    int r = wire_open(body, length, &root, &reader, ret_problem);
+    struct wire_envelope envelope;
+    int r = wire_envelope_decode(body, length, &envelope, ret_problem);
     if (r < 0)
         return r;
-    const char *signature = wire_read_text(&reader, "signature", 1, 128, NULL);
-    const char *document =
-        wire_read_text(&reader, "document", 2, LIMIT_SIGNED_DOCUMENT_BYTES, NULL);
-    r = reader.error;
-    if (r == 0 && signature_check(key, document, strlen(document), signature) < 0) {
+    r = wire_envelope_check(&envelope, key);
+    if (r < 0) {
         (void)text_copy(ret_problem->text, sizeof(ret_problem->text),
                         "the signature is not the console's");
-        r = -EACCES;
-    }
-    if (r < 0) {
-        json_decref(root);
+        wire_envelope_done(&envelope);
         return r;
     }
-    *ret_root = root;
-    *ret_document = document;
+    *ret_root = envelope.root;
+    *ret_document = envelope.document;
     return 0;
+}
+
+int wire_successor_encode(const struct wire_successor *successor, struct buffer *document)
+{
+    struct json_writer json;
+    json_writer_init(&json, document);
+    json_write_object_begin(&json);
+    json_write_field_string(&json, "purpose", "signing_key");
+    json_write_field_string(&json, "key", successor->key);
+    json_write_field_unsigned(&json, "issued_ms", successor->issued_ms);
+    json_write_field_unsigned(&json, "retires_ms", successor->retires_ms);
+    json_write_object_end(&json);
+    return buffer_failed(document);
+}
+
+static void read_purpose(struct wire_reader *reader, const char *purpose)
+{
+    if (!text_equal(wire_read_text(reader, "purpose", 1, 32, NULL), purpose))
+        wire_fail(reader, "this document is not a %s", purpose);
+}
+
+int wire_successor_decode(const char *document, struct wire_successor *ret_successor,
+                          struct wire_problem *ret_problem)
+{
+    struct wire_reader reader;
+    struct wire_successor successor = {.root = NULL};
+    int r = wire_open(document, strlen(document), &successor.root, &reader, ret_problem);
+    if (r < 0)
+        return r;
+    read_purpose(&reader, "signing_key");
+    successor.key = wire_read_text(&reader, "key", 40, 63, NULL);
+    successor.issued_ms = wire_read_number(&reader, "issued_ms", false);
+    successor.retires_ms = wire_read_number(&reader, "retires_ms", false);
+    if (reader.error) {
+        wire_successor_done(&successor);
+        return reader.error;
+    }
+    *ret_successor = successor;
+    return 0;
+}
+
+void wire_successor_done(struct wire_successor *successor)
+{
+    json_decref(successor->root);
+    *successor = (struct wire_successor){.root = NULL};
 }
 
 int wire_command_encode(const struct wire_command *command, struct buffer *document)
@@ -69,12 +165,6 @@ int wire_command_encode(const struct wire_command *command, struct buffer *docum
     json_write_field_unsigned(&json, "expires_ms", command->expires_ms);
     json_write_object_end(&json);
     return buffer_failed(document);
-}
-
-static void read_purpose(struct wire_reader *reader, const char *purpose)
-{
-    if (!text_equal(wire_read_text(reader, "purpose", 1, 32, NULL), purpose))
-        wire_fail(reader, "this document is not a %s", purpose);
 }
 
 int wire_command_decode(const char *document, struct wire_command *ret_command,

@@ -1,6 +1,7 @@
 """Joining a console, being refused by it, and leaving it."""
 import contextlib
 import os
+import shutil
 import sqlite3
 import sys
 
@@ -163,6 +164,37 @@ def test_damaged_files_do_not_stop_the_agent(place):
     both.until(lambda: len(both.agent.events("console_file_unreadable")) == 3, "each is told")
     both.activate()
     assert both.console_status()["state"] == "online"
+
+
+def test_a_copied_disk_comes_back_as_a_new_computer(place):
+    """Two hosts with one identity and no token: the first goes on, the other becomes itself."""
+    both = Pair(place)
+    both.agent.start()
+    both.activate()
+    first = both.console_status()["agent_id"]
+    copy = place.agent(name="copy")
+    shutil.copytree(os.path.join(both.agent.state, "console"), os.path.join(copy.state, "console"))
+    copy.start()
+
+    def computers():
+        return {computer["id"] for computer in
+                both.admin.get("/api/v1/computers").json["computers"]}
+
+    def are_two():  # the console is sure of a copy after 30 s, which have passed
+        both.console.query("UPDATE computers SET session_ms = session_ms - 60000")
+        return len(computers()) == 2
+
+    both.until(are_two, "the copy is a computer of its own")
+    both.until(lambda: {both.agent.status()["console"]["agent_id"],
+                        copy.status()["console"]["agent_id"]} == computers(), "each has its name")
+    mover = copy if copy.status()["console"]["agent_id"] != first else both.agent
+    assert mover.events("activated_as_copy")
+    for agent in (both.agent, copy):
+        path = agents.put(os.path.join(agent.watched, "malware"), agents.EICAR)
+        both.until(lambda: [event for event in both.events("&kind=malware_found")
+                            if event["subject"] == path], "its detection")
+    kinds = [event["kind"] for event in both.events()]
+    assert "clone_seen" in kinds and "activated_as_clone" in kinds, kinds
 
 
 if __name__ == "__main__":

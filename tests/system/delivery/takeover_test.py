@@ -3,6 +3,7 @@ import json
 import os
 import shutil
 import sys
+import uuid
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from pair import Pair, agents  # noqa: E402
@@ -29,8 +30,11 @@ identity = open(FOLDER + "/identity", "rb").read()
 todo = open(FOLDER + "/todo").read().strip()
 if todo == "key":          # LINK_IDENTITY: the same agent, another signing key
     send(2, identity)
-elif todo == "forget":     # LINK_FORGET, then an identity without a token
-    send(10); send(2, identity)
+elif todo == "name":       # another agent's name, our own signing key
+    send(2, open(FOLDER + "/other", "rb").read())
+elif todo == "move":       # LINK_MOVE that nobody signed, then that name
+    send(10, fd=document(b'{"document":"{}","signature":"AAAA","key_id":"00"}'))
+    send(2, open(FOLDER + "/other", "rb").read())
 elif todo == "unsigned":   # LINK_COMMAND, LINK_POLICY with nothing signed
     send(8, fd=document(b'{"document":"{}","signature":"AAAA","key_id":"00"}'))
     send(9, fd=document(b'{"document":"{}","signature":"AAAA","key_id":"00"}'))
@@ -84,6 +88,9 @@ def test_nothing_it_says_is_obeyed(place):
     agents.put(os.path.join(folder, "identity"), b"".join(map(text, (
         mine["agent_id"], mine["certificate"], mine["key"], mine["authority"],
         "A" * 43 + "="))) + (60).to_bytes(4, sys.byteorder))
+    agents.put(os.path.join(folder, "other"), b"".join(map(text, (
+        str(uuid.uuid4()), mine["certificate"], mine["key"], mine["authority"],
+        mine["signing_key"]))) + (60).to_bytes(4, sys.byteorder))
     both.agent.write_config(program_directory=folder)
 
     def run(todo):
@@ -91,7 +98,7 @@ def test_nothing_it_says_is_obeyed(place):
         both.agent.start()
         return both.agent
 
-    for todo in ("key", "file", "pipe", "unknown", "nothing", "torn", "root"):
+    for todo in ("key", "name", "move", "file", "pipe", "unknown", "nothing", "torn", "root"):
         agent = run(todo)
         count = len(agent.events("messenger_ended"))
         agent.until(lambda status: status["console"]["messenger_starts"] >= 2, f"{todo}: its end")
@@ -109,12 +116,6 @@ def test_nothing_it_says_is_obeyed(place):
     agents.put(os.path.join(both.watched, "eicar"), agents.EICAR)
     agent.sync()
     agent.expect_found(os.path.join(both.watched, "eicar"))
-    agent.stop()
-
-    agent = run("forget")  # it can harm, but not become somebody
-    agent.until(lambda status: status["console"]["agent_id"] == "", "the identity is gone")
-    agent.until(lambda status: agent.events("messenger_ended"), "its end")
-    assert not os.path.exists(kept)
     agent.stop()
     shutil.rmtree(folder)
 
