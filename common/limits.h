@@ -57,6 +57,7 @@
     X(LIMIT_COMMAND_OUTPUT_BYTES, 4096, "bytes", "longest output of a command")                 \
     X(LIMIT_SIGNED_DOCUMENT_BYTES, 12582912, "bytes", "largest signed policy or command")       \
     X(LIMIT_ACTIVATION_RULES, 256, "rules", "most rules that place new computers")              \
+    X(LIMIT_STREAM_QUEUE_BYTES, 262144, "bytes", "most unread changes of one listener")         \
     X(LIMIT_API_PAGE, 200, "rows", "most rows on one page of the API")
 
 enum yagura_limit {

@@ -137,21 +137,22 @@ static int note_other_machine(struct sql *sql, const struct heartbeat *heartbeat
 static int take_progress(struct sql *sql, int64_t computer, const struct wire_result *result)
 {
     return sql_run(sql,
-                   "UPDATE commands SET state = 'running', output = $1, delivered_ms = $2"
-                   " WHERE id = $3 AND computer = $4"
+                   "UPDATE commands SET state = 'running', output = $1, delivered_ms = $2,"
+                   " changed = $3 WHERE id = $4 AND computer = $5"
                    " AND state IN ('queued', 'delivered', 'running')",
-                   NULL, "tntn", result->output, console_store_now_ms(), result->command_id,
-                   computer);
+                   NULL, "tnntn", result->output, console_store_now_ms(),
+                   console_store_new_number(), result->command_id, computer);
 }
 
 /* A result counts also when it comes too late: it says what was done. */
 static int take_result(struct sql *sql, int64_t computer, const struct wire_result *result)
 {
     return sql_run(sql,
-                   "UPDATE commands SET state = $1, output = $2, finished_ms = $3"
-                   " WHERE id = $4 AND computer = $5 AND state NOT IN ('done', 'failed')",
-                   NULL, "ttntn", result->good ? "done" : "failed", result->output,
-                   console_store_now_ms(), result->command_id, computer);
+                   "UPDATE commands SET state = $1, output = $2, finished_ms = $3, changed = $4"
+                   " WHERE id = $5 AND computer = $6 AND state NOT IN ('done', 'failed')",
+                   NULL, "ttnntn", result->good ? "done" : "failed", result->output,
+                   console_store_now_ms(), console_store_new_number(), result->command_id,
+                   computer);
 }
 
 static int take_results(struct sql *sql, const struct heartbeat *heartbeat)
@@ -191,9 +192,10 @@ static int give_commands(struct sql *sql, struct heartbeat *heartbeat)
 {
     int64_t now = console_store_now_ms();
     int r = sql_run(sql,
-                    "UPDATE commands SET state = 'expired', finished_ms = $1 WHERE computer = $2"
-                    " AND state IN ('queued', 'delivered') AND expires_ms <= $1",
-                    NULL, "nn", now, heartbeat->row.number);
+                    "UPDATE commands SET state = 'expired', finished_ms = $1, changed = $2"
+                    " WHERE computer = $3 AND state IN ('queued', 'delivered')"
+                    " AND expires_ms <= $1",
+                    NULL, "nnn", now, console_store_new_number(), heartbeat->row.number);
     if (r < 0)
         return r;
     AUTO_STATEMENT struct sql_statement *row = NULL;
@@ -208,8 +210,9 @@ static int give_commands(struct sql *sql, struct heartbeat *heartbeat)
         if (sent == 0)
             sent = sql_run(sql,
                            "UPDATE commands SET state = CASE WHEN state = 'running' THEN state"
-                           " ELSE 'delivered' END, delivered_ms = $1 WHERE id = $2",
-                           NULL, "nt", now, sql_text(row, 0));
+                           " ELSE 'delivered' END, delivered_ms = $1, changed = $2"
+                           " WHERE id = $3",
+                           NULL, "nnt", now, console_store_new_number(), sql_text(row, 0));
         r = sent < 0 ? sent : sql_step(row);
     }
     return r;

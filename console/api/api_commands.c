@@ -122,13 +122,14 @@ static int create_command(struct sql *sql, void *user)
         return -EXFULL;
     r = uuid_new(create->id);
     if (r == 0)
-        r = sql_run(sql,
-                    "INSERT INTO commands (id, org_id, computer, type, arguments, state,"
-                    " created_ms, created_by, expires_ms, delivered_ms, finished_ms, output)"
-                    " VALUES ($1, $2, $3, $4, $5, 'queued', $6, $7, $8, 0, 0, '')",
-                    NULL, "tnnttntn", create->id, API_ORG, sql_number(row, 0), create->type,
-                    create->arguments, console_store_now_ms(), api_viewer(create->request)->actor,
-                    create->expires_ms);
+        r = sql_run(
+            sql,
+            "INSERT INTO commands (id, org_id, computer, type, arguments, state,"
+            " created_ms, created_by, expires_ms, delivered_ms, finished_ms, output, changed)"
+            " VALUES ($1, $2, $3, $4, $5, 'queued', $6, $7, $8, 0, 0, '', $9)",
+            NULL, "tnnttntnn", create->id, API_ORG, sql_number(row, 0), create->type,
+            create->arguments, console_store_now_ms(), api_viewer(create->request)->actor,
+            create->expires_ms, console_store_new_number());
     AUTO_BUFFER struct buffer detail = BUFFER_WITH_MAXIMUM(16384);
     struct json_writer json;
     json_writer_init(&json, &detail);

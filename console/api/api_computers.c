@@ -28,6 +28,16 @@ static const struct list_column COMPUTER_COLUMNS[] = {
     {"facts", LIST_JSON},
 };
 
+void api_add_status(struct query *query, int64_t online_after_ms)
+{
+    query_add(query, "CASE WHEN computers.state = 'deactivated' THEN 'Deactivated'"
+                     " WHEN computers.certificate_expires_ms <= ");
+    query_add_number(query, console_store_now_ms());
+    query_add(query, " THEN 'Reactivation Required' WHEN computers.last_seen_ms >= ");
+    query_add_number(query, online_after_ms);
+    query_add(query, " THEN 'Managed (Online)' ELSE 'Managed (Offline)' END");
+}
+
 static void begin_select(struct query *query, int64_t online_after_ms)
 {
     query_add(query,
@@ -38,13 +48,9 @@ static void begin_select(struct query *query, int64_t online_after_ms)
               " computers.*, groups.name AS group_name, policies.name AS policy_name,"
               " CASE WHEN computers.policy_digest = computers.applied_digest THEN 1 ELSE 0"
               " END AS policy_in_force,"
-              " CASE WHEN computers.state = 'deactivated' THEN 'Deactivated'"
-              " WHEN computers.certificate_expires_ms <= ");
-    query_add_number(query, console_store_now_ms());
-    query_add(query, " THEN 'Reactivation Required' WHEN computers.last_seen_ms >= ");
-    query_add_number(query, online_after_ms);
-    query_add(query, " THEN 'Managed (Online)' ELSE 'Managed (Offline)' END AS status"
-                     " FROM computers LEFT JOIN groups ON groups.id = computers.group_id"
+              " ");
+    api_add_status(query, online_after_ms);
+    query_add(query, " AS status FROM computers LEFT JOIN groups ON groups.id = computers.group_id"
                      " LEFT JOIN policies ON policies.id = computers.policy_id"
                      " WHERE computers.org_id = ");
     query_add_number(query, API_ORG);
@@ -120,6 +126,29 @@ static const struct list COMPUTERS = {.name = "computers",
 void api_computers(struct http_request *request, void *user)
 {
     api_list(request, user, &COMPUTERS);
+}
+
+int api_computer_write(struct sql *sql, const struct api_service *service, int64_t number,
+                       struct buffer *output)
+{
+    AUTO_QUERY struct query query;
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    struct list without_facts = COMPUTERS;
+    without_facts.column_count--;
+    query_init(&query);
+    begin_select(&query, api_online_after(service));
+    query_add(&query, " AND computers.number = ");
+    query_add_number(&query, number);
+    query_add(&query, ") AS listed");
+    int r = query_prepare(&query, sql, &row);
+    if (r == 0)
+        r = sql_step(row);
+    if (r != 1)
+        return r < 0 ? r : -ENOENT;
+    struct json_writer json;
+    json_writer_init(&json, output);
+    list_write_row(&json, &without_facts, row);
+    return 0;
 }
 
 struct computer_read {

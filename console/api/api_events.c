@@ -101,6 +101,11 @@ static const struct list EVENTS = {.name = "events",
                                    .filters = EVENT_FILTERS,
                                    .build = build_events};
 
+void api_event_write(struct json_writer *json, struct sql_statement *row)
+{
+    list_write_row(json, &EVENTS, row);
+}
+
 void api_events(struct http_request *request, void *user)
 {
     api_list(request, user, &EVENTS);

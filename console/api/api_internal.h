@@ -4,6 +4,7 @@
 
 #include "common/json/json_writer.h"
 #include "common/wire/wire_read.h"
+#include "console/agents/tokens.h"
 #include "console/api/api_service.h"
 #include "console/people/audit.h"
 #include "console/people/viewer.h"
@@ -12,7 +13,20 @@
 
 #define API_ORG 1LL
 
+/* What a request showed to say who asks. */
+struct api_credentials {
+    bool by_key;
+    char secret[128]; /* the API key, or the session of the cookie */
+    char csrf[SECRET_TEXT_BYTES];
+    bool change; /* csrf must be right */
+    struct viewer viewer;
+};
+const struct api_credentials *api_credentials_of(const struct http_request *request);
+/* A console_store_work: 1 and the viewer, or 0. */
+int api_check_credentials(struct sql *sql, void *credentials) MUST_USE;
 const struct viewer *api_viewer(const struct http_request *request);
+/* After a change of users, keys or sessions: whoever listens is looked at again. */
+void api_rights_changed(struct api_service *service);
 /* The body as a JSON object with no keys but names; NULL when it has answered 400 or 415. */
 json_t *api_body(struct http_request *request, const char *const *names);
 /* Answers 400 with the reader's problem; false when there is none. */
@@ -69,6 +83,12 @@ void list_write_row(struct json_writer *json, const struct list *list, struct sq
 
 /* "2026-11-22T01:02:03Z", also with a fraction or an offset. */
 int api_parse_time(const char *text, int64_t *ret_ms) MUST_USE;
+/* Rows as their lists show them; a computer without its facts. */
+void api_event_write(struct json_writer *json, struct sql_statement *row);
+int api_computer_write(struct sql *sql, const struct api_service *service, int64_t number,
+                       struct buffer *output) MUST_USE;
+/* The expression of a computer's status. */
+void api_add_status(struct query *query, int64_t online_after_ms);
 int64_t api_online_after(const struct api_service *service);
 /* Names of groups, users, tokens, keys: 1 to 128 bytes, printable. Policies: a file's name. */
 bool api_is_name(const char *text);
@@ -81,6 +101,7 @@ int api_find_policy(struct sql *sql, const char *text,
 /* --- handlers */
 
 http_handler api_health, api_metrics, api_openapi, api_about, api_overview;
+http_handler api_stream_listen;
 http_handler api_session_create, api_session_show, api_session_delete, api_password_change;
 http_handler api_totp_offer, api_totp_set, api_totp_remove;
 http_handler api_computers, api_computer, api_computer_change, api_computer_delete,

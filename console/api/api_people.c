@@ -197,8 +197,10 @@ void api_user_change(struct http_request *request, void *user)
     struct user_work work = {.request = request};
     AUTO_FREE char *groups = NULL;
     char hash[PASSWORD_HASH_BYTES];
-    if (read_user(request, body, false, &work, &groups, hash))
+    if (read_user(request, body, false, &work, &groups, hash)) {
         answer_empty(request, console_store_write(service->store, change_user, &work));
+        api_rights_changed(service);
+    }
     json_decref(body);
 }
 
@@ -206,6 +208,7 @@ void api_user_delete(struct http_request *request, void *user)
 {
     struct api_service *service = user;
     answer_empty(request, console_store_write(service->store, delete_user, request));
+    api_rights_changed(service);
 }
 
 /* --- API keys */
@@ -313,6 +316,7 @@ void api_key_revoke(struct http_request *request, void *user)
 {
     struct api_service *service = user;
     answer_empty(request, console_store_write(service->store, revoke_key, request));
+    api_rights_changed(service);
 }
 
 /* --- audit log */

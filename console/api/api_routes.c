@@ -16,6 +16,7 @@ const struct http_route API_ROUTES[] = {
     {"GET", "/api/v1/openapi.json", 0, api_openapi, PERMISSION_NONE},
     {"GET", "/api/v1/about", 0, api_about, PERMISSION_READ},
     {"GET", "/api/v1/overview", 0, api_overview, PERMISSION_READ},
+    {"GET", "/api/v1/stream", 0, api_stream_listen, PERMISSION_READ},
 
     {"POST", "/api/v1/session", SMALL, api_session_create, PERMISSION_NONE},
     {"GET", "/api/v1/session", 0, api_session_show, PERMISSION_SELF},
@@ -73,24 +74,16 @@ const struct http_route API_ROUTES[] = {
 };
 const size_t API_ROUTE_COUNT = ARRAY_LENGTH(API_ROUTES);
 
-struct credentials {
-    const char *key;                 /* of "Authorization: Bearer" */
-    char session[SECRET_TEXT_BYTES]; /* of the cookie */
-    const char *csrf;
-    bool change;
-    struct viewer viewer;
-};
-
-static int check_credentials(struct sql *sql, void *user)
+int api_check_credentials(struct sql *sql, void *user)
 {
-    struct credentials *credentials = user;
-    if (credentials->key)
-        return key_check(sql, credentials->key, &credentials->viewer);
-    return session_check(sql, credentials->session, credentials->csrf, credentials->change,
-                         &credentials->viewer);
+    struct api_credentials *credentials = user;
+    if (credentials->by_key)
+        return key_check(sql, credentials->secret, &credentials->viewer);
+    return session_check(sql, credentials->secret, credentials->csrf[0] ? credentials->csrf : NULL,
+                         credentials->change, &credentials->viewer);
 }
 
-static bool read_cookie(const char *header, char session[static SECRET_TEXT_BYTES])
+static bool read_cookie(const char *header, char *session)
 {
     for (const char *at = header; at && *at;) {
         at += strspn(at, "; ");
@@ -105,6 +98,21 @@ static bool read_cookie(const char *header, char session[static SECRET_TEXT_BYTE
         at += length;
     }
     return false;
+}
+
+/* A text that is too long is none of ours. */
+static bool read_credentials(const struct http_request *request,
+                             struct api_credentials *credentials)
+{
+    const char *authorization = http_request_header(request, "Authorization");
+    const char *csrf = http_request_header(request, "X-CSRF-Token");
+    if (csrf && text_copy(credentials->csrf, sizeof(credentials->csrf), csrf) < 0)
+        return false;
+    credentials->by_key = authorization && text_starts_with(authorization, "Bearer ");
+    if (credentials->by_key)
+        return text_copy(credentials->secret, sizeof(credentials->secret),
+                         authorization + strlen("Bearer ")) >= 0;
+    return read_cookie(http_request_header(request, "Cookie"), credentials->secret);
 }
 
 static void ask_to_sign_in(struct http_request *request)
@@ -131,22 +139,18 @@ bool api_admit(struct http_request *request, const struct http_route *route, voi
     }
     if (route->permission == PERMISSION_NONE)
         return true;
-    struct credentials *credentials = calloc(1, sizeof(*credentials));
+    struct api_credentials *credentials = calloc(1, sizeof(*credentials));
     if (!credentials) {
         api_respond_error(request, -ENOMEM);
         return false;
     }
     http_request_set_context(request, credentials, free);
-    const char *authorization = http_request_header(request, "Authorization");
-    if (authorization && text_starts_with(authorization, "Bearer "))
-        credentials->key = authorization + strlen("Bearer ");
-    else if (!read_cookie(http_request_header(request, "Cookie"), credentials->session)) {
+    if (!read_credentials(request, credentials)) {
         ask_to_sign_in(request);
         return false;
     }
-    credentials->change = change && !credentials->key;
-    credentials->csrf = http_request_header(request, "X-CSRF-Token");
-    int r = console_store_read(service->store, check_credentials, credentials);
+    credentials->change = change && !credentials->by_key;
+    int r = console_store_read(service->store, api_check_credentials, credentials);
     const struct viewer *viewer = &credentials->viewer;
     if (r < 0)
         api_respond_error(request, r);
@@ -163,8 +167,12 @@ bool api_admit(struct http_request *request, const struct http_route *route, voi
     return false;
 }
 
+const struct api_credentials *api_credentials_of(const struct http_request *request)
+{
+    return http_request_context(request);
+}
+
 const struct viewer *api_viewer(const struct http_request *request)
 {
-    const struct credentials *credentials = http_request_context(request);
-    return &credentials->viewer;
+    return &api_credentials_of(request)->viewer;
 }

@@ -8,6 +8,9 @@
 #include "console/http/http_server.h"
 #include "console/people/sign_in_limit.h"
 
+struct api_stream;
+struct stream_hub;
+
 struct api_service {
     struct console_store *store;
     const struct console_identity *identity;
@@ -16,6 +19,7 @@ struct api_service {
     const char *scratch_directory; /* ours, for policies that are being checked */
     uint64_t heartbeat_seconds;
     struct sign_in_limit sign_ins;
+    struct api_stream *stream;
 };
 
 /* user of the handlers is a struct api_service. */
@@ -23,5 +27,14 @@ extern const struct http_route API_ROUTES[];
 extern const size_t API_ROUTE_COUNT;
 /* Before each handler: who asks, and may they. */
 bool api_admit(struct http_request *request, const struct http_route *route, void *service);
+
+/* Live changes; connections: how many the listener takes. */
+int api_stream_start(struct api_service *service, unsigned connections,
+                     struct api_stream **ret_stream) MUST_USE;
+/* Ends every stream; before the listener stops. NULL is legal. */
+void api_stream_close(struct api_stream *stream);
+/* After the listener stopped. NULL is legal. */
+struct api_stream *api_stream_stop(struct api_stream *stream);
+struct stream_hub *api_stream_hub(struct api_stream *stream);
 
 #endif

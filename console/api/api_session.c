@@ -200,6 +200,7 @@ void api_session_delete(struct http_request *request, void *user)
     http_response_header(request, "Set-Cookie",
                          COOKIE "=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0");
     http_respond(request, 204, NULL, NULL, 0);
+    api_rights_changed(service);
 }
 
 /* --- own password */
@@ -244,6 +245,7 @@ static void replace_password(struct http_request *request, struct api_service *s
             api_respond_error(request, r);
         else
             http_respond(request, 204, NULL, NULL, 0);
+        api_rights_changed(service);
     }
     OPENSSL_cleanse(&current, sizeof(current));
 }

@@ -1,6 +1,7 @@
 /* Owns what the console says about itself: health, metrics, facts for agents, overview. */
 #include "common/text/text.h"
 #include "console/api/api_internal.h"
+#include "console/stream/stream_hub.h"
 
 #include <errno.h>
 
@@ -57,6 +58,15 @@ void api_metrics(struct http_request *request, void *user)
     metric(&body, "transactions_failed_total", "counter", "Transactions that failed.",
            status.failures);
     metric(&body, "writes_total", "counter", "Pieces of work in those transactions.", status.works);
+    struct stream_hub_status stream;
+    stream_hub_status(api_stream_hub(service->stream), &stream);
+    metric(&body, "stream_clients", "gauge", "Listeners of live changes.", stream.clients);
+    metric(&body, "stream_messages_total", "counter", "Changes put into their queues.",
+           stream.messages);
+    metric(&body, "stream_resyncs_total", "counter",
+           "How often one was told to read its lists again.", stream.resyncs);
+    metric(&body, "stream_refused_total", "counter", "Listeners refused: too many.",
+           stream.refused);
     metric(&body, "server_certificate_expires_seconds", "gauge",
            "When the server certificate expires, in seconds since 1970.",
            (uint64_t)service->identity->server_expires_s);

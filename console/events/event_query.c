@@ -2,13 +2,25 @@
  * them keeps its order by number. */
 #include "console/events/event_query.h"
 
+#define COLUMNS                                                                     \
+    "SELECT events.number, events.number, events.id, events.time_ms,"               \
+    " (events.number / 4194304) + 1577836800000, computers.id, computers.hostname," \
+    " events.module, events.kind, events.severity, events.subject, "
+#define TABLES " FROM events LEFT JOIN computers ON computers.number = events.computer WHERE "
+
 static void select_events(struct query *query)
 {
-    query_add(query, "SELECT events.number, events.number, events.id, events.time_ms,"
-                     " (events.number / 4194304) + 1577836800000, computers.id, computers.hostname,"
-                     " events.module, events.kind, events.severity, events.subject, events.detail"
-                     " FROM events LEFT JOIN computers ON computers.number = events.computer"
-                     " WHERE ");
+    query_add(query, COLUMNS "events.detail" TABLES);
+}
+
+void event_query_after(struct query *query, int64_t number, int64_t limit)
+{
+    query_add(query,
+              COLUMNS "CASE WHEN length(events.detail) > 2048 THEN '{\"cut\":true}'"
+                      " ELSE events.detail END, computers.group_id" TABLES "events.number > ");
+    query_add_number(query, number);
+    query_add(query, " ORDER BY events.number LIMIT ");
+    query_add_number(query, limit);
 }
 
 static void add_subject(struct query *query, const struct event_filter *filter)

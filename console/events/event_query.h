@@ -27,6 +27,9 @@ struct event_filter {
  * module, kind, severity, subject, detail. */
 void event_query_page(struct query *query, const struct event_filter *filter,
                       const struct viewer *viewer, int64_t limit);
+/* Those after a number, oldest first, and the computer's group behind the same columns. A detail of
+ * more than 2 KiB is left out. */
+void event_query_after(struct query *query, int64_t number, int64_t limit);
 /* The same columns of one event. */
 void event_query_one(struct query *query, int64_t number, const struct viewer *viewer);
 

@@ -2,6 +2,7 @@
 #include "console/http/http_internal.h"
 
 #include <errno.h>
+#include <poll.h>
 
 const char *http_request_method(const struct http_request *request)
 {
@@ -104,6 +105,14 @@ const char *http_request_body(const struct http_request *request, size_t *ret_le
 const char *http_request_address(const struct http_request *request)
 {
     return request->address;
+}
+
+bool http_request_peer_left(const struct http_request *request)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct pollfd peer = {.fd = info ? info->connect_fd : -1, .events = POLLRDHUP};
+    return poll(&peer, 1, 0) == 1 && (peer.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
 void http_request_set_context(struct http_request *request, void *context,

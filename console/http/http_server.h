@@ -84,6 +84,9 @@ enum http_certificate {
 enum http_certificate http_request_certificate(struct http_request *request,
                                                char ret_digest[static 65]);
 
+/* Whether the peer has closed its side, for a fill that waits long. */
+bool http_request_peer_left(const struct http_request *request);
+
 /* A place for what belongs to the request: freed with it by release. */
 void http_request_set_context(struct http_request *request, void *context,
                               void (*release)(void *context));

@@ -316,15 +316,21 @@ static int start(struct running *running)
     running->api.scratch_directory = running->data;
     running->api.heartbeat_seconds = heartbeat;
     sign_in_limit_init(&running->api.sign_ins);
-    return start_servers(running);
+    r = api_stream_start(&running->api,
+                         (unsigned)console_settings_number(running->settings,
+                                                           CONSOLE_PEOPLE_CONNECTIONS),
+                         &running->api.stream);
+    return r < 0 ? r : start_servers(running);
 }
 
 static void stop(struct running *running)
 {
     if (running->agent_server)
         http_server_drain(running->agent_server);
+    api_stream_close(running->api.stream);
     running->people_server = http_server_stop(running->people_server);
     running->agent_server = http_server_stop(running->agent_server);
+    running->api.stream = api_stream_stop(running->api.stream);
     running->hour_timer = event_timer_free(running->hour_timer);
     running->flush_timer = event_timer_free(running->flush_timer);
     running->loop = event_loop_free(running->loop);

@@ -361,6 +361,11 @@ struct console_store *console_store_close(struct console_store *store)
     return NULL;
 }
 
+bool console_store_is_shared(const struct console_store *store)
+{
+    return sql_is_postgres_url(store->path);
+}
+
 void console_store_status(struct console_store *store, struct console_store_status *ret_status)
 {
     (void)pthread_mutex_lock(&store->lock);

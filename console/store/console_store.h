@@ -9,6 +9,7 @@
 #include "common/attributes.h"
 #include "console/store/sql.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct console_store;
@@ -46,6 +47,9 @@ int64_t console_store_new_number(void);
 int64_t console_store_number_at(int64_t time_ms);
 int64_t console_store_number_time(int64_t number);
 int64_t console_store_now_ms(void);
+
+/* Whether other nodes may write to the same database. */
+bool console_store_is_shared(const struct console_store *store);
 
 struct console_store_status {
     uint64_t transactions, works, failures;

@@ -88,12 +88,19 @@
     " policy_id TEXT, tags TEXT NOT NULL, created_ms BIGINT NOT NULL, created_by TEXT NOT NULL," \
     " UNIQUE (org_id, name));"
 
+/* Changes of commands in the order they happened, for those who watch them. */
+#define COMMANDS_3                                                       \
+    "ALTER TABLE commands ADD COLUMN changed BIGINT NOT NULL DEFAULT 0;" \
+    "CREATE INDEX commands_changed ON commands (changed);"
+
 const struct database_migration SCHEMA_SQLITE[SCHEMA_VERSION] = {
     {TABLES_1("INTEGER PRIMARY KEY")},
     {ACTIVATION_2},
+    {COMMANDS_3},
 };
 
 const char *const SCHEMA_POSTGRES[SCHEMA_VERSION] = {
     TABLES_1("BIGINT PRIMARY KEY"),
     ACTIVATION_2,
+    COMMANDS_3,
 };

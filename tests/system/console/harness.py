@@ -286,7 +286,8 @@ class Client:
         try:
             self.connection.request(method, path, data, fields)
             answer = Answer(self.connection.getresponse())
-        except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+        except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError,
+                ssl.SSLEOFError):
             self.connection.close()
             self.connection.request(method, path, data, fields)
             answer = Answer(self.connection.getresponse())
