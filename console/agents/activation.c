@@ -5,6 +5,7 @@
 #include "console/agents/activation_internal.h"
 
 #include "common/crypto/csr.h"
+#include "common/limits.h"
 #include "common/text/text.h"
 #include "console/store/console_store.h"
 
@@ -150,14 +151,16 @@ static int sign_move(const struct activation *activation, struct buffer *move)
                                    .expires_ms = (uint64_t)(now + MOVE_LIFE_MS)};
     int r = wire_move_encode(&wire, &document);
     return r < 0 ? r
-                 : wire_signed_encode(buffer_text(&document),
-                                      activation->service->identity->signing_key, move);
+                 : signing_key_sign(activation->service->identity->signing, buffer_text(&document),
+                                    move);
 }
 
 static void respond(struct activation *activation)
 {
     const struct agent_service *service = activation->service;
-    AUTO_BUFFER struct buffer move = BUFFER_WITH_MAXIMUM(8192);
+    AUTO_BUFFER struct buffer move = BUFFER_WITH_MAXIMUM(LIMIT_SIGNED_DOCUMENT_BYTES);
+    struct signing_key_facts signing;
+    signing_key_facts(service->identity->signing, &signing);
     AUTO_BUFFER struct buffer body = BUFFER_WITH_MAXIMUM(65536);
     if (activation->way == ACTIVATION_CLONE && sign_move(activation, &move) < 0) {
         agent_respond_failure(activation->request, -ENOMEM);
@@ -166,7 +169,7 @@ static void respond(struct activation *activation)
     struct wire_activation_reply reply = {.agent_id = activation->agent_id,
                                           .certificate = activation->certificate_pem,
                                           .authority = service->identity->authority_pem,
-                                          .signing_key = service->identity->signing_text,
+                                          .signing_key = signing.text,
                                           .tenant_id = service->tenant_id,
                                           .heartbeat_seconds = service->heartbeat_seconds,
                                           .move = move.length > 0 ? buffer_text(&move) : NULL};

@@ -29,8 +29,6 @@ static int read_policy(struct sql *sql, void *user)
     return r < 0 ? r : -ENOENT;
 }
 
-#define POLICY_LIFE_MS (30LL * 24 * 3600 * 1000)
-
 void agent_policy(struct http_request *request, void *user)
 {
     struct agent_service *service = user;
@@ -61,12 +59,12 @@ void agent_policy(struct http_request *request, void *user)
                                  .body = policy_body,
                                  .revision = (uint64_t)read.row.policy_revision,
                                  .issued_ms = (uint64_t)now,
-                                 .expires_ms = (uint64_t)(now + POLICY_LIFE_MS)};
+                                 .expires_ms = (uint64_t)(now + SIGNING_DOCUMENT_MS)};
     AUTO_BUFFER struct buffer document = BUFFER_WITH_MAXIMUM(LIMIT_SIGNED_DOCUMENT_BYTES);
     AUTO_BUFFER struct buffer body = BUFFER_WITH_MAXIMUM(2 * LIMIT_SIGNED_DOCUMENT_BYTES);
     r = wire_policy_encode(&policy, &document);
     if (r == 0)
-        r = wire_signed_encode(buffer_text(&document), service->identity->signing_key, &body);
+        r = signing_key_sign(service->identity->signing, buffer_text(&document), &body);
     if (r < 0)
         agent_respond_failure(request, r);
     else

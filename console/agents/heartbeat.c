@@ -178,8 +178,7 @@ static int sign_command(struct heartbeat *heartbeat, struct sql_statement *row, 
     struct buffer body = BUFFER_WITH_MAXIMUM(LIMIT_MESSAGE_BYTES);
     int r = wire_command_encode(&command, &document);
     if (r == 0)
-        r = wire_signed_encode(buffer_text(&document), heartbeat->service->identity->signing_key,
-                               &body);
+        r = signing_key_sign(heartbeat->service->identity->signing, buffer_text(&document), &body);
     if (r < 0) {
         buffer_done(&body);
         return r;

@@ -135,17 +135,22 @@ void api_policy(struct http_request *request, void *user)
     respond_policy(request, user, &get, 200);
 }
 
+static bool parse_revision(struct http_request *request, const char *text, int64_t *ret_revision)
+{
+    uint64_t revision;
+    if (text_parse_u64(text, &revision) < 0 || revision == 0 || revision > INT64_MAX) {
+        api_respond_error(request, -ENOENT);
+        return false;
+    }
+    *ret_revision = (int64_t)revision;
+    return true;
+}
+
 void api_policy_revision(struct http_request *request, void *user)
 {
     struct policy_get get = {.name = http_request_segment(request, 0)};
-    uint64_t revision;
-    if (text_parse_u64(http_request_segment(request, 1), &revision) < 0 || revision == 0 ||
-        revision > INT64_MAX) {
-        api_respond_error(request, -ENOENT);
-        return;
-    }
-    get.revision = (int64_t)revision;
-    respond_policy(request, user, &get, 200);
+    if (parse_revision(request, http_request_segment(request, 1), &get.revision))
+        respond_policy(request, user, &get, 200);
 }
 
 /* --- change */
@@ -156,6 +161,7 @@ struct policy_put {
     struct policy_substitute policy;
     char parent[128];
     int64_t expected, revision;
+    bool restored; /* the text of an earlier revision */
     struct settings_error error;
 };
 
@@ -174,7 +180,9 @@ static int store_policy(struct sql *sql, void *user)
     (void)text_format(detail, sizeof(detail), "{\"revision\":%lld}", (long long)put->revision);
     return r < 0 ? r
                  : api_audit(sql, put->request,
-                             put->expected < 0 ? "policy_created" : "policy_changed",
+                             put->restored       ? "policy_restored"
+                             : put->expected < 0 ? "policy_created"
+                                                 : "policy_changed",
                              put->policy.name, detail);
 }
 
@@ -224,16 +232,22 @@ static void put_policy(struct http_request *request, struct api_service *service
     respond_policy(request, service, &get, put->expected < 0 ? 201 : 200);
 }
 
+static bool may_change_policies(struct http_request *request)
+{
+    if (api_viewer(request)->group_count == 0)
+        return true;
+    http_respond_problem(request, 403, "not_allowed",
+                         "who is limited to groups may not change policies");
+    return false;
+}
+
 void api_policy_put(struct http_request *request, void *user)
 {
     static const char *const names[] = {"text", NULL};
     struct policy_put put = {.request = request, .service = user};
     put.policy.name = http_request_segment(request, 0);
-    if (api_viewer(request)->group_count > 0) {
-        http_respond_problem(request, 403, "not_allowed",
-                             "who is limited to groups may not change policies");
+    if (!may_change_policies(request))
         return;
-    }
     if (!api_is_policy_name(put.policy.name)) {
         http_respond_problem(request, 400, "bad_name",
                              "a policy's name is 1 to 64 of letters, digits, '.', '_' and '-'");
@@ -250,6 +264,50 @@ void api_policy_put(struct http_request *request, void *user)
     if (!api_refused(request, &reader))
         put_policy(request, user, &put);
     json_decref(body);
+}
+
+/* --- back to an earlier revision, as a new one */
+
+struct policy_text {
+    const char *name;
+    int64_t revision;
+    char *text;
+};
+
+static int read_revision_text(struct sql *sql, void *user)
+{
+    struct policy_text *text = user;
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    int r = sql_run(sql,
+                    "SELECT policy_revisions.text FROM policy_revisions"
+                    " JOIN policies ON policies.id = policy_revisions.policy_id"
+                    " WHERE policies.org_id = $1 AND policies.name = $2"
+                    " AND policy_revisions.revision = $3",
+                    &row, "ntn", API_ORG, text->name, text->revision);
+    if (r != 1)
+        return r < 0 ? r : -ENOENT;
+    text->text = strdup(sql_text(row, 0));
+    return text->text ? 0 : -ENOMEM;
+}
+
+/* Checked like any other text: its parents may be others now. */
+void api_policy_restore(struct http_request *request, void *user)
+{
+    struct api_service *service = user;
+    struct policy_put put = {.request = request, .service = service, .restored = true};
+    struct policy_text text = {.name = http_request_segment(request, 0)};
+    if (!may_change_policies(request) ||
+        !parse_revision(request, http_request_segment(request, 1), &text.revision) ||
+        !read_expected(request, &put.expected))
+        return;
+    int r = console_store_read(service->store, read_revision_text, &text);
+    AUTO_FREE char *owned = text.text;
+    put.policy.name = text.name;
+    put.policy.text = owned;
+    if (r < 0)
+        api_respond_error(request, r);
+    else
+        put_policy(request, service, &put);
 }
 
 static int delete_policy(struct sql *sql, void *user)

@@ -60,6 +60,9 @@ const struct http_route API_ROUTES[] = {
     {"GET", "/api/v1/policies/{name}/revisions", 0, api_policy_revisions, PERMISSION_READ},
     {"GET", "/api/v1/policies/{name}/revisions/{revision}", 0, api_policy_revision,
      PERMISSION_READ},
+    {"POST", "/api/v1/policies/{name}/revisions/{revision}/restore", SMALL, api_policy_restore,
+     PERMISSION_POLICY},
+    {"GET", "/api/v1/policies/{name}/diff", 0, api_policy_diff, PERMISSION_READ},
 
     {"GET", "/api/v1/users", 0, api_users, PERMISSION_ADMIN},
     {"POST", "/api/v1/users", SMALL, api_user_create, PERMISSION_ADMIN},
@@ -69,6 +72,9 @@ const struct http_route API_ROUTES[] = {
     {"GET", "/api/v1/keys", 0, api_keys, PERMISSION_ADMIN},
     {"POST", "/api/v1/keys", SMALL, api_key_create, PERMISSION_ADMIN},
     {"DELETE", "/api/v1/keys/{id}", 0, api_key_revoke, PERMISSION_ADMIN},
+
+    {"GET", "/api/v1/signing-key", 0, api_signing_key, PERMISSION_READ},
+    {"POST", "/api/v1/signing-key/change", SMALL, api_signing_key_change, PERMISSION_ADMIN},
 
     {"GET", "/api/v1/audit", 0, api_audit_log, PERMISSION_AUDIT},
 };

@@ -77,6 +77,8 @@ void api_about(struct http_request *request, void *user)
 {
     const struct api_service *service = user;
     AUTO_BUFFER struct buffer body = BUFFER_WITH_MAXIMUM(65536);
+    struct signing_key_facts signing;
+    signing_key_facts(service->identity->signing, &signing);
     struct json_writer json;
     json_writer_init(&json, &body);
     json_write_object_begin(&json);
@@ -84,8 +86,8 @@ void api_about(struct http_request *request, void *user)
     json_write_field_string(&json, "tenant_id", service->tenant_id);
     json_write_field_string(&json, "ca_pin", service->identity->pin);
     json_write_field_string(&json, "authority", service->identity->authority_pem);
-    json_write_field_string(&json, "signing_key_id", service->identity->signing_id);
-    json_write_field_string(&json, "signing_key", service->identity->signing_text);
+    json_write_field_string(&json, "signing_key_id", signing.id);
+    json_write_field_string(&json, "signing_key", signing.text);
     json_write_field_unsigned(&json, "heartbeat_seconds", service->heartbeat_seconds);
     json_write_object_end(&json);
     http_respond_buffer(request, 200, "application/json", &body);

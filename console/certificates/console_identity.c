@@ -159,7 +159,6 @@ int console_identity_open(const char *directory, const char *const *names,
                           struct console_identity *ret_identity, bool *ret_made,
                           char ret_problem[static 256])
 {
-    bool signing_made;
     struct console_identity identity = {0};
     int r = open_authority(directory, &identity, ret_made, ret_problem);
     if (r == 0)
@@ -167,12 +166,7 @@ int console_identity_open(const char *directory, const char *const *names,
     if (r == 0)
         r = key_pin(identity.authority.key, identity.pin);
     if (r == 0)
-        r = open_key(directory, "signing.key", key_new_ed25519, &identity.signing_key,
-                     &signing_made, ret_problem);
-    if (r == 0)
-        r = key_id(identity.signing_key, identity.signing_id);
-    if (r == 0)
-        r = key_public_text(identity.signing_key, identity.signing_text);
+        r = signing_key_open(directory, &identity.signing, ret_problem);
     if (r == 0)
         r = console_identity_reload(&identity, directory, names, ret_problem);
     if (r < 0) {
@@ -187,7 +181,7 @@ void console_identity_done(struct console_identity *identity)
 {
     X509_free(identity->authority.certificate);
     EVP_PKEY_free(identity->authority.key);
-    EVP_PKEY_free(identity->signing_key);
+    (void)signing_key_close(identity->signing);
     free(identity->authority_pem);
     *identity = (struct console_identity){0};
 }

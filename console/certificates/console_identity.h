@@ -1,6 +1,6 @@
 /* What the console is: its certificate authority, its server certificate and the key that signs
  * policies and commands. Made at first start, kept in the data directory with mode 0600:
- *   authority.key authority.crt  server.key server.crt  signing.key
+ *   authority.key authority.crt  server.key server.crt  signing.key signing.links
  * Read-only after loading, but for renewal of the server certificate: one thread does that. */
 #ifndef CONSOLE_CERTIFICATES_CONSOLE_IDENTITY_H
 #define CONSOLE_CERTIFICATES_CONSOLE_IDENTITY_H
@@ -8,18 +8,17 @@
 #include "common/attributes.h"
 #include "common/crypto/certificates.h"
 #include "common/crypto/keys.h"
+#include "console/certificates/signing_key.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
 
 struct console_identity {
     struct certificate_authority authority;
-    EVP_PKEY *signing_key;
+    struct signing_key *signing; /* changes while the console runs */
     char *authority_pem;
-    char pin[KEY_PIN_BYTES];                  /* of the authority's key */
-    char signing_id[KEY_ID_BYTES];            /* names the signing key */
-    char signing_text[KEY_PUBLIC_TEXT_BYTES]; /* its public half */
-    atomic_int_fast64_t server_expires_s;     /* renewal changes it */
+    char pin[KEY_PIN_BYTES];              /* of the authority's key */
+    atomic_int_fast64_t server_expires_s; /* renewal changes it */
 };
 
 /* Loads or makes it, and gives the server certificate to the listeners. names: what the server

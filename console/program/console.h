@@ -11,6 +11,8 @@
 /* Subcommands: argv[0] is the subcommand's name. Exit codes: 0 done, 1 failed, 2 wrong use. */
 int console_serve(const struct console_settings *settings, int argc, char **argv);
 int console_token(const struct console_settings *settings, int argc, char **argv);
+int console_rule(const struct console_settings *settings, int argc, char **argv);
+int console_keys(const struct console_settings *settings, int argc, char **argv);
 int console_user(const struct console_settings *settings, int argc, char **argv);
 int console_verify_audit(const struct console_settings *settings, int argc, char **argv);
 int console_pin(const struct console_settings *settings, int argc, char **argv);

@@ -17,9 +17,24 @@ static const struct {
     {"pin", console_pin,
      "pin                             print the pin of the console's authority"},
     {"token", console_token,
-     "token create [--days N] [--uses N] [--name TEXT]\n"
-     "                                  make an activation token and print it"},
-    {"user", console_user, "user reset-password NAME        give a user a new one-time password"},
+     "token create [--days N] [--uses N] [--name TEXT] [--group NAME] [--policy NAME]\n"
+     "               [--tag TEXT]... [--cidr NETWORK]...\n"
+     "                                  make an activation token and print it\n"
+     "  token list | token revoke ID"},
+    {"rule", console_rule,
+     "rule create NAME [--cidr NETWORK]... [--account ID]... [--region NAME]...\n"
+     "              [--hostname PATTERN]... [--token-tag TEXT]... [--token ID]...\n"
+     "              [--group NAME] [--policy NAME] [--add-tag TEXT]... [--position N]\n"
+     "                                  place new computers; the first rule that matches decides\n"
+     "  rule list | rule delete NAME"},
+    {"user", console_user,
+     "user create [--role ROLE] [--group NAME]... NAME\n"
+     "                                  make a user and print the one-time password\n"
+     "  user reset-password NAME        give a user a new one-time password\n"
+     "  user list | user disable NAME | user enable NAME"},
+    {"keys", console_keys,
+     "keys rotate [--retire-now]      sign with a new key, which agents follow\n"
+     "  keys show                       print its id, itself, and how many came before"},
     {"verify-audit", console_verify_audit,
      "verify-audit                    check the audit log's chain"},
 };

@@ -144,6 +144,18 @@ static void reload_certificate(struct running *running)
                  log_number(running->identity.server_expires_s), NULL);
 }
 
+/* Changed by "yagura-console keys rotate", or copied from another node. */
+static void reload_signing_key(struct running *running)
+{
+    char problem[256] = "";
+    int r = signing_key_reload(running->identity.signing, problem);
+    if (r < 0)
+        log_error("signing_key_not_reloaded", "file", problem, "error", log_error_text(r), "effect",
+                  "the old one goes on", NULL);
+    else if (r > 0)
+        log_info("signing_key_reloaded", NULL);
+}
+
 static int64_t setting_ms(const struct running *running, enum console_setting key)
 {
     return (int64_t)(console_settings_number(running->settings, key) / NS_PER_MS);
@@ -165,15 +177,18 @@ static void every_hour(void *user)
         return;
     }
     reload_certificate(running); /* renews it when due */
+    reload_signing_key(running);
 }
 
 static void on_signal(void *user, int number)
 {
     struct running *running = user;
-    if (number == SIGHUP)
+    if (number == SIGHUP) {
         reload_certificate(running);
-    else
+        reload_signing_key(running);
+    } else {
         event_loop_stop(running->loop);
+    }
 }
 
 /* --- up and down */

@@ -1,0 +1,115 @@
+/* Owns what the subcommands share: the store, the audit log's entry, tables on standard output. */
+#include "console/program/command.h"
+
+#include "common/text/text.h"
+#include "console/people/audit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
+#define ORG 1LL
+
+int command_failed(const char *what, int error)
+{
+    (void)fprintf(stderr, "yagura-console: %s: %s\n", what, strerrordesc_np(-error));
+    return 1;
+}
+
+int command_open_store(const struct console_settings *settings, struct console_store **ret_store)
+{
+    char place[4096], notice[512] = "";
+    int r = console_database(settings, place);
+    bool remote = r == 0 && sql_is_postgres_url(place);
+    if (r == 0 && !remote && access(place, R_OK | W_OK) < 0)
+        r = -errno;
+    if (r == 0)
+        r = console_store_open(place, ret_store, notice);
+    if (r < 0)
+        (void)fprintf(stderr,
+                      "yagura-console: %s: %s%s%s; start the console once, and run this as its"
+                      " user\n",
+                      remote ? "database" : place, strerrordesc_np(-r), notice[0] ? ": " : "",
+                      notice);
+    return r < 0 ? r : 0;
+}
+
+static int run(const struct console_settings *settings, bool write, console_store_work *work,
+               void *user, const char *what)
+{
+    struct console_store *store = NULL;
+    if (command_open_store(settings, &store) < 0)
+        return 1;
+    int r = write ? console_store_write(store, work, user) : console_store_read(store, work, user);
+    (void)console_store_close(store);
+    return r < 0 ? command_failed(what, r) : 0;
+}
+
+int command_write(const struct console_settings *settings, console_store_work *work, void *user,
+                  const char *what)
+{
+    return run(settings, true, work, user, what);
+}
+
+int command_read(const struct console_settings *settings, console_store_work *work, void *user,
+                 const char *what)
+{
+    return run(settings, false, work, user, what);
+}
+
+int command_audit(struct sql *sql, const char *action, const char *subject)
+{
+    char actor[64];
+    (void)text_format(actor, sizeof(actor), "console:uid=%u", getuid());
+    struct audit_entry entry = {actor, "", action, subject, ""};
+    return audit_append(sql, &entry);
+}
+
+int command_parse_count(const char *text, int64_t most, int64_t *ret_count)
+{
+    uint64_t count;
+    if (text_parse_u64(text, &count) < 0 || count == 0 || count > (uint64_t)most)
+        return -EINVAL;
+    *ret_count = (int64_t)count;
+    return 0;
+}
+
+int command_add_text(json_t **list, const char *text)
+{
+    if (!*list)
+        *list = json_array();
+    return *list && json_array_append_new(*list, json_string(text)) == 0 ? 0 : -ENOMEM;
+}
+
+char *command_list_text(const json_t *list)
+{
+    return list ? json_dumps(list, JSON_COMPACT) : strdup("[]");
+}
+
+int command_find(struct sql *sql, const char *text, const char *name, char *ret_id, size_t size)
+{
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    ret_id[0] = '\0';
+    if (!name[0])
+        return 0;
+    int r = sql_run(sql, text, &row, "ntt", ORG, name, name);
+    if (r == 1)
+        (void)text_copy(ret_id, size, sql_text(row, 0));
+    return r < 0 ? r : r == 1 ? 0 : -ENOENT;
+}
+
+void command_print_cell(const char *text, bool last)
+{
+    AUTO_FREE char *shown = text_escape_new(text, strlen(text));
+    (void)printf("%s%c", !shown ? "?" : shown[0] ? shown : "-", last ? '\n' : '\t');
+}
+
+void command_print_time(int64_t time_ms, bool last)
+{
+    char text[32] = "";
+    time_t seconds = (time_t)(time_ms / 1000);
+    struct tm parts;
+    if (time_ms > 0 && gmtime_r(&seconds, &parts))
+        (void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts);
+    command_print_cell(text, last);
+}

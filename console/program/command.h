@@ -1,0 +1,42 @@
+/* What the subcommands for administrators share. They open the database beside a running console:
+ * SQLite lets one of them write at a time. */
+#ifndef CONSOLE_PROGRAM_COMMAND_H
+#define CONSOLE_PROGRAM_COMMAND_H
+
+#include "common/attributes.h"
+#include "console/program/console.h"
+#include "console/store/console_store.h"
+
+#include <jansson.h>
+
+/* Says it on standard error; 1, the exit code. */
+int command_failed(const char *what, int error);
+/* Opens what the settings name, and says why it cannot. < 0. */
+int command_open_store(const struct console_settings *settings,
+                       struct console_store **ret_store) MUST_USE;
+/* Opens the store, runs work, closes it. what: said on failure. The exit code. */
+int command_write(const struct console_settings *settings, console_store_work *work, void *user,
+                  const char *what);
+int command_read(const struct console_settings *settings, console_store_work *work, void *user,
+                 const char *what);
+/* An audit entry of the operating system's user. */
+int command_audit(struct sql *sql, const char *action, const char *subject) MUST_USE;
+
+/* A whole number of 1..most. -EINVAL. */
+int command_parse_count(const char *text, int64_t most, int64_t *ret_count) MUST_USE;
+/* Appends a text to an array that is made when NULL. -ENOMEM. */
+int command_add_text(json_t **list, const char *text) MUST_USE;
+/* The array as JSON text, "[]" for NULL; freed by the caller. NULL: out of memory. */
+char *command_list_text(const json_t *list);
+/* A name or id to an id, "" for "". -ENOENT. */
+int command_find(struct sql *sql, const char *text, const char *name, char *ret_id,
+                 size_t size) MUST_USE;
+#define COMMAND_FIND_GROUP  "SELECT id FROM groups WHERE org_id = $1 AND (id = $2 OR name = $3)"
+#define COMMAND_FIND_POLICY "SELECT id FROM policies WHERE org_id = $1 AND (id = $2 OR name = $3)"
+
+/* Writes a text so that it stays in its column of a tab-separated table: escaped, "-" for "". */
+void command_print_cell(const char *text, bool last);
+/* "2026-11-22T01:02:03Z", "-" for 0. */
+void command_print_time(int64_t time_ms, bool last);
+
+#endif
