@@ -65,14 +65,6 @@ write_changelog() {
         "$(LC_ALL=C date -u -d "@$SOURCE_DATE_EPOCH" '+%a, %d %b %Y %H:%M:%S +0000')" >"$SOURCE/debian/changelog"
 }
 
-# When CMAKE_C_COMPILER_LAUNCHER says ccache: the same cache from every folder, and although debhelper
-# gives the build a home of its own.
-use_compiler_cache() {
-    command -v ccache >/dev/null 2>&1 || return 0
-    CCACHE_DIR=${CCACHE_DIR:-$(ccache --get-config cache_dir)}
-    export CCACHE_DIR CCACHE_BASEDIR="$SOURCE" CCACHE_NOHASHDIR=1
-}
-
 parse_options() {
     OUTPUT=$ROOT/build/packages
     VERSION=$(sed -n 's/^project(yagura VERSION \([0-9.]*\).*/\1/p' "$ROOT/CMakeLists.txt")
@@ -116,7 +108,8 @@ main() {
     copy_source
     export SOURCE_DATE_EPOCH="${SOURCE_DATE_EPOCH:-$(commit_time)}"
     write_changelog
-    use_compiler_cache
+    # A cache may answer with what another folder's build made; --built is the way to be quick.
+    unset CMAKE_C_COMPILER_LAUNCHER
     cd "$SOURCE"
     if ! DEB_BUILD_OPTIONS="nocheck parallel=$JOBS" LC_ALL=C.UTF-8 \
         YAGURA_CMAKE_OPTIONS="-DYAGURA_VERSION=$VERSION" dpkg-buildpackage -b -us -uc >"$PRIVATE/log" 2>&1; then
