@@ -27,6 +27,7 @@
     X(LIMIT_RESPONDER_QUEUE, 16384, "detections", "most detections waiting for the responder")  \
     X(LIMIT_QUARANTINE_ATTRIBUTES, 65536, "bytes", "extended attributes kept with a file")      \
     X(LIMIT_QUARANTINE_HEADER, 131072, "bytes", "longest header of a sealed file")              \
+    X(LIMIT_QUARANTINE_JOURNAL, 262144, "bytes", "sealed files committed with their results")   \
     X(LIMIT_DETECTIONS_KNOWN, 16384, "files", "detections remembered to fold repeats")          \
     X(LIMIT_BRAKE_SIGNATURES, 4096, "signatures", "signatures whose actions are counted")       \
     X(LIMIT_PACKAGE_FILES, 8000000, "files", "files of installed packages that are indexed")    \

@@ -114,24 +114,103 @@ int intent_insert(const struct intent *intent, sqlite3 *database)
     return r < 0 ? r : count_action(intent->facts.signature, database);
 }
 
-int intent_delete(const char *id, sqlite3 *database)
+static int execute_for(const char *sql, const char *id, sqlite3 *database)
 {
     sqlite3_stmt *statement;
     int r;
 
-    r = prepare(database, "DELETE FROM intent WHERE id = ?1", &statement);
+    r = prepare(database, sql, &statement);
     if (r < 0)
         return r;
     bind_text(statement, 1, id);
     return finish(statement);
 }
 
+int intent_delete(const char *id, sqlite3 *database)
+{
+    int r;
+
+    r = execute_for("DELETE FROM intent WHERE id = ?1", id, database);
+    return r < 0 ? r : execute_for("DELETE FROM told WHERE id = ?1", id, database);
+}
+
+/* ---- told ones ---- */
+
+int intent_note_told(const char *id, const struct sealed_bytes *sealed, sqlite3 *database)
+{
+    sqlite3_stmt *insert;
+    int r;
+
+    r = prepare(database, "INSERT OR REPLACE INTO told VALUES(?1, ?2)", &insert);
+    if (r < 0)
+        return r;
+    bind_text(insert, 1, id);
+    if (sealed->data)
+        (void)sqlite3_bind_blob(insert, 2, sealed->data, (int)sealed->length, SQLITE_STATIC);
+    return finish(insert);
+}
+
+int intent_forget_sealed(const char *id, sqlite3 *database)
+{
+    return execute_for("UPDATE told SET sealed = NULL WHERE id = ?1", id, database);
+}
+
+int intent_find_sealed(const char *id, sqlite3 *database, struct sealed_bytes *ret_sealed)
+{
+    sqlite3_stmt *statement;
+    int r;
+
+    r = prepare(database, "SELECT sealed FROM told WHERE id = ?1 AND sealed IS NOT NULL",
+                &statement);
+    if (r < 0)
+        return r;
+    bind_text(statement, 1, id);
+    r = sqlite3_step(statement);
+    if (r == SQLITE_ROW) {
+        size_t length = (size_t)sqlite3_column_bytes(statement, 0);
+        void *copy = malloc(MAX(length, 1));
+
+        if (copy)
+            memcpy(copy, sqlite3_column_blob(statement, 0) ?: "", length);
+        *ret_sealed = (struct sealed_bytes){copy, length};
+        r = copy ? SQLITE_ROW : SQLITE_NOMEM;
+    }
+    (void)sqlite3_finalize(statement);
+    if (r == SQLITE_DONE)
+        return -ENOENT;
+    return r == SQLITE_ROW ? 0 : database_errno(r);
+}
+
+int intent_each_sealed(sqlite3 *database,
+                       int (*take)(void *user, const char *id, const struct sealed_bytes *sealed),
+                       void *user)
+{
+    sqlite3_stmt *statement;
+    int taken = 0, r;
+
+    r = prepare(database, "SELECT id, sealed FROM told WHERE sealed IS NOT NULL", &statement);
+    if (r < 0)
+        return r;
+    while (taken >= 0 && (r = sqlite3_step(statement)) == SQLITE_ROW) {
+        struct sealed_bytes sealed = {.data = (void *)sqlite3_column_blob(statement, 1),
+                                      .length = (size_t)sqlite3_column_bytes(statement, 1)};
+
+        taken = take(user, column(statement, 0), &sealed);
+    }
+    (void)sqlite3_finalize(statement);
+    return taken < 0 ? taken : database_errno(r);
+}
+
+/* ---- reading ---- */
+
 static int take_intent(sqlite3_stmt *statement,
                        int (*take)(void *user, const struct intent *intent), void *user)
 {
     AUTO_FREE char *holding = column_path(statement, 1);
     struct intent intent = {.holding = holding,
-                            .action = (enum respond_action)sqlite3_column_int(statement, 0)};
+                            .action = (enum respond_action)sqlite3_column_int(statement, 0),
+                            .told = sqlite3_column_int(statement, 3) != 0,
+                            .catalogued = sqlite3_column_int(statement, 4) != 0};
     int r;
 
     if (!holding)
@@ -152,7 +231,10 @@ int intent_each(sqlite3 *database, int (*take)(void *user, const struct intent *
     sqlite3_stmt *statement;
     int taken = 0, r;
 
-    r = prepare(database, "SELECT action, holding, facts FROM intent ORDER BY id", &statement);
+    r = prepare(database,
+                "SELECT action, holding, facts, id IN (SELECT id FROM told),"
+                " id IN (SELECT id FROM quarantine) FROM intent ORDER BY id",
+                &statement);
     if (r < 0)
         return r;
     while (taken >= 0 && (r = sqlite3_step(statement)) == SQLITE_ROW)

@@ -1,21 +1,22 @@
-/* Owns: the folder of sealed files, the host key, the space they take, and that folder and
- * catalogue agree. Must not own: why a file is here (responder.c), what an administrator does with
- * it (quarantine_administration.c), listing (quarantine_catalogue.c). */
+/* Owns: the folder of sealed files, the host key, the rows, and the space they take. Must not own:
+ * why a file is here (responder.c), what an administrator does with it
+ * (quarantine_administration.c), listing (quarantine_catalogue.c), recovery
+ * (quarantine_recover.c). */
 #include "agent/respond/quarantine.h"
 
 #include "agent/respond/detection_event.h"
+#include "agent/respond/intent_table.h"
 #include "agent/respond/quarantine_private.h"
-#include "agent/respond/sealed_file.h"
 #include "common/crypto/random.h"
 #include "common/database/database.h"
 #include "common/files/file.h"
 #include "common/text/text.h"
 #include "common/time/clock.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #define KEY_NAME "host.key"
@@ -96,6 +97,7 @@ int quarantine_open(struct store *store, const char *state_directory,
     quarantine->directory_fd = -1;
     quarantine->maximum_bytes = UINT64_MAX;
     pthread_mutex_init(&quarantine->operation, NULL);
+    pthread_mutex_init(&quarantine->files, NULL);
     pthread_mutex_init(&quarantine->mutex, NULL);
     r = open_folder(state_directory, &quarantine->directory_fd);
     if (r == 0)
@@ -118,6 +120,7 @@ struct quarantine *quarantine_close(struct quarantine *quarantine)
         (void)close(quarantine->directory_fd);
     digest_set_done(&quarantine->allowed);
     pthread_mutex_destroy(&quarantine->operation);
+    pthread_mutex_destroy(&quarantine->files);
     pthread_mutex_destroy(&quarantine->mutex);
     explicit_bzero(quarantine->key, sizeof(quarantine->key));
     free(quarantine);
@@ -159,6 +162,100 @@ int quarantine_seal(struct quarantine *quarantine, struct quarantine_facts *fact
                              quarantine->directory_fd, name, ret_fd);
 }
 
+/* Anonymous memory of its own; sealing writes to descriptors. */
+int quarantine_seal_bytes(struct quarantine *quarantine, struct quarantine_facts *facts,
+                          int source_fd, struct sealed_bytes *ret_sealed)
+{
+    AUTO_SEALED struct sealed_bytes sealed = {0};
+    AUTO_CLOSE int fd = memfd_create("sealed", MFD_CLOEXEC);
+    struct stat status;
+    ssize_t got;
+    int r;
+
+    if (fd < 0)
+        return -errno;
+    r = sealed_file_fill(quarantine->key, facts, source_fd, facts->size, fd);
+    if (r < 0)
+        return r;
+    if (fstat(fd, &status) < 0)
+        return -errno;
+    sealed.length = (size_t)status.st_size;
+    sealed.data = malloc(sealed.length);
+    if (!sealed.data)
+        return -ENOMEM;
+    got = pread(fd, sealed.data, sealed.length, 0);
+    if (got != status.st_size)
+        return got < 0 ? -errno : -EIO;
+    *ret_sealed = sealed;
+    sealed.data = NULL;
+    return 0;
+}
+
+int quarantine_write(struct quarantine *quarantine, const char *id,
+                     const struct sealed_bytes *sealed, int *ret_fd)
+{
+    AUTO_CLOSE int fd = -1;
+    char name[SEALED_NAME_BYTES];
+    int r;
+
+    quarantine_file_name(name, id);
+    r = file_open_at(quarantine->directory_fd, name, O_RDWR | O_CREAT | O_TRUNC, 0600, &fd);
+    if (r < 0)
+        return r;
+    r = file_write(fd, sealed->data, sealed->length);
+    if (r < 0) {
+        (void)unlinkat(quarantine->directory_fd, name, 0);
+        return r;
+    }
+    *ret_fd = TAKE_FD(fd);
+    return 0;
+}
+
+struct lookup {
+    const char *id;
+    struct sealed_bytes sealed;
+};
+
+static int find_sealed(void *user, sqlite3 *database)
+{
+    struct lookup *lookup = user;
+
+    return intent_find_sealed(lookup->id, database, &lookup->sealed);
+}
+
+/* With files: the bytes must not be dropped between reading and writing. */
+static int write_from_store(struct quarantine *quarantine, const char *id, int *ret_fd)
+{
+    struct lookup lookup = {.id = id};
+    AUTO_CLOSE int fd = -1;
+    char name[SEALED_NAME_BYTES];
+    int r;
+
+    r = store_read(quarantine->store, find_sealed, &lookup);
+    if (r < 0)
+        return r;
+    r = quarantine_write(quarantine, id, &lookup.sealed, &fd);
+    sealed_bytes_done(&lookup.sealed);
+    if (r < 0)
+        return r;
+    quarantine_file_name(name, id);
+    return file_open_regular(quarantine->directory_fd, name, ret_fd, NULL);
+}
+
+int quarantine_open_file(struct quarantine *quarantine, const char *id, int *ret_fd)
+{
+    char name[SEALED_NAME_BYTES];
+    int r;
+
+    quarantine_file_name(name, id);
+    pthread_mutex_lock(&quarantine->files);
+    r = file_open_regular(quarantine->directory_fd, name, ret_fd, NULL);
+    if (r == -ENOENT)
+        r = write_from_store(quarantine, id, ret_fd);
+    pthread_mutex_unlock(&quarantine->files);
+    return r;
+}
+
 int quarantine_sync(struct quarantine *quarantine)
 {
     return fsync(quarantine->directory_fd) < 0 ? -errno : 0;
@@ -177,13 +274,11 @@ int quarantine_open_sealed(struct quarantine *quarantine, const char *id, int *r
 {
     AUTO_FACTS struct quarantine_facts facts = {0};
     AUTO_CLOSE int fd = -1;
-    char name[SEALED_NAME_BYTES];
     int r;
 
     if (!quarantine_id_valid(id))
         return -EINVAL;
-    quarantine_file_name(name, id);
-    r = file_open_regular(quarantine->directory_fd, name, &fd, NULL);
+    r = quarantine_open_file(quarantine, id, &fd);
     if (r < 0)
         return r;
     r = sealed_file_read_facts(quarantine->key, fd, &facts);
@@ -250,6 +345,14 @@ static int delete_row(void *user, sqlite3 *database)
     return database_errno(r);
 }
 
+/* An intent that is not finished must not bring it back. */
+static int forget_entry(void *user, sqlite3 *database)
+{
+    int r = delete_row(user, database);
+
+    return r < 0 ? r : intent_forget_sealed(user, database);
+}
+
 /* The row goes first: a crash in between leaves a file that recovery finds again, never a row that
  * promises what is gone. */
 int quarantine_remove(struct quarantine *quarantine, const char *kind, enum event_severity severity,
@@ -259,12 +362,15 @@ int quarantine_remove(struct quarantine *quarantine, const char *kind, enum even
     char name[SEALED_NAME_BYTES];
     int r;
 
+    quarantine_file_name(name, facts->id);
+    pthread_mutex_lock(&quarantine->files);
     r = detection_event_append_wait(quarantine->store, "quarantine", kind, severity, facts, note,
-                                    delete_row, (void *)facts->id);
+                                    forget_entry, (void *)facts->id);
+    if (r == 0)
+        (void)unlinkat(quarantine->directory_fd, name, 0);
+    pthread_mutex_unlock(&quarantine->files);
     if (r < 0)
         return r;
-    quarantine_file_name(name, facts->id);
-    (void)unlinkat(quarantine->directory_fd, name, 0);
     pthread_mutex_lock(&quarantine->mutex);
     quarantine->used_bytes -= MIN(bytes, quarantine->used_bytes);
     pthread_mutex_unlock(&quarantine->mutex);
@@ -347,262 +453,4 @@ void quarantine_release_room(struct quarantine *quarantine, uint64_t bytes)
     pthread_mutex_lock(&quarantine->mutex);
     quarantine->reserved_bytes -= MIN(bytes, quarantine->reserved_bytes);
     pthread_mutex_unlock(&quarantine->mutex);
-}
-
-/* ---- recovery ---- */
-
-struct known {
-    char (*ids)[UUID_TEXT_BYTES]; /* sorted: of catalogue and intents */
-    uint64_t *sizes;              /* sealed; UINT64_MAX of an intent */
-    bool *found;
-    size_t count, capacity;
-    struct digest_set allowed;
-    uint64_t bytes;
-};
-
-static void known_done(struct known *known)
-{
-    free(known->ids);
-    free(known->sizes);
-    free(known->found);
-    digest_set_done(&known->allowed);
-}
-
-static int known_add(struct known *known, const char *id, uint64_t size)
-{
-    if (known->count == known->capacity) {
-        size_t capacity = known->capacity ? known->capacity * 2 : 256;
-        void *ids = reallocarray(known->ids, capacity, UUID_TEXT_BYTES);
-        void *sizes, *found;
-
-        if (!ids)
-            return -ENOMEM;
-        known->ids = ids;
-        sizes = reallocarray(known->sizes, capacity, sizeof(*known->sizes));
-        if (!sizes)
-            return -ENOMEM;
-        known->sizes = sizes;
-        found = reallocarray(known->found, capacity, sizeof(*known->found));
-        if (!found)
-            return -ENOMEM;
-        known->found = found;
-        known->capacity = capacity;
-    }
-    (void)text_copy(known->ids[known->count], UUID_TEXT_BYTES, id);
-    known->sizes[known->count] = size;
-    known->found[known->count] = size == UINT64_MAX;
-    known->count++;
-    return 0;
-}
-
-static size_t known_find(const struct known *known, const char *id)
-{
-    size_t low = 0, high = known->count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = strcmp(known->ids[middle], id);
-
-        if (order == 0)
-            return middle;
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return SIZE_MAX;
-}
-
-static int read_known_ids(struct known *known, sqlite3 *database)
-{
-    sqlite3_stmt *statement;
-    int r;
-
-    r = sqlite3_prepare_v2(database,
-                           "SELECT id, sealed_size FROM quarantine"
-                           " UNION ALL SELECT id, -1 FROM intent ORDER BY 1",
-                           -1, &statement, NULL);
-    if (r != SQLITE_OK)
-        return database_errno(r);
-    while ((r = sqlite3_step(statement)) == SQLITE_ROW) {
-        int64_t size = sqlite3_column_int64(statement, 1);
-        int added = known_add(known, (const char *)sqlite3_column_text(statement, 0) ?: "",
-                              size < 0 ? UINT64_MAX : (uint64_t)size);
-
-        if (added < 0) {
-            (void)sqlite3_finalize(statement);
-            return added;
-        }
-        known->bytes += size < 0 ? 0 : (uint64_t)size;
-    }
-    (void)sqlite3_finalize(statement);
-    return database_errno(r);
-}
-
-static int read_known_allowed(struct known *known, sqlite3 *database)
-{
-    sqlite3_stmt *statement;
-    int added = 0, r;
-
-    r = sqlite3_prepare_v2(database, "SELECT sha256 FROM allowed", -1, &statement, NULL);
-    if (r != SQLITE_OK)
-        return database_errno(r);
-    while (added >= 0 && (r = sqlite3_step(statement)) == SQLITE_ROW) {
-        added =
-            digest_set_add(&known->allowed, (const char *)sqlite3_column_text(statement, 0) ?: "");
-        if (added == -EINVAL)
-            added = 0; /* a row nobody of us wrote */
-    }
-    (void)sqlite3_finalize(statement);
-    return added < 0 ? added : database_errno(r);
-}
-
-static int read_known(void *user, sqlite3 *database)
-{
-    int r;
-
-    r = read_known_ids(user, database);
-    return r < 0 ? r : read_known_allowed(user, database);
-}
-
-static int insert_again(void *user, sqlite3 *database)
-{
-    return quarantine_insert(user, database);
-}
-
-static void put_aside(struct quarantine *quarantine, const char *name, int error)
-{
-    AUTO_FREE char *aside = text_format_new("%s.damaged", name);
-    AUTO_FREE char *path = text_format_new("%s", name);
-    struct quarantine_facts facts = {.path = path};
-    struct detection_note note = {.reason = "a sealed file cannot be opened; it was put aside",
-                                  .error = error};
-    int r;
-
-    if (!aside || !path ||
-        renameat2(quarantine->directory_fd, name, quarantine->directory_fd, aside,
-                  RENAME_NOREPLACE) < 0)
-        return;
-    r = detection_event_append_wait(quarantine->store, "quarantine", "quarantine_damaged",
-                                    EVENT_HIGH, &facts, &note, NULL, NULL);
-    (void)r; /* the file keeps its name as a sign */
-}
-
-/* A sealed file without row: the store was rebuilt, or a removal was interrupted. */
-static int take_back(struct quarantine *quarantine, const char *id, const char *name)
-{
-    AUTO_FACTS struct quarantine_facts facts = {0};
-    struct detection_note note = {.reason = "its entry was missing in the catalogue"};
-    AUTO_CLOSE int fd = -1;
-    int r;
-
-    r = quarantine_open_sealed(quarantine, id, &fd, &facts);
-    if (r == -EBADMSG || r == -EINVAL) {
-        put_aside(quarantine, name, r);
-        return 0;
-    }
-    if (r < 0)
-        return r;
-    r = detection_event_append_wait(quarantine->store, "quarantine", "quarantine_recovered",
-                                    EVENT_MEDIUM, &facts, &note, insert_again, &facts);
-    if (r == 0)
-        quarantine_note_added(quarantine, &facts);
-    return r;
-}
-
-static int check_file(struct quarantine *quarantine, struct known *known, const char *name)
-{
-    char id[UUID_TEXT_BYTES];
-    size_t index;
-
-    if (!text_ends_with(name, SEALED_SUFFIX) ||
-        strlen(name) != UUID_TEXT_BYTES - 1 + strlen(SEALED_SUFFIX))
-        return 0;
-    (void)text_copy(id, sizeof(id), name);
-    index = known_find(known, id);
-    if (index == SIZE_MAX)
-        return take_back(quarantine, id, name);
-    known->found[index] = true;
-    return 0;
-}
-
-static int check_files(struct quarantine *quarantine, struct known *known)
-{
-    AUTO_CLOSE int fd = -1;
-    struct dirent *entry;
-    DIR *directory;
-    int r;
-
-    r = file_open_at(quarantine->directory_fd, ".", O_RDONLY | O_DIRECTORY, 0, &fd);
-    if (r < 0)
-        return r;
-    directory = fdopendir(fd);
-    if (!directory)
-        return -errno;
-    (void)TAKE_FD(fd);
-    while (r == 0 && (errno = 0, entry = readdir(directory)))
-        r = check_file(quarantine, known, entry->d_name);
-    if (r == 0 && errno != 0)
-        r = -errno;
-    (void)closedir(directory);
-    return r;
-}
-
-static int check_rows(struct quarantine *quarantine, struct known *known)
-{
-    struct detection_note note = {.reason = "its sealed file is gone"};
-
-    for (size_t i = 0; i < known->count; i++) {
-        struct quarantine_facts facts = {0};
-        int r;
-
-        if (known->found[i])
-            continue;
-        (void)text_copy(facts.id, sizeof(facts.id), known->ids[i]);
-        r = quarantine_remove(quarantine, "quarantine_missing", EVENT_HIGH, &facts, &note);
-        if (r < 0 && r != -ENOENT)
-            return r;
-    }
-    return 0;
-}
-
-/* What was allowed before the store was lost stays allowed until the end of this run. */
-static int take_known(struct quarantine *quarantine, const struct known *known)
-{
-    int r = 0;
-
-    pthread_mutex_lock(&quarantine->mutex);
-    quarantine->used_bytes = known->bytes;
-    for (size_t i = 0; r == 0 && i < known->allowed.count; i++) {
-        char hex[SHA256_HEX_BYTES];
-
-        text_hex(hex, known->allowed.digests[i], SHA256_BYTES);
-        r = digest_set_add(&quarantine->allowed, hex);
-    }
-    pthread_mutex_unlock(&quarantine->mutex);
-    return r;
-}
-
-static int recover(struct quarantine *quarantine)
-{
-    CLEANUP(known_done) struct known known = {0};
-    int r;
-
-    r = store_read(quarantine->store, read_known, &known);
-    if (r == 0)
-        r = take_known(quarantine, &known);
-    if (r == 0)
-        r = check_files(quarantine, &known);
-    return r < 0 ? r : check_rows(quarantine, &known);
-}
-
-int quarantine_recover(struct quarantine *quarantine)
-{
-    int r;
-
-    /* A removal in between would look like a file without its row. */
-    pthread_mutex_lock(&quarantine->operation);
-    r = recover(quarantine);
-    pthread_mutex_unlock(&quarantine->operation);
-    return r;
 }

@@ -8,6 +8,7 @@
 #define AGENT_RESPOND_QUARANTINE_H
 
 #include "agent/respond/quarantine_facts.h"
+#include "agent/respond/sealed_file.h"
 #include "agent/store/store.h"
 #include "common/attributes.h"
 
@@ -96,7 +97,8 @@ void quarantine_configure(struct quarantine *quarantine, uint64_t maximum_bytes,
 /* 16 hexadecimal digits made from the host key. */
 const char *quarantine_host(const struct quarantine *quarantine);
 
-/* Makes catalogue and folder agree: a sealed file without a row gets its row back, a row without a
+/* Writes sealed files whose bytes still stand in the store to the disk again, then makes catalogue
+ * and folder agree: a sealed file without a row gets its row back, a row without a
  * file is removed, what cannot be opened is put aside as NAME.damaged; each with an event. To be
  * repeated while it fails (the store is not readable yet). */
 int quarantine_recover(struct quarantine *quarantine) MUST_USE;
@@ -110,7 +112,15 @@ void quarantine_release_room(struct quarantine *quarantine, uint64_t bytes);
  * quarantine_sync. */
 int quarantine_seal(struct quarantine *quarantine, struct quarantine_facts *facts, int source_fd,
                     int *ret_fd) MUST_USE;
+/* The same into memory; the caller keeps the bytes in the store or writes them. */
+int quarantine_seal_bytes(struct quarantine *quarantine, struct quarantine_facts *facts,
+                          int source_fd, struct sealed_bytes *ret_sealed) MUST_USE;
+int quarantine_write(struct quarantine *quarantine, const char *id,
+                     const struct sealed_bytes *sealed, int *ret_fd) MUST_USE;
 int quarantine_sync(struct quarantine *quarantine) MUST_USE;
+/* Opens a sealed file, written first where its bytes stand in the store only. -ENOENT: it has left
+ * the quarantine. */
+int quarantine_open_file(struct quarantine *quarantine, const char *id, int *ret_fd) MUST_USE;
 /* Removes what an interrupted quarantine_seal left. */
 void quarantine_discard(struct quarantine *quarantine, const char *id);
 /* The row of a sealed file, in the writer's transaction. */

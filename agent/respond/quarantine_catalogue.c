@@ -229,7 +229,7 @@ static int read_usage(void *user, sqlite3 *database)
 
     r = sqlite3_prepare_v2(database,
                            "SELECT (SELECT count(*) FROM quarantine), (SELECT count(*) FROM held),"
-                           " (SELECT count(*) FROM intent)",
+                           " (SELECT count(*) FROM intent WHERE id NOT IN (SELECT id FROM told))",
                            -1, &statement, NULL);
     if (r != SQLITE_OK)
         return database_errno(r);

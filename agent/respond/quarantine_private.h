@@ -16,7 +16,8 @@ struct quarantine {
     char host[HOLDING_HOST_BYTES];
 
     pthread_mutex_t operation; /* one restore, delete or export at a time */
-    pthread_mutex_t mutex;     /* guards what follows */
+    pthread_mutex_t files; /* a sealed file is written from the store, or removed with its row */
+    pthread_mutex_t mutex; /* guards what follows */
     uint64_t used_bytes, reserved_bytes, maximum_bytes;
     bool drop_oldest;
     struct digest_set allowed;

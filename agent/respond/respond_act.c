@@ -7,6 +7,7 @@
 #include "agent/respond/respond_task.h"
 #include "common/crypto/aead.h"
 #include "common/files/file.h"
+#include "common/time/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -131,6 +132,7 @@ static void delay(struct task *task, int result)
     struct responder *responder = task->responder;
 
     task->result = result;
+    sealed_bytes_done(&task->sealed);
     quarantine_discard(responder->quarantine, task->intent.facts.id);
     if (task->sealed_fd >= 0)
         (void)close(TAKE_FD(task->sealed_fd));
@@ -191,8 +193,10 @@ static int take_more_room(struct task *task)
     return 0;
 }
 
-static int seal(struct task *task)
+static int seal(struct task *task, bool little)
 {
+    struct quarantine_facts *facts = &task->intent.facts;
+    struct quarantine *quarantine = task->responder->quarantine;
     int r;
 
     if (task->intent.action == RESPOND_DELETE)
@@ -200,8 +204,9 @@ static int seal(struct task *task)
     r = take_more_room(task);
     if (r < 0)
         return r;
-    return quarantine_seal(task->responder->quarantine, &task->intent.facts, task->fd,
-                           &task->sealed_fd);
+    if (little && facts->size + facts->attributes.length <= LIMIT_QUARANTINE_JOURNAL)
+        return quarantine_seal_bytes(quarantine, facts, task->fd, &task->sealed);
+    return quarantine_seal(quarantine, facts, task->fd, &task->sealed_fd);
 }
 
 /* An earlier run's file may lie in the holding directory already; then the cap must not send it
@@ -220,7 +225,7 @@ static int take_away(struct task *task)
     return 0;
 }
 
-int respond_begin(struct task *task)
+int respond_begin(struct task *task, bool little)
 {
     int r;
 
@@ -237,14 +242,27 @@ int respond_begin(struct task *task)
     r = disarm(task);
     if (r == 0) {
         respond_step(RESPOND_STEP_DISARMED);
-        r = seal(task);
+        r = seal(task, little);
     }
     if (r < 0) {
         delay(task, r);
         return 1;
     }
+    task->result = 0;
     respond_step(RESPOND_STEP_SEALED);
     return 0;
+}
+
+int respond_write(struct task *task)
+{
+    int r;
+
+    if (!task->sealed.data)
+        return 0;
+    r = quarantine_write(task->responder->quarantine, task->intent.facts.id, &task->sealed,
+                         &task->sealed_fd);
+    sealed_bytes_done(&task->sealed);
+    return r;
 }
 
 /* The data of all files is on the disk, and their blocks are in the journal's running transaction,
@@ -282,7 +300,30 @@ static int write_result(void *user, sqlite3 *database)
 
     if (task->intent.action == RESPOND_QUARANTINE)
         r = quarantine_insert(&task->intent.facts, database);
-    return r < 0 ? r : intent_delete(task->intent.facts.id, database);
+    return r < 0 ? r : intent_note_told(task->intent.facts.id, &task->sealed, database);
+}
+
+/* What finishing needs is opened again then: it must not hold descriptors, nor a mount. */
+static void let_go(struct task *task)
+{
+    if (task->fd >= 0)
+        (void)close(TAKE_FD(task->fd));
+    if (task->holding_fd >= 0)
+        (void)close(TAKE_FD(task->holding_fd));
+    if (task->sealed_fd >= 0)
+        (void)close(TAKE_FD(task->sealed_fd));
+    sealed_bytes_done(&task->sealed);
+    quarantine_release_room(task->responder->quarantine, task->room);
+    task->room = 0;
+}
+
+static void note_told(struct task *task)
+{
+    pthread_mutex_lock(&task->responder->mutex);
+    task->intent.told = true;
+    task->responder->finishing_count++;
+    pthread_mutex_unlock(&task->responder->mutex);
+    task->told_ns = clock_monotonic_ns();
 }
 
 static void result_committed(void *user, int result, uint64_t number UNUSED)
@@ -302,7 +343,8 @@ static void result_committed(void *user, int result, uint64_t number UNUSED)
         count(responder, &responder->counts.deleted);
     }
     detection_memory_forget(responder->memory, &task->identity);
-    (void)close(TAKE_FD(task->fd));
+    let_go(task);
+    note_told(task);
     task_tell_done(task, 0);
     task_hand_over(task, &responder->finished);
 }
@@ -328,14 +370,4 @@ void respond_conclude(struct task *task, int result)
     r = task_append_patiently(task, append_result);
     if (r < 0)
         task_end(task, r); /* the intent stays */
-}
-
-void respond_finish(struct task *task)
-{
-    char name[MOVED_NAME_BYTES];
-
-    respond_moved_name(task, name);
-    (void)unlinkat(task->holding_fd, name, 0);
-    respond_step(RESPOND_STEP_UNLINKED);
-    task_end(task, 0);
 }

@@ -124,25 +124,6 @@ static enum respond_action choose_action(const struct task *task, const struct r
     return action;
 }
 
-/* Where it will be moved to stands in the intent, so that a restart finds it there. The directory
- * is not kept open: many tasks may wait, and a mount must not be held. */
-static int prepare_move(struct task *task)
-{
-    AUTO_CLOSE int parent_fd = -1, holding_fd = -1;
-    const char *name, *holding;
-    int r;
-
-    r = respond_locate(task, &parent_fd, &name);
-    if (r < 0)
-        return r;
-    r = holdings_find(task->responder->holdings, parent_fd, respond_parent_of(task), &holding_fd,
-                      &holding);
-    if (r < 0)
-        return r;
-    task->intent.holding = strdup(holding);
-    return task->intent.holding ? 0 : -ENOMEM;
-}
-
 /* ---- telling ---- */
 
 static int found_work(void *user, sqlite3 *database)
@@ -251,7 +232,7 @@ void respond_decide(struct task *task, const struct respond_rules *rules)
     if (task->result == 0 && task->intent.action != RESPOND_PASS)
         task->held = find_hold(task, rules);
     if (task->result == 0 && task->intent.action != RESPOND_PASS && !task->held)
-        task->result = prepare_move(task);
+        task->result = respond_choose_holding(task);
     /* It was followed into our own folder: a task of this run, or a resumed one, acts on it. */
     if (holdings_contain(responder->holdings, task->intent.facts.path)) {
         task_end(task, 0);

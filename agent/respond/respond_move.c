@@ -113,6 +113,42 @@ int respond_locate(struct task *task, int *ret_parent_fd, const char **ret_name)
     return r == -ESTALE ? -ENOENT : r;
 }
 
+int respond_choose_holding(struct task *task)
+{
+    AUTO_CLOSE int parent_fd = -1, holding_fd = -1;
+    const char *name, *holding;
+    char *copy;
+    int r;
+
+    r = respond_locate(task, &parent_fd, &name);
+    if (r < 0)
+        return r;
+    r = holdings_find(task->responder->holdings, parent_fd, respond_parent_of(task), &holding_fd,
+                      &holding);
+    if (r < 0)
+        return r;
+    copy = strdup(holding);
+    if (!copy)
+        return -ENOMEM;
+    free((char *)task->intent.holding);
+    task->intent.holding = copy;
+    return 0;
+}
+
+int respond_open_holding(struct task *task)
+{
+    int r;
+
+    if (task->holding_fd >= 0)
+        return 0;
+    r = holdings_open(task->intent.holding, &task->holding_fd);
+    if (r != -ENOENT || !task->resumed)
+        return r;
+    /* The power failed before the disk had the directory: make it again where the file stands. */
+    r = respond_choose_holding(task);
+    return r < 0 ? r : holdings_open(task->intent.holding, &task->holding_fd);
+}
+
 /* What was moved is not the file: somebody exchanged it between the look and the rename. */
 static int give_back(struct task *task, const char *moved_name, int parent_fd, const char *name)
 {
@@ -144,32 +180,51 @@ static int move_once(struct task *task)
     return r;
 }
 
-/* A restart: it may lie there already, or something else that was about to go back. */
-static int find_moved(struct task *task)
+bool respond_lies_moved(const struct task *task)
+{
+    char moved_name[MOVED_NAME_BYTES];
+
+    respond_moved_name(task, moved_name);
+    return check_name(task, task->holding_fd, moved_name) == 0;
+}
+
+int respond_give_back(struct task *task)
 {
     AUTO_CLOSE int parent_fd = -1;
     char moved_name[MOVED_NAME_BYTES];
     const char *slash = strrchr(task->intent.facts.path, '/');
     int r;
 
+    if (!slash)
+        return -EINVAL;
+    r = file_open_directory(respond_parent_of(task), false, &parent_fd);
+    if (r < 0)
+        return r;
+    respond_moved_name(task, moved_name);
+    return give_back(task, moved_name, parent_fd, slash + 1);
+}
+
+/* A restart: it may lie there already, or something else that was about to go back. */
+static int find_moved(struct task *task)
+{
+    char moved_name[MOVED_NAME_BYTES];
+    int r;
+
     respond_moved_name(task, moved_name);
     r = check_name(task, task->holding_fd, moved_name);
-    if (r != -ESTALE || !slash)
+    if (r != -ESTALE)
         return r;
-    r = file_open_directory(respond_parent_of(task), false, &parent_fd);
-    if (r == 0)
-        r = give_back(task, moved_name, parent_fd, slash + 1);
+    r = respond_give_back(task);
     return r < 0 ? r : -ENOENT;
 }
 
 int respond_move(struct task *task)
 {
-    int r = 0;
+    int r;
 
     if (task->moved)
         return 0;
-    if (task->holding_fd < 0)
-        r = holdings_open(task->intent.holding, &task->holding_fd);
+    r = respond_open_holding(task);
     if (r < 0)
         return r;
     r = task->resumed ? find_moved(task) : -ENOENT;

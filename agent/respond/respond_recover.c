@@ -5,7 +5,8 @@
  *   intent committed         | intent; file in its place         | acted on as if just detected
  *   moved, disarmed          | intent; file in holding           | sealed
  *   sealed, synced           | intent; file in holding, sealed   | sealed again over the old one
- *   result committed         | row; file in holding, sealed      | the moved file is removed
+ *   result committed         | told intent; file anywhere; the   | sealed from the store's bytes,
+ *                            | sealed one perhaps not on the disk| the file found and removed
  *   any, and the store lost  | no intent, no row; file in holding| becomes a quarantined file
  *                            | no row; sealed file               | gets its row back
  *
@@ -68,11 +69,20 @@ static int resume(struct responder *responder, const struct intent *intent)
         return -ENOMEM;
     }
     task->resumed = true;
+    task->intent.told = intent->told;
+    task->intent.catalogued = intent->catalogued;
     task->identity = (struct file_identity){.device = intent->facts.device,
                                             .inode = intent->facts.inode,
                                             .size = intent->facts.size,
                                             .mtime_ns = intent->facts.modified_ns,
                                             .ctime_ns = intent->facts.changed_ns};
+    if (intent->told) {
+        pthread_mutex_lock(&responder->mutex);
+        responder->finishing_count++;
+        pthread_mutex_unlock(&responder->mutex);
+        task_hand_over(task, &responder->finished);
+        return 0;
+    }
     /* The scan after the start may find it before it is acted on: it has been told. */
     detection_memory_note(responder->memory, &task->identity, intent->facts.signature, 0);
     task_hand_over(task, &responder->ready);

@@ -1,7 +1,8 @@
 /* Shared by the files that make up responder.h. Not for others.
  *
  * A task is one detection on its way: incoming -> (decided, its events are being committed) ->
- * ready -> (acted on, the result is being committed) -> finished -> freed. It is owned by the list
+ * ready -> (acted on, the result is being committed) -> finished (told, not yet known to be on the
+ * disk) -> freed. It is owned by the list
  * it stands in, or by the store while that has its callback. */
 #ifndef AGENT_RESPOND_RESPOND_TASK_H
 #define AGENT_RESPOND_RESPOND_TASK_H
@@ -27,6 +28,8 @@ struct task {
     int fd;         /* the file; -1 when resumed */
     int holding_fd; /* where it is moved to; -1 before respond_move */
     int sealed_fd;
+    struct sealed_bytes sealed;           /* until the result is committed; or sealed_fd */
+    uint64_t told_ns;                     /* monotonic: when the result was committed */
     uint64_t room;                        /* bytes reserved in the quarantine */
     const char *held;                     /* why the brake holds it; NULL */
     uint64_t held_count;                  /* to be told by malware_held; 0: told already */
@@ -58,6 +61,11 @@ struct respond_rules {
     char **allowed_signatures; /* NULL-terminated */
 };
 
+/* options are copied; -ENOMEM, -EINVAL (a digest). */
+int respond_rules_new(const struct responder_options *options,
+                      struct respond_rules **ret_rules) MUST_USE;
+void respond_rules_unref(struct respond_rules *rules); /* with mutex, or the last owner */
+
 struct respond_job {
     struct respond_job *next;
     void (*work)(void *user);
@@ -71,19 +79,20 @@ struct responder {
     struct detection_memory *memory;
     struct brake *brake;
     struct package_owner *packages; /* the deciding thread's */
-    pthread_t decider, actor;
-    bool decider_runs, actor_runs;
+    pthread_t decider, actor, finisher;
+    bool decider_runs, actor_runs, finisher_runs;
     bool counts_loaded; /* the acting thread's */
 
     pthread_mutex_t mutex; /* guards what follows */
-    pthread_cond_t decide, act;
+    pthread_cond_t decide, act, finish;
     unsigned references; /* one of the caller, one of each task */
     bool stopping;
     struct respond_rules *rules;
     struct task_list incoming, ready, finished, delayed;
     struct respond_job *jobs, **last_job;
     struct task *alive;
-    uint64_t alive_count, most_alive; /* each holds a descriptor of its file */
+    uint64_t alive_count, finishing_count; /* the second: of these, those whose result is told */
+    uint64_t most_alive;                   /* not told yet: each holds a descriptor of its file */
     struct responder_status counts;
     bool recovery_tried; /* decisions wait for that: what is open must not be told twice */
     bool rebuild;        /* the store was made anew: recover again */
@@ -91,32 +100,46 @@ struct responder {
 
 /* Makes a task for a file; path is copied, fd taken over. NULL when out of memory. */
 struct task *task_new(struct responder *responder, const char *path, int fd);
+/* Takes done away so that it is called once; with mutex. */
+void (*task_take_done(struct task *task))(void *user, int result);
 /* Calls done, if that has not been done yet. Any thread. */
 void task_tell_done(struct task *task, int result);
 /* The same, takes it off the list of all, frees it. Any thread. */
 void task_end(struct task *task, int result);
-/* Puts it into list and wakes the actor; ends it when the responder is stopping. */
+/* Puts it into list and wakes its thread; ends it when the responder is stopping. */
 void task_hand_over(struct task *task, struct task_list *list);
 /* store_append's -ENOBUFS is waited out. 0, or -errno: then the task is still the caller's. */
 typedef int task_append(struct task *task);
 int task_append_patiently(struct task *task, task_append *append) MUST_USE;
 bool responder_stopping(struct responder *responder);
+/* Gives a task to the deciding thread; -EAGAIN when too many wait. */
+int responder_hand_in(struct task *task) MUST_USE;
+/* With mutex, which it releases. */
+void responder_unref_unlock(struct responder *responder);
+
+/* The threads' functions; user is the responder. */
+void *respond_decider_main(void *user);
+void *respond_actor_main(void *user);
+void *respond_finisher_main(void *user);
+/* What responder_run queued; in the acting thread, or after it has ended. */
+void respond_run_jobs(struct responder *responder);
 
 /* Decides about a detection; the task is handed on or ended. */
 void respond_decide(struct task *task, const struct respond_rules *rules);
 
-/* Moves, disarms and seals, without waiting for the disk. 0: the task goes to respond_conclude
- * after respond_sync; otherwise it has been handed on. */
-int respond_begin(struct task *task);
-/* Makes what respond_begin did durable. Before, the writing of all files of a batch is started and
- * waited for. */
+/* Moves, disarms and seals, without waiting for the disk; small ones into memory when little is
+ * true. 0: the task goes to respond_conclude; otherwise it has been handed on. */
+int respond_begin(struct task *task, bool little);
+/* What was sealed becomes durable in one of two ways. What is in memory is committed with the
+ * result, and goes to the disk afterwards. Otherwise it goes to the disk before the result: all
+ * that a batch sealed is written to files, the writing is started and waited for, then each is
+ * synced. */
+int respond_write(struct task *task) MUST_USE;
 void respond_start_writing(struct task *task);
 void respond_await_writing(struct task *task);
-int respond_sync(struct task *task);
+int respond_sync(struct task *task) MUST_USE;
 /* Queues the result, or deals with the failure (result < 0). */
 void respond_conclude(struct task *task, int result);
-/* After the result's commit: removes the moved file. */
-void respond_finish(struct task *task);
 
 /* Deals with what an earlier run left: open intents become tasks, moved files without any become
  * quarantined ones. To be repeated while it fails. */

@@ -12,6 +12,12 @@
 #define VERSION    1
 #define HEAD_BYTES 12
 
+void sealed_bytes_done(struct sealed_bytes *sealed)
+{
+    free(sealed->data);
+    *sealed = (struct sealed_bytes){0};
+}
+
 static void make_head(uint8_t head[static HEAD_BYTES], size_t sealed_length)
 {
     memset(head, 0, HEAD_BYTES);
@@ -111,6 +117,17 @@ static int seal_content(const uint8_t *key, struct quarantine_facts *facts, int 
     return 0;
 }
 
+int sealed_file_fill(const uint8_t key[static AEAD_KEY_BYTES], struct quarantine_facts *facts,
+                     int source_fd, uint64_t maximum, int fd)
+{
+    int r;
+
+    r = skip_facts(facts, fd);
+    if (r == 0)
+        r = seal_content(key, facts, source_fd, fd, maximum);
+    return r < 0 ? r : write_facts(key, facts, fd);
+}
+
 int sealed_file_write(const uint8_t key[static AEAD_KEY_BYTES], struct quarantine_facts *facts,
                       int source_fd, uint64_t maximum, int directory_fd, const char *name,
                       int *ret_fd)
@@ -121,11 +138,7 @@ int sealed_file_write(const uint8_t key[static AEAD_KEY_BYTES], struct quarantin
     r = file_open_at(directory_fd, name, O_RDWR | O_CREAT | O_TRUNC, 0600, &fd);
     if (r < 0)
         return r;
-    r = skip_facts(facts, fd);
-    if (r == 0)
-        r = seal_content(key, facts, source_fd, fd, maximum);
-    if (r == 0)
-        r = write_facts(key, facts, fd);
+    r = sealed_file_fill(key, facts, source_fd, maximum, fd);
     if (r < 0) {
         (void)unlinkat(directory_fd, name, 0);
         return r;

@@ -45,6 +45,8 @@ const struct database_migration store_migrations[] = {
      " count INTEGER NOT NULL, PRIMARY KEY(signature, minute)) WITHOUT ROWID;"
      /* directories on other mounts that files are moved into */
      "CREATE TABLE holding(path BLOB PRIMARY KEY) WITHOUT ROWID;"},
+    {/* intents whose result was told; sealed: the file's bytes, until they are on the disk */
+     "CREATE TABLE told(id TEXT PRIMARY KEY, sealed BLOB) WITHOUT ROWID;"},
 };
 const size_t store_migration_count = ARRAY_LENGTH(store_migrations);
 

@@ -6,6 +6,7 @@
 #include "agent/respond/respond_step.h"
 #include "common/buffers/buffer.h"
 #include "common/files/file.h"
+#include "common/limits.h"
 #include "common/text/text.h"
 #include "tests/unit/agent/respond/respond_fixture.h"
 
@@ -23,6 +24,10 @@
 #include <cmocka.h>
 
 #define FILES 12
+#define LARGE (LIMIT_QUARANTINE_JOURNAL + 1000)
+
+/* Large ones are synced before their result is told, small ones after. */
+static size_t content_bytes;
 
 /* In the child: the step and how many times it passes before the end; -1 = never. */
 static int fatal_step = -1;
@@ -40,18 +45,23 @@ static void name_of(char name[static 16], int number)
     (void)text_format(name, 16, "file%d", number);
 }
 
-static void content_of(char content[static 64], int number)
+static char *content_of(int number)
 {
-    (void)text_format(content, 64, "content of malware number %d", number);
+    char *content = malloc(content_bytes + 64);
+
+    assert_non_null(content);
+    memset(content, '.', content_bytes);
+    (void)text_format(content + content_bytes, 64, "content of malware number %d", number);
+    return content;
 }
 
 static void make_files(const struct respond_fixture *fixture)
 {
     for (int i = 0; i < FILES; i++) {
-        char name[16], content[64];
+        AUTO_FREE char *content = content_of(i);
+        char name[16];
 
         name_of(name, i);
-        content_of(content, i);
         fixture_make(fixture, name, content);
     }
 }
@@ -86,6 +96,7 @@ static void live(struct respond_fixture *fixture, int step, int passes)
     for (int i = 0; i < FILES; i++)
         submit(fixture, i);
     fixture_settle(fixture);
+    fixture_stop(fixture); /* finishes what was told */
     _exit(0);
 }
 
@@ -152,13 +163,12 @@ static int count_found(void *user, const struct event_record *event)
 
 static void check_place(const struct respond_fixture *fixture, int number)
 {
-    AUTO_BUFFER struct buffer content = BUFFER_WITH_MAXIMUM(4096);
-    AUTO_FREE char *path = NULL;
-    char name[16], expected[64];
+    AUTO_BUFFER struct buffer content = BUFFER_WITH_MAXIMUM(LARGE + 4096);
+    AUTO_FREE char *path = NULL, *expected = content_of(number);
     struct stat status;
+    char name[16];
 
     name_of(name, number);
-    content_of(expected, number);
     path = fixture_path(fixture, name);
     assert_int_equal(stat(path, &status), 0);
     assert_int_equal(status.st_mode & 07777, 0640);
@@ -210,19 +220,34 @@ static void check_after_restart(struct respond_fixture *fixture)
     check_holding_is_empty(fixture);
 }
 
+static void kill_at(int step, int passes)
+{
+    struct respond_fixture fixture;
+
+    fixture_open(&fixture, "/tmp");
+    make_files(&fixture);
+    assert_true(run_and_kill(&fixture, step, passes, 0));
+    check_after_restart(&fixture);
+    fixture_close(&fixture);
+}
+
 static void killed_at_each_step(void **state)
 {
     (void)state;
+    content_bytes = 0;
     for (int step = 0; step < RESPOND_STEP_COUNT; step++)
-        for (int passes = 0; passes < FILES; passes += 5) {
-            struct respond_fixture fixture;
+        for (int passes = 0; passes < FILES; passes += 5)
+            if (step != RESPOND_STEP_SYNCED && (step != RESPOND_STEP_BEFORE_SYNC || passes == 0))
+                kill_at(step, passes);
+}
 
-            fixture_open(&fixture, "/tmp");
-            make_files(&fixture);
-            assert_true(run_and_kill(&fixture, step, passes, 0));
-            check_after_restart(&fixture);
-            fixture_close(&fixture);
-        }
+static void killed_with_large_files(void **state)
+{
+    (void)state;
+    content_bytes = LARGE;
+    for (int step = RESPOND_STEP_SEALED; step <= RESPOND_STEP_UNLINKED; step++)
+        kill_at(step, 0);
+    content_bytes = 0;
 }
 
 static void killed_again_while_it_recovers(void **state)
@@ -267,9 +292,11 @@ static void the_store_is_lost_with_the_crash(void **state)
         struct respond_fixture fixture;
         unsigned kept, present = 0;
 
+        if (step == RESPOND_STEP_SYNCED)
+            continue; /* only of large ones */
         fixture_open(&fixture, "/tmp");
         make_files(&fixture);
-        assert_true(run_and_kill(&fixture, step, 2, 0));
+        assert_true(run_and_kill(&fixture, step, step == RESPOND_STEP_BEFORE_SYNC ? 0 : 2, 0));
         database = text_format_new("%s/events.db", fixture.state);
         log = text_format_new("%s-wal", database);
         index = text_format_new("%s-shm", database);
@@ -295,6 +322,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(killed_at_each_step),
+        cmocka_unit_test(killed_with_large_files),
         cmocka_unit_test(killed_again_while_it_recovers),
         cmocka_unit_test(killed_at_random_moments),
         cmocka_unit_test(the_store_is_lost_with_the_crash),

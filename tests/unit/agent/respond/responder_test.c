@@ -92,6 +92,19 @@ static void a_detected_file_goes_and_comes_back_the_same(void **state)
     assert_true(fixture_exists(fixture, "evil"));
 }
 
+/* Two seconds later it would be there anyway. */
+static char *sealed_path(struct respond_fixture *fixture, const char *id)
+{
+    struct quarantine_facts facts;
+    char *path = text_format_new("%s/quarantine/%s.sealed", fixture->state, id);
+
+    assert_non_null(path);
+    assert_int_equal(quarantine_show(responder_quarantine(fixture->responder), id, true, &facts),
+                     0);
+    quarantine_facts_done(&facts);
+    return path;
+}
+
 static void the_sealed_file_does_not_show_the_content(void **state)
 {
     struct respond_fixture *fixture = *state;
@@ -104,7 +117,7 @@ static void the_sealed_file_does_not_show_the_content(void **state)
     fixture_start(fixture);
     assert_int_equal(fixture_detect(fixture, "evil", "Test.Malware"), 0);
     assert_int_equal(fixture_rows(fixture, id), 1);
-    path = text_format_new("%s/quarantine/%s.sealed", fixture->state, id);
+    path = sealed_path(fixture, id);
     assert_int_equal(stat(path, &status), 0);
     assert_int_equal(status.st_mode & 0777, 0600);
     assert_int_equal(file_read_all(path, &sealed), 0);
@@ -481,7 +494,7 @@ static void a_damaged_sealed_file_is_told_and_not_restored(void **state)
     fixture_start(fixture);
     assert_int_equal(fixture_detect(fixture, "evil", "Test.Malware"), 0);
     fixture_rows(fixture, id);
-    sealed = text_format_new("%s/quarantine/%s.sealed", fixture->state, id);
+    sealed = sealed_path(fixture, id);
     fd = open(sealed, O_RDWR | O_CLOEXEC);
     assert_true(fd >= 0);
     off_t place = lseek(fd, 0, SEEK_END) - 3;
