@@ -230,4 +230,7 @@ def quarantine_with(bench, database):
 
 def quarantine(bench):
     quarantine_with(bench, "small")
+
+
+def quarantine_large(bench):
     quarantine_with(bench, "large")
