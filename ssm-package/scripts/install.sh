@@ -1,0 +1,155 @@
+#!/bin/sh
+# Installs this version of Yagura's agent, or brings whatever is there to it, starts it, and has it
+# join the console that Parameter Store names. Does nothing that is done already. Ends with 0 when the
+# agent runs and has joined, or goes on trying to reach its console; with 1, the cause in the last
+# line of standard error, when somebody must act.
+#
+# Additional arguments of the association, all optional:
+#   SSM_YAGURA_PARAMETER_PREFIX  where the parameters stand (default /yagura)
+#   SSM_YAGURA_REGION            whose Parameter Store (default: this machine's)
+set -eu
+
+# --- packages of the distribution ------------------------------------------------------------
+
+# The zip is a repository of its own, and the only one that is asked: what the machine lacks comes
+# from the zip, what it has stays, nothing is fetched.
+apt_here() {
+    logged env DEBIAN_FRONTEND=noninteractive DEBIAN_PRIORITY=critical NEEDRESTART_SUSPEND=1 \
+        APT_LISTCHANGES_FRONTEND=none apt-get \
+        -o "Dir::Etc::sourcelist=$WORK/sources.list" -o Dir::Etc::sourceparts=/dev/null \
+        -o "Dir::State::lists=$WORK/lists" -o "Dir::Cache=$WORK/cache" \
+        -o APT::Sandbox::User=root -o Acquire::Languages=none -o APT::Update::Post-Invoke-Success::= \
+        -o "DPkg::Lock::Timeout=$LOCK_SECONDS" -o Dpkg::Use-Pty=0 \
+        -o DPkg::Options::=--force-confdef -o DPkg::Options::=--force-confold \
+        -o APT::Install-Recommends=false -q -y "$@"
+}
+
+apt_is_locked() {
+    grep -qE 'Could not get lock|is another process using it|dpkg frontend lock' "$LOG"
+}
+
+# An installation that was cut off, by a time limit or a reboot, is ended first; dpkg itself has no wait.
+finish_dpkg() {
+    [ -n "$(ls -A /var/lib/dpkg/updates 2>/dev/null)" ] || return 0
+    waited=0
+    until logged env DEBIAN_FRONTEND=noninteractive dpkg --configure -a --force-confdef --force-confold; do
+        apt_is_locked && [ "$waited" -lt "$LOCK_SECONDS" ] || return 0
+        sleep 1
+        waited=$((waited + 1))
+    done
+}
+
+install_apt() {
+    ln -s "$PWD" "$WORK/repository"
+    mkdir -p "$WORK/lists/partial" "$WORK/cache/archives/partial"
+    printf 'deb [trusted=yes] file:%s ./\n' "$WORK/repository" >"$WORK/sources.list"
+    finish_dpkg
+    # shellcheck disable=SC2046  # one word a package
+    apt_here update && apt_here --allow-downgrades --no-remove install $(setting packages)
+}
+
+install_rpm() {
+    # shellcheck disable=SC2046  # names without blanks, all of this package
+    set -- $(setting files | tr ' ' '\n' | sed 's,^,./,')
+    if command -v dnf >/dev/null 2>&1; then
+        logged timeout "$LOCK_SECONDS" dnf -y -q --disablerepo='*' --setopt=install_weak_deps=False install "$@" ||
+            logged timeout "$LOCK_SECONDS" dnf -y -q --disablerepo='*' downgrade "$@"
+    elif command -v zypper >/dev/null 2>&1; then
+        logged env ZYPP_LOCK_TIMEOUT="$LOCK_SECONDS" zypper --non-interactive --no-refresh --no-remote install \
+            --allow-unsigned-rpm --no-recommends --oldpackage "$@"
+    else
+        logged rpm --upgrade --oldpackage --replacepkgs "$@"
+    fi
+}
+
+# --- installing ------------------------------------------------------------------------------
+
+# What was not there before a failed installation goes again. What was there stays as it is.
+undo() {
+    for package in $NEW; do
+        case $KIND in
+        apt) logged dpkg --force-depends --remove "$package" || true ;;
+        rpm) logged rpm --erase --nodeps "$package" || true ;;
+        esac
+    done
+}
+
+install_packages() {
+    if packages_are_right; then
+        return 0
+    fi
+    check_space
+    NEW=
+    for package in $(setting packages); do
+        [ -n "$(installed_version "${package%%=*}")" ] || NEW="${package%%=*} $NEW"
+    done
+    if "install_$KIND" && packages_are_right; then
+        return 0
+    fi
+    if apt_is_locked; then
+        die "the package database has been locked for $LOCK_SECONDS s by $(lock_holder): let it end, then run the association again"
+    fi
+    cause=$(last_words)
+    undo
+    if grep -qi 'no space left on device' "$LOG"; then
+        die "the disk is full: make room, then run the association again; nothing was installed ($LOG)"
+    fi
+    die "the packages could not be installed: ${cause:-see $LOG}"
+}
+
+start_service() {
+    logged systemctl daemon-reload || true
+    logged systemctl enable "$SERVICE" || true
+    if service_is_current; then
+        return 0
+    fi
+    logged timeout "$START_SECONDS" systemctl restart "$SERVICE" ||
+        die "the agent is installed but does not start: see journalctl -u $SERVICE, and $LOG"
+    service_is_current || die "the agent is installed but ended at once: see journalctl -u $SERVICE"
+}
+
+# --- joining the console ---------------------------------------------------------------------
+
+# The agent fetches address and token itself, with the credentials that this script was given, and goes on
+# trying where it cannot yet. Only what a person must mend is a failure here.
+join_console() {
+    set -- activate --parameter-store --prefix "$PREFIX" --wait "${JOIN_SECONDS}s"
+    [ -z "$REGION" ] || set -- "$@" --region "$REGION"
+    status=0
+    "$CONTROL" "$@" >"$WORK/said" 2>&1 </dev/null || status=$?
+    cat "$WORK/said" >>"$LOG"
+    words=$(tail -n 1 "$WORK/said" | sed 's/^yaguractl: //' | cut -c1-500)
+    case $status:$words in
+    0:*) JOINED=${words:-joined already} ;;
+    *:not\ yet:*) JOINED="it joins its console: $words" ;;
+    *) die "the agent is installed and watches, but could not join its console: $words" ;;
+    esac
+}
+
+keep_settings() {
+    mkdir -p "$(dirname "$SETTINGS")"
+    printf '# Written by install.sh of the Distributor package.\nversion=%s\nprefix=%s\nregion=%s\n' \
+        "$VERSION" "$PREFIX" "$REGION" >"$SETTINGS.new"
+    mv "$SETTINGS.new" "$SETTINGS"
+}
+
+main() {
+    begin installing
+    begin_log
+    read_package
+    check_machine
+    choose_parameters
+    install_packages
+    start_service
+    join_console
+    keep_settings
+    say "$VERSION is installed and watching; $JOINED"
+}
+
+if ! sha256sum --check --strict --status SHA256SUMS 2>/dev/null; then
+    echo "yagura: the package in $PWD is not whole or was damaged: run the association again, and publish the package anew if that does not help" >&2
+    exit 1
+fi
+# shellcheck source=ssm-package/scripts/common.sh
+. ./common.sh
+main

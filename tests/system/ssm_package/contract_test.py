@@ -1,0 +1,189 @@
+"""The Distributor package under the Systems Manager agent's contract, on a whole machine without network."""
+import os
+import shutil
+import time
+
+import package_case
+from distributor import IN_PLACE, REINSTALL
+from package_case import AGENT
+
+
+class ContractTest(package_case.PackageTest):
+    def test_life(self):
+        """Install, again, removed by hand, uninstall, again; with no network at all."""
+        machine, agent = self.machine()
+        begun = time.monotonic()
+        agent.seconds = 120  # whoever held the output would make the step last until then
+        self.done(agent.configure(), ["install", "validate"])
+        took = time.monotonic() - begun
+        self.assertEqual(machine.version(), "1.0")
+        self.assertEqual(machine.version("libyagura-test"), "1:1.0")
+        self.assertTrue(machine.runs)
+        self.assertEqual(machine.asked, "activate --parameter-store --prefix /yagura --wait 10s --region us-east-1\n")
+        self.assertEqual(os.stat(machine.path("/var/log/yagura-ssm-package.log")).st_mode & 0o777, 0o600)
+
+        again = agent.configure()
+        self.done(again, ["validate"])
+        self.assertIn("already installed", again.said)
+        self.assertEqual(again.error, "")
+        self.assertLess(agent.took, 2)
+
+        machine.must("systemctl", "stop", AGENT)
+        self.done(agent.configure(how=IN_PLACE), ["validate", "update", "validate"])
+        self.assertTrue(machine.runs)
+        machine.must("dpkg", "--purge", "yagura-agent")
+        self.done(agent.configure(how=REINSTALL), ["validate", "install", "validate"])
+        self.assertTrue(machine.runs)
+
+        machine.write("/var/lib/yagura/identity", "mine")
+        self.done(agent.configure("Uninstall"), ["uninstall"])
+        self.assertIsNone(machine.version())
+        self.assertFalse(machine.runs)
+        self.assertEqual(machine.read("/var/lib/yagura/identity"), "mine")
+        self.done(agent.configure("Uninstall"), [])
+        print(f"# install.sh and validate.sh took {took:.1f} s")
+
+    def test_versions(self):
+        """Up in place, down with uninstalling, and what runs is what is installed."""
+        machine, agent = self.machine()
+        self.done(agent.configure())
+        agent.publish(self.built["2.0"])
+        self.done(agent.configure(how=IN_PLACE), ["update", "validate"])
+        self.assertEqual(machine.version(), "2.0")
+        self.assertEqual(machine.version("yagura-scanner"), "2.0")
+        self.assertTrue(machine.runs)
+        self.assertFalse(machine.exists(agent.home + "/1.0"))
+        self.done(agent.configure(version="1.0", how=REINSTALL), ["uninstall", "install", "validate"])
+        self.assertEqual(machine.version(), "1.0")
+        self.done(agent.configure(version="2.0", how=REINSTALL), ["uninstall", "install", "validate"])
+        self.assertEqual(machine.version(), "2.0")
+
+    def test_replaced_program_is_restarted(self):
+        """A service that runs the program of before does not validate, and is started anew."""
+        machine, agent = self.machine()
+        self.done(agent.configure())
+        shutil.copyfile(machine.path("/usr/sbin/yagura-agent"), machine.path("/usr/sbin/new"))
+        os.chmod(machine.path("/usr/sbin/new"), 0o755)
+        machine.must("mv", "/usr/sbin/new", "/usr/sbin/yagura-agent")
+        self.done(agent.configure(), ["validate", "update", "validate"])
+
+    def test_first_installation_failed(self):
+        """The retry runs update.sh only; and after a failed one, install.sh."""
+        machine, agent = self.machine()
+        machine.answer(1, "yaguractl: the parameter /yagura/token is missing")
+        self.failed(agent.configure(how=IN_PLACE), "the parameter /yagura/token is missing")
+        self.assertTrue(machine.runs, "it protects, though it has not joined")
+        machine.answer()
+        self.done(agent.configure(how=IN_PLACE), ["update", "validate"])
+        machine, agent = self.machine()
+        machine.answer(2, "yaguractl: the token was refused")
+        self.failed(agent.configure(how=REINSTALL), "the token was refused")
+        machine.answer()
+        self.done(agent.configure(how=REINSTALL), ["install", "validate"])
+
+    def test_console_out_of_reach(self):
+        """No failure: the agent goes on trying, and State Manager must not install for ever."""
+        machine, agent = self.machine()
+        machine.answer(2, "yaguractl: not yet: connection refused; the agent goes on trying")
+        result = agent.configure()
+        self.done(result, ["install", "validate"])
+        self.assertIn("not yet: connection refused", result.output)
+        self.done(agent.configure(), ["validate"])
+
+    def test_failed_update(self):
+        """The agent's rollback brings back nothing; identity survives it, and a good update heals."""
+        self.make("3.0", postinst="exit 7\n")
+        machine, agent = self.machine()
+        self.done(agent.configure())
+        machine.write("/var/lib/yagura/identity", "mine")
+        agent.publish(self.built["3.0"])
+        result = agent.configure(how=IN_PLACE)
+        self.failed(result, "the packages could not be installed")
+        self.assertEqual(result.scripts, ["update", "uninstall", "install"])
+        self.assertEqual(machine.read("/var/lib/yagura/identity"), "mine")
+        agent.publish(self.built["2.0"])
+        self.done(agent.configure(how=IN_PLACE), ["update", "validate"])
+        self.assertTrue(machine.runs)
+
+    def test_arguments(self):
+        """Other arguments of the association validate as not installed, and are taken over."""
+        machine, agent = self.machine()
+        self.done(agent.configure())
+        where = {"SSM_YAGURA_PARAMETER_PREFIX": "/other/yagura", "SSM_YAGURA_REGION": "eu-west-1"}
+        self.done(agent.configure(arguments=where), ["validate", "update", "validate"])
+        self.assertIn("--prefix /other/yagura --wait 10s --region eu-west-1\n", machine.asked)
+        self.done(agent.configure(arguments=where), ["validate"])
+        for name, value in (("PARAMETER_PREFIX", "yagura"), ("PARAMETER_PREFIX", "/a b"), ("REGION", "x;y")):
+            self.failed(agent.configure(arguments={f"SSM_YAGURA_{name}": value}), value)
+        self.assertEqual(agent.configure(arguments={"YAGURA": "x"}).status, "Failed")
+
+    def test_protected(self):
+        """Only with the right code, which stands in no argument and no log."""
+        machine, agent = self.machine()
+        self.done(agent.configure())
+        digest = machine.must("sh", "-c", "printf %s saltcode-1234 | sha256sum").split()[0]
+        machine.write("/var/lib/yagura/protection", f"sha256 salt {digest}\n", 0o600)
+        for code in ("", "code-1235\n"):
+            machine.write("/etc/stand-in/parameter", code)
+            self.failed(agent.configure("Uninstall"), "protected: put the removal code")
+            self.assertTrue(machine.runs)
+        machine.write("/etc/stand-in/parameter", "code-1234\n")
+        self.done(agent.configure("Uninstall"), ["uninstall"])
+        self.assertNotIn("code-1234", machine.asked + machine.read("/var/log/yagura-ssm-package.log"))
+        self.assertTrue(machine.exists("/var/lib/yagura/protection"))
+
+    def test_purge(self):
+        machine, agent = self.machine()
+        self.done(agent.configure())
+        machine.write("/var/lib/yagura/identity", "mine")
+        self.done(agent.configure("Uninstall", arguments={"SSM_YAGURA_PURGE": "yes"}), ["uninstall"])
+        self.assertIn("deactivate", machine.asked)
+        self.assertFalse(machine.exists("/var/lib/yagura"))
+
+    def test_half_installed(self):
+        """Uninstalling works on what an interrupted installation left, installing too."""
+        machine, agent = self.machine()
+        self.done(agent.configure())
+        machine.write("/var/lib/dpkg/info/yagura-agent.prerm", "#!/bin/sh\nexit 0\n", 0o755)
+        machine.must("sed", "-i", "/^Package: yagura-agent$/,/^$/s/^Status: .*/Status: install ok half-configured/",
+                     "/var/lib/dpkg/status")
+        os.unlink(machine.path("/usr/bin/yaguractl"))
+        self.done(agent.configure("Uninstall"), ["uninstall"])
+        self.assertIsNone(machine.version())
+        self.done(agent.configure(), ["install", "validate"])
+        machine.must("sed", "-i", "/^Package: yagura-scanner$/,/^$/s/^Status: .*/Status: install ok unpacked/",
+                     "/var/lib/dpkg/status")
+        self.done(agent.configure(), ["validate", "update", "validate"])
+
+    def test_reboot_and_timeout(self):
+        """The runner itself: 194 is a reboot, then validation; time over is a failure like any other,
+        and what it left is put right by the next run."""
+        machine, agent = self.machine()
+        folder = f"{self.folder}/strange"
+        shutil.copytree(self.built["1.0"], folder)
+        agent.publish(folder)
+        real = agent._unpack
+
+        def unpack(version, path):
+            real(version, path)
+            machine.write(f"{agent.home}/{version}/install.sh", "exit 194\n")
+            machine.write(f"{agent.home}/{version}/validate.sh", "test -e /reboot || { touch /reboot; exit 1; }\n")
+        agent._unpack = unpack
+        result = agent.configure()
+        self.assertEqual(result.steps[:3], [("install", 194), ("validate", 1), ("install", 194)], result)
+
+        machine, agent = self.machine()
+        agent.seconds = 1
+        machine.write("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 0\n", 0o755)
+        machine.write("/etc/apt/apt.conf.d/99stall", 'DPkg::Pre-Invoke { "sleep 300"; };\n')
+        result = agent.configure()
+        self.assertEqual(result.status, "Failed")
+        self.assertIn(("install", 137), result.steps)
+        os.unlink(machine.path("/etc/apt/apt.conf.d/99stall"))
+        machine.run("pkill", "sleep")  # in the machine's own process name space
+        agent.seconds = 120
+        self.done(agent.configure(), ["update", "validate"])
+
+
+if __name__ == "__main__":
+    package_case.main()

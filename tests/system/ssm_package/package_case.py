@@ -1,0 +1,76 @@
+"""A machine, its Systems Manager agent and built packages for the tests of this folder."""
+import os
+import shutil
+import sys
+import tempfile
+import unittest
+
+import distributor
+import scratch_root
+import small_packages
+
+AGENT = "yagura-agent.service"
+
+
+class Machine(scratch_root.ScratchRoot):
+    architecture = scratch_root.architecture()
+
+    def answer(self, status=0, words="activated as 1234"):
+        self.write("/etc/stand-in/status", f"{status}\n")
+        self.write("/etc/stand-in/words", words + "\n")
+
+    @property
+    def asked(self):
+        return self.read("/var/log/stand-in") if self.exists("/var/log/stand-in") else ""
+
+    @property
+    def runs(self):
+        return self.run("systemctl", "is-active", AGENT).returncode == 0
+
+    def version(self, name="yagura-agent"):
+        done = self.run("dpkg-query", "-W", "-f=${db:Status-Status} ${Version}", name)
+        return done.stdout.removeprefix("installed ") if done.stdout.startswith("installed ") else None
+
+
+class PackageTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="yagura-package-")
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        cls.built = {}
+        for version in ("1.0", "2.0"):
+            cls.make(version)
+
+    @classmethod
+    def make(cls, version, **how):
+        packages = f"{cls.folder}/packages-{version}"
+        small_packages.make_packages(packages, version, **how)
+        cls.built[version] = f"{cls.folder}/built-{version}"
+        small_packages.build(cls.built[version], version, packages)
+
+    def machine(self, *versions, **how):
+        machine = Machine(**how)
+        self.addCleanup(machine.end)
+        agent = distributor.Distributor(machine)
+        for version in versions or ("1.0",):
+            agent.publish(self.built[version])
+        return machine, agent
+
+    def done(self, result, scripts=None):
+        self.assertEqual(result.status, "Success", result)
+        if scripts is not None:
+            self.assertEqual(result.scripts, scripts, result)
+
+    def failed(self, result, words):
+        self.assertEqual(result.status, "Failed", result)
+        self.assertIn(words, result.cause, result)
+        self.assertTrue(all(status in (0, 1) for _, status in result.steps), result)
+
+
+def main():
+    program = unittest.main(exit=False, verbosity=2)
+    result = program.result
+    bad = len(result.failures) + len(result.errors)
+    skipped = len(result.skipped)
+    print(f"{result.testsRun - bad - skipped} passed, {bad} failed, {skipped} skipped")
+    sys.exit(1 if bad else 77 if skipped == result.testsRun else 0)
