@@ -87,8 +87,9 @@ def test_killing_workers_leaves_no_file_without_a_verdict(place):
     missing = [path for path in load.bad if harness.escaped(path) not in told]
     assert not missing, f"no verdict: {missing[:5]} of {len(load.bad)}"
     # several crashes in a minute start a fresh loader
-    agent.until(lambda: agent.status()["scanner"]["state"] == "ready", "the engine is ready again")
-    assert agent.status()["scanner"]["crashed"] >= 1, agent.status()["scanner"]
+    status = agent.until(lambda status: status["scanner"]["state"] == "ready",
+                         "the engine is ready again")
+    assert status["scanner"]["crashed"] >= 1, status["scanner"]
 
 
 def test_killing_the_loader_is_survived(place):

@@ -522,7 +522,8 @@ static void a_lost_store_is_filled_from_the_sealed_files(void **state)
     fixture_start(fixture);
     assert_int_equal(fixture_detect(fixture, "evil", "Test.Malware"), 0);
     fixture_rows(fixture, id);
-    fixture_stop(fixture);
+    fixture_settle(fixture);
+    fixture_stop(fixture); /* brings it to the disk */
     assert_int_equal(unlink(database), 0);
     assert_true(unlink(log) == 0 || errno == ENOENT);
     fixture_start(fixture);
