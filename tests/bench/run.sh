@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds the product and the bench tools (release-hardened) and runs the benchmarks; see README.md.
-# YAGURA_BUILD_DIR: use this build folder instead.
+# --console first: the console's benchmarks instead. YAGURA_BUILD_DIR: use this build folder instead.
 set -eu
 
 die()
@@ -30,6 +30,12 @@ main()
     *) build ;;
     esac
     status=0
+    if [ "${1:-}" = --console ]; then
+        shift
+        YAGURA_BUILD_DIR=$build_dir PYTHONDONTWRITEBYTECODE=1 \
+            python3 "$source_dir/tests/bench/console/bench.py" "$@" || status=$?
+        exit "$status"
+    fi
     PYTHONDONTWRITEBYTECODE=1 python3 "$source_dir/tests/bench/bench.py" --build "$build_dir" "$@" ||
         status=$?
     exit "$status"

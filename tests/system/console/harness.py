@@ -98,6 +98,13 @@ def postgres():
     return _postgres
 
 
+def stop_postgres():
+    global _postgres
+    if _postgres:
+        _postgres.stop()
+        _postgres = None
+
+
 class Console:
     """Starts on entering, stops on leaving. settings: more libconfig text; agents: more of the
     group of that name."""
@@ -415,8 +422,7 @@ class ConsoleTest(unittest.TestCase):
 def main():
     program = unittest.main(exit=False, verbosity=2, warnings="ignore")
     result = program.result
-    if _postgres:
-        _postgres.stop()
+    stop_postgres()
     failed = len(result.failures) + len(result.errors)
     skipped = len(result.skipped)
     print(f"{result.testsRun - failed - skipped} passed, {failed} failed, {skipped} skipped")

@@ -1,0 +1,22 @@
+#!/usr/bin/env python3
+"""The figures of the console. Usage: bench.py [--quick] [heartbeats] [fleet] [pages]"""
+
+import sys
+
+sys.dont_write_bytecode = True
+
+import heartbeats  # noqa: E402
+from tools import harness  # noqa: E402
+
+
+def main():
+    quick = "--quick" in sys.argv
+    wanted = [word for word in sys.argv[1:] if not word.startswith("-")]
+    try:
+        if not wanted or "heartbeats" in wanted:
+            heartbeats.run(*((2, 1) if quick else (6, 5)))
+    finally:
+        harness.stop_postgres()
+
+
+main()
