@@ -18,6 +18,8 @@
 
 #define WIRE_PROTOCOL 1
 
+struct json_tree;
+
 struct wire_problem {
     char text[256];
 };
@@ -75,8 +77,7 @@ struct wire_event {
     uint64_t time_ms;
     unsigned severity; /* 0 info .. 4 critical */
     const char *id, *module, *kind, *subject;
-    const char *detail;  /* encode: a JSON object as text */
-    json_t *detail_json; /* decode: the object */
+    const char *detail; /* a JSON object as text */
 };
 
 struct wire_result {
@@ -87,15 +88,14 @@ struct wire_result {
 };
 
 struct wire_heartbeat {
-    json_t *root;
+    struct json_tree *tree; /* decode */
     struct wire_host host;
     const char *session;        /* UUID of the messenger's run: two at once are a clone */
     const char *policy_digest;  /* of the delivered policy in force, "" = none */
     const char *policy_problem; /* why the last delivered one was refused, "" = it was not */
     const char *epoch;          /* of the agent's store */
     uint64_t dropped;           /* events its limits removed before they were acknowledged */
-    const char *facts;          /* encode: a JSON object of modules and counters as text */
-    json_t *facts_json;         /* decode */
+    const char *facts;          /* a JSON object of modules and counters as text; decode: or NULL */
     struct wire_event *events;
     size_t event_count;
     struct wire_result *results;

@@ -66,12 +66,12 @@ int wire_heartbeat_encode(const struct wire_heartbeat *heartbeat, struct buffer 
     return buffer_failed(body);
 }
 
-static void read_event(struct wire_reader *parent, const json_t *object, uint64_t after,
-                       struct wire_event *event)
+static void read_event(struct wire_reader *parent, struct json_tree *tree,
+                       const struct json_node *object, uint64_t after, struct wire_event *event)
 {
-    struct wire_reader reader = wire_reader_of(object, parent->problem);
+    struct wire_reader reader = wire_reader_of_node(object, parent->problem);
     unsigned severity = 0;
-    if (!json_is_object(object))
+    if (object->kind != JSON_NODE_OBJECT)
         wire_fail(&reader, "events must be objects");
     event->number = wire_read_number(&reader, "number", false);
     event->id = wire_read_text(&reader, "id", 36, 36, NULL);
@@ -80,7 +80,7 @@ static void read_event(struct wire_reader *parent, const json_t *object, uint64_
     event->kind = wire_read_text(&reader, "kind", 1, 64, NULL);
     event->subject = wire_read_text(&reader, "subject", 0, LIMIT_EVENT_SUBJECT_BYTES, "");
     const char *name = wire_read_text(&reader, "severity", 1, 16, NULL);
-    event->detail_json = wire_read_object(&reader, "detail", false);
+    const struct json_node *detail = wire_read_node(&reader, "detail", JSON_NODE_OBJECT, false);
     if (reader.error == 0 && wire_severity_parse(name, &severity) < 0)
         wire_fail(&reader, "severity must be info, low, medium, high or critical");
     if (reader.error == 0 && (!wire_is_word(event->module) || !wire_is_word(event->kind)))
@@ -90,13 +90,27 @@ static void read_event(struct wire_reader *parent, const json_t *object, uint64_
     if (reader.error == 0 && event->number <= after)
         wire_fail(&reader, "event numbers must ascend, from 1");
     event->severity = severity;
-    parent->error = reader.error;
+    event->detail = detail ? json_tree_text(tree, detail) : "{}";
+    wire_leave(parent, &reader);
+}
+
+/* The list's first entry; NULL when there is none. */
+static const struct json_node *read_list(struct wire_reader *reader, const char *key,
+                                         size_t maximum, size_t *ret_count)
+{
+    const struct json_node *list = wire_read_node(reader, key, JSON_NODE_ARRAY, true);
+    if (list && list->length > maximum) {
+        wire_fail(reader, "%s must be a list of at most %zu entries", key, maximum);
+        list = NULL;
+    }
+    *ret_count = list ? list->length : 0;
+    return list ? json_node_first(list) : NULL;
 }
 
 static int read_events(struct wire_reader *reader, struct wire_heartbeat *heartbeat)
 {
-    const json_t *list = wire_read_array(reader, "events", LIMIT_HEARTBEAT_EVENTS, true);
-    size_t count = list ? json_array_size(list) : 0;
+    size_t count;
+    const struct json_node *node = read_list(reader, "events", LIMIT_HEARTBEAT_EVENTS, &count);
     if (reader->error || count == 0)
         return reader->error;
     heartbeat->events = calloc(count, sizeof(*heartbeat->events));
@@ -104,64 +118,64 @@ static int read_events(struct wire_reader *reader, struct wire_heartbeat *heartb
         return -ENOMEM;
     heartbeat->event_count = count;
     uint64_t after = 0;
-    for (size_t i = 0; i < count && !reader->error; i++) {
-        read_event(reader, json_array_get(list, i), after, &heartbeat->events[i]);
+    for (size_t i = 0; i < count && node && !reader->error; i++) {
+        read_event(reader, heartbeat->tree, node, after, &heartbeat->events[i]);
         after = heartbeat->events[i].number;
+        node = json_node_next(node);
     }
     return reader->error;
 }
 
 static int read_results(struct wire_reader *parent, struct wire_heartbeat *heartbeat)
 {
-    const json_t *list = wire_read_array(parent, "results", LIMIT_HEARTBEAT_COMMANDS, true);
-    size_t count = list ? json_array_size(list) : 0;
+    size_t count;
+    const struct json_node *node = read_list(parent, "results", LIMIT_HEARTBEAT_COMMANDS, &count);
     if (parent->error || count == 0)
         return parent->error;
     heartbeat->results = calloc(count, sizeof(*heartbeat->results));
     if (!heartbeat->results)
         return -ENOMEM;
     heartbeat->result_count = count;
-    for (size_t i = 0; i < count && !parent->error; i++) {
+    for (size_t i = 0; i < count && node && !parent->error; i++) {
         struct wire_result *result = &heartbeat->results[i];
-        struct wire_reader reader = wire_reader_of(json_array_get(list, i), parent->problem);
+        struct wire_reader reader = wire_reader_of_node(node, parent->problem);
         result->command_id = wire_read_text(&reader, "command_id", 36, 36, NULL);
         result->good = wire_read_bool(&reader, "good", false);
         result->output = wire_read_text(&reader, "output", 0, LIMIT_COMMAND_OUTPUT_BYTES, "");
         result->running = wire_read_bool(&reader, "running", false);
-        parent->error = reader.error;
+        wire_leave(parent, &reader);
+        node = json_node_next(node);
     }
     return parent->error;
 }
 
 static void read_sections(struct wire_reader *reader, struct wire_heartbeat *heartbeat)
 {
-    const json_t *policy = wire_read_object(reader, "policy", true);
-    const json_t *store = wire_read_object(reader, "store", false);
-    heartbeat->facts_json = wire_read_object(reader, "facts", true);
-    heartbeat->policy_digest = heartbeat->policy_problem = "";
-    struct wire_reader inner = wire_reader_of(store, reader->problem);
-    inner.error = reader->error;
-    heartbeat->epoch = wire_read_text(&inner, "epoch", 36, 36, NULL);
-    heartbeat->dropped = wire_read_number(&inner, "dropped", true);
-    if (policy) {
-        inner.object = policy;
-        heartbeat->policy_digest = wire_read_text(&inner, "digest", 0, 64, "");
-        heartbeat->policy_problem = wire_read_text(&inner, "problem", 0, 1024, "");
-    }
-    if (inner.error == 0 && !wire_is_uuid(heartbeat->epoch))
-        wire_fail(&inner, "store.epoch must be a UUID");
-    reader->error = inner.error;
+    struct wire_reader policy = wire_enter(reader, "policy", true);
+    heartbeat->policy_digest = wire_read_text(&policy, "digest", 0, 64, "");
+    heartbeat->policy_problem = wire_read_text(&policy, "problem", 0, 1024, "");
+    wire_leave(reader, &policy);
+    struct wire_reader store = wire_enter(reader, "store", false);
+    heartbeat->epoch = wire_read_text(&store, "epoch", 36, 36, NULL);
+    heartbeat->dropped = wire_read_number(&store, "dropped", true);
+    wire_leave(reader, &store);
+    if (reader->error == 0 && !wire_is_uuid(heartbeat->epoch))
+        wire_fail(reader, "store.epoch must be a UUID");
+    const struct json_node *facts = wire_read_node(reader, "facts", JSON_NODE_OBJECT, true);
+    heartbeat->facts = facts ? json_tree_text(heartbeat->tree, facts) : NULL;
 }
 
 int wire_heartbeat_decode(const char *body, size_t length, struct wire_heartbeat *ret_heartbeat,
                           struct wire_problem *ret_problem)
 {
-    struct wire_reader reader;
-    json_t *root = NULL;
-    int r = wire_open(body, length, &root, &reader, ret_problem);
-    if (r < 0)
+    struct wire_heartbeat heartbeat = {.tree = NULL};
+    char problem[128];
+    int r = json_tree_parse(body, length, &heartbeat.tree, problem);
+    if (r < 0) {
+        (void)text_format(ret_problem->text, sizeof(ret_problem->text), "not JSON: %s", problem);
         return r;
-    struct wire_heartbeat heartbeat = {.root = root};
+    }
+    struct wire_reader reader = wire_reader_of_node(json_tree_root(heartbeat.tree), ret_problem);
     wire_sender_read(&reader, &heartbeat.session, &heartbeat.host);
     read_sections(&reader, &heartbeat);
     r = reader.error;
@@ -179,7 +193,7 @@ int wire_heartbeat_decode(const char *body, size_t length, struct wire_heartbeat
 
 void wire_heartbeat_done(struct wire_heartbeat *heartbeat)
 {
-    json_decref(heartbeat->root);
+    heartbeat->tree = json_tree_free(heartbeat->tree);
     free(heartbeat->events);
     free(heartbeat->results);
     *heartbeat = (struct wire_heartbeat){0};

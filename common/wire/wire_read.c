@@ -45,6 +45,11 @@ struct wire_reader wire_reader_of(const json_t *object, struct wire_problem *pro
     return (struct wire_reader){.object = object, .problem = problem};
 }
 
+struct wire_reader wire_reader_of_node(const struct json_node *object, struct wire_problem *problem)
+{
+    return (struct wire_reader){.node = object, .problem = problem};
+}
+
 void wire_fail(struct wire_reader *reader, const char *format, ...)
 {
     if (reader->error)
@@ -56,63 +61,132 @@ void wire_fail(struct wire_reader *reader, const char *format, ...)
     va_end(arguments);
 }
 
-/* The value, or NULL when it is missing (a failure unless optional) or null. */
-static json_t *find(struct wire_reader *reader, const char *key, bool optional)
+/* A value of either tree. */
+struct value {
+    enum json_node_kind kind;
+    const char *text;
+    size_t length;
+    int64_t integer;
+    json_t *json;
+    const struct json_node *node;
+};
+
+static struct value value_of_json(json_t *json)
+{
+    static const enum json_node_kind kinds[] = {
+        [JSON_OBJECT] = JSON_NODE_OBJECT, [JSON_ARRAY] = JSON_NODE_ARRAY,
+        [JSON_STRING] = JSON_NODE_STRING, [JSON_INTEGER] = JSON_NODE_INTEGER,
+        [JSON_REAL] = JSON_NODE_REAL,     [JSON_TRUE] = JSON_NODE_TRUE,
+        [JSON_FALSE] = JSON_NODE_FALSE,   [JSON_NULL] = JSON_NODE_NULL};
+    return (struct value){.kind = kinds[json_typeof(json)],
+                          .text = json_string_value(json),
+                          .length = json_string_length(json),
+                          .integer = json_integer_value(json),
+                          .json = json};
+}
+
+static struct value value_of_node(const struct json_node *node)
+{
+    return (struct value){.kind = node->kind,
+                          .text = node->text,
+                          .length = node->length,
+                          .integer = node->integer,
+                          .node = node};
+}
+
+/* False when it is missing (a failure unless optional) or null. */
+static bool find(struct wire_reader *reader, const char *key, bool optional, struct value *value)
 {
     if (reader->error)
-        return NULL;
-    json_t *value = json_object_get(reader->object, key);
-    if (!value || json_is_null(value)) {
-        if (!optional)
-            wire_fail(reader, "%s is missing", key);
-        return NULL;
-    }
-    return value;
+        return false;
+    const struct json_node *node = reader->node ? json_node_find(reader->node, key) : NULL;
+    json_t *json = reader->node ? NULL : json_object_get(reader->object, key);
+    if (node)
+        *value = value_of_node(node);
+    else if (json)
+        *value = value_of_json(json);
+    if ((node || json) && value->kind != JSON_NODE_NULL)
+        return true;
+    if (!optional)
+        wire_fail(reader, "%s is missing", key);
+    return false;
 }
 
 const char *wire_read_text(struct wire_reader *reader, const char *key, size_t minimum,
                            size_t maximum, const char *fallback)
 {
-    const json_t *value = find(reader, key, fallback != NULL);
-    if (!value)
+    struct value value;
+    if (!find(reader, key, fallback != NULL, &value))
         return fallback ? fallback : "";
-    if (!json_is_string(value)) {
+    if (value.kind != JSON_NODE_STRING) {
         wire_fail(reader, "%s must be a text", key);
         return "";
     }
-    size_t length = json_string_length(value);
-    if (length < minimum || length > maximum) {
+    if (value.length < minimum || value.length > maximum) {
         wire_fail(reader, "%s must have %zu to %zu bytes", key, minimum, maximum);
         return "";
     }
-    return json_string_value(value);
+    return value.text;
 }
 
 uint64_t wire_read_number(struct wire_reader *reader, const char *key, bool optional)
 {
-    const json_t *value = find(reader, key, optional);
-    if (!value)
+    struct value value;
+    if (!find(reader, key, optional, &value))
         return 0;
-    if (!json_is_integer(value) || json_integer_value(value) < 0) {
+    if (value.kind != JSON_NODE_INTEGER || value.integer < 0) {
         wire_fail(reader, "%s must be a whole number, 0 or more", key);
         return 0;
     }
-    return (uint64_t)json_integer_value(value);
+    return (uint64_t)value.integer;
 }
 
 bool wire_read_bool(struct wire_reader *reader, const char *key, bool fallback)
 {
-    const json_t *value = find(reader, key, true);
-    if (!value)
+    struct value value;
+    if (!find(reader, key, true, &value))
         return fallback;
-    if (!json_is_boolean(value))
+    if (value.kind != JSON_NODE_TRUE && value.kind != JSON_NODE_FALSE)
         wire_fail(reader, "%s must be true or false", key);
-    return json_is_true(value);
+    return value.kind == JSON_NODE_TRUE;
+}
+
+struct wire_reader wire_enter(struct wire_reader *reader, const char *key, bool optional)
+{
+    struct wire_reader inner = {.problem = reader->problem};
+    struct value value;
+    if (find(reader, key, optional, &value) && value.kind != JSON_NODE_OBJECT)
+        wire_fail(reader, "%s must be an object", key);
+    else if (!reader->error && find(reader, key, true, &value)) {
+        inner.object = value.json;
+        inner.node = value.node;
+    }
+    inner.error = reader->error;
+    return inner;
+}
+
+void wire_leave(struct wire_reader *reader, const struct wire_reader *inner)
+{
+    reader->error = inner->error;
+}
+
+const struct json_node *wire_read_node(struct wire_reader *reader, const char *key,
+                                       enum json_node_kind kind, bool optional)
+{
+    struct value value;
+    if (!find(reader, key, optional, &value))
+        return NULL;
+    if (value.kind != kind) {
+        wire_fail(reader, "%s must be %s", key, kind == JSON_NODE_OBJECT ? "an object" : "a list");
+        return NULL;
+    }
+    return value.node;
 }
 
 json_t *wire_read_object(struct wire_reader *reader, const char *key, bool optional)
 {
-    json_t *value = find(reader, key, optional);
+    struct value found;
+    json_t *value = find(reader, key, optional, &found) ? found.json : NULL;
     if (value && !json_is_object(value)) {
         wire_fail(reader, "%s must be an object", key);
         return NULL;
@@ -122,7 +196,8 @@ json_t *wire_read_object(struct wire_reader *reader, const char *key, bool optio
 
 json_t *wire_read_array(struct wire_reader *reader, const char *key, size_t maximum, bool optional)
 {
-    json_t *value = find(reader, key, optional);
+    struct value found;
+    json_t *value = find(reader, key, optional, &found) ? found.json : NULL;
     if (value && (!json_is_array(value) || json_array_size(value) > maximum)) {
         wire_fail(reader, "%s must be a list of at most %zu entries", key, maximum);
         return NULL;

@@ -20,9 +20,7 @@ static void write_host(struct json_writer *json, const struct wire_host *host)
 
 static void read_host(struct wire_reader *parent, struct wire_host *host)
 {
-    const json_t *object = wire_read_object(parent, "host", false);
-    struct wire_reader reader = wire_reader_of(object, parent->problem);
-    reader.error = parent->error;
+    struct wire_reader reader = wire_enter(parent, "host", false);
     host->hostname = wire_read_text(&reader, "hostname", 1, 253, NULL);
     host->machine_id = wire_read_text(&reader, "machine_id", 1, 64, NULL);
     host->boot_id = wire_read_text(&reader, "boot_id", 1, 64, NULL);
@@ -30,7 +28,7 @@ static void read_host(struct wire_reader *parent, struct wire_host *host)
     host->agent_version = wire_read_text(&reader, "agent_version", 1, 64, NULL);
     host->instance_id = wire_read_text(&reader, "instance_id", 1, 64, "");
     host->display_name = wire_read_text(&reader, "display_name", 1, 256, "");
-    parent->error = reader.error;
+    wire_leave(parent, &reader);
 }
 
 void wire_sender_write(struct json_writer *json, const char *session, const struct wire_host *host)
