@@ -8,7 +8,6 @@
 
 #include <errno.h>
 
-#define ORG     1LL
 #define HOUR_MS 3600000LL
 
 /* The counts are kept by module: only these have their own, so that a hostile sensor cannot make
@@ -24,38 +23,162 @@ static const char *counted_module(const char *module)
     return "other";
 }
 
-static int count_event(struct sql *sql, const char *module, unsigned severity, int64_t now)
+/* --- rows that are written together */
+
+#define COLUMNS        11
+#define ROWS_MAXIMUM   512 /* one statement's */
+#define COUNTS_MAXIMUM 64  /* modules by severities */
+
+struct count {
+    const char *module;
+    int64_t severity, events;
+};
+
+struct rows {
+    struct sql_value values[ROWS_MAXIMUM * COLUMNS];
+    size_t used;
+    struct count counts[COUNTS_MAXIMUM];
+    size_t count_used;
+};
+
+static int compare_counts(const void *a, const void *b)
 {
-    return sql_run(sql,
-                   "INSERT INTO event_counts (org_id, hour, module, severity, count)"
-                   " VALUES ($1, $2, $3, $4, 1) ON CONFLICT (org_id, hour, module, severity)"
-                   " DO UPDATE SET count = event_counts.count + 1",
-                   NULL, "nntn", ORG, now / HOUR_MS, counted_module(module), (int64_t)severity);
+    const struct count *left = a, *right = b;
+    int order = strcmp(left->module, right->module);
+    return order ? order : (left->severity > right->severity) - (left->severity < right->severity);
 }
 
-static int insert(struct sql *sql, int64_t computer, const char *epoch,
-                  const struct wire_event *event, const char *detail)
+/* Sorted, so that two nodes take the rows' locks in one order. */
+static int write_counts(struct sql *sql, struct rows *rows)
 {
-    int r = sql_run(sql,
-                    "INSERT INTO events (number, org_id, computer, id, epoch, agent_number,"
-                    " time_ms, module, kind, severity, subject, detail)"
-                    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-                    NULL, "nnnttnnttntt", console_store_new_number(), ORG, computer, event->id,
-                    epoch, (int64_t)event->number, (int64_t)event->time_ms, event->module,
-                    event->kind, (int64_t)event->severity, event->subject, detail);
-    return r < 0 ? r : count_event(sql, event->module, event->severity, console_store_now_ms());
+    static const struct sql_many statement = {
+        .each = "INSERT INTO event_counts (org_id, hour, module, severity, count)"
+                " VALUES (1, $1, $2, $3, $4) ON CONFLICT (org_id, hour, module, severity)"
+                " DO UPDATE SET count = event_counts.count + excluded.count",
+        .all = "INSERT INTO event_counts (org_id, hour, module, severity, count)"
+               " SELECT 1, v.hour, v.module, v.severity, v.count FROM unnest($1::bigint[],"
+               " $2::text[], $3::bigint[], $4::bigint[]) AS v(hour, module, severity, count)"
+               " ON CONFLICT (org_id, hour, module, severity)"
+               " DO UPDATE SET count = event_counts.count + excluded.count",
+        .columns = "ntnn"};
+    struct sql_value values[COUNTS_MAXIMUM * 4];
+    int64_t hour = console_store_now_ms() / HOUR_MS;
+    qsort(rows->counts, rows->count_used, sizeof(*rows->counts), compare_counts);
+    for (size_t i = 0; i < rows->count_used; i++) {
+        values[i * 4] = SQL_NUMBER(hour);
+        values[i * 4 + 1] = SQL_TEXT(rows->counts[i].module);
+        values[i * 4 + 2] = SQL_NUMBER(rows->counts[i].severity);
+        values[i * 4 + 3] = SQL_NUMBER(rows->counts[i].events);
+    }
+    int r = sql_run_many(sql, &statement, values, rows->count_used);
+    rows->count_used = 0;
+    return r;
 }
 
-static int insert_sent(struct sql *sql, const struct event_batch *batch,
-                       const struct wire_event *event)
+static int write_rows(struct sql *sql, struct rows *rows)
 {
-    AUTO_FREE char *detail = json_dumps(event->detail_json, JSON_COMPACT);
-    if (!detail)
+    static const struct sql_many statement = {
+        .each = "INSERT INTO events (number, org_id, computer, id, epoch, agent_number, time_ms,"
+                " module, kind, severity, subject, detail)"
+                " VALUES ($1, 1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        .all = "INSERT INTO events (number, org_id, computer, id, epoch, agent_number, time_ms,"
+               " module, kind, severity, subject, detail)"
+               " SELECT v.number, 1, v.computer, v.id, v.epoch, v.agent_number, v.time_ms,"
+               " v.module, v.kind, v.severity, v.subject, v.detail FROM unnest($1::bigint[],"
+               " $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[],"
+               " $8::text[], $9::bigint[], $10::text[], $11::text[]) AS v(number, computer, id,"
+               " epoch, agent_number, time_ms, module, kind, severity, subject, detail)",
+        .columns = "nnttnnttntt"};
+    int r = sql_run_many(sql, &statement, rows->values, rows->used);
+    rows->used = 0;
+    return r < 0 ? r : write_counts(sql, rows);
+}
+
+static int count_event(struct sql *sql, struct rows *rows, const struct wire_event *event)
+{
+    const char *module = counted_module(event->module);
+    for (size_t i = 0; i < rows->count_used; i++) {
+        if (rows->counts[i].module == module && rows->counts[i].severity == event->severity) {
+            rows->counts[i].events++;
+            return 0;
+        }
+    }
+    int r = rows->count_used == COUNTS_MAXIMUM ? write_counts(sql, rows) : 0;
+    rows->counts[rows->count_used++] = (struct count){module, event->severity, 1};
+    return r;
+}
+
+static int add_row(struct sql *sql, struct rows *rows, int64_t computer, const char *epoch,
+                   const struct wire_event *event)
+{
+    int r = rows->used == ROWS_MAXIMUM ? write_rows(sql, rows) : 0;
+    /* Acknowledged all the same: it fits never. */
+    bool fits = strlen(event->detail) <= LIMIT_EVENT_DETAIL_BYTES;
+    const struct sql_value row[COLUMNS] = {SQL_NUMBER(console_store_new_number()),
+                                           SQL_NUMBER(computer),
+                                           SQL_TEXT(event->id),
+                                           SQL_TEXT(epoch),
+                                           SQL_NUMBER((int64_t)event->number),
+                                           SQL_NUMBER((int64_t)event->time_ms),
+                                           SQL_TEXT(event->module),
+                                           SQL_TEXT(event->kind),
+                                           SQL_NUMBER(event->severity),
+                                           SQL_TEXT(event->subject),
+                                           SQL_TEXT(fits ? event->detail : "{\"cut\":true}")};
+    memcpy(rows->values + rows->used * COLUMNS, row, sizeof(row));
+    rows->used++;
+    return r < 0 ? r : count_event(sql, rows, event);
+}
+
+/* Those that are new. */
+static int add_batch(struct sql *sql, struct rows *rows, const struct event_batch *batch,
+                     uint64_t *acknowledged)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < batch->count; i++) {
+        if (batch->events[i].number <= *acknowledged)
+            continue; /* sent again: the answer got lost */
+        r = add_row(sql, rows, batch->computer, batch->epoch, &batch->events[i]);
+        *acknowledged = batch->events[i].number;
+    }
+    return r;
+}
+
+static int raise_acknowledged(struct sql *sql, const struct event_delivery *deliveries,
+                              size_t count)
+{
+    static const struct sql_many statement = {
+        .each = "UPDATE deliveries SET acknowledged = $1 WHERE computer = $2 AND epoch = $3",
+        .all = "UPDATE deliveries SET acknowledged = v.acknowledged FROM unnest($1::bigint[],"
+               " $2::bigint[], $3::text[]) AS v(acknowledged, computer, epoch)"
+               " WHERE deliveries.computer = v.computer AND deliveries.epoch = v.epoch",
+        .columns = "nnt"};
+    AUTO_FREE struct sql_value *values = calloc(count * 3 + 1, sizeof(*values));
+    if (!values)
         return -ENOMEM;
-    if (strlen(detail) > LIMIT_EVENT_DETAIL_BYTES) /* acknowledged all the same: it fits never */
-        return insert(sql, batch->computer, batch->epoch, event, "{\"cut\":true}");
-    return insert(sql, batch->computer, batch->epoch, event, detail);
+    for (size_t i = 0; i < count; i++) {
+        values[i * 3] = SQL_NUMBER((int64_t)deliveries[i].acknowledged);
+        values[i * 3 + 1] = SQL_NUMBER(deliveries[i].batch.computer);
+        values[i * 3 + 2] = SQL_TEXT(deliveries[i].batch.epoch);
+    }
+    return sql_run_many(sql, &statement, values, count);
 }
+
+int event_store_add_many(struct sql *sql, struct event_delivery *deliveries, size_t count)
+{
+    AUTO_FREE struct rows *rows = malloc(sizeof(*rows));
+    if (!rows)
+        return -ENOMEM;
+    rows->used = rows->count_used = 0;
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < count; i++)
+        r = add_batch(sql, rows, &deliveries[i].batch, &deliveries[i].acknowledged);
+    if (r == 0)
+        r = write_rows(sql, rows);
+    return r < 0 ? r : raise_acknowledged(sql, deliveries, count);
+}
+
+/* --- one delivery */
 
 static int read_delivery(struct sql *sql, int64_t computer, const char *epoch,
                          uint64_t *ret_acknowledged, uint64_t *ret_dropped)
@@ -80,13 +203,19 @@ int event_store_add_own(struct sql *sql, int64_t computer, const char *kind, uns
     int r = uuid_new(id);
     if (r < 0)
         return r;
+    AUTO_FREE struct rows *rows = malloc(sizeof(*rows));
+    if (!rows)
+        return -ENOMEM;
+    rows->used = rows->count_used = 0;
     struct wire_event event = {.time_ms = (uint64_t)console_store_now_ms(),
                                .severity = severity,
                                .id = id,
                                .module = "console",
                                .kind = kind,
-                               .subject = subject};
-    return insert(sql, computer, "", &event, detail);
+                               .subject = subject,
+                               .detail = detail};
+    r = add_row(sql, rows, computer, "", &event);
+    return r < 0 ? r : write_rows(sql, rows);
 }
 
 /* Locks the delivery until the transaction ends: the same agent may be talking to another node. */
@@ -99,32 +228,31 @@ static int lock_delivery(struct sql *sql, const struct event_batch *batch)
                    NULL, "nt", batch->computer, batch->epoch);
 }
 
+static int note_dropped(struct sql *sql, const struct event_batch *batch, uint64_t before)
+{
+    char detail[96];
+    (void)text_format(detail, sizeof(detail), "{\"events\":%llu}",
+                      (unsigned long long)(batch->dropped - before));
+    int r = event_store_add_own(sql, batch->computer, "events_lost", 3,
+                                "the agent's outbox limit removed events", detail);
+    return r < 0 ? r
+                 : sql_run(sql,
+                           "UPDATE deliveries SET dropped = $1 WHERE computer = $2 AND epoch = $3",
+                           NULL, "nnt", (int64_t)batch->dropped, batch->computer, batch->epoch);
+}
+
 int event_store_add(struct sql *sql, const struct event_batch *batch, uint64_t *ret_acknowledged)
 {
-    uint64_t acknowledged = 0, dropped = 0;
+    struct event_delivery delivery = {.batch = *batch};
+    uint64_t dropped = 0;
     int r = lock_delivery(sql, batch);
     if (r == 0)
-        r = read_delivery(sql, batch->computer, batch->epoch, &acknowledged, &dropped);
-    for (size_t i = 0; r == 0 && i < batch->count; i++) {
-        if (batch->events[i].number <= acknowledged)
-            continue; /* sent again: the answer got lost */
-        r = insert_sent(sql, batch, &batch->events[i]);
-        acknowledged = batch->events[i].number;
-    }
-    if (r == 0 && batch->dropped > dropped) {
-        char detail[96];
-        (void)text_format(detail, sizeof(detail), "{\"events\":%llu}",
-                          (unsigned long long)(batch->dropped - dropped));
-        r = event_store_add_own(sql, batch->computer, "events_lost", 3,
-                                "the agent's outbox limit removed events", detail);
-    }
+        r = read_delivery(sql, batch->computer, batch->epoch, &delivery.acknowledged, &dropped);
     if (r == 0)
-        r = sql_run(sql,
-                    "UPDATE deliveries SET acknowledged = $1, dropped = $2"
-                    " WHERE computer = $3 AND epoch = $4",
-                    NULL, "nnnt", (int64_t)acknowledged, (int64_t)MAX(batch->dropped, dropped),
-                    batch->computer, batch->epoch);
+        r = event_store_add_many(sql, &delivery, 1);
+    if (r == 0 && batch->dropped > dropped)
+        r = note_dropped(sql, batch, dropped);
     if (r == 0)
-        *ret_acknowledged = acknowledged;
+        *ret_acknowledged = delivery.acknowledged;
     return r;
 }

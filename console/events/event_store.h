@@ -18,6 +18,13 @@ struct event_batch {
 };
 int event_store_add(struct sql *sql, const struct event_batch *batch,
                     uint64_t *ret_acknowledged) MUST_USE;
+/* The same for many, each for another delivery, whose locked row says what was acknowledged before;
+ * none with a risen dropped. acknowledged of each is raised. */
+struct event_delivery {
+    struct event_batch batch;
+    uint64_t acknowledged;
+};
+int event_store_add_many(struct sql *sql, struct event_delivery *deliveries, size_t count) MUST_USE;
 /* An event the console itself makes about a computer. detail: JSON object. */
 int event_store_add_own(struct sql *sql, int64_t computer, const char *kind, unsigned severity,
                         const char *subject, const char *detail) MUST_USE;

@@ -18,10 +18,12 @@
 #define NUMBER_NODES      1024
 
 struct piece {
+    const struct console_store_kind *kind; /* NULL: work and done */
     console_store_work *work;
     console_store_done *done;
     void *user;
     int result;
+    bool ran; /* in this attempt */
     struct piece *next;
 };
 
@@ -132,11 +134,56 @@ static int run_piece(struct sql *sql, struct piece *piece)
     return piece->result < 0 ? sql_undo(sql) : sql_unmark(sql);
 }
 
+/* All pieces of one kind. */
+static int run_kind(struct sql *sql, struct piece *first)
+{
+    struct piece *pieces[CONSOLE_STORE_AT_ONCE];
+    void *users[CONSOLE_STORE_AT_ONCE];
+    int results[CONSOLE_STORE_AT_ONCE];
+    size_t count = 0;
+    for (struct piece *piece = first; piece; piece = piece->next) {
+        if (piece->kind != first->kind)
+            continue;
+        users[count] = piece->user;
+        pieces[count++] = piece;
+    }
+    int r = sql_mark(sql);
+    if (r < 0)
+        return r;
+    r = first->kind->many(sql, users, results, count);
+    if (r == -EAGAIN)
+        return r;
+    bool undone = r < 0;
+    for (size_t i = 0; i < count; i++) {
+        pieces[i]->ran = !undone && results[i] != CONSOLE_STORE_ALONE;
+        pieces[i]->result = pieces[i]->ran ? results[i] : 0;
+    }
+    return undone ? sql_undo(sql) : sql_unmark(sql);
+}
+
+static int run_kinds(struct sql *sql, struct piece *pieces)
+{
+    const struct console_store_kind *ran = NULL; /* there is hardly ever a second one */
+    int r = 0;
+    for (struct piece *piece = pieces; r == 0 && piece; piece = piece->next) {
+        if (!piece->kind || piece->kind == ran || piece->ran)
+            continue;
+        ran = piece->kind;
+        r = run_kind(sql, piece);
+    }
+    return r;
+}
+
 static int run_transaction(struct sql *sql, struct piece *pieces)
 {
+    for (struct piece *piece = pieces; piece; piece = piece->next)
+        piece->ran = false;
     int r = sql_begin(sql);
+    if (r == 0)
+        r = run_kinds(sql, pieces);
     for (struct piece *piece = pieces; r == 0 && piece; piece = piece->next)
-        r = run_piece(sql, piece);
+        if (!piece->ran)
+            r = run_piece(sql, piece);
     if (r == 0)
         r = sql_commit(sql);
     if (r < 0)
@@ -170,6 +217,21 @@ static void commit_pieces(struct console_store *store, struct piece *pieces)
     free_pieces(pieces);
 }
 
+/* The oldest, as many as a transaction takes. */
+static struct piece *take_pieces(struct console_store *store)
+{
+    struct piece *pieces = store->first, **end = &store->first;
+    for (size_t i = 0; i < CONSOLE_STORE_AT_ONCE && *end; i++) {
+        end = &(*end)->next;
+        store->waiting--;
+    }
+    store->first = *end;
+    *end = NULL;
+    if (!store->first)
+        store->last = &store->first;
+    return pieces;
+}
+
 static void *write_loop(void *user)
 {
     struct console_store *store = user;
@@ -177,10 +239,7 @@ static void *write_loop(void *user)
         (void)pthread_mutex_lock(&store->lock);
         while (!store->first && !store->closing)
             (void)pthread_cond_wait(&store->wake, &store->lock);
-        struct piece *pieces = store->first;
-        store->first = NULL;
-        store->last = &store->first;
-        store->waiting = 0;
+        struct piece *pieces = take_pieces(store);
         (void)pthread_mutex_unlock(&store->lock);
         if (!pieces)
             return NULL;
@@ -188,13 +247,12 @@ static void *write_loop(void *user)
     }
 }
 
-int console_store_submit(struct console_store *store, console_store_work *work,
-                         console_store_done *done, void *user)
+static int submit(struct console_store *store, const struct piece *wanted)
 {
     struct piece *piece = malloc(sizeof(*piece));
     if (!piece)
         return -ENOMEM;
-    *piece = (struct piece){.work = work, .done = done, .user = user};
+    *piece = *wanted;
     (void)pthread_mutex_lock(&store->lock);
     int r = store->closing                                ? -ESHUTDOWN
             : store->waiting >= LIMIT_CONSOLE_STORE_QUEUE ? -ENOBUFS
@@ -209,6 +267,20 @@ int console_store_submit(struct console_store *store, console_store_work *work,
     if (r < 0)
         free(piece);
     return r;
+}
+
+int console_store_submit(struct console_store *store, console_store_work *work,
+                         console_store_done *done, void *user)
+{
+    struct piece piece = {.work = work, .done = done, .user = user};
+    return submit(store, &piece);
+}
+
+int console_store_submit_kind(struct console_store *store, const struct console_store_kind *kind,
+                              void *user)
+{
+    struct piece piece = {.kind = kind, .work = kind->alone, .done = kind->done, .user = user};
+    return submit(store, &piece);
 }
 
 struct waiter {

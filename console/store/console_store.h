@@ -9,6 +9,7 @@
 #include "common/attributes.h"
 #include "console/store/sql.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -31,6 +32,19 @@ typedef void console_store_done(void *user, int result);
  * called. */
 int console_store_submit(struct console_store *store, console_store_work *work,
                          console_store_done *done, void *user) MUST_USE;
+/* Work of one kind that waits together runs together: statements for many rows are what makes it
+ * cheap. many fills a result for each; CONSOLE_STORE_ALONE: that one is for alone, which runs as
+ * the work above, afterwards. many < 0 undoes it whole, and alone runs for all. Both may run more
+ * than once. */
+#define CONSOLE_STORE_ALONE   INT_MAX
+#define CONSOLE_STORE_AT_ONCE 512
+struct console_store_kind {
+    int (*many)(struct sql *sql, void *const *users, int *ret_results, size_t count);
+    console_store_work *alone;
+    console_store_done *done;
+};
+int console_store_submit_kind(struct console_store *store, const struct console_store_kind *kind,
+                              void *user) MUST_USE;
 /* The same, waiting; the work's result. Not from a thread that must not block. */
 int console_store_write(struct console_store *store, console_store_work *work, void *user) MUST_USE;
 /* Runs work on a reader's connection, in the caller's thread. Waits when all readers

@@ -4,7 +4,9 @@
 
 #include "console/store/sql_driver.h"
 
+#include <errno.h>
 #include <stdarg.h>
+#include <string.h>
 
 struct sql *sql_close(struct sql *sql)
 {
@@ -152,4 +154,69 @@ int sql_run(struct sql *sql, const char *text, struct sql_statement **ret_statem
     if (r >= 0 && ret_statement)
         *ret_statement = TAKE_POINTER(statement);
     return r;
+}
+
+/* --- many rows */
+
+static void bind_row(struct sql_statement *statement, const char *columns,
+                     const struct sql_value *values)
+{
+    for (int i = 0; columns[i]; i++) {
+        if (columns[i] == 't')
+            sql_bind_text(statement, i + 1, values[i].text);
+        else
+            sql_bind_number(statement, i + 1, values[i].number);
+    }
+}
+
+static int read_answers(struct sql_statement *statement, bool numbered, size_t row, size_t rows,
+                        sql_found *found, void *user)
+{
+    int r;
+    while ((r = sql_step(statement)) == 1) {
+        size_t i = numbered ? (size_t)sql_number(statement, 0) : row;
+        r = !found ? 0 : i >= rows ? -EINVAL : found(user, i, statement);
+        if (r < 0)
+            return r;
+    }
+    return r;
+}
+
+static int run_each(struct sql *sql, const struct sql_many *many, const struct sql_value *values,
+                    size_t rows, sql_found *found, void *user)
+{
+    AUTO_STATEMENT struct sql_statement *statement = NULL;
+    size_t columns = strlen(many->columns);
+    int r = rows ? sql_prepare(sql, many->each, &statement) : 0;
+    for (size_t row = 0; r == 0 && row < rows; row++) {
+        bind_row(statement, many->columns, values + row * columns);
+        r = read_answers(statement, false, row, rows, found, user);
+        sql->driver->reset(statement);
+    }
+    return r;
+}
+
+static int run_all(struct sql *sql, const struct sql_many *many, const struct sql_value *values,
+                   size_t rows, sql_found *found, void *user)
+{
+    AUTO_STATEMENT struct sql_statement *statement = NULL;
+    if (rows == 0)
+        return 0;
+    int r = sql_prepare(sql, many->all, &statement);
+    if (r == 0)
+        r = sql->driver->send_many(statement, many->columns, values, rows, found != NULL);
+    return r < 0 ? r : read_answers(statement, found != NULL, 0, rows, found, user);
+}
+
+int sql_read_many(struct sql *sql, const struct sql_many *many, const struct sql_value *values,
+                  size_t rows, sql_found *found, void *user)
+{
+    return sql->driver->send_many ? run_all(sql, many, values, rows, found, user)
+                                  : run_each(sql, many, values, rows, found, user);
+}
+
+int sql_run_many(struct sql *sql, const struct sql_many *many, const struct sql_value *values,
+                 size_t rows)
+{
+    return sql_read_many(sql, many, values, rows, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 #include "common/attributes.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct sql;
@@ -68,5 +69,27 @@ static inline void cleanup_statement(struct sql_statement **statement)
  * is the caller's to finish; ret_statement may be NULL when no row is wanted. */
 int sql_run(struct sql *sql, const char *text, struct sql_statement **ret_statement,
             const char *format, ...) MUST_USE;
+
+/* One statement for many rows of values. SQLite runs `each` once a row with parameters $1, $2, ...;
+ * PostgreSQL runs `all` once, with an array for every parameter ($1::bigint[], $2::text[], ...).
+ * Both must be literals. */
+struct sql_many {
+    const char *each, *all;
+    const char *columns; /* a letter a parameter, as in sql_run */
+};
+struct sql_value {
+    const char *text; /* of a 't' column; never NULL */
+    int64_t number;   /* of an 'n' column */
+};
+#define SQL_TEXT(value)   ((struct sql_value){.text = (value)})
+#define SQL_NUMBER(value) ((struct sql_value){.number = (value)})
+/* values: row by row. */
+int sql_run_many(struct sql *sql, const struct sql_many *many, const struct sql_value *values,
+                 size_t rows) MUST_USE;
+/* The same for a SELECT whose first column says which row of values an answer is for: `each`
+ * selects a 0 there; `all` has one array more, of these numbers, as its last parameter. */
+typedef int sql_found(void *user, size_t i, struct sql_statement *answer);
+int sql_read_many(struct sql *sql, const struct sql_many *many, const struct sql_value *values,
+                  size_t rows, sql_found *found, void *user) MUST_USE;
 
 #endif

@@ -22,6 +22,10 @@ struct sql_driver {
     const char *(*text)(struct sql_statement *statement, int i); /* NULL for null */
     int64_t (*number)(struct sql_statement *statement, int i);
     int64_t (*changes)(struct sql_statement *statement);
+    /* `all` of a struct sql_many, stepped by step; NULL: each row goes alone. numbered: with the
+     * rows' numbers as one array more. */
+    int (*send_many)(struct sql_statement *statement, const char *columns,
+                     const struct sql_value *values, size_t rows, bool numbered);
 };
 
 /* The first member of a driver's own structs. */

@@ -2,16 +2,21 @@
  * speak too: prepared statements, savepoints, no LISTEN, advisory locks or sequences. A lost
  * connection shows as -EAGAIN, and is made again by the next begin or read. Must not know any
  * table but that of the schema's version. */
+#include "common/buffers/buffer.h"
 #include "common/limits.h"
 #include "common/text/text.h"
 #include "console/store/schema.h"
 #include "console/store/sql_driver.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <libpq-fe.h>
 
-#define PARAMETERS_MAXIMUM 48
-#define CREATE_ATTEMPTS    10
+#define PARAMETERS_MAXIMUM   48
+#define CREATE_ATTEMPTS      10
+#define ARRAYS_BYTES_MAXIMUM (512U << 20)
+#define TYPE_BIGINT          20 /* of pg_type, the same in all that speak its protocol */
+#define TYPE_TEXT            25
 
 struct postgres {
     struct sql base;
@@ -28,7 +33,9 @@ struct postgres_statement {
     char name[32];
     uint64_t generation; /* 0: not prepared */
     const char *values[PARAMETERS_MAXIMUM];
+    int lengths[PARAMETERS_MAXIMUM], formats[PARAMETERS_MAXIMUM]; /* of arrays: binary */
     char numbers[PARAMETERS_MAXIMUM][24];
+    struct buffer arrays; /* memory of the arrays */
     int count;
     PGresult *result;
     int row;
@@ -152,6 +159,7 @@ static void reset(struct sql_statement *statement)
     own(statement)->result = NULL;
     own(statement)->count = 0;
     own(statement)->row = 0;
+    buffer_done(&own(statement)->arrays);
 }
 
 static void free_statement(struct sql_statement *statement)
@@ -166,6 +174,7 @@ static void bind(struct postgres_statement *statement, int i, const char *value)
     if (i < 1 || i > PARAMETERS_MAXIMUM)
         return; /* the server then says that a parameter is missing */
     statement->values[i - 1] = value;
+    statement->formats[i - 1] = 0;
     statement->count = MAX(statement->count, i);
 }
 
@@ -199,7 +208,7 @@ static PGresult *send(struct postgres *postgres, struct postgres_statement *stat
         statement->generation = postgres->generation;
     }
     return PQexecPrepared(postgres->connection, statement->name, statement->count,
-                          statement->values, NULL, NULL, 0);
+                          statement->values, statement->lengths, statement->formats, 0);
 }
 
 static int step(struct sql_statement *base)
@@ -221,6 +230,79 @@ static int step(struct sql_statement *base)
         return 0;
     statement->row++;
     return 1;
+}
+
+/* --- arrays, in the binary form of PostgreSQL's array_recv */
+
+static void append_32(struct buffer *buffer, uint32_t value)
+{
+    value = htobe32(value);
+    (void)buffer_append(buffer, &value, sizeof(value));
+}
+
+static void append_64(struct buffer *buffer, int64_t value)
+{
+    uint64_t wire = htobe64((uint64_t)value);
+    append_32(buffer, sizeof(wire));
+    (void)buffer_append(buffer, &wire, sizeof(wire));
+}
+
+static void append_head(struct buffer *buffer, uint32_t type, size_t rows)
+{
+    const uint32_t head[] = {1, 0, type, (uint32_t)rows, 1}; /* dimensions, nulls, ..., from 1 */
+    for (size_t i = 0; i < ARRAY_LENGTH(head); i++)
+        append_32(buffer, head[i]);
+}
+
+static void append_column(struct buffer *buffer, char kind, const struct sql_value *values,
+                          size_t rows, size_t columns)
+{
+    append_head(buffer, kind == 't' ? TYPE_TEXT : TYPE_BIGINT, rows);
+    for (size_t row = 0; row < rows; row++) {
+        const struct sql_value *value = &values[row * columns];
+        if (kind == 't') {
+            size_t length = strlen(value->text);
+            append_32(buffer, (uint32_t)length);
+            (void)buffer_append(buffer, value->text, length);
+        } else {
+            append_64(buffer, value->number);
+        }
+    }
+}
+
+static void append_numbers(struct buffer *buffer, size_t rows)
+{
+    append_head(buffer, TYPE_BIGINT, rows);
+    for (size_t row = 0; row < rows; row++)
+        append_64(buffer, (int64_t)row);
+}
+
+static int send_many(struct sql_statement *base, const char *columns,
+                     const struct sql_value *values, size_t rows, bool numbered)
+{
+    struct postgres_statement *statement = own(base);
+    size_t count = strlen(columns), ends[PARAMETERS_MAXIMUM];
+    if (count + numbered > PARAMETERS_MAXIMUM)
+        return -E2BIG;
+    buffer_init(&statement->arrays, ARRAYS_BYTES_MAXIMUM);
+    for (size_t i = 0; i < count; i++) {
+        append_column(&statement->arrays, columns[i], values + i, rows, count);
+        ends[i] = statement->arrays.length;
+    }
+    if (numbered)
+        append_numbers(&statement->arrays, rows);
+    ends[count] = statement->arrays.length;
+    int r = buffer_failed(&statement->arrays);
+    if (r < 0)
+        return r;
+    statement->count = (int)(count + numbered);
+    for (size_t i = 0; i < count + numbered; i++) {
+        size_t begin = i ? ends[i - 1] : 0;
+        statement->values[i] = statement->arrays.data + begin;
+        statement->lengths[i] = (int)(ends[i] - begin);
+        statement->formats[i] = 1;
+    }
+    return 0;
 }
 
 static const char *column_text(struct sql_statement *base, int i)
@@ -265,7 +347,8 @@ static const struct sql_driver POSTGRES_DRIVER = {.close = close_postgres,
                                                   .step = step,
                                                   .text = column_text,
                                                   .number = column_number,
-                                                  .changes = changes};
+                                                  .changes = changes,
+                                                  .send_many = send_many};
 
 /* --- the schema */
 

@@ -8,8 +8,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include <cmocka.h>
@@ -68,6 +71,101 @@ static void undoes_only_what_failed(void **state)
     assert_int_equal(console_store_write(place->store, put, (void *)(uintptr_t) "a"), -EEXIST);
     assert_int_equal(console_store_read(place->store, count, &rows), 0);
     assert_int_equal(rows, 1);
+}
+
+struct member {
+    const char *name;
+    bool alone; /* asks for it */
+    int result;
+    atomic_int *finished;
+};
+
+/* Refuses all when one is named "sink". */
+static int put_many(struct sql *sql, void *const *users, int *ret_results, size_t many)
+{
+    for (size_t i = 0; i < many; i++) {
+        const struct member *member = users[i];
+        ret_results[i] = CONSOLE_STORE_ALONE;
+        if (member->alone)
+            continue;
+        AUTO_FREE char *name = text_format_new("%s in many", member->name);
+        int r = put(sql, name);
+        if (r < 0 || text_equal(member->name, "sink"))
+            return r < 0 ? r : -EINVAL;
+        ret_results[i] = 7;
+    }
+    return 0;
+}
+
+static int put_alone(struct sql *sql, void *user)
+{
+    const struct member *member = user;
+    if (text_equal(member->name, "sink"))
+        return -EINVAL;
+    AUTO_FREE char *name = text_format_new("%s alone", member->name);
+    int r = put(sql, name);
+    return r < 0 ? r : 8;
+}
+
+static void finish_member(void *user, int result)
+{
+    struct member *member = user;
+    member->result = result;
+    atomic_fetch_add(member->finished, 1);
+}
+
+static int hold_writer(struct sql *sql UNUSED, void *user)
+{
+    pthread_barrier_t *barrier = user;
+    (void)pthread_barrier_wait(barrier); /* the writer is here */
+    (void)pthread_barrier_wait(barrier); /* and goes on */
+    return 0;
+}
+
+static void *hold(void *user)
+{
+    void **arguments = user;
+    assert_int_equal(console_store_write(arguments[0], hold_writer, arguments[1]), 0);
+    return NULL;
+}
+
+/* Submits all while the writer is held, so that they meet in one transaction. */
+static void run_together(struct console_store *store, struct member *members, size_t many)
+{
+    static const struct console_store_kind kind = {put_many, put_alone, finish_member};
+    pthread_t thread;
+    pthread_barrier_t barrier;
+    atomic_int finished = 0;
+    void *arguments[] = {store, &barrier};
+    assert_int_equal(pthread_barrier_init(&barrier, NULL, 2), 0);
+    assert_int_equal(pthread_create(&thread, NULL, hold, arguments), 0);
+    (void)pthread_barrier_wait(&barrier);
+    for (size_t i = 0; i < many; i++) {
+        members[i].finished = &finished;
+        assert_int_equal(console_store_submit_kind(store, &kind, &members[i]), 0);
+    }
+    (void)pthread_barrier_wait(&barrier);
+    (void)pthread_join(thread, NULL);
+    while (atomic_load(&finished) < (int)many)
+        (void)sched_yield();
+    (void)pthread_barrier_destroy(&barrier);
+}
+
+static void runs_a_kind_together_and_the_rest_alone(void **state)
+{
+    const struct place *place = *state;
+    int64_t rows = 0;
+    struct member members[] = {{"a", false, 0, NULL}, {"b", true, 0, NULL}, {"c", false, 0, NULL}};
+    run_together(place->store, members, ARRAY_LENGTH(members));
+    assert_int_equal(members[0].result, 7);
+    assert_int_equal(members[1].result, 8);
+    assert_int_equal(members[2].result, 7);
+    struct member sinking[] = {{"d", false, 0, NULL}, {"sink", false, 0, NULL}};
+    run_together(place->store, sinking, ARRAY_LENGTH(sinking));
+    assert_int_equal(sinking[0].result, 8); /* what many wrote was undone */
+    assert_int_equal(sinking[1].result, -EINVAL);
+    assert_int_equal(console_store_read(place->store, count, &rows), 0);
+    assert_int_equal(rows, 4);
 }
 
 static void numbers_rise_and_tell_the_time(void **state UNUSED)
@@ -134,26 +232,15 @@ static void every_page_is_served_by_an_index(void **state)
 
 static int add_twice(struct sql *sql, void *user UNUSED)
 {
-    json_t *detail = json_object();
-    struct wire_event events[] = {{.number = 4,
-                                   .id = "a",
-                                   .module = "malware",
-                                   .kind = "k",
-                                   .subject = "",
-                                   .detail_json = detail},
-                                  {.number = 7,
-                                   .id = "b",
-                                   .module = "malware",
-                                   .kind = "k",
-                                   .subject = "",
-                                   .detail_json = detail}};
+    struct wire_event events[] = {
+        {.number = 4, .id = "a", .module = "malware", .kind = "k", .subject = "", .detail = "{}"},
+        {.number = 7, .id = "b", .module = "malware", .kind = "k", .subject = "", .detail = "{}"}};
     struct event_batch batch = {.computer = 1, .epoch = "e", .events = events, .count = 2};
     uint64_t acknowledged = 0;
     for (int i = 0; i < 2; i++) {
         assert_int_equal(event_store_add(sql, &batch, &acknowledged), 0);
         assert_int_equal(acknowledged, 7);
     }
-    json_decref(detail);
     AUTO_STATEMENT struct sql_statement *row = NULL;
     assert_int_equal(
         sql_run(sql, "SELECT count(*), sum(count) FROM events, event_counts", &row, ""), 1);
@@ -171,6 +258,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(undoes_only_what_failed, open_place, close_place),
+        cmocka_unit_test_setup_teardown(runs_a_kind_together_and_the_rest_alone, open_place,
+                                        close_place),
         cmocka_unit_test(numbers_rise_and_tell_the_time),
         cmocka_unit_test_setup_teardown(every_page_is_served_by_an_index, open_place, close_place),
         cmocka_unit_test_setup_teardown(stores_an_event_once, open_place, close_place),

@@ -1,0 +1,128 @@
+/* Owns the heartbeats that carry events and nothing else that is new, many at once: a handful of
+ * statements for all. Must not decide about anything that changes a computer: heartbeat_write does.
+ */
+#include "common/text/text.h"
+#include "console/agents/heartbeat_internal.h"
+#include "console/events/event_store.h"
+
+#include <errno.h>
+
+struct batch {
+    struct heartbeat *const *heartbeats;
+    struct event_delivery *deliveries;
+    size_t *members; /* the heartbeat of each delivery */
+    size_t count;
+};
+
+static bool is_known(const struct heartbeat *heartbeat, struct sql_statement *row)
+{
+    const struct wire_heartbeat *wire = &heartbeat->wire;
+    return text_equal(sql_text(row, 4), wire->session) &&
+           text_equal(sql_text(row, 5), wire->host.machine_id) &&
+           text_equal(sql_text(row, 6), wire->host.instance_id) &&
+           text_equal(sql_text(row, 7), wire->host.hostname) &&
+           text_equal(sql_text(row, 8), wire->policy_digest) &&
+           text_equal(sql_text(row, 9), wire->host.agent_version);
+}
+
+/* Two of one computer, over two connections: the second goes after the first. */
+static bool is_twice(const struct batch *batch, int64_t computer)
+{
+    for (size_t i = 0; i < batch->count; i++)
+        if (batch->deliveries[i].batch.computer == computer)
+            return true;
+    return false;
+}
+
+static int take_row(void *user, size_t i, struct sql_statement *row)
+{
+    struct batch *batch = user;
+    struct heartbeat *heartbeat = batch->heartbeats[i];
+    int64_t computer = sql_number(row, 1);
+    if (!is_known(heartbeat, row) || is_twice(batch, computer))
+        return 0;
+    heartbeat->row.number = computer;
+    heartbeat->row.certificate_expires_ms = sql_number(row, 2);
+    (void)text_copy(heartbeat->row.policy_digest, sizeof(heartbeat->row.policy_digest),
+                    sql_text(row, 3));
+    batch->members[batch->count] = i;
+    batch->deliveries[batch->count++] =
+        (struct event_delivery){.batch = {.computer = computer,
+                                          .epoch = heartbeat->wire.epoch,
+                                          .events = heartbeat->wire.events,
+                                          .count = heartbeat->wire.event_count},
+                                .acknowledged = (uint64_t)sql_number(row, 10)};
+    return 0;
+}
+
+/* Locks each delivery until the transaction ends, in one order: the same agent may be talking to
+ * another node. */
+static int read_rows(struct sql *sql, struct batch *batch, struct sql_value *values, size_t count)
+{
+#define COLUMNS                                                                            \
+    "computers.number, computers.certificate_expires_ms, computers.policy_digest,"         \
+    " computers.session, computers.machine_id, computers.instance_id, computers.hostname," \
+    " computers.applied_digest, computers.agent_version, deliveries.acknowledged FROM "
+#define NO_COMMAND                                                                           \
+    " AND NOT EXISTS (SELECT 1 FROM commands WHERE commands.computer = computers.number AND" \
+    " commands.state IN ('queued', 'delivered', 'running') AND commands.delivered_ms < "
+    static const struct sql_many statement = {
+        .each = "SELECT 0, " COLUMNS "computers JOIN deliveries ON"
+                " deliveries.computer = computers.number AND deliveries.epoch = $2"
+                " AND deliveries.dropped >= $3 WHERE computers.certificate = $1"
+                " AND computers.state = 'active'" NO_COMMAND "$4)",
+        .all = "SELECT v.i, " COLUMNS "unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[],"
+               " $5::bigint[]) AS v(certificate, epoch, dropped, before, i)"
+               " JOIN computers ON computers.certificate = v.certificate JOIN deliveries ON"
+               " deliveries.computer = computers.number AND deliveries.epoch = v.epoch"
+               " AND deliveries.dropped >= v.dropped WHERE computers.state = 'active'" NO_COMMAND
+               "v.before) ORDER BY deliveries.computer, deliveries.epoch"
+               " FOR UPDATE OF deliveries",
+        .columns = "ttnn"};
+    int64_t before = console_store_now_ms() - HEARTBEAT_REDELIVERY_MS;
+    for (size_t i = 0; i < count; i++) {
+        const struct heartbeat *heartbeat = batch->heartbeats[i];
+        values[i * 4] = SQL_TEXT(heartbeat->certificate);
+        values[i * 4 + 1] = SQL_TEXT(heartbeat->wire.epoch);
+        values[i * 4 + 2] = SQL_NUMBER((int64_t)heartbeat->wire.dropped);
+        values[i * 4 + 3] = SQL_NUMBER(before);
+    }
+    return sql_read_many(sql, &statement, values, count, take_row, batch);
+}
+
+/* Which of them may go together; the values of the others' rows are not read. */
+static size_t choose(void *const *heartbeats, size_t count, struct heartbeat **chosen,
+                     size_t *places)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct heartbeat *heartbeat = heartbeats[i];
+        if (heartbeat->wire.result_count > 0 || heartbeat->wire.policy_problem[0])
+            continue;
+        heartbeat_forget_commands(heartbeat); /* of an attempt before */
+        places[used] = i;
+        chosen[used++] = heartbeat;
+    }
+    return used;
+}
+
+int heartbeat_write_many(struct sql *sql, void *const *heartbeats, int *ret_results, size_t count)
+{
+    struct heartbeat *chosen[CONSOLE_STORE_AT_ONCE];
+    size_t places[CONSOLE_STORE_AT_ONCE], members[CONSOLE_STORE_AT_ONCE];
+    struct sql_value values[CONSOLE_STORE_AT_ONCE * 4];
+    AUTO_FREE struct event_delivery *deliveries = calloc(count, sizeof(*deliveries));
+    struct batch batch = {.heartbeats = chosen, .deliveries = deliveries, .members = members};
+    if (!deliveries)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++)
+        ret_results[i] = CONSOLE_STORE_ALONE;
+    int r = read_rows(sql, &batch, values, choose(heartbeats, count, chosen, places));
+    if (r == 0)
+        r = event_store_add_many(sql, deliveries, batch.count);
+    for (size_t i = 0; r == 0 && i < batch.count; i++) {
+        chosen[members[i]]->acknowledged = deliveries[i].acknowledged;
+        ret_results[places[members[i]]] = OUTCOME_SERVED;
+    }
+    return r;
+}

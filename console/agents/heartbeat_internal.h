@@ -1,0 +1,35 @@
+/* Shared by the files of the heartbeat only. */
+#ifndef CONSOLE_AGENTS_HEARTBEAT_INTERNAL_H
+#define CONSOLE_AGENTS_HEARTBEAT_INTERNAL_H
+
+#include "common/limits.h"
+#include "console/agents/agent_internal.h"
+#include "console/store/console_store.h"
+
+/* A command without a result is sent again after so long. */
+#define HEARTBEAT_REDELIVERY_MS 300000LL
+
+enum outcome { OUTCOME_SERVED = 1, OUTCOME_UNKNOWN, OUTCOME_STATE, OUTCOME_CLONE };
+
+struct heartbeat {
+    struct agent_service *service;
+    struct http_request *request;
+    struct wire_heartbeat wire;
+    char certificate[65];
+    struct agent_row row;
+    uint64_t acknowledged;
+    char *commands[LIMIT_HEARTBEAT_COMMANDS];
+    size_t command_count;
+};
+
+/* Nothing in it but events and results is new to the row. */
+bool heartbeat_is_known(const struct heartbeat *heartbeat);
+bool heartbeat_is_other_machine(const struct heartbeat *heartbeat);
+void heartbeat_forget_commands(struct heartbeat *heartbeat);
+
+/* In the writer's transaction: whatever it carries. A console_store_work; enum outcome. */
+int heartbeat_write_alone(struct sql *sql, void *heartbeat);
+/* Those that carry events only, together; the others are for heartbeat_write_alone. */
+int heartbeat_write_many(struct sql *sql, void *const *heartbeats, int *ret_results, size_t count);
+
+#endif
