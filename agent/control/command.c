@@ -89,12 +89,28 @@ static void print_command_help(const struct command *command)
         (void)printf("\n%s", command->more);
 }
 
+/* Whether command's name is two words, and family the first of them. */
+static bool is_of_family(const struct command *command, const char *family)
+{
+    size_t length = strlen(family);
+    return strncmp(command->name, family, length) == 0 && command->name[length] == ' ';
+}
+
+/* Those of a family; NULL: all. */
+static void print_commands(const char *family)
+{
+    (void)printf("Commands:\n");
+    for (size_t i = 0; commands[i] != NULL; i++) {
+        if (family == NULL || is_of_family(commands[i], family))
+            (void)printf("  %-*s  %s\n", SUMMARY_WIDTH, commands[i]->name, commands[i]->summary);
+    }
+}
+
 static void print_help(void)
 {
     (void)printf("Usage: yaguractl [OPTION...] COMMAND [ARGUMENT...]\n"
-                 "Steers the running yagura-agent.\n\nCommands:\n");
-    for (size_t i = 0; commands[i] != NULL; i++)
-        (void)printf("  %-*s  %s\n", SUMMARY_WIDTH, commands[i]->name, commands[i]->summary);
+                 "Steers the running yagura-agent.\n\n");
+    print_commands(NULL);
     (void)printf("\nOptions:\n");
     print_options(global_options);
     (void)printf("\nExit: 0 all is well, 1 something was found, 2 error.\n"
@@ -126,15 +142,23 @@ static int unknown_command(const char *name)
 /* Whether name is the first of the two words of a command. */
 static bool is_family(const char *name)
 {
-    size_t length = strlen(name);
     for (size_t i = 0; commands[i] != NULL; i++) {
-        if (strncmp(commands[i]->name, name, length) == 0 && commands[i]->name[length] == ' ')
+        if (is_of_family(commands[i], name))
             return true;
     }
     return false;
 }
 
-/* Finds the command that words begin with; ret_words: how many of them name it. */
+static int print_family_help(const char *family)
+{
+    (void)printf("Usage: yaguractl [OPTION...] %s COMMAND [ARGUMENT...]\n\n", family);
+    print_commands(family);
+    (void)printf("\nMore: yaguractl %s COMMAND --help, and yaguractl(8).\n", family);
+    return 1;
+}
+
+/* Finds the command that words begin with; ret_words: how many of them name it. 1: help was asked
+ * for and printed. */
 static int find_command(char **words, int count, const struct command **ret_command, int *ret_words)
 {
     char name[NAME_BYTES];
@@ -151,11 +175,13 @@ static int find_command(char **words, int count, const struct command **ret_comm
     }
     if (!is_family(words[0]))
         return unknown_command(words[0]);
+    if (count > 1 && (text_equal(words[1], "--help") || text_equal(words[1], "-h")))
+        return print_family_help(words[0]);
     if (count > 1) {
         (void)text_format(name, sizeof(name), "%s %s", words[0], words[1]);
         return unknown_command(name);
     }
-    (void)command_fail("%s needs another word; yaguractl --help lists them", words[0]);
+    (void)command_fail("%s needs another word; yaguractl %s --help lists them", words[0], words[0]);
     return -EINVAL;
 }
 
@@ -269,13 +295,14 @@ int command_parse(int argc, char **argv, struct invocation *ret_invocation)
         (void)puts("yaguractl " YAGURA_VERSION);
         return 1;
     }
-    if (optind == argc) {
+    bool word = optind == argc - 1 && text_equal(argv[optind], "help");
+    if (optind == argc || word) {
         print_help();
-        return command_has(ret_invocation, "help") ? 1 : -EINVAL;
+        return word || command_has(ret_invocation, "help") ? 1 : -EINVAL;
     }
     int first = optind;
     r = find_command(argv + first, argc - first, &ret_invocation->command, &words);
-    if (r < 0)
+    if (r != 0)
         return r;
     /* getopt skips one word as the program's name: the last word of the command's name is it. */
     int skipped = first + words - 1;

@@ -13,15 +13,17 @@
 static void print_usage(const json_t *usage)
 {
     char files[DISPLAY_BYTES], bytes[DISPLAY_BYTES], most[DISPLAY_BYTES];
-    (void)printf("%s files, %s of %s\n", display_count(files, member_number(usage, "files")),
+    (void)printf("%s file%s, %s of %s\n", display_count(files, member_number(usage, "files")),
+                 member_number(usage, "files") == 1 ? "" : "s",
                  display_size(bytes, member_number(usage, "bytes")),
                  display_size(most, member_number(usage, "maximum_bytes")));
     if (member_number(usage, "pending") > 0)
         (void)printf("%s more are moved away and wait to be sealed\n",
                      display_count(files, member_number(usage, "pending")));
-    if (member_number(usage, "held") > 0)
-        (void)printf("%s detections are held back; see yaguractl quarantine held\n",
-                     display_count(files, member_number(usage, "held")));
+    uint64_t held = member_number(usage, "held");
+    if (held > 0)
+        (void)printf("%s detection%s held back; see yaguractl quarantine held\n",
+                     display_count(files, held), held == 1 ? "" : "s");
 }
 
 static void print_row(const json_t *entry, const char *reason)

@@ -186,8 +186,10 @@ static int read_events(struct self_test *test)
     if (control_call(test->invocation, &call, take_event, test) != EXIT_CLEAN)
         return failed(test, "the events are read", "see yaguractl status");
     if (!test->found)
-        return failed(test, "the test file is detected",
-                      "is its directory excluded, and do the signatures know EICAR?");
+        return failed(
+            test, "the test file is detected",
+            "is its directory excluded or its content allowed (yaguractl quarantine allowed),"
+            " and do the signatures know EICAR?");
     return passed(test, "the test file is detected and recorded");
 }
 

@@ -111,6 +111,9 @@ static void test_help_and_version_run_nothing(void **state)
     assert_int_equal(parse("yaguractl --version", &invocation), 1);
     assert_int_equal(parse("yaguractl scan --help", &invocation), 1);
     assert_int_equal(parse("yaguractl box list -h", &invocation), 1);
+    assert_int_equal(parse("yaguractl box --help", &invocation), 1);
+    assert_int_equal(parse("yaguractl box -h", &invocation), 1);
+    assert_int_equal(parse("yaguractl help", &invocation), 1);
 }
 
 static void assert_shown(const char *text, const char *expected)
