@@ -4,8 +4,8 @@
 # Steps and their order: see list_steps. What counts as a test: tests/README.md.
 set -eu
 
-ALL_STEPS="packages build build-sanitized build-clang unit unit-sanitized system system-sanitized fuzz style clean"
-QUICK_STEPS="packages build unit system style clean"
+ALL_STEPS="packages build build-sanitized build-clang unit unit-sanitized system system-sanitized page fuzz style clean"
+QUICK_STEPS="packages build unit system page style clean"
 
 usage() {
     cat <<'TEXT'
@@ -32,6 +32,7 @@ unit              unit tests and fuzz corpora, hardened build
 unit-sanitized    the same, sanitized build
 system            real programs on real files, hardened build
 system-sanitized  the same, sanitized build
+page              the web page in a real browser
 fuzz              libFuzzer, some seconds a target, starting from tests/fuzz/corpus
 style             all static checks; each is tests/style/NAME.sh and may be run as style/NAME:
 TEXT
@@ -203,6 +204,13 @@ step_system_sanitized() {
     if build_sanitized; then run_ctest asan-ubsan system; fi
 }
 
+step_page() {
+    build_hardened || return 0
+    logged page env YAGURA_BIN="$ROOT/build/release-hardened/bin" tests/system/page/run.sh || true
+    record_tap "$LOGS/page.log"
+    grep -q '^\(not \)\{0,1\}ok ' "$LOGS/page.log" || record failed 1 "page: run.sh said nothing"
+}
+
 step_fuzz() {
     logged fuzz tests/fuzz/run.sh --seconds "${YAGURA_FUZZ_SECONDS:-5}" --jobs "$JOBS" || true
     record_tap "$LOGS/fuzz.log"
@@ -262,6 +270,7 @@ run_step() {
     unit-sanitized) step_unit_sanitized ;;
     system) step_system ;;
     system-sanitized) step_system_sanitized ;;
+    page) step_page ;;
     fuzz) step_fuzz ;;
     style) step_style ;;
     style/*) run_style "${STEP#style/}" ;;

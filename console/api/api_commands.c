@@ -49,21 +49,22 @@ void api_commands(struct http_request *request, void *user)
 
 /* What each type takes. An agent has the same list, and does nothing else. */
 static const struct {
-    const char *type, *argument; /* the one it takes; NULL: none */
+    const char *type, *argument; /* the text it takes; NULL: none */
     bool needed;
-} TYPES[] = {{"scan", "path", true},
-             {"scan_quick", NULL, false},
-             {"scan_full", NULL, false},
-             {"cancel", NULL, false},
-             {"update_signatures", NULL, false},
-             {"quarantine_list", NULL, false},
-             {"quarantine_restore", "id", true},
-             {"quarantine_delete", "id", true},
-             {"rebuild_baseline", NULL, false},
-             {"diagnostics", NULL, false},
-             {"heartbeat", NULL, false},
-             {"deactivate", NULL, false},
-             {"upgrade", "version", false}};
+    const char *flag; /* true or false, beside it; NULL: none */
+} TYPES[] = {{"scan", "path", true, NULL},
+             {"scan_quick", NULL, false, NULL},
+             {"scan_full", NULL, false, NULL},
+             {"cancel", NULL, false, NULL},
+             {"update_signatures", NULL, false, NULL},
+             {"quarantine_list", NULL, false, NULL},
+             {"quarantine_restore", "id", true, "exclude"},
+             {"quarantine_delete", "id", true, NULL},
+             {"rebuild_baseline", NULL, false, NULL},
+             {"diagnostics", NULL, false, NULL},
+             {"heartbeat", NULL, false, NULL},
+             {"deactivate", NULL, false, NULL},
+             {"upgrade", "version", false, NULL}};
 
 struct command_create {
     struct http_request *request;
@@ -80,13 +81,15 @@ static char *check_arguments(struct wire_reader *reader, const char *type)
     for (size_t i = 0; !reader->error && i < ARRAY_LENGTH(TYPES); i++) {
         if (!text_equal(TYPES[i].type, type))
             continue;
-        const char *const names[] = {TYPES[i].argument, NULL};
+        const char *const names[] = {TYPES[i].argument, TYPES[i].flag, NULL};
         const char *value = "";
         if (arguments) {
             struct wire_reader inner = wire_reader_of(arguments, reader->problem);
             wire_only(&inner, names);
             if (TYPES[i].argument)
                 value = wire_read_text(&inner, TYPES[i].argument, 1, 4096, "");
+            if (TYPES[i].flag)
+                (void)wire_read_bool(&inner, TYPES[i].flag, false);
             reader->error = inner.error;
         }
         if (TYPES[i].needed && !value[0])

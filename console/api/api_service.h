@@ -10,13 +10,15 @@
 
 struct api_stream;
 struct stream_hub;
+struct page_files;
 
 struct api_service {
     struct console_store *store;
     const struct console_identity *identity;
     struct agent_service *agents; /* its counters */
     const char *tenant_id;
-    const char *scratch_directory; /* ours, for policies that are being checked */
+    const char *scratch_directory;  /* ours, for policies that are being checked */
+    const struct page_files *pages; /* NULL: no web page */
     uint64_t heartbeat_seconds;
     struct sign_in_limit sign_ins;
     struct api_stream *stream;

@@ -18,6 +18,15 @@ static struct MHD_Response *empty_response(void)
     return MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
 }
 
+/* What an answer says of the cache, unless its handler said something else. */
+static void add_cache_control(struct MHD_Response *response, const struct http_request *request)
+{
+    for (size_t i = 0; i < request->response_header_count; i++)
+        if (text_equal(request->response_headers[i].name, "Cache-Control"))
+            return;
+    add_header(response, "Cache-Control", "no-store");
+}
+
 /* Hands the finished answer to the connection's thread. response may be NULL (out of memory): the
  * connection is then broken off. */
 static void complete(struct http_request *request, unsigned status, const char *content_type,
@@ -31,7 +40,7 @@ static void complete(struct http_request *request, unsigned status, const char *
         if (content_type)
             add_header(response, "Content-Type", content_type);
         add_header(response, "X-Content-Type-Options", "nosniff");
-        add_header(response, "Cache-Control", "no-store");
+        add_cache_control(response, request);
         add_header(response, "Strict-Transport-Security", "max-age=31536000");
         for (size_t i = 0; i < request->response_header_count; i++)
             add_header(response, request->response_headers[i].name,

@@ -36,6 +36,7 @@
       "AWS accounts whose instances may activate; empty: any")                                   \
     X(INSTANCES_REGIONS, "instance_identity.regions", LIST, "", "text",                          \
       "regions whose instances may activate; empty: all that have a certificate")                \
+    X(WEB, "web", TEXT, YAGURA_CONSOLE_WEB, "absolute", "folder of the web page's files")        \
     X(HEARTBEAT, "heartbeat", DURATION, "60s", "1s..1h", "how often agents call")                \
     X(KEEP_EVENTS, "keep_events", DURATION, "90d", "0s..3650d",                                  \
       "events older than this are removed; 0s: never")                                           \

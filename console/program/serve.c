@@ -7,11 +7,13 @@
 #include "common/time/clock.h"
 #include "console/agents/presence.h"
 #include "console/api/api_service.h"
+#include "console/pages/page_files.h"
 #include "console/people/audit.h"
 #include "console/people/password.h"
 #include "console/people/user_store.h"
 #include "console/program/console.h"
 #include "console/program/first_start.h"
+#include "console/program/people_routes.h"
 #include "console/program/retention.h"
 #include "console/store/console_store.h"
 
@@ -43,6 +45,9 @@ struct running {
     struct console_facts facts;
     struct agent_service agents;
     struct api_service api;
+    struct page_files *pages;
+    struct http_route *people_routes;
+    size_t people_route_count;
     struct http_server *agent_server, *people_server;
     struct event_loop *loop;
     struct event_timer *flush_timer, *hour_timer;
@@ -262,6 +267,16 @@ static int load_instance_rules(struct running *running)
     return r;
 }
 
+/* Agents and programs do without the page. */
+static void load_page(struct running *running)
+{
+    const char *folder = console_settings_text(running->settings, CONSOLE_WEB);
+    int r = page_files_load(folder, &running->pages);
+    if (r < 0)
+        log_warning("no_web_page", "setting", "web", "folder", folder, "error", log_error_text(r),
+                    NULL);
+}
+
 static int start_servers(struct running *running)
 {
     const struct console_settings *settings = running->settings;
@@ -286,8 +301,8 @@ static int start_servers(struct running *running)
     struct http_server_options people = {
         .address = console_settings_text(settings, CONSOLE_PEOPLE_ADDRESS),
         .port = (uint16_t)console_settings_number(settings, CONSOLE_PEOPLE_PORT),
-        .routes = API_ROUTES,
-        .route_count = API_ROUTE_COUNT,
+        .routes = running->people_routes,
+        .route_count = running->people_route_count,
         .user = &running->api,
         .hosts = (const char *const *)running->names,
         .connections = (unsigned)console_settings_number(settings, CONSOLE_PEOPLE_CONNECTIONS),
@@ -311,6 +326,10 @@ static int start(struct running *running)
         r = load_instance_rules(running);
     if (r == 0)
         r = presence_new(&running->presence);
+    if (r == 0)
+        r = people_routes_new(&running->people_routes, &running->people_route_count);
+    if (r == 0)
+        load_page(running);
     if (r < 0)
         return r;
     uint64_t heartbeat =
@@ -330,6 +349,7 @@ static int start(struct running *running)
     running->api.tenant_id = running->facts.tenant_id;
     running->api.scratch_directory = running->data;
     running->api.heartbeat_seconds = heartbeat;
+    running->api.pages = running->pages;
     sign_in_limit_init(&running->api.sign_ins);
     r = api_stream_start(&running->api,
                          (unsigned)console_settings_number(running->settings,
@@ -354,6 +374,8 @@ static void stop(struct running *running)
     running->presence = presence_free(running->presence);
     running->store = console_store_close(running->store);
     running->instance_certificates = instance_certificates_free(running->instance_certificates);
+    running->pages = page_files_free(running->pages);
+    free(running->people_routes);
     console_identity_done(&running->identity);
     for (size_t i = 0; i < running->name_count; i++)
         free(running->names[i]);

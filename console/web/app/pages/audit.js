@@ -1,0 +1,20 @@
+// Who did what, from where. The console chains the entries; `yagura-console verify-audit` checks them.
+import { html } from "../../vendor/vendor.js";
+import { useList } from "../data.js";
+import { formatTime, t, word } from "../i18n.js";
+import { Empty, Literal } from "../ui/elements.js";
+import { ListTable } from "../ui/table.js";
+
+export function Page() {
+    const list = useList("audit", "entries", {});
+    const columns = [
+        { name: "time", title: t("time"), cell: (/** @type {any} */ row) => html`<time datetime=${row.time}>${formatTime(row.time)}</time>` },
+        { name: "actor", title: t("by"), cell: (/** @type {any} */ row) => html`<${Literal} text=${row.actor.replace(/^user:/, "")} />` },
+        { name: "action", title: t("action"), cell: (/** @type {any} */ row) => word("audit", row.action) },
+        { name: "subject", title: t("subject"), cell: (/** @type {any} */ row) => html`<${Literal} text=${row.subject} />` },
+        { name: "address", title: t("address"), wide: true, cell: (/** @type {any} */ row) => row.address },
+    ];
+    return html`<h1>${t("page.audit")}</h1>
+        <p class="dim">${t("audit.text")}</p>
+        <${ListTable} caption=${t("page.audit")} columns=${columns} list=${list} rowKey="number" csv="audit" empty=${html`<${Empty} title="—" />`} />`;
+}

@@ -1,0 +1,237 @@
+// One computer: its state, modules, events, quarantine, policy, commands, identity.
+import { html, useState } from "../../vendor/vendor.js";
+import { patch, post, remove } from "../api.js";
+import { useList, useLive, useResource } from "../data.js";
+import { formatDuration, formatNumber, formatTime, knows, t, word } from "../i18n.js";
+import { goTo, linkTo, place, setQuery } from "../router.js";
+import { may } from "../session.js";
+import { Confirm, FormDialog } from "../ui/dialog.js";
+import { Copy, Empty, Fact, Field, Literal, Mark, ProblemNote, Progress, Skeleton, Status, Tags, Time } from "../ui/elements.js";
+import { RangeFilter, sinceOf } from "../ui/filters.js";
+import { ListTable } from "../ui/table.js";
+import { say } from "../ui/toast.js";
+import { EventList } from "./events.js";
+import { PolicyValues } from "./policy.js";
+import { QuarantineList } from "./quarantine.js";
+
+const TABS = ["state", "events", "quarantine", "policy", "commands", "identity"];
+
+/** @param {string} id @param {string} type @param {Record<string, string>} [values] */
+export async function command(id, type, values) {
+    await post(`computers/${id}/commands`, values ? { type, arguments: values } : { type });
+    say(t("command.queued", { command: t(`command.${type}`) }));
+}
+
+/** @param {{computer: any, reload: () => void}} props */
+function Actions({ computer, reload }) {
+    const [asking, setAsking] = useState("");
+    if (!may("operate")) return null;
+    const close = () => setAsking("");
+    return html`<div class="actions">
+        <button class="primary" onClick=${() => setAsking("scan")}>${t("scan")}</button>
+        <button onClick=${() => command(computer.id, "update_signatures")}>${t("command.update_signatures")}</button>
+        <button onClick=${() => setAsking("edit")}>${t("edit")}</button>
+        <button class="danger" onClick=${() => setAsking(computer.status === "Deactivated" ? "delete" : "deactivate")}>${t(computer.status === "Deactivated" ? "delete" : "deactivate")}</button>
+        ${asking === "scan" && html`<${ScanDialog} id=${computer.id} close=${close} />`}
+        ${asking === "edit" && html`<${EditDialog} computer=${computer} close=${close} reload=${reload} />`}
+        ${asking === "deactivate" &&
+        html`<${Confirm}
+            title=${t("deactivate")}
+            text=${t("deactivate.text", { count: 1 })}
+            action=${t("deactivate")}
+            close=${close}
+            act=${async () => {
+                await post(`computers/${computer.id}/deactivate`);
+                reload();
+            }}
+        />`}
+        ${asking === "delete" &&
+        html`<${Confirm}
+            title=${t("delete")}
+            text=${t("computer.delete_text")}
+            action=${t("delete")}
+            close=${close}
+            act=${async () => {
+                await remove(`computers/${computer.id}`);
+                goTo(linkTo(["computers"]));
+            }}
+        />`}
+    </div>`;
+}
+
+/** @param {{id: string, close: () => void}} props */
+function ScanDialog({ id, close }) {
+    /** @param {FormData} data */
+    const submit = async (data) => {
+        const path = String(data.get("path"));
+        const type = path ? "scan" : String(data.get("type"));
+        await command(id, type, path ? { path } : undefined);
+    };
+    return html`<${FormDialog} title=${t("scan")} action=${t("scan.start")} close=${close} submit=${submit}>
+        <fieldset>
+            <legend>${t("scan.what")}</legend>
+            <label><input type="radio" name="type" value="scan_quick" checked /> ${t("command.scan_quick")}</label>
+            <label><input type="radio" name="type" value="scan_full" /> ${t("command.scan_full")}</label>
+        </fieldset>
+        <${Field} label=${t("scan.path")} hint=${t("scan.path_hint")}><input name="path" pattern="/.*" placeholder="/srv" autocomplete="off" /><//>
+    <//>`;
+}
+
+/** @param {{computer: any, close: () => void, reload: () => void}} props */
+function EditDialog({ computer, close, reload }) {
+    const groups = useResource("groups?limit=200");
+    const policies = useResource("policies?limit=200");
+    /** @param {FormData} data */
+    const submit = async (data) => {
+        const text = (/** @type {string} */ name) => String(data.get(name) ?? "").trim();
+        await patch(`computers/${computer.id}`, {
+            display_name: text("display_name"),
+            group: text("group"),
+            policy: text("policy"),
+            tags: text("tags").split(/[\s,、]+/).filter(Boolean),
+        });
+        reload();
+    };
+    /** @param {any[] | undefined} rows @param {string | null} chosen @param {string} none */
+    const options = (rows, chosen, none) => html`<option value="" selected=${!chosen}>${none}</option>${(rows ?? []).map((row) => html`<option key=${row.name} value=${row.name} selected=${row.name === chosen}>${row.name}</option>`)}`;
+    if (!groups.data || !policies.data) return null;
+    return html`<${FormDialog} title=${t("edit")} action=${t("save")} close=${close} submit=${submit}>
+        <${Field} label=${t("display_name")}><input name="display_name" maxlength="128" value=${computer.display_name} /><//>
+        <${Field} label=${t("group")}><select name="group">${options(groups.data.groups, computer.group, t("group.none"))}</select><//>
+        <${Field} label=${t("policy")}><select name="policy">${options(policies.data.policies, computer.policy, t("policy.inherited"))}</select><//>
+        <${Field} label=${t("tags")} hint=${t("tags.hint")}><input name="tags" value=${(computer.tags ?? []).join(", ")} /><//>
+    <//>`;
+}
+
+/** @param {{facts: any}} props */
+function Problems({ facts }) {
+    if (!facts.problems?.length) return null;
+    return html`<div class="note bad">
+        <h3>${t("computer.problems")}</h3>
+        <ul>
+            ${facts.problems.map((/** @type {any} */ each) => html`<li key=${each.problem}><${Literal} text=${each.problem} />${each.cure && html` — <${Literal} text=${each.cure} />`}</li>`)}
+        </ul>
+    </div>`;
+}
+
+/** @param {{title: string, tone: string, state: string, children: any}} props */
+const Module = ({ title, tone, state, children }) => html`<section class="panel">
+    <h2>${title} <${Mark} tone=${tone}>${state}<//></h2>
+    <dl class="facts">${children}</dl>
+</section>`;
+
+/** @param {{computer: any}} props */
+function State({ computer }) {
+    const { watch, scanner, scan, store, agent, policy } = computer.facts ?? {};
+    if (!agent) return html`<${Empty} title=${t("computer.no_facts")} />`;
+    const number = (/** @type {number | undefined} */ value) => formatNumber(value ?? 0);
+    return html`
+        <${Problems} facts=${computer.facts} />
+        <div class="columns">
+            <${Module} title=${t("module.watch")} tone=${watch.complete ? "good" : "waiting"} state=${word("state", watch.state)}>
+                <${Fact} name=${t("watch.coverage")}>${formatNumber(watch.coverage, { style: "percent", maximumFractionDigits: 1 })}<//>
+                <${Fact} name=${t("watch.directories")}>${number(watch.directories_watched)}<//>
+                <${Fact} name=${t("watch.lag")}>${formatDuration(Math.round((watch.lag_ns ?? 0) / 1e9))}<//>
+                <${Fact} name=${t("watch.overflows")}>${number(watch.overflows)}<//>
+                <${Fact} name=${t("watch.gaps_open")}>${number(watch.gaps_open)}<//>
+            <//>
+            <${Module} title=${t("module.scanner")} tone=${scanner.state === "ready" ? "good" : "bad"} state=${word("state", scanner.state)}>
+                <${Fact} name=${t("scanner.signatures")}>${number(scanner.signatures)}<//>
+                <${Fact} name=${t("signature_age")}><${Time} at=${scanner.signatures_time || null} /><//>
+                <${Fact} name=${t("scanner.engine")}>${scanner.engine}<//>
+                <${Fact} name=${t("scanner.sandbox")}>${scanner.sandbox}<//>
+                <${Fact} name=${t("scanner.crashed")}>${number(scanner.crashed)}<//>
+            <//>
+            <${Module} title=${t("module.scan")} tone="good" state=${t("scan.waiting", { count: scan.backlog_files ?? 0 })}>
+                <${Fact} name=${t("scan.scanned")}>${number(scan.scanned)}<//>
+                <${Fact} name=${t("scan.cached")}>${number(scan.cached)}<//>
+                <${Fact} name=${t("scan.infected")}><a href=${linkTo(["computers", computer.id], { tab: "events", kind: "malware_found" })}>${number(scan.infected)}</a><//>
+                <${Fact} name=${t("scan.incomplete")}>${number(scan.incomplete)}<//>
+                <${Fact} name=${t("scan.errors")}>${number(scan.errors)}<//>
+            <//>
+            <${Module} title=${t("module.store")} tone=${store.problem ? "bad" : "good"} state=${store.problem || t("store.waiting", { count: store.waiting ?? 0 })}>
+                <${Fact} name=${t("store.acknowledged")}>${number(store.acknowledged_number)}<//>
+                <${Fact} name=${t("store.dropped")}>${number(store.dropped)}<//>
+                <${Fact} name=${t("agent.uptime")}>${formatDuration(agent.uptime ?? 0)}<//>
+                <${Fact} name=${t("policy.in_force")}>${policy?.name}<//>
+            <//>
+        </div>`;
+}
+
+/** @param {{id: string, query: Record<string, string>}} props */
+const Events = ({ id, query }) => html`<search class="filters"><${RangeFilter} /></search><${EventList} filters=${{ computer: id, kind: query.kind, since: sinceOf(query.hours) }} />`;
+
+const TONES = /** @type {Record<string, string>} */ ({ done: "good", failed: "bad", expired: "bad", delivered: "waiting", queued: "off", running: "waiting" });
+
+/** @param {{row: any}} props */
+function CommandState({ row }) {
+    const progress = row.progress;
+    const share = progress && progress.total > 0 ? Math.min(1, progress.done / progress.total) : null;
+    return html`<${Mark} tone=${TONES[row.state] ?? "waiting"}>${word("command.state", row.state)}<//> ${share !== null && !row.finished && html`<${Progress} value=${share} label=${t("progress")} />`}`;
+}
+
+/** @param {{id: string}} props */
+function Commands({ id }) {
+    const list = useList(`computers/${id}/commands`, "commands", {}, ["command"]);
+    const columns = [
+        { name: "created", title: t("time"), cell: (/** @type {any} */ row) => html`<${Time} at=${row.created} />` },
+        { name: "type", title: t("command"), cell: (/** @type {any} */ row) => html`${t(`command.${row.type}`)} ${row.arguments?.path && html`<${Literal} text=${row.arguments.path} />`}` },
+        { name: "state", title: t("status"), cell: (/** @type {any} */ row) => html`<${CommandState} row=${row} />` },
+        { name: "by", title: t("by"), wide: true, cell: (/** @type {any} */ row) => row.created_by.replace(/^user:/, "") },
+        { name: "output", title: t("result"), cell: (/** @type {any} */ row) => (row.output ? html`<details><summary>${t("show")}</summary><pre tabindex="0"><${Literal} text=${row.output} /></pre></details>` : "—") },
+    ];
+    return html`<${ListTable} caption=${t("commands")} columns=${columns} list=${list} empty=${html`<${Empty} title=${t("commands.none")}><p>${t("commands.none_text")}</p><//>`} />`;
+}
+
+/** @param {{computer: any}} props */
+const Identity = ({ computer }) => html`<section class="panel">
+    <dl class="facts">
+        <${Fact} name=${t("computer_id")}><code>${computer.id}</code> <${Copy} text=${computer.id} /><//>
+        <${Fact} name=${t("hostname")}><${Literal} text=${computer.hostname} /><//>
+        <${Fact} name=${t("address")}>${computer.address}<//>
+        <${Fact} name=${t("instance_id")}>${computer.instance_id || "—"}<//>
+        <${Fact} name=${t("os")}><${Literal} text=${computer.os} /><//>
+        <${Fact} name=${t("agent_version")}>${computer.agent_version}<//>
+        <${Fact} name=${t("activated")}>${formatTime(computer.activated)}<//>
+        <${Fact} name=${t("certificate_expires")}>${formatTime(computer.certificate_expires)}<//>
+    </dl>
+</section>`;
+
+/** @param {{computer: any}} props */
+const Policy = ({ computer }) => html`
+    ${computer.policy_problem && html`<div class="note bad" role="alert">${t("policy.refused")}: <${Literal} text=${computer.policy_problem} /></div>`}
+    <p>${computer.policy_in_force ? html`<${Mark} tone="good">${t("policy.in_force")}<//>` : html`<${Mark} tone="waiting">${t("policy.pending")}<//>`}</p>
+    <${PolicyValues} name=${computer.policy ?? computer.group_policy ?? "base"} />
+`;
+
+/** @param {{path: string[], query: Record<string, string>}} props */
+export function Page({ path, query }) {
+    const id = path[1];
+    const { data: computer, problem, reload } = useResource(`computers/${encodeURIComponent(id)}`);
+    useLive(["computer", "command"], reload, (data) => (data.id ?? data.computer) === id || data.computer === id);
+    if (!computer) return problem ? html`<${ProblemNote} problem=${problem} retry=${reload} />` : html`<${Skeleton} lines=${10} />`;
+    const tab = TABS.includes(query.tab) ? query.tab : "state";
+    return html`
+        <p class="trail"><a href="#/computers">${t("page.computers")}</a></p>
+        <header class="title">
+            <h1><${Literal} text=${computer.display_name || computer.hostname} /></h1>
+            <${Actions} computer=${computer} reload=${reload} />
+        </header>
+        <p class="strip">
+            <${Status} status=${computer.status} />
+            <span>${t("last_seen")} <${Time} at=${computer.last_seen} /></span>
+            <span>${t("group")}: ${computer.group ?? "—"}</span>
+            <span>${t("policy")}: ${computer.policy ? html`<a href=${linkTo(["policies", computer.policy])}>${computer.policy}</a>` : t("policy.inherited")}</span>
+            <span><${Tags} tags=${computer.tags} /></span>
+        </p>
+        <nav class="tabs" aria-label=${t("sections")}>
+            ${TABS.map((name) => html`<a key=${name} href=${linkTo(place.value.path, { tab: name })} aria-current=${name === tab ? "true" : undefined}>${t(`tab.${name}`)}</a>`)}
+        </nav>
+        ${tab === "state" && html`<${State} computer=${computer} />`}
+        ${tab === "events" && html`<${Events} id=${id} query=${query} />`}
+        ${tab === "quarantine" && html`<${QuarantineList} computer=${id} />`}
+        ${tab === "policy" && html`<${Policy} computer=${computer} />`}
+        ${tab === "commands" && html`<${Commands} id=${id} />`}
+        ${tab === "identity" && html`<${Identity} computer=${computer} />`}
+    `;
+}

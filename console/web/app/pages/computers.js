@@ -1,0 +1,128 @@
+// The table that answers most questions: which machines, in which state, under which policy.
+import { html, useState } from "../../vendor/vendor.js";
+import { patch, post, Problem } from "../api.js";
+import { useList, useResource } from "../data.js";
+import { formatNumber, t } from "../i18n.js";
+import { linkTo } from "../router.js";
+import { may } from "../session.js";
+import { FormDialog } from "../ui/dialog.js";
+import { Empty, Field, Literal, Status, Tags, Time } from "../ui/elements.js";
+import { ChoiceFilter, TextFilter } from "../ui/filters.js";
+import { ListTable } from "../ui/table.js";
+import { say } from "../ui/toast.js";
+
+const STATUSES = ["online", "offline", "reactivation_required", "deactivated"];
+const TOGETHER = 6; /* requests at once */
+
+const columns = () => [
+    {
+        name: "name",
+        title: t("computer"),
+        cell: (/** @type {any} */ row) => html`<a href=${linkTo(["computers", row.id])}><${Literal} text=${row.display_name || row.hostname} /></a>${problems(row) > 0 && html` <span class="mark bad small">▲ ${t("computers.problems", { count: problems(row) })}</span>`}`,
+    },
+    { name: "status", title: t("status"), cell: (/** @type {any} */ row) => html`<${Status} status=${row.status} />` },
+    { name: "group", title: t("group"), wide: true, cell: (/** @type {any} */ row) => row.group ?? "—" },
+    { name: "policy", title: t("policy"), wide: true, cell: (/** @type {any} */ row) => html`${row.policy ?? t("policy.inherited")}${!row.policy_in_force && row.status === "Managed (Online)" && html` <span class="mark waiting small">◐ ${t("policy.pending")}</span>`}` },
+    { name: "tags", title: t("tags"), wide: true, cell: (/** @type {any} */ row) => html`<${Tags} tags=${row.tags} />` },
+    { name: "agent", title: t("agent_version"), wide: true, cell: (/** @type {any} */ row) => row.agent_version },
+    { name: "signatures", title: t("signature_age"), wide: true, cell: (/** @type {any} */ row) => html`<${Time} at=${row.facts?.scanner?.signatures_time || null} />` },
+    { name: "seen", title: t("last_seen"), cell: (/** @type {any} */ row) => html`<${Time} at=${row.last_seen} />` },
+];
+
+/** @param {any} row */
+const problems = (row) => row.facts?.problems?.length ?? 0;
+
+/** Does one thing to many, a few at a time; tells how many went well. @param {string[]} ids @param {(id: string) => Promise<unknown>} act */
+async function toEach(ids, act) {
+    let failed = 0;
+    const waiting = [...ids];
+    const work = async () => {
+        for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) {
+            try {
+                await act(id);
+            } catch (error) {
+                if (!(error instanceof Problem)) throw error;
+                failed++;
+            }
+        }
+    };
+    await Promise.all(Array.from({ length: TOGETHER }, work));
+    say(failed ? t("bulk.some_failed", { count: ids.length - failed, failed }) : t("bulk.done", { count: ids.length }));
+}
+
+/** @param {{chosen: Set<string>, done: () => void}} props */
+function BulkActions({ chosen, done }) {
+    const [asking, setAsking] = useState("");
+    const groups = useResource(asking === "group" ? "groups?limit=200" : null);
+    const policies = useResource(asking === "policy" ? "policies?limit=200" : null);
+    const ids = [...chosen];
+    const count = ids.length;
+    const close = () => setAsking("");
+    /** @param {(id: string) => Promise<unknown>} act */
+    const run = async (act) => {
+        await toEach(ids, act);
+        done();
+    };
+    const names = (asking === "group" ? groups.data?.groups : policies.data?.policies) ?? [];
+    return html`<div class="bulk" role="toolbar" aria-label=${t("actions")}>
+        <strong>${t("bulk.chosen", { count })}</strong>
+        <button onClick=${() => run((id) => post(`computers/${id}/commands`, { type: "scan_quick" }))}>${t("command.scan_quick")}</button>
+        <button onClick=${() => run((id) => post(`computers/${id}/commands`, { type: "update_signatures" }))}>${t("command.update_signatures")}</button>
+        <button onClick=${() => setAsking("group")}>${t("bulk.group")}</button>
+        <button onClick=${() => setAsking("policy")}>${t("bulk.policy")}</button>
+        <button class="danger" onClick=${() => setAsking("deactivate")}>${t("deactivate")}</button>
+        ${(asking === "group" || asking === "policy") &&
+        html`<${FormDialog} title=${t(`bulk.${asking}`)} action=${t("bulk.apply", { count })} close=${close} submit=${(/** @type {FormData} */ data) => run((id) => patch(`computers/${id}`, { [asking]: String(data.get("choice")) }))}>
+            <${Field} label=${t(asking)}>
+                <select name="choice">
+                    <option value="">${t(asking === "group" ? "group.none" : "policy.inherited")}</option>
+                    ${names.map((/** @type {any} */ each) => html`<option key=${each.name} value=${each.name}>${each.name}</option>`)}
+                </select>
+            <//>
+        <//>`}
+        ${asking === "deactivate" &&
+        html`<${FormDialog} title=${t("deactivate")} action=${t("bulk.apply", { count })} danger close=${close} submit=${() => run((id) => post(`computers/${id}/deactivate`))}>
+            <p>${t("deactivate.text", { count })}</p>
+            ${count >= 10 && html`<${Field} label=${t("confirm.type", { number: formatNumber(count) })}><input required pattern=${String(count)} inputmode="numeric" autocomplete="off" /><//>`}
+        <//>`}
+    </div>`;
+}
+
+/** @param {{query: Record<string, string>}} props */
+export function Page({ query }) {
+    const [chosen, setChosen] = useState(/** @type {Set<string>} */ (new Set()));
+    const groups = useResource("groups?limit=200");
+    const policies = useResource("policies?limit=200");
+    const filters = { hostname: query.hostname, status: query.status, group: query.group, policy: query.policy };
+    const list = useList("computers", "computers", filters, ["computer"]);
+    const filtered = Object.values(filters).some(Boolean);
+    /** @param {any[] | undefined} rows @returns {[string, string][]} */
+    const names = (rows) => (rows ?? []).map((row) => [row.name, row.name]);
+    return html`
+        <h1>${t("page.computers")}</h1>
+        <search class="filters">
+            <${TextFilter} label=${t("hostname")} name="hostname" hint=${t("computers.begins")} />
+            <${ChoiceFilter} label=${t("status")} name="status" options=${STATUSES.map((name) => [name, t(`filter.status.${name}`)])} />
+            <${ChoiceFilter} label=${t("group")} name="group" options=${names(groups.data?.groups)} />
+            <${ChoiceFilter} label=${t("policy")} name="policy" options=${names(policies.data?.policies)} />
+        </search>
+        ${chosen.size > 0 &&
+        html`<${BulkActions}
+            chosen=${chosen}
+            done=${() => {
+                setChosen(new Set());
+                list.reload();
+            }}
+        />`}
+        <${ListTable}
+            caption=${t("page.computers")}
+            columns=${columns()}
+            list=${list}
+            csv="computers"
+            select=${may("operate") ? { chosen, set: setChosen } : undefined}
+            empty=${filtered
+                ? html`<${Empty} title=${t("computers.none_match")}><a href=${linkTo(["computers"])}>${t("filter.clear")}</a><//>`
+                : html`<${Empty} title=${t("overview.first_title")}>${may("operate") && html`<a class="button primary" href=${linkTo(["activation"], { new: "1" })}>${t("activation.new")}</a>`}<//>`}
+        />
+    `;
+}

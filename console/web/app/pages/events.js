@@ -1,0 +1,104 @@
+// Every event of every sensor, newest first, with its whole detail in a drawer.
+import { html } from "../../vendor/vendor.js";
+import { useList, useResource } from "../data.js";
+import { formatTime, knows, t, word } from "../i18n.js";
+import { linkTo, place, setQuery } from "../router.js";
+import { Dialog } from "../ui/dialog.js";
+import { Copy, Empty, Fact, Literal, ProblemNote, Severity, Skeleton, Time } from "../ui/elements.js";
+import { ChoiceFilter, RangeFilter, sinceOf, TextFilter } from "../ui/filters.js";
+import { ListTable } from "../ui/table.js";
+
+export const MODULES = ["malware", "quarantine", "integrity", "prevention", "watch", "scanner", "scan", "policy", "agent", "store", "storage", "application", "console"];
+export const SEVERITIES = ["critical", "high", "medium", "low", "info"];
+
+/** @param {any} event */
+const drawerOf = (event) => () => setQuery({ event: String(event.number) });
+
+/** @param {boolean} ofOne */
+const columns = (ofOne) => [
+    { name: "time", title: t("time"), cell: (/** @type {any} */ event) => html`<${Time} at=${event.time} />` },
+    { name: "severity", title: t("severity"), cell: (/** @type {any} */ event) => html`<${Severity} severity=${event.severity} />` },
+    { name: "kind", title: t("event"), cell: (/** @type {any} */ event) => html`<button class="link" onClick=${drawerOf(event)}>${word("kind", event.kind)}</button>` },
+    { name: "subject", title: t("subject"), cell: (/** @type {any} */ event) => html`<${Literal} text=${event.subject} />` },
+    ...(ofOne
+        ? []
+        : [
+              {
+                  name: "computer",
+                  title: t("computer"),
+                  cell: (/** @type {any} */ event) => (event.computer ? html`<a href=${linkTo(["computers", event.computer])}><${Literal} text=${event.hostname ?? event.computer} /></a>` : html`<span class="dim">—</span>`),
+              },
+          ]),
+    { name: "module", title: t("module"), wide: true, cell: (/** @type {any} */ event) => word("module", event.module) },
+];
+
+/**
+ * @param {{filters: Record<string, string | undefined>, short?: boolean}} props
+ * short: a few rows, nothing below them
+ */
+export function EventList({ filters, short }) {
+    const list = useList("events", "events", filters, ["event"]);
+    const shown = short && list.rows ? { ...list, rows: list.rows.slice(0, 8), hasMore: false } : list;
+    return html`
+        <${ListTable}
+            caption=${t("page.events")}
+            columns=${columns(filters.computer !== undefined)}
+            list=${shown}
+            rowKey="number"
+            csv=${short ? undefined : "events"}
+            empty=${html`<${Empty} title=${t("events.none")}><p>${t("events.none_text")}</p><//>`}
+        />
+        ${place.value.query.event && html`<${EventDrawer} number=${place.value.query.event} />`}
+    `;
+}
+
+/** @param {{name: string, value: any}} props */
+function Detail({ name, value }) {
+    const text = typeof value === "string" ? value : JSON.stringify(value);
+    return html`<${Fact} name=${knows(`detail.${name}`) ? t(`detail.${name}`) : name}><${Literal} text=${text} /><//>`;
+}
+
+/** @param {{number: string}} props */
+function EventDrawer({ number }) {
+    const { data, problem } = useResource(`events/${encodeURIComponent(number)}`);
+    const close = () => setQuery({ event: undefined });
+    return html`<${Dialog} drawer title=${data ? word("kind", data.kind) : t("event")} close=${close}>
+        ${problem && html`<${ProblemNote} problem=${problem} />`}
+        ${!data && !problem && html`<${Skeleton} />`}
+        ${data &&
+        html`<p><${Severity} severity=${data.severity} /> ${word("module", data.module)}</p>
+            <p class="subject"><${Literal} text=${data.subject} /></p>
+            ${knows(`kind.${data.kind}.next`) && html`<p class="note">${t(`kind.${data.kind}.next`)}</p>`}
+            <dl class="facts">
+                <${Fact} name=${t("time")}>${formatTime(data.time)}<//>
+                <${Fact} name=${t("received")}>${formatTime(data.received)}<//>
+                ${data.computer && html`<${Fact} name=${t("computer")}><a href=${linkTo(["computers", data.computer])}><${Literal} text=${data.hostname ?? data.computer} /></a><//>`}
+                ${Object.entries(data.detail ?? {}).map(([name, value]) => html`<${Detail} key=${name} name=${name} value=${value} />`)}
+                <${Fact} name=${t("event_id")}><code>${data.id}</code><//>
+            </dl>
+            <footer><${Copy} text=${JSON.stringify(data, null, 2)} label=${t("copy_json")} /></footer>`}
+    <//>`;
+}
+
+/** What of the address filters events. @param {Record<string, string>} query */
+export const eventFilters = (query) => ({
+    module: query.module,
+    severity: query.severity,
+    kind: query.kind,
+    computer: query.computer,
+    since: sinceOf(query.hours),
+});
+
+export const EventFilters = () => html`<search class="filters">
+    <${ChoiceFilter} label=${t("module")} name="module" options=${MODULES.map((name) => [name, word("module", name)])} />
+    <${ChoiceFilter} label=${t("severity")} name="severity" options=${SEVERITIES.map((name) => [name, word("severity", name)])} />
+    <${TextFilter} label=${t("kind")} name="kind" hint="malware_found" />
+    <${RangeFilter} />
+</search>`;
+
+/** @param {{query: Record<string, string>}} props */
+export const Page = ({ query }) => html`
+    <h1>${t("page.events")}</h1>
+    <${EventFilters} />
+    <${EventList} filters=${eventFilters(query)} />
+`;

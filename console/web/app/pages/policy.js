@@ -1,0 +1,157 @@
+// One policy: its text with what the agents' own parser says of it, the values in force and where
+// each comes from, and how it came to be.
+import { html, useEffect, useState } from "../../vendor/vendor.js";
+import { Problem, remove, request } from "../api.js";
+import { useList, useResource } from "../data.js";
+import { t } from "../i18n.js";
+import { goTo, linkTo, place } from "../router.js";
+import { may } from "../session.js";
+import { Confirm, Dialog } from "../ui/dialog.js";
+import { Difference } from "../ui/difference.js";
+import { Empty, Literal, ProblemNote, Skeleton, Time } from "../ui/elements.js";
+import { ListTable } from "../ui/table.js";
+import { say } from "../ui/toast.js";
+
+const TABS = ["text", "values", "revisions"];
+
+/** "web.conf:3", or several joined by " + ": the policies and lines a value comes from. @param {{text: string, name: string}} props */
+function Origin({ text, name }) {
+    if (text === "built-in default") return t("policy.default");
+    return text.split(" + ").map((part) => {
+        const [, policy, line] = /^(.*?)(?:\.conf)?:(\d+)$/.exec(part) ?? ["", part, ""];
+        const where = policy === name ? t("policy.here") : policy;
+        return html`<span key=${part}><a href=${linkTo(["policies", policy])}>${where}</a>${line && html` <span class="dim">${t("policy.line", { number: line })}</span>`} </span>`;
+    });
+}
+
+/** The effective view. @param {{name: string}} props */
+export function PolicyValues({ name }) {
+    const { data, problem, reload } = useResource(`policies/${encodeURIComponent(name)}/effective`);
+    const [text, setText] = useState("");
+    if (!data) return problem ? html`<${ProblemNote} problem=${problem} retry=${reload} />` : html`<${Skeleton} lines=${10} />`;
+    const wanted = text.toLowerCase();
+    const rows = data.values.filter((/** @type {any} */ row) => `${row.key} ${row.meaning}`.toLowerCase().includes(wanted));
+    return html`
+        <search class="filters"><label class="filter grow"><span>${t("policy.find")}</span><input type="search" value=${text} onInput=${(/** @type {any} */ event) => setText(event.currentTarget.value)} /></label></search>
+        <div class="table" role="region" aria-label=${t("tab.values")} tabindex="0">
+            <table>
+                <caption class="only-read">${t("tab.values")}</caption>
+                <thead><tr><th scope="col">${t("policy.key")}</th><th scope="col">${t("value")}</th><th scope="col">${t("policy.origin")}</th><th scope="col" class="wide">${t("meaning")}</th></tr></thead>
+                <tbody>
+                    ${rows.map(
+                        (/** @type {any} */ row) => html`<tr key=${row.key}>
+                            <th scope="row"><code>${row.key}</code></th>
+                            <td class="value"><${Literal} text=${row.value} /></td>
+                            <td><${Origin} text=${row.origin} name=${name} /></td>
+                            <td class="wide dim">${row.meaning}</td>
+                        </tr>`,
+                    )}
+                </tbody>
+            </table>
+        </div>`;
+}
+
+/** @param {{name: string}} props */
+function Editor({ name }) {
+    const path = `policies/${encodeURIComponent(name)}`;
+    const [saved, setSaved] = useState(/** @type {{text: string, etag: string} | null} */ (null));
+    const [text, setText] = useState("");
+    const [problem, setProblem] = useState(/** @type {Problem | null} */ (null));
+    const [checking, setChecking] = useState(false);
+    const load = async () => {
+        try {
+            const { body, etag } = await request("GET", path);
+            setSaved({ text: body.text, etag });
+            setText(body.text);
+            setProblem(null);
+        } catch (error) {
+            if (!(error instanceof Problem)) throw error;
+            setProblem(error);
+        }
+    };
+    useEffect(() => void load(), [name]);
+    if (!saved) return problem ? html`<${ProblemNote} problem=${problem} retry=${load} />` : html`<${Skeleton} lines=${12} />`;
+    const save = async () => {
+        try {
+            await request("PUT", path, { text }, { "If-Match": saved.etag });
+            say(t("policy.saved"));
+            setChecking(false);
+            await load();
+        } catch (error) {
+            if (!(error instanceof Problem)) throw error;
+            setProblem(error);
+            setChecking(false);
+        }
+    };
+    const changed = text !== saved.text;
+    return html`
+        ${problem && html`<div class="note bad" role="alert">${problem.status === 412 ? t("policy.changed_meanwhile") : problem.detail} ${problem.status === 412 && html`<button onClick=${load}>${t("policy.reload")}</button>`}</div>`}
+        <label class="editor">
+            <span class="only-read">${t("policy.text_of", { name })}</span>
+            <textarea spellcheck="false" autocapitalize="off" rows=${Math.min(40, Math.max(16, text.split("\n").length + 2))} value=${text} readonly=${!may("operate")} onInput=${(/** @type {any} */ event) => setText(event.currentTarget.value)}></textarea>
+        </label>
+        ${may("operate") &&
+        html`<div class="actions">
+            <button class="primary" disabled=${!changed} onClick=${() => setChecking(true)}>${t("policy.review")}</button>
+            <button disabled=${!changed} onClick=${() => setText(saved.text)}>${t("policy.reset")}</button>
+        </div>`}
+        ${checking &&
+        html`<${Dialog} title=${t("policy.review_title", { name })} close=${() => setChecking(false)}>
+            <${Difference} before=${saved.text} after=${text} />
+            <footer><button onClick=${() => setChecking(false)}>${t("cancel")}</button><button class="primary" onClick=${save}>${t("policy.apply")}</button></footer>
+        <//>`}
+    `;
+}
+
+/** @param {{name: string, revision: number, close: () => void}} props */
+function RevisionDialog({ name, revision, close }) {
+    const path = `policies/${encodeURIComponent(name)}/revisions`;
+    const now = useResource(`${path}/${revision}`);
+    const before = useResource(revision > 1 ? `${path}/${revision - 1}` : null);
+    const ready = now.data && (revision === 1 || before.data || before.problem);
+    return html`<${Dialog} title=${t("revision.title", { number: String(revision) })} close=${close}>
+        ${now.problem && html`<${ProblemNote} problem=${now.problem} />`}
+        ${ready ? html`<${Difference} before=${before.data?.text ?? ""} after=${now.data.text} />` : html`<${Skeleton} />`}
+    <//>`;
+}
+
+/** @param {{name: string}} props */
+function Revisions({ name }) {
+    const [shown, setShown] = useState(0);
+    const list = useList(`policies/${encodeURIComponent(name)}/revisions`, "revisions", {});
+    const columns = [
+        { name: "revision", title: t("revision"), cell: (/** @type {any} */ row) => html`<button class="link" onClick=${() => setShown(row.revision)}>${row.revision}</button>` },
+        { name: "changed", title: t("changed"), cell: (/** @type {any} */ row) => html`<${Time} at=${row.changed} />` },
+        { name: "author", title: t("by"), cell: (/** @type {any} */ row) => row.author.replace(/^user:/, "") },
+    ];
+    return html`<${ListTable} caption=${t("tab.revisions")} columns=${columns} list=${list} rowKey="revision" empty=${html`<${Empty} title=${t("revision.none")} />`} />
+        ${shown > 0 && html`<${RevisionDialog} name=${name} revision=${shown} close=${() => setShown(0)} />`}`;
+}
+
+/** @param {{path: string[], query: Record<string, string>}} props */
+export function Page({ path, query }) {
+    const name = path[1];
+    const [deleting, setDeleting] = useState(false);
+    const tab = TABS.includes(query.tab) ? query.tab : "text";
+    const act = async () => {
+        await remove(`policies/${encodeURIComponent(name)}`);
+        goTo(linkTo(["policies"]));
+    };
+    return html`
+        <p class="trail"><a href="#/policies">${t("page.policies")}</a></p>
+        <header class="title">
+            <h1>${name}</h1>
+            <div class="actions">
+                <a class="button" href=${linkTo(["computers"], { policy: name })}>${t("page.computers")}</a>
+                ${may("operate") && html`<button class="danger" onClick=${() => setDeleting(true)}>${t("delete")}</button>`}
+            </div>
+        </header>
+        <nav class="tabs" aria-label=${t("sections")}>
+            ${TABS.map((each) => html`<a key=${each} href=${linkTo(place.value.path, { tab: each })} aria-current=${each === tab ? "true" : undefined}>${t(`tab.${each}`)}</a>`)}
+        </nav>
+        ${tab === "text" && html`<${Editor} name=${name} />`}
+        ${tab === "values" && html`<${PolicyValues} name=${name} />`}
+        ${tab === "revisions" && html`<${Revisions} name=${name} />`}
+        ${deleting && html`<${Confirm} title=${t("delete")} text=${t("policy.delete_text", { name })} action=${t("delete")} close=${() => setDeleting(false)} act=${act} />`}
+    `;
+}

@@ -1,0 +1,45 @@
+// The pages, in the order of the navigation. Each is fetched with the first look at it.
+import { may } from "./session.js";
+
+const always = () => true;
+
+export const NAVIGATION = [
+    { name: "overview", icon: "◫", allowed: always },
+    { name: "computers", icon: "▤", allowed: always },
+    { name: "events", icon: "≣", allowed: always },
+    { name: "alerts", icon: "!", allowed: always },
+    { name: "quarantine", icon: "▣", allowed: always },
+    { name: "policies", icon: "§", allowed: always },
+    { name: "activation", icon: "+", allowed: () => may("operate") },
+    { name: "people", icon: "☺", allowed: () => may("administer") },
+    { name: "audit", icon: "✓", allowed: () => may("audit") },
+    { name: "settings", icon: "⚙", allowed: always },
+];
+
+/** @type {Record<string, () => Promise<{Page: any}>>} */
+const PAGES = {
+    overview: () => import("./pages/overview.js"),
+    computers: () => import("./pages/computers.js"),
+    computer: () => import("./pages/computer.js"),
+    events: () => import("./pages/events.js"),
+    alerts: () => import("./pages/alerts.js"),
+    quarantine: () => import("./pages/quarantine.js"),
+    policies: () => import("./pages/policies.js"),
+    policy: () => import("./pages/policy.js"),
+    activation: () => import("./pages/activation.js"),
+    people: () => import("./pages/people.js"),
+    audit: () => import("./pages/audit.js"),
+    settings: () => import("./pages/settings.js"),
+};
+const DETAILS = /** @type {Record<string, string>} */ ({ computers: "computer", policies: "policy" });
+
+/** The name of the page at an address; "overview" for the empty one, "" for an unknown one. @param {string[]} path */
+export function pageAt(path) {
+    const first = path[0] ?? "overview";
+    if (!NAVIGATION.some((page) => page.name === first)) return "";
+    if (path.length === 1 || path.length === 0) return first;
+    return path.length === 2 ? (DETAILS[first] ?? "") : "";
+}
+
+/** @param {string} name */
+export const loadPage = async (name) => (await PAGES[name]()).Page;

@@ -1,0 +1,48 @@
+// The filters over a list; their state is the address.
+import { html, useEffect, useState } from "../../vendor/vendor.js";
+import { t } from "../i18n.js";
+import { place, setQuery } from "../router.js";
+
+const TYPING_MS = 250;
+
+/** @param {{label: string, name: string, options: [string, string][], all?: string}} props options: value and text */
+export const ChoiceFilter = ({ label, name, options, all }) => html`
+    <label class="filter">
+        <span>${label}</span>
+        <select value=${place.value.query[name] ?? ""} onChange=${(/** @type {any} */ event) => setQuery({ [name]: event.currentTarget.value })}>
+            <option value="">${all ?? t("all")}</option>
+            ${options.map(([value, text]) => html`<option key=${value} value=${value}>${text}</option>`)}
+        </select>
+    </label>`;
+
+/** Asks the console only when the person pauses. @param {{label: string, name: string, hint?: string}} props */
+export function TextFilter({ label, name, hint }) {
+    const given = place.value.query[name] ?? "";
+    const [text, setText] = useState(given);
+    useEffect(() => setText(given), [given]);
+    useEffect(() => {
+        if (text === given) return;
+        const timer = setTimeout(() => setQuery({ [name]: text }), TYPING_MS);
+        return () => clearTimeout(timer);
+    }, [text]);
+    return html`<label class="filter grow">
+        <span>${label}</span>
+        <input type="search" value=${text} placeholder=${hint ?? ""} onInput=${(/** @type {any} */ event) => setText(event.currentTarget.value)} />
+    </label>`;
+}
+
+/** How far back: written to the address as hours. @param {{name?: string}} props */
+export const RangeFilter = ({ name = "hours" }) => html`
+    <${ChoiceFilter}
+        label=${t("filter.range")}
+        name=${name}
+        all=${t("range.all")}
+        options=${[1, 24, 168, 720].map((hours) => [String(hours), t(`range.${hours}`)])}
+    />`;
+
+/** The "since" of a range, steady for ten minutes so that paging and caching hold. @param {string | undefined} hours */
+export function sinceOf(hours) {
+    const step = 600000;
+    const count = Number(hours);
+    return count > 0 ? new Date(Math.floor((Date.now() - count * 3600000) / step) * step).toISOString() : undefined;
+}

@@ -1,0 +1,79 @@
+// A list as a native table: caption, headers, rows that are links, more rows on demand, CSV.
+import { html, useState } from "../../vendor/vendor.js";
+import { Problem, saveCsv } from "../api.js";
+import { t } from "../i18n.js";
+import { ProblemNote, problemText, Skeleton } from "./elements.js";
+import { say } from "./toast.js";
+
+/**
+ * @typedef {{name: string, title: string, cell: (row: any) => any, wide?: boolean, number?: boolean}} Column
+ * wide: left out on narrow screens
+ */
+
+/**
+ * @param {{caption: string, columns: Column[], list: ReturnType<typeof import("../data.js").useList>, rowKey?: string,
+ *   empty: any, csv?: string, select?: {chosen: Set<string>, set: (ids: Set<string>) => void}, actions?: (row: any) => any}} props
+ */
+export function ListTable({ caption, columns, list, rowKey = "id", empty, csv, select, actions }) {
+    const { rows, problem } = list;
+    if (!rows) return problem ? html`<${ProblemNote} problem=${problem} retry=${list.reload} />` : html`<${Skeleton} lines=${8} />`;
+    if (rows.length === 0 && !problem) return empty;
+    const all = select && rows.length > 0 && rows.every((row) => select.chosen.has(row[rowKey]));
+    /** @param {any} row */
+    const toggle = (row) => {
+        const next = new Set(select?.chosen);
+        if (!next.delete(row[rowKey])) next.add(row[rowKey]);
+        select?.set(next);
+    };
+    return html`
+        ${problem && html`<${ProblemNote} problem=${problem} retry=${list.reload} />`}
+        <div class="table cards" role="region" aria-label=${caption} tabindex="0">
+            <table>
+                <caption class="only-read">${caption}</caption>
+                <thead>
+                    <tr>
+                        ${select &&
+                        html`<th class="pick" scope="col">
+                            <input type="checkbox" aria-label=${t("select_all")} checked=${all} onChange=${() => select.set(all ? new Set() : new Set(rows.map((row) => row[rowKey])))} />
+                        </th>`}
+                        ${columns.map((column) => html`<th key=${column.name} scope="col" class=${kindOf(column)}>${column.title}</th>`)}
+                        ${actions && html`<th scope="col"><span class="only-read">${t("actions")}</span></th>`}
+                    </tr>
+                </thead>
+                <tbody>
+                    ${rows.map(
+                        (row) => html`<tr key=${row[rowKey]}>
+                            ${select &&
+                            html`<td class="pick"><input type="checkbox" aria-label=${t("select_row")} checked=${select.chosen.has(row[rowKey])} onChange=${() => toggle(row)} /></td>`}
+                            ${columns.map((column) => html`<td key=${column.name} class=${kindOf(column)} data-label=${column.title}>${column.cell(row)}</td>`)}
+                            ${actions && html`<td class="actions">${actions(row)}</td>`}
+                        </tr>`,
+                    )}
+                </tbody>
+            </table>
+        </div>
+        <div class="below">
+            ${list.hasMore && html`<button onClick=${list.loadMore} disabled=${list.loadingMore}>${t("more")}</button>`}
+            <span class="dim">${t(list.hasMore ? "rows_and_more" : "rows", { count: rows.length })}</span>
+            ${csv && html`<${CsvButton} path=${list.csvPath} name=${csv} />`}
+        </div>`;
+}
+
+/** @param {Column} column */
+const kindOf = (column) => `c-${column.name} ${column.wide ? "wide" : ""} ${column.number ? "number" : ""}`.trim();
+
+/** @param {{path: string, name: string}} props */
+function CsvButton({ path, name }) {
+    const [busy, setBusy] = useState(false);
+    const save = async () => {
+        setBusy(true);
+        try {
+            await saveCsv(path, `${name}.csv`);
+        } catch (error) {
+            if (!(error instanceof Problem)) throw error;
+            say(problemText(error));
+        }
+        setBusy(false);
+    };
+    return html`<button class="quiet" onClick=${save} disabled=${busy}>${t("save_csv")}</button>`;
+}

@@ -1,0 +1,253 @@
+// What a person does with the page, in a real browser. Prints TAP; asks fleet.py for what the rest of
+// the world does, a line each ("do NAME ARGUMENT…"), and reads its answer as a line of JSON.
+import { createRequire } from "node:module";
+import { createInterface } from "node:readline";
+
+const [modules, pictures] = process.argv.slice(2);
+const require = createRequire(`${modules}/package.json`);
+const { chromium } = require("playwright-core");
+const AXE = require.resolve("axe-core/axe.min.js");
+
+const PAGE = process.env.YAGURA_PAGE;
+const PASSWORD = process.env.YAGURA_PAGE_PASSWORD;
+const PATIENCE = 30000; /* ms: far more than anything needs */
+const PAGES = ["overview", "computers", "events", "alerts", "quarantine", "policies", "policies/web", "policies/web?tab=values", "activation", "activation?new=1", "people", "audit", "settings"];
+/* What a browser says by itself of answers the page expects. */
+const EXPECTED = /status of (401|404|409|412|422|503)|ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_INCOMPLETE_CHUNKED|ERR_EMPTY_RESPONSE/;
+
+const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+
+/** @param {string[]} words */
+async function ask(...words) {
+    console.log(`do ${words.join(" ")}`);
+    return JSON.parse((await answers.next()).value);
+}
+
+let failures = 0;
+
+/** @param {string} name @param {() => Promise<void>} act */
+async function journey(name, act) {
+    try {
+        await act();
+        console.log(`ok - page: ${name}`);
+    } catch (error) {
+        failures++;
+        console.log(String(error.stack ?? error).replace(/^/gm, "# "));
+        console.log(`not ok - page: ${name}`);
+    }
+}
+
+/** @param {unknown} held @param {string} what */
+function check(held, what) {
+    if (!held) throw new Error(what);
+}
+
+/** @type {string[]} what the browser complained of: policy violations, errors, requests elsewhere */
+const complaints = [];
+
+/** @param {any} context */
+async function watchedPage(context) {
+    const page = await context.newPage();
+    page.setDefaultTimeout(PATIENCE);
+    page.on("console", (message) => {
+        if (["error", "warning"].includes(message.type()) && !EXPECTED.test(message.text())) complaints.push(message.text());
+    });
+    page.on("pageerror", (error) => complaints.push(String(error.stack ?? error)));
+    page.on("dialog", (dialog) => (complaints.push(`dialog: ${dialog.message()}`), dialog.dismiss()));
+    page.on("request", (request) => request.url().startsWith(PAGE) || request.url().startsWith("data:") || request.url().startsWith("blob:") || complaints.push(`request to ${request.url()}`));
+    return page;
+}
+
+function checkComplaints() {
+    check(complaints.length === 0, `the browser complained: ${complaints.splice(0).join("\n")}`);
+}
+
+/** @param {any} page @param {string} [name] @param {string} [password] */
+async function signIn(page, name = "admin", password = PASSWORD) {
+    await page.goto(PAGE);
+    await page.fill("input[name=name]", name);
+    await page.fill("input[name=password]", password);
+    await page.click("form button.primary");
+}
+
+/** @param {any} page @param {string} address */
+async function show(page, address) {
+    await page.evaluate((hash) => (location.hash = hash), `#/${address}`);
+    await page.waitForFunction(() => document.querySelector("main h1, main .empty") && !document.querySelector("main .skeleton"));
+}
+
+/** @param {any} page @param {string} text */
+const shows = (page, text) => page.getByText(text).first().waitFor();
+
+/** @param {any} page */
+async function axe(page) {
+    if (!(await page.evaluate(() => "axe" in window))) await page.evaluate((await import("node:fs")).readFileSync(AXE, "utf8"));
+    const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"], runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] }));
+    return violations.map((each) => `${each.id}: ${each.nodes.map((node) => node.html.slice(0, 160)).slice(0, 3).join(" | ")}`);
+}
+
+const browser = await chromium.launch({ executablePath: process.env.YAGURA_CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] });
+/** @param {object} [more] */
+const newContext = (more) => browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1280, height: 900 }, locale: "en-US", reducedMotion: "reduce", ...more });
+
+const context = await newContext();
+const page = await watchedPage(context);
+
+await journey("first sign-in asks for a password of one's own", async () => {
+    const other = await newContext();
+    const first = await watchedPage(other);
+    await signIn(first, "operator", "wrong password 123");
+    await shows(first, "Wrong name, password or code");
+    await signIn(first, "operator", "one-time password 1");
+    await first.fill("input[name=old]", "one-time password 1");
+    await first.fill("input[name=new]", "my own password 1");
+    await first.fill("input[name=again]", "my own password 1");
+    await first.click("form button.primary");
+    await first.waitForSelector(".frame");
+    await first.getByRole("button", { name: "Sign out" }).click();
+    await first.waitForSelector("input[name=password]");
+    await other.close();
+    checkComplaints();
+});
+
+await journey("sign-in by keyboard alone, then the palette", async () => {
+    await page.goto(PAGE);
+    await page.waitForSelector("input[name=name]:focus");
+    await page.keyboard.type("admin");
+    await page.keyboard.press("Tab");
+    await page.keyboard.type(PASSWORD);
+    await page.keyboard.press("Enter");
+    await page.waitForSelector(".frame");
+    await page.keyboard.press("Control+k");
+    await page.waitForSelector("dialog.palette input:focus");
+    await page.keyboard.type("web-05");
+    await shows(page, "web-05.tokyo.example");
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => location.hash.startsWith("#/computers/"));
+    await page.getByRole("heading", { name: "web-05.tokyo.example" }).waitFor();
+    checkComplaints();
+});
+
+await journey("a detection appears by itself", async () => {
+    await show(page, "events");
+    await ask("detection", "appears-live.exe");
+    await shows(page, "/srv/appears-live.exe");
+    checkComplaints();
+});
+
+await journey("names of strangers are shown literally", async () => {
+    await show(page, "events?module=malware");
+    await shows(page, "<img src=x onerror=alert(1)>");
+    await shows(page, "invoice\\u{202e}gnp.exe");
+    await shows(page, "\\u{0007}bell");
+    await show(page, "computers?hostname=" + encodeURIComponent("<b"));
+    await shows(page, "<b>bold</b>");
+    check((await page.locator("main b").count()) === 0, "a host name became markup");
+    checkComplaints();
+});
+
+await journey("a token brings a computer in", async () => {
+    await show(page, "activation");
+    await page.getByRole("button", { name: "New activation token" }).click();
+    await page.fill("dialog input[name=name]", "journey");
+    await page.getByRole("button", { name: "Create" }).click();
+    const token = await page.locator("dialog code.secret").innerText();
+    check(/^yt1\.[\w-]{43}$/.test(token), `this is no token: ${token}`);
+    await shows(page, "Waiting for the first heartbeat");
+    await ask("activation", token);
+    await shows(page, "1 computer has activated");
+    await page.keyboard.press("Escape");
+    checkComplaints();
+});
+
+await journey("a false positive is restored with an exclusion", async () => {
+    await show(page, "quarantine");
+    await page.locator("tr", { hasText: "/srv/report.pdf" }).getByRole("button", { name: "Restore" }).click();
+    await page.getByLabel("It is no malware").check();
+    await page.locator("dialog").getByRole("button", { name: "Restore" }).click();
+    await shows(page, "Restoring at the next heartbeat");
+    const [order] = await ask("commands", "0");
+    check(order?.type === "quarantine_restore", `the agent was ordered ${JSON.stringify(order)}`);
+    check(order.arguments.exclude === true, `no exclusion in ${JSON.stringify(order)}`);
+    await page.locator("tr", { hasText: "/srv/report.pdf" }).getByText("Restored").waitFor();
+    checkComplaints();
+});
+
+await journey("a policy is refused with its line, then saved", async () => {
+    await show(page, "policies/web");
+    const text = page.locator("textarea");
+    await text.fill('parent = "base";\nwatch = { pathz = ("/srv"); };\n');
+    await page.getByRole("button", { name: "Review changes" }).click();
+    await page.getByRole("button", { name: "Save and deliver" }).click();
+    await page.getByRole("alert").filter({ hasText: /2/ }).filter({ hasText: "pathz" }).waitFor();
+    await text.fill('parent = "base";\nwatch = { paths = ("/srv"); };\n');
+    await page.getByRole("button", { name: "Review changes" }).click();
+    await page.locator("dialog .added").filter({ hasText: "/srv" }).waitFor();
+    await page.getByRole("button", { name: "Save and deliver" }).click();
+    await shows(page, "Saved. Computers get it");
+    await show(page, "policies/web?tab=values");
+    await page.locator("tr", { hasText: "watch.paths" }).getByText("set here").waitFor();
+    checkComplaints();
+});
+
+await journey("one command to many computers", async () => {
+    await show(page, "computers?group=web");
+    await page.getByLabel("Select all shown").check();
+    await shows(page, "12 chosen");
+    await page.getByRole("button", { name: "Quick scan" }).click();
+    await shows(page, "Done for 12 computers");
+    const orders = await ask("commands", "3");
+    check(orders.some((order) => order.type === "scan_quick"), `the agent was ordered ${JSON.stringify(orders)}`);
+    checkComplaints();
+});
+
+await journey("the page lives through a restart of the console", async () => {
+    await show(page, "events");
+    await ask("restart");
+    await ask("detection", "after-restart.exe");
+    await page.getByText("/srv/after-restart.exe").first().waitFor({ timeout: 2 * PATIENCE });
+    checkComplaints();
+});
+
+for (const language of ["en", "ja"]) {
+    for (const scheme of ["light", "dark"]) {
+        await journey(`accessible: every page, ${language}, ${scheme}`, async () => {
+            await page.evaluate(([l, s]) => (localStorage.setItem("yagura.language", l), localStorage.setItem("yagura.theme", s)), [language, scheme]);
+            await page.goto(PAGE);
+            await page.waitForSelector(".frame");
+            const computers = await page.evaluate(async () => (await (await fetch("api/v1/computers?limit=3")).json()).computers);
+            const findings = [];
+            for (const address of [...PAGES, `computers/${computers[1].id}`, `computers/${computers[1].id}?tab=policy`]) {
+                await show(page, address);
+                findings.push(...(await axe(page)).map((finding) => `${address}: ${finding}`));
+                const left = await page.evaluate(() => document.querySelector("main").innerText.match(/\b(page|kind|module|status|severity|tab|filter|policy|token)\.[a-z_]+\b/g));
+                if (left && !address.startsWith("policies") && !address.includes("policy")) findings.push(`${address}: untranslated ${left}`);
+                await page.screenshot({ path: `${pictures}/${address.replace(/\W+/g, "-").replace(computers[1].id, "one")}-${language}-${scheme}.png` });
+            }
+            check(findings.length === 0, findings.join("\n"));
+            checkComplaints();
+        });
+    }
+}
+
+await journey("a telephone needs no sideways scrolling", async () => {
+    const small = await newContext({ viewport: { width: 360, height: 740 } });
+    const phone = await watchedPage(small);
+    await signIn(phone);
+    await phone.waitForSelector(".frame");
+    for (const address of PAGES) {
+        await show(phone, address);
+        const wide = await phone.evaluate(() => {
+            if (document.documentElement.scrollWidth <= innerWidth) return "";
+            const out = [...document.querySelectorAll("body *")].filter((each) => each.getBoundingClientRect().right > innerWidth + 1);
+            return out.map((each) => `${each.tagName}.${each.className}`).join(" ");
+        });
+        await phone.screenshot({ path: `${pictures}/${address.replace(/\W+/g, "-")}-phone.png` });
+        check(!wide, `${address} is too wide: ${wide}`);
+    }
+    await small.close();
+    checkComplaints();
+});
+
+await browser.close();
+process.exit(failures ? 1 : 0); /* standard input is still open */
