@@ -1,0 +1,142 @@
+/* Which console this host belongs to: joining one, leaving it, being sent away by it. */
+#include "agent/delivery/delivery_internal.h"
+
+#include "agent/delivery/host_facts.h"
+#include "common/event_loop/event_loop.h"
+#include "common/text/text.h"
+#include "common/time/clock.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#define GOODBYE_NS (5 * NS_PER_SECOND)
+
+void console_choice_leave(struct delivery *delivery)
+{
+    const struct link_state state = {.code = LINK_STATE_DEACTIVATED,
+                                     .text = "deactivated by the console"};
+
+    delivery->leaving = false;
+    identity_forget(delivery);
+    delivery_record(delivery, "deactivated", EVENT_MEDIUM, delivery->settings.url, NULL);
+    policy_delivery_drop(delivery);
+    messenger_process_restart(delivery); /* it ends: nothing is left to show */
+    delivery_note_state(delivery, &state);
+}
+
+/* An order from another thread, and its answer. */
+struct order {
+    struct delivery *delivery;
+    const struct link_settings *settings; /* NULL: leave */
+    const struct link_token *token;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool done;
+    int result;
+};
+
+/* A console that refuses us, or has deactivated us, may be given another token; it is shown the old
+ * certificate too, so that the computer keeps its history. */
+static bool is_accepted(struct delivery *delivery)
+{
+    (void)pthread_mutex_lock(&delivery->lock);
+    enum link_state_code code = delivery->status.state.code;
+    (void)pthread_mutex_unlock(&delivery->lock);
+    return code != LINK_STATE_REFUSED && code != LINK_STATE_DEACTIVATED;
+}
+
+static int meet_console(struct delivery *delivery, const struct order *order)
+{
+    struct link_settings settings = *order->settings;
+
+    host_facts_fill(&settings);
+    bool same = text_equal(settings.url, delivery->settings.url);
+    if (delivery->activated && same && is_accepted(delivery))
+        return -EALREADY;
+    int r = console_files_write_token(delivery->files, order->token);
+    if (r == 0)
+        r = console_files_write_console(delivery->files, &settings);
+    if (r < 0)
+        return r;
+    if (!same)
+        identity_forget(delivery);
+    delivery->settings = settings;
+    delivery->token = *order->token;
+    delivery->has_token = delivery->configured = true;
+    delivery_note_status(delivery);
+    delivery_note_state(delivery, &(struct link_state){.code = LINK_STATE_ACTIVATING});
+    messenger_process_restart(delivery);
+    return 0;
+}
+
+/* It tells the console, and ends; without delay when there is nobody to tell. */
+static void end_messenger(struct delivery *delivery, bool activated)
+{
+    if (activated && delivery->socket >= 0 && link_send_plain(delivery->socket, LINK_LEAVE) == 0)
+        event_timer_start(delivery->restart, GOODBYE_NS, 0);
+    else
+        messenger_process_restart(delivery);
+}
+
+static int forget_console(struct delivery *delivery)
+{
+    const struct link_settings nowhere = {.url = ""};
+    bool activated = delivery->activated;
+
+    console_files_remove_token(delivery->files);
+    explicit_bzero(&delivery->token, sizeof delivery->token);
+    delivery->has_token = false;
+    delivery->configured = delivery->leaving = false;
+    identity_forget(delivery);
+    delivery->settings = nowhere;
+    int r = console_files_write_console(delivery->files, &nowhere);
+    policy_delivery_drop(delivery);
+    end_messenger(delivery, activated);
+    delivery_note_status(delivery);
+    delivery_note_state(delivery, &(struct link_state){.code = LINK_STATE_IDLE});
+    return r;
+}
+
+static void obey(void *user)
+{
+    struct order *order = user;
+
+    int r = order->settings != NULL ? meet_console(order->delivery, order)
+                                    : forget_console(order->delivery);
+    (void)pthread_mutex_lock(&order->lock);
+    order->result = r;
+    order->done = true;
+    (void)pthread_cond_signal(&order->changed);
+    (void)pthread_mutex_unlock(&order->lock);
+}
+
+static int give_order(struct delivery *delivery, struct order *order)
+{
+    order->delivery = delivery;
+    (void)pthread_mutex_init(&order->lock, NULL);
+    (void)pthread_cond_init(&order->changed, NULL);
+    int r = event_loop_post(delivery->loop, obey, order);
+    (void)pthread_mutex_lock(&order->lock);
+    while (r == 0 && !order->done)
+        (void)pthread_cond_wait(&order->changed, &order->lock);
+    (void)pthread_mutex_unlock(&order->lock);
+    (void)pthread_cond_destroy(&order->changed);
+    (void)pthread_mutex_destroy(&order->lock);
+    return r < 0 ? r : order->result;
+}
+
+int delivery_activate(struct delivery *delivery, const struct link_settings *settings,
+                      const struct link_token *token)
+{
+    struct order order = {.settings = settings, .token = token};
+
+    return give_order(delivery, &order);
+}
+
+int delivery_deactivate(struct delivery *delivery)
+{
+    struct order order = {.settings = NULL};
+
+    return give_order(delivery, &order);
+}

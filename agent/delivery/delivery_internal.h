@@ -1,0 +1,119 @@
+/* Shared by the files of agent/delivery that run in its thread: one struct, each part of it owned
+ * by the file that its comment names. Included by nobody else. */
+#ifndef AGENT_DELIVERY_DELIVERY_INTERNAL_H
+#define AGENT_DELIVERY_DELIVERY_INTERNAL_H
+
+#include "agent/delivery/console_files.h"
+#include "agent/delivery/delivery.h"
+#include "agent/delivery/heartbeat_body.h"
+#include "agent/delivery/signed_command.h"
+#include "agent/delivery/signed_policy.h"
+#include "agent/store/store.h"
+
+#include <openssl/evp.h>
+#include <pthread.h>
+#include <sys/types.h>
+
+#define MOST_RESULTS 64
+
+struct event_timer;
+struct message;
+
+#define NEWS_INTERVAL_NS (1 * NS_PER_SECOND)
+#define GOODBYE_NS       (5 * NS_PER_SECOND)
+
+/* Between the threads: a heartbeat that waits for the agent's state. */
+struct beat {
+    bool waits;
+    struct buffer facts;
+};
+
+/* Between the threads: a policy that waits to be applied. path "" is the local one. */
+struct application {
+    bool waits;
+    struct delivered_policy policy;
+    struct settings_error error;
+    int result;
+};
+
+struct delivery {
+    struct delivery_options options;
+    char messenger_program[LINK_TEXT_BYTES];
+    pthread_t thread;
+    struct event_loop *loop;
+    struct console_files *files;
+    struct commands *commands;
+    struct event_timer *restart, *news;
+
+    /* The delivery thread's. */
+    struct link_settings settings;
+    struct link_token token;
+    struct link_identity identity;
+    bool configured, has_token, activated;
+    char successor[40]; /* the name that the console lets this host take; "" = none */
+    struct console_orders orders;
+    char policy_problem[1024];
+    char policy_refused[80]; /* digest that is not worth another try */
+    bool leaving;            /* deactivated by the console, once the results are delivered */
+    bool more;               /* events that had no room in the last heartbeat */
+    struct beat beat;
+    struct application application;
+    int socket;
+    pid_t pid;
+    uint64_t started_ns, restart_delay_ns;
+    uint64_t news_number; /* events up to here have been looked at for urgency */
+    uint8_t buffer[LIMIT_MESSAGE_BYTES + 4];
+
+    pthread_mutex_t lock; /* of all below */
+    struct command_result results[MOST_RESULTS];
+    size_t result_count;
+    struct delivery_status status;
+};
+
+/* delivery.c. kind is an event's; reason may be NULL. */
+void delivery_note_status(struct delivery *delivery);
+void delivery_note_state(struct delivery *delivery, const struct link_state *state);
+void delivery_record(struct delivery *delivery, const char *kind, enum event_severity severity,
+                     const char *subject, const char *reason);
+/* The event about an order that is not obeyed. why NULL or "": what error says. */
+void delivery_refuse_order(struct delivery *delivery, const char *what, int error, const char *why);
+
+/* messenger_process.c */
+void messenger_process_close(struct delivery *delivery);
+/* Ends it, and starts another when there is something to say; for event_timer_new. */
+void messenger_process_restart(void *delivery);
+void messenger_process_restart_later(struct delivery *delivery, int error);
+/* A heartbeat is worth sending now. */
+void messenger_process_hurry(struct delivery *delivery);
+
+/* identity.c */
+int identity_use(struct delivery *delivery) MUST_USE;
+void identity_forget(struct delivery *delivery);
+int identity_take(void *delivery, struct message *message);
+int identity_take_move(void *delivery, struct message *message);
+/* The key that a document must be signed with, after the successors it tells of; freed by the
+ * caller. */
+int identity_judge_key(struct delivery *delivery, const char *document, size_t length,
+                       EVP_PKEY **ret_key) MUST_USE;
+
+/* heartbeats.c */
+int heartbeats_take_want(void *delivery, struct message *message);
+int heartbeats_take_done(void *delivery, struct message *message);
+/* Severe events do not wait for the next heartbeat; for event_timer_new. */
+void heartbeats_look_for_news(void *delivery);
+
+/* command_delivery.c */
+int command_delivery_take(void *delivery, struct message *message);
+int command_delivery_new(struct delivery *delivery) MUST_USE;
+
+/* policy_delivery.c */
+int policy_delivery_take(void *delivery, struct message *message);
+/* What this host should obey: asked for when it is not in force, unless it was refused already. */
+int policy_delivery_compare(struct delivery *delivery, const char *digest) MUST_USE;
+/* The local configuration decides from now on. */
+void policy_delivery_drop(struct delivery *delivery);
+
+/* console_choice.c: the console has sent this host away. */
+void console_choice_leave(struct delivery *delivery);
+
+#endif

@@ -1,0 +1,167 @@
+/* Heartbeats as root sees them: what goes into one, and what its answer means.
+ *
+ * Owns: the order facts, body, acknowledgement. Must not: wait for the main thread, which is asked
+ * for the facts and answers by a post. */
+#include "agent/delivery/delivery_internal.h"
+
+#include "agent/store/store.h"
+#include "common/event_loop/event_loop.h"
+#include "common/log/log.h"
+#include "common/text/text.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define FACTS_BYTES 16000
+
+static size_t copy_results(struct delivery *delivery, struct command_result *results)
+{
+    (void)pthread_mutex_lock(&delivery->lock);
+    size_t count = delivery->result_count;
+    memcpy(results, delivery->results, count * sizeof results[0]);
+    (void)pthread_mutex_unlock(&delivery->lock);
+    return count;
+}
+
+static void mark_sent(struct delivery *delivery, const struct command_result *results, size_t count)
+{
+    (void)pthread_mutex_lock(&delivery->lock);
+    for (size_t i = 0; i < count; i++)
+        delivery->results[i].sent = results[i].sent;
+    (void)pthread_mutex_unlock(&delivery->lock);
+}
+
+static int send_beat(struct delivery *delivery, const char *facts)
+{
+    AUTO_BUFFER struct buffer body = BUFFER_WITH_MAXIMUM(LIMIT_HEARTBEAT_BYTES);
+    AUTO_FREE struct command_result *results = calloc(MOST_RESULTS, sizeof *results);
+
+    if (results == NULL)
+        return -ENOMEM;
+    struct heartbeat_body heartbeat = {
+        .settings = &delivery->settings,
+        .facts = facts,
+        .policy_digest = delivery->orders.policy_digest,
+        .policy_problem = delivery->policy_problem,
+        .results = results,
+        .result_count = copy_results(delivery, results),
+    };
+    int r = heartbeat_body_write(delivery->options.store, &heartbeat, &body, &delivery->more);
+    if (r < 0) {
+        /* The store has no file yet, or cannot be read: the next heartbeat tries again. */
+        log_warning("heartbeat_not_written", "error", log_error_text(r), NULL);
+        return 0;
+    }
+    mark_sent(delivery, results, heartbeat.result_count);
+    return link_send_document(delivery->socket, LINK_BEAT, buffer_text(&body), body.length);
+}
+
+static void beat_with_facts(void *user)
+{
+    struct delivery *delivery = user;
+    const struct buffer *facts = &delivery->beat.facts;
+    int r = 0;
+
+    delivery->beat.waits = false;
+    if (delivery->socket >= 0 && delivery->activated)
+        r = send_beat(delivery,
+                      buffer_failed(facts) < 0 || facts->length == 0 ? "{}" : buffer_text(facts));
+    buffer_done(&delivery->beat.facts);
+    if (r < 0)
+        messenger_process_restart_later(delivery, r);
+}
+
+/* In the main thread. */
+static void write_facts(void *user)
+{
+    struct delivery *delivery = user;
+    struct buffer *facts = &delivery->beat.facts;
+
+    *facts = BUFFER_WITH_MAXIMUM(FACTS_BYTES);
+    if (delivery->options.write_facts(delivery->options.user, facts) < 0)
+        buffer_clear(facts);
+    if (event_loop_post(delivery->loop, beat_with_facts, delivery) < 0)
+        log_warning("heartbeat_not_written", "error", log_error_text(-ENOMEM), NULL);
+}
+
+int heartbeats_take_want(void *user, struct message *message UNUSED)
+{
+    struct delivery *delivery = user;
+
+    if (delivery->beat.waits)
+        return 0;
+    int r = event_loop_post(delivery->options.main_loop, write_facts, delivery);
+    delivery->beat.waits = r == 0;
+    return r;
+}
+
+/* How many are left. */
+static size_t drop_delivered(struct delivery *delivery, bool delivered)
+{
+    size_t kept = 0;
+
+    (void)pthread_mutex_lock(&delivery->lock);
+    for (size_t i = 0; i < delivery->result_count; i++)
+        if (!delivery->results[i].sent || !delivered) {
+            delivery->results[kept] = delivery->results[i];
+            delivery->results[kept++].sent = false;
+        }
+    delivery->result_count = kept;
+    (void)pthread_mutex_unlock(&delivery->lock);
+    return kept;
+}
+
+int heartbeats_take_done(void *user, struct message *message)
+{
+    struct delivery *delivery = user;
+    struct link_beat_done done;
+    struct store_status status;
+
+    int r = link_read_beat_done(message, &done);
+    if (r < 0)
+        return r;
+    size_t results = drop_delivered(delivery, done.delivered);
+    if (!done.delivered)
+        return 0;
+    store_status(delivery->options.store, &status);
+    if (text_equal(done.epoch, status.epoch) && done.acknowledged > status.acknowledged_number)
+        r = store_acknowledge(delivery->options.store, done.acknowledged, NULL, NULL);
+    if (r < 0)
+        log_warning("acknowledgement_not_kept", "error", log_error_text(r), NULL);
+    if (delivery->more || results > 0)
+        messenger_process_hurry(delivery); /* a backlog is delivered heartbeat after heartbeat */
+    if (delivery->leaving && results == 0) {
+        console_choice_leave(delivery);
+        return 0;
+    }
+    return policy_delivery_compare(delivery, done.policy_digest);
+}
+
+/* Severe events do not wait for the next heartbeat. */
+static int see_severe(void *user, const struct event_record *event UNUSED)
+{
+    *(bool *)user = true;
+    return 1;
+}
+
+void heartbeats_look_for_news(void *user)
+{
+    struct delivery *delivery = user;
+    struct store_status status;
+    bool severe = false;
+
+    if (delivery->socket < 0 || !delivery->activated)
+        return;
+    store_status(delivery->options.store, &status);
+    if (status.last_number <= delivery->news_number)
+        return;
+    const struct event_filter filter = {.after_number =
+                                            MAX(delivery->news_number, status.acknowledged_number),
+                                        .lowest = EVENT_HIGH,
+                                        .limit = 1};
+    if (store_read_events(delivery->options.store, &filter, see_severe, &severe) < 0)
+        return;
+    delivery->news_number = status.last_number;
+    if (severe)
+        messenger_process_hurry(delivery);
+}
