@@ -205,6 +205,7 @@ TEXT
     cat >"$DEMO/console.conf" <<TEXT
 # The demo console of installer/quickstart.sh.
 data = "$DEMO/console";
+web = "$ROOT/console/web";
 agents = { address = "127.0.0.1"; port = 0; };
 people = { address = "127.0.0.1"; port = 0; };
 TEXT
@@ -367,7 +368,7 @@ The demo agent (process $(demo_pid agent)) keeps running and watches $WATCHED.
 It uses $SIGNATURES_ARE; log: $LOG
 The demo console (process $(demo_pid console)) keeps running; log: $CONSOLE_LOG
 
-  console        https://127.0.0.1:$PEOPLE_PORT
+  web page       https://127.0.0.1:$PEOPLE_PORT/  (the browser does not know its authority: let it pass here)
   administrator  admin, one-time password: $PASSWORD
                  (shown once; another: $BUILD/bin/yagura-console --config $DEMO/console.conf user reset-password admin)
   REST API       curl --cacert $DEMO/console/authority.crt -H @$DEMO/api-key \\
