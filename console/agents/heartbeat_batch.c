@@ -68,23 +68,23 @@ static int read_rows(struct sql *sql, struct batch *batch, struct sql_value *val
     " commands.state IN ('queued', 'delivered', 'running') AND commands.delivered_ms < "
     static const struct sql_many statement = {
         .each = "SELECT 0, " COLUMNS "computers JOIN deliveries ON"
-                " deliveries.computer = computers.number AND deliveries.epoch = $2"
-                " AND deliveries.dropped >= $3 WHERE computers.certificate = $1"
+                " deliveries.computer = computers.number AND deliveries.epoch = $1"
+                " AND deliveries.dropped >= $2 WHERE computers.certificate = $3"
                 " AND computers.state = 'active'" NO_COMMAND "$4)",
-        .all = "SELECT v.i, " COLUMNS "unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[],"
-               " $5::bigint[]) AS v(certificate, epoch, dropped, before, i)"
+        .all = "SELECT v.i, " COLUMNS "unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[],"
+               " $5::bigint[]) AS v(epoch, dropped, certificate, before, i)"
                " JOIN computers ON computers.certificate = v.certificate JOIN deliveries ON"
                " deliveries.computer = computers.number AND deliveries.epoch = v.epoch"
                " AND deliveries.dropped >= v.dropped WHERE computers.state = 'active'" NO_COMMAND
                "v.before) ORDER BY deliveries.computer, deliveries.epoch"
                " FOR UPDATE OF deliveries",
-        .columns = "ttnn"};
+        .columns = "tntn"};
     int64_t before = console_store_now_ms() - HEARTBEAT_REDELIVERY_MS;
     for (size_t i = 0; i < count; i++) {
         const struct heartbeat *heartbeat = batch->heartbeats[i];
-        values[i * 4] = SQL_TEXT(heartbeat->certificate);
-        values[i * 4 + 1] = SQL_TEXT(heartbeat->wire.epoch);
-        values[i * 4 + 2] = SQL_NUMBER((int64_t)heartbeat->wire.dropped);
+        values[i * 4] = SQL_TEXT(heartbeat->wire.epoch);
+        values[i * 4 + 1] = SQL_NUMBER((int64_t)heartbeat->wire.dropped);
+        values[i * 4 + 2] = SQL_TEXT(heartbeat->certificate);
         values[i * 4 + 3] = SQL_NUMBER(before);
     }
     return sql_read_many(sql, &statement, values, count, take_row, batch);

@@ -7,7 +7,7 @@ import subprocess
 
 from tools import BareServer, harness, program, resident_mb
 
-CONNECTIONS = 256
+CONNECTIONS = 1000
 BAR = 0.7
 BAR_POSTGRES = 0.6
 

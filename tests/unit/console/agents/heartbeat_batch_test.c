@@ -1,0 +1,137 @@
+/* Which heartbeats go together, and that those do what one alone would. */
+#include "common/files/file.h"
+#include "common/text/text.h"
+#include "console/agents/heartbeat_internal.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define EPOCH   "01890a5d-ac96-774b-bcce-b302099a8057"
+#define SESSION "01890a5d-ac96-774b-bcce-b302099a8058"
+
+static struct wire_event event(uint64_t number)
+{
+    return (struct wire_event){.number = number,
+                               .id = EPOCH,
+                               .module = "malware",
+                               .kind = "malware_found",
+                               .subject = "/srv",
+                               .detail = "{}"};
+}
+
+/* Computer i has certificate "ci"; nothing is known of its deliveries. */
+static int add_computers(struct sql *sql, void *user UNUSED)
+{
+    int r = 0;
+    for (int64_t i = 1; r == 0 && i <= 4; i++) {
+        char certificate[8];
+        (void)text_format(certificate, sizeof(certificate), "c%lld", (long long)i);
+        r = sql_run(sql,
+                    "INSERT INTO computers (number, id, org_id, state, hostname, display_name, os,"
+                    " agent_version, address, machine_id, instance_id, session, retired_session,"
+                    " blocked_session, session_ms, tags, token_id, certificate,"
+                    " certificate_expires_ms, activated_ms, last_seen_ms, policy_digest,"
+                    " policy_revision, applied_digest, applied_problem, facts)"
+                    " VALUES ($1, $2, 1, 'active', 'h', '', '', '1', '', 'm', '', '" SESSION
+                    "', '', '', 0, '', '', $3, 99, 0, 0, 'digest', 0, '', '', '{}')",
+                    NULL, "ntt", i, certificate, certificate);
+    }
+    return r;
+}
+
+static struct heartbeat heartbeat(const char *certificate, const struct wire_event *events,
+                                  size_t count)
+{
+    struct heartbeat made = {
+        .wire = {
+            .host = {.hostname = "h", .machine_id = "m", .instance_id = "", .agent_version = "1"},
+            .session = SESSION,
+            .policy_digest = "",
+            .policy_problem = "",
+            .epoch = EPOCH,
+            .events = (struct wire_event *)(uintptr_t)events,
+            .event_count = count}};
+    (void)text_copy(made.certificate, sizeof(made.certificate), certificate);
+    return made;
+}
+
+static int64_t count_events(struct sql *sql)
+{
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    assert_int_equal(sql_run(sql, "SELECT count(*) FROM events", &row, ""), 1);
+    return sql_number(row, 0);
+}
+
+static int try_them(struct sql *sql, void *user UNUSED)
+{
+    const struct wire_event events[] = {event(3), event(5)}, more[] = {event(5), event(6)};
+    struct heartbeat first = heartbeat("c1", events, 2), second = heartbeat("c2", events, 2);
+    struct heartbeat again = heartbeat("c1", more, 2), other = heartbeat("c3", events, 2);
+    struct heartbeat lost = heartbeat("c4", events, 2);
+    void *all[] = {&first, &second, &again, &other, &lost};
+    int results[ARRAY_LENGTH(all)];
+    /* The first of a store's epoch goes alone. */
+    assert_int_equal(heartbeat_write_many(sql, all, results, ARRAY_LENGTH(all)), 0);
+    for (size_t i = 0; i < ARRAY_LENGTH(all); i++)
+        assert_int_equal(results[i], CONSOLE_STORE_ALONE);
+    for (size_t i = 0; i < ARRAY_LENGTH(all); i++)
+        if (all[i] != &again)
+            assert_int_equal(heartbeat_write_alone(sql, all[i]), OUTCOME_SERVED);
+    assert_int_equal(count_events(sql), 8);
+    /* Sent again; new; the same computer twice; of another machine; with lost events. */
+    other.wire.host.machine_id = "another";
+    lost.wire.dropped = 1;
+    second.wire.events = (struct wire_event *)(uintptr_t)more;
+    assert_int_equal(heartbeat_write_many(sql, all, results, ARRAY_LENGTH(all)), 0);
+    assert_int_equal(results[0], OUTCOME_SERVED);
+    assert_int_equal(first.acknowledged, 5);
+    assert_string_equal(first.row.policy_digest, "digest");
+    assert_int_equal(first.row.certificate_expires_ms, 99);
+    assert_int_equal(results[1], OUTCOME_SERVED);
+    assert_int_equal(second.acknowledged, 6);
+    assert_int_equal(results[2], CONSOLE_STORE_ALONE);
+    assert_int_equal(results[3], CONSOLE_STORE_ALONE);
+    assert_int_equal(results[4], CONSOLE_STORE_ALONE);
+    assert_int_equal(count_events(sql), 9);
+    assert_int_equal(heartbeat_write_many(sql, all + 2, results, 1), 0);
+    assert_int_equal(results[0], OUTCOME_SERVED);
+    assert_int_equal(again.acknowledged, 6);
+    assert_int_equal(count_events(sql), 10);
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    assert_int_equal(sql_run(sql, "SELECT sum(count) FROM event_counts", &row, ""), 1);
+    assert_int_equal(sql_number(row, 0), 10);
+    /* Who waits for a command goes alone. */
+    assert_int_equal(sql_run(sql,
+                             "INSERT INTO commands (id, org_id, computer, type, arguments, state,"
+                             " created_ms, created_by, expires_ms, delivered_ms, finished_ms,"
+                             " output) VALUES ('x', 1, 2, 't', '{}', 'queued', 0, '', 0, 0, 0, '')",
+                             NULL, ""),
+                     0);
+    assert_int_equal(heartbeat_write_many(sql, all, results, 2), 0);
+    assert_int_equal(results[0], OUTCOME_SERVED);
+    assert_int_equal(results[1], CONSOLE_STORE_ALONE);
+    return 0;
+}
+
+static void goes_together_when_only_events_are_new(void **state UNUSED)
+{
+    struct console_store *store = NULL;
+    char folder[64] = "/tmp/yagura-batch-XXXXXX", path[96], notice[512];
+    assert_non_null(mkdtemp(folder));
+    (void)text_format(path, sizeof(path), "%s/console.db", folder);
+    assert_int_equal(console_store_open(path, &store, notice), 0);
+    assert_int_equal(console_store_write(store, add_computers, NULL), 0);
+    assert_int_equal(console_store_write(store, try_them, NULL), 0);
+    (void)console_store_close(store);
+    assert_int_equal(file_remove_tree(AT_FDCWD, folder), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(goes_together_when_only_events_are_new)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
