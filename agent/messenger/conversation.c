@@ -131,15 +131,21 @@ static int back_off(struct conversation *conversation, const struct console_resu
                       result->problem);
 }
 
+/* The administrator may mend it at the console. */
+static int try_rarely(struct conversation *conversation, const struct console_result *result)
+{
+    conversation->delay.failures = 32;
+    wait_for(conversation, delay_after_failure(&conversation->delay, 0, false));
+    return tell_state(conversation, LINK_STATE_REFUSED, result->problem);
+}
+
 /* The identity is not accepted. The host activates again, at once, and shows the old certificate:
  * as itself with a token at hand, as a new computer when the console says that it is a copy, also
  * without a token. Once: what then fails waits as every activation does. */
 static int activate_again(struct conversation *conversation, const struct console_result *result)
 {
-    if (!conversation->has_token && result->outcome != CONSOLE_CLONE) {
-        halt(conversation);
-        return tell_state(conversation, LINK_STATE_REFUSED, result->problem);
-    }
+    if (!conversation->has_token && result->outcome != CONSOLE_CLONE)
+        return try_rarely(conversation, result); /* a console may get its memory back */
     conversation->activated = false;
     wait_for(conversation, 0);
     return tell_state(conversation, LINK_STATE_ACTIVATING, result->problem);
@@ -161,10 +167,7 @@ static int take_failure(struct conversation *conversation, const struct console_
         return tell_state(conversation, LINK_STATE_DEACTIVATED, result->problem);
     case CONSOLE_REFUSED:
     case CONSOLE_UNTRUSTED:
-        /* The administrator may mend it at the console: it is tried again, rarely. */
-        conversation->delay.failures = 32;
-        wait_for(conversation, delay_after_failure(&conversation->delay, 0, false));
-        return tell_state(conversation, LINK_STATE_REFUSED, result->problem);
+        return try_rarely(conversation, result);
     case CONSOLE_OK:
     case CONSOLE_UNREACHABLE:
     case CONSOLE_BUSY:

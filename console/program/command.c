@@ -1,8 +1,10 @@
 /* Owns what the subcommands share: the store, the audit log's entry, tables on standard output. */
 #include "console/program/command.h"
 
+#include "common/files/file.h"
 #include "common/text/text.h"
 #include "console/people/audit.h"
+#include "console/program/data_lock.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -31,6 +33,8 @@ int command_open_store(const struct console_settings *settings, struct console_s
                       " user\n",
                       remote ? "database" : place, strerrordesc_np(-r), notice[0] ? ": " : "",
                       notice);
+    else if (notice[0])
+        (void)fprintf(stderr, "yagura-console: %s\n", notice);
     return r < 0 ? r : 0;
 }
 
@@ -55,6 +59,18 @@ int command_read(const struct console_settings *settings, console_store_work *wo
                  const char *what)
 {
     return run(settings, false, work, user, what);
+}
+
+int command_lock(const char *data, int *ret_fd)
+{
+    int r = file_make_directories(data, 0700);
+    if (r == 0)
+        r = data_lock_take(data, ret_fd);
+    if (r == -EBUSY)
+        (void)fprintf(stderr, "yagura-console: a console runs on %s; stop it first\n", data);
+    else if (r < 0)
+        (void)command_failed(data, r);
+    return r;
 }
 
 int command_audit(struct sql *sql, const char *action, const char *subject)

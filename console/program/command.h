@@ -22,6 +22,9 @@ int command_read(const struct console_settings *settings, console_store_work *wo
 /* An audit entry of the operating system's user. */
 int command_audit(struct sql *sql, const char *action, const char *subject) MUST_USE;
 
+/* Keeps a console from starting on the data folder while the fd is open; says why it cannot. */
+int command_lock(const char *data, int *ret_fd) MUST_USE;
+
 /* A whole number of 1..most. -EINVAL. */
 int command_parse_count(const char *text, int64_t most, int64_t *ret_count) MUST_USE;
 /* Appends a text to an array that is made when NULL. -ENOMEM. */

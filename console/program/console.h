@@ -13,6 +13,9 @@ int console_serve(const struct console_settings *settings, int argc, char **argv
 int console_token(const struct console_settings *settings, int argc, char **argv);
 int console_rule(const struct console_settings *settings, int argc, char **argv);
 int console_keys(const struct console_settings *settings, int argc, char **argv);
+int console_backup(const struct console_settings *settings, int argc, char **argv);
+int console_restore(const struct console_settings *settings, int argc, char **argv);
+int console_migrate(const struct console_settings *settings, int argc, char **argv);
 int console_user(const struct console_settings *settings, int argc, char **argv);
 int console_verify_audit(const struct console_settings *settings, int argc, char **argv);
 int console_pin(const struct console_settings *settings, int argc, char **argv);

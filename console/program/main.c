@@ -35,6 +35,12 @@ static const struct {
     {"keys", console_keys,
      "keys rotate [--retire-now]      sign with a new key, which agents follow\n"
      "  keys show                       print its id, itself, and how many came before"},
+    {"backup", console_backup,
+     "backup FOLDER                   copy database and keys; the console may run"},
+    {"restore", console_restore,
+     "restore FOLDER [--force]        put a backup back; the console must not run"},
+    {"migrate", console_migrate,
+     "migrate postgresql://...        copy the SQLite database into an empty PostgreSQL one"},
     {"verify-audit", console_verify_audit,
      "verify-audit                    check the audit log's chain"},
 };

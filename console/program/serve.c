@@ -12,6 +12,7 @@
 #include "console/people/password.h"
 #include "console/people/user_store.h"
 #include "console/program/console.h"
+#include "console/program/data_lock.h"
 #include "console/program/first_start.h"
 #include "console/program/people_routes.h"
 #include "console/program/retention.h"
@@ -36,6 +37,7 @@
 struct running {
     const struct console_settings *settings;
     const char *data;
+    int lock; /* of the data folder */
     char *names[NAMES_MAXIMUM + 1];
     size_t name_count;
     struct console_identity identity;
@@ -223,6 +225,12 @@ static int open_data(struct running *running)
         log_error("data_folder_unusable", "path", running->data, "error", log_error_text(r), NULL);
         return r;
     }
+    r = data_lock_take(running->data, &running->lock);
+    if (r < 0) {
+        log_error("data_folder_locked", "path", running->data, "error", log_error_text(r), "cure",
+                  "another console runs on this folder, or a restore: give each its own", NULL);
+        return r;
+    }
     r = console_identity_open(running->data, (const char *const *)running->names,
                               &running->identity, &made, problem);
     if (r < 0) {
@@ -388,6 +396,7 @@ int console_serve(const struct console_settings *settings, int argc UNUSED, char
         return 1;
     running->settings = settings;
     running->data = console_settings_text(settings, CONSOLE_DATA);
+    running->lock = -1;
     int r = start(running);
     if (r == 0) {
         log_info("console_ready", "agents_port",
@@ -401,6 +410,8 @@ int console_serve(const struct console_settings *settings, int argc UNUSED, char
         tell_service_manager("STOPPING=1");
     }
     stop(running);
+    if (running->lock >= 0)
+        (void)close(running->lock);
     free(running);
     return r < 0 ? 1 : 0;
 }
