@@ -106,7 +106,7 @@ http_handler api_session_create, api_session_show, api_session_delete, api_passw
 http_handler api_totp_offer, api_totp_set, api_totp_remove;
 http_handler api_computers, api_computer, api_computer_change, api_computer_delete,
     api_computer_deactivate;
-http_handler api_events, api_event;
+http_handler api_events, api_event, api_event_counts;
 http_handler api_tokens, api_token_create, api_token_revoke;
 http_handler api_rules, api_rule_create, api_rule_change, api_rule_delete;
 http_handler api_groups, api_group_create, api_group_change, api_group_delete;

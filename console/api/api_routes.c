@@ -36,6 +36,7 @@ const struct http_route API_ROUTES[] = {
     {"POST", "/api/v1/computers/{id}/commands", SMALL, api_command_create, PERMISSION_OPERATE},
 
     {"GET", "/api/v1/events", 0, api_events, PERMISSION_READ},
+    {"GET", "/api/v1/events/counts", 0, api_event_counts, PERMISSION_READ},
     {"GET", "/api/v1/events/{number}", 0, api_event, PERMISSION_READ},
 
     {"GET", "/api/v1/tokens", 0, api_tokens, PERMISSION_OPERATE},

@@ -125,8 +125,6 @@ export function useList(path, name, filters, topics = []) {
         loadingMore: state.more,
         loadMore,
         reload,
-        /** Changes what is shown before the console has answered. @param {(rows: any[]) => any[]} change */
-        change: (change) => setState((old) => ({ ...old, rows: old.rows && change(old.rows) })),
         csvPath: base,
     };
 }

@@ -182,6 +182,7 @@ class RolesTest(ConsoleTest):
         overview = client.get("/api/v1/overview").json
         self.assertEqual(overview["computers"]["all"], 1)
         self.assertNotIn("events_24h", overview)
+        client.get("/api/v1/events/counts", expect=403)
         self.admin.delete("/api/v1/groups/" + made["east"][0], expect=409)
 
 
@@ -271,6 +272,22 @@ class ListTest(ConsoleTest):
         self.assertEqual(names("hostname=host"), ["host-0", "host-1", "host-2"])
         self.assertEqual(names("status=online"), ["host-0", "host-1", "host-2"])
         self.assertEqual(names("status=offline"), [])
+
+    def test_counts_by_hour(self):
+        counts = self.admin.get("/api/v1/events/counts").json["counts"]
+        total = {}
+        for each in counts:
+            self.assertTrue(each["hour"].endswith(":00:00Z") or each["hour"].endswith(":00:00.000Z"))
+            total[each["severity"]] = total.get(each["severity"], 0) + each["count"]
+        overview = {}
+        for each in self.admin.get("/api/v1/overview").json["events_24h"]:
+            overview[each["severity"]] = overview.get(each["severity"], 0) + each["count"]
+        self.assertTrue(total)
+        self.assertEqual(total, overview)
+        self.assertEqual(self.admin.get("/api/v1/events/counts?hours=744", expect=200).json["counts"],
+                         counts)
+        for bad in ("0", "745", "-1", "1x", ""):
+            self.admin.get(f"/api/v1/events/counts?hours={bad}", expect=400)
 
     def test_overview_counts(self):
         overview = self.admin.get("/api/v1/overview").json

@@ -8,26 +8,27 @@ import { may } from "../session.js";
 import { Empty, Literal, Mark, problemText, Severity, Time } from "../ui/elements.js";
 import { ChoiceFilter } from "../ui/filters.js";
 import { ListTable } from "../ui/table.js";
-import { say } from "../ui/toast.js";
+import { doUnlessUndone, say } from "../ui/toast.js";
 
 const TONES = /** @type {Record<string, string>} */ ({ open: "bad", acknowledged: "waiting", resolved: "good" });
+const STEPS = /** @type {const} */ ({ acknowledge: "acknowledged", resolve: "resolved" });
 
-const columns = () => [
-    { name: "opened", title: t("time"), cell: (/** @type {any} */ row) => html`<${Time} at=${row.opened} />` },
+/** What an alert is about: its computer, or whatever else the rule counts by. @param {any} row */
+const about = (row) => (row.computer ? html`<a href=${linkTo(["computers", row.computer])}><${Literal} text=${row.hostname ?? row.subject} /></a>` : html`<${Literal} text=${row.subject} />`);
+
+/** @param {(row: any) => string} stateOf */
+const columns = (stateOf) => [
+    { name: "last", title: t("time"), cell: (/** @type {any} */ row) => html`<${Time} at=${row.last} />` },
     { name: "severity", title: t("severity"), cell: (/** @type {any} */ row) => html`<${Severity} severity=${row.severity} />` },
-    { name: "title", title: t("alert"), cell: (/** @type {any} */ row) => html`<${Literal} text=${word("alert.rule", row.rule_name ?? row.rule)} />` },
-    {
-        name: "subject",
-        title: t("subject"),
-        cell: (/** @type {any} */ row) => (row.computer ? html`<a href=${linkTo(["computers", row.computer])}><${Literal} text=${row.hostname ?? row.subject} /></a>` : html`<${Literal} text=${row.subject ?? ""} />`),
-    },
-    { name: "count", title: t("count"), number: true, wide: true, cell: (/** @type {any} */ row) => row.count ?? 1 },
-    { name: "state", title: t("status"), cell: (/** @type {any} */ row) => html`<${Mark} tone=${TONES[row.state]}>${t(`alert.${row.state}`)}<//>` },
+    { name: "rule", title: t("alert"), cell: (/** @type {any} */ row) => html`<${Literal} text=${word("alert.rule", row.rule)} />` },
+    { name: "about", title: t("subject"), cell: about },
+    { name: "count", title: t("count"), number: true, wide: true, cell: (/** @type {any} */ row) => row.count },
+    { name: "state", title: t("status"), cell: (/** @type {any} */ row) => html`<${Mark} tone=${TONES[stateOf(row)]}>${t(`alert.${stateOf(row)}`)}<//>` },
 ];
 
 function Rules() {
-    const { data, reload } = useResource("alert-rules?limit=200");
-    if (!data?.rules) return null;
+    const { data, reload } = useResource("alert-rules?limit=200", ["alert"]);
+    if (!data) return null;
     /** @param {any} rule */
     const toggle = async (rule) => {
         try {
@@ -43,7 +44,7 @@ function Rules() {
         <ul class="rows">
             ${data.rules.map(
                 (/** @type {any} */ rule) => html`<li key=${rule.id}>
-                    <label class="check"><input type="checkbox" role="switch" checked=${rule.enabled} disabled=${!may("administer")} onChange=${() => toggle(rule)} /> ${word("alert.rule", rule.name)}</label>
+                    <label class="check"><input type="checkbox" role="switch" checked=${rule.enabled} disabled=${!may("operate")} onChange=${() => toggle(rule)} /> <${Literal} text=${word("alert.rule", rule.name)} /></label>
                     <${Severity} severity=${rule.severity} />
                 </li>`,
             )}
@@ -53,33 +54,45 @@ function Rules() {
 
 /** @param {{query: Record<string, string>}} props */
 export function Page({ query }) {
-    const state = query.state ?? "open";
-    const list = useList("alerts", "alerts", { state: state === "all" ? undefined : state, severity: query.severity }, ["alert"]);
-    const [busy, setBusy] = useState("");
-    /** @param {any} row @param {string} step */
-    const move = async (row, step) => {
-        setBusy(row.id);
-        try {
-            await post(`alerts/${row.id}/${step}`);
+    const state = query.state ?? "unresolved";
+    const list = useList("alerts", "alerts", { state: state === "all" ? undefined : state }, ["alert"]);
+    /* What was pressed here and can still be taken back, by number. */
+    const [pressed, setPressed] = useState(/** @type {Record<number, string>} */ ({}));
+    const stateOf = (/** @type {any} */ row) => pressed[row.number] ?? row.state;
+    /** @param {number} number */
+    const release = (number) =>
+        setPressed((old) => {
+            const { [number]: _, ...rest } = old;
+            return rest;
+        });
+    /** @param {any} row @param {keyof typeof STEPS} step */
+    const press = (row, step) => {
+        setPressed((old) => ({ ...old, [row.number]: STEPS[step] }));
+        const act = async () => {
+            try {
+                await post(`alerts/${row.number}/${step}`, {});
+            } catch (error) {
+                if (!(error instanceof Problem)) throw error;
+                say(problemText(error));
+            }
+            release(row.number);
             list.reload();
-        } catch (error) {
-            if (!(error instanceof Problem)) throw error;
-            say(problemText(error));
-        }
-        setBusy("");
+        };
+        doUnlessUndone(t(`alert.${STEPS[step]}`), act, () => release(row.number));
     };
     /** @param {any} row */
     const actions = (row) =>
         may("operate") &&
+        !pressed[row.number] &&
         row.state !== "resolved" &&
-        html`${row.state === "open" && html`<button class="quiet" disabled=${busy === row.id} onClick=${() => move(row, "acknowledge")}>${t("alert.acknowledge")}</button>`}
-            <button class="quiet" disabled=${busy === row.id} onClick=${() => move(row, "resolve")}>${t("alert.resolve")}</button>`;
+        html`${row.state === "open" && html`<button class="quiet" onClick=${() => press(row, "acknowledge")}>${t("alert.acknowledge")}</button>`}
+            <button class="quiet" onClick=${() => press(row, "resolve")}>${t("alert.resolve")}</button>`;
     return html`
         <h1>${t("page.alerts")}</h1>
         <search class="filters">
-            <${ChoiceFilter} label=${t("status")} name="state" all=${t("alert.open")} options=${["acknowledged", "resolved", "all"].map((name) => [name, t(name === "all" ? "all" : `alert.${name}`)])} />
+            <${ChoiceFilter} label=${t("status")} name="state" all=${t("alert.unresolved")} options=${["open", "acknowledged", "resolved", "all"].map((name) => [name, t(name === "all" ? "all" : `alert.${name}`)])} />
         </search>
-        <${ListTable} caption=${t("page.alerts")} columns=${columns()} list=${list} actions=${actions} empty=${html`<${Empty} title=${t("alert.none")}><p>${t("alert.none_text")}</p><//>`} />
+        <${ListTable} caption=${t("page.alerts")} columns=${columns(stateOf)} list=${list} rowKey="number" actions=${actions} csv="alerts" empty=${html`<${Empty} title=${t("alert.none")}><p>${t("alert.none_text")}</p><//>`} />
         <${Rules} />
     `;
 }

@@ -66,7 +66,7 @@ const FirstSteps = () => html`<${Empty} title=${t("overview.first_title")}>
 export function Page() {
     const { data, problem, reload } = useResource("overview", ["event", "computer"]);
     const timeline = useResource(`events/counts${queryText({ hours: 24 })}`, ["event"]);
-    const alerts = useResource(`alerts${queryText({ state: "open", limit: 100 })}`, ["alert"]);
+    const alerts = useResource(`alerts${queryText({ state: "open", limit: 200 })}`, ["alert"]);
     if (!data) return problem ? html`<${ProblemNote} problem=${problem} retry=${reload} />` : html`<${Skeleton} lines=${12} />`;
     const chart = timeline.data && asSeries(timeline.data.counts);
     return html`
