@@ -56,6 +56,7 @@
     X(LIMIT_HEARTBEAT_EVENTS, 500, "events", "most events in a heartbeat")                      \
     X(LIMIT_HEARTBEAT_COMMANDS, 16, "commands", "most commands or results in a heartbeat")      \
     X(LIMIT_COMMAND_OUTPUT_BYTES, 4096, "bytes", "longest output of a command")                 \
+    X(LIMIT_BUNDLE_BYTES, 4194304, "bytes", "largest bundle of diagnostics")                    \
     X(LIMIT_SIGNED_DOCUMENT_BYTES, 12582912, "bytes", "largest signed policy or command")       \
     X(LIMIT_ACTIVATION_RULES, 256, "rules", "most rules that place new computers")              \
     X(LIMIT_STREAM_QUEUE_BYTES, 262144, "bytes", "most unread changes of one listener")         \

@@ -17,6 +17,7 @@ extern const struct command command_activate;
 extern const struct command command_deactivate;
 extern const struct command command_signatures;
 extern const struct command command_self_test;
+extern const struct command command_diagnose;
 extern const struct command command_limits;
 extern const struct command command_completion;
 extern const struct command command_quarantine_list;

@@ -29,6 +29,7 @@ static const struct command *const list[] = {
     &command_deactivate,
     &command_signatures,
     &command_self_test,
+    &command_diagnose,
     &command_limits,
     &command_completion,
     NULL,

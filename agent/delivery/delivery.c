@@ -117,6 +117,7 @@ static void *run(void *user)
     struct delivery *delivery = user;
 
     messenger_process_restart(delivery);
+    command_delivery_resume(delivery);
     event_timer_start(delivery->news, NEWS_INTERVAL_NS, NEWS_INTERVAL_NS);
     (void)!event_loop_run(delivery->loop);
     messenger_process_close(delivery);
@@ -126,6 +127,7 @@ static void *run(void *user)
 static struct delivery *free_delivery(struct delivery *delivery)
 {
     (void)commands_free(delivery->commands);
+    (void)command_results_close(delivery->results);
     (void)event_timer_free(delivery->restart);
     (void)event_timer_free(delivery->news);
     (void)event_loop_free(delivery->loop);
@@ -139,9 +141,9 @@ static struct delivery *free_delivery(struct delivery *delivery)
 
 static int prepare(struct delivery *delivery)
 {
-    int r = text_copy(delivery->messenger_program, sizeof delivery->messenger_program,
-                      delivery->options.messenger_program);
-    if (r == 0)
+    int r = text_format(delivery->messenger_program, sizeof delivery->messenger_program,
+                        "%s/yagura-messenger", delivery->options.program_directory);
+    if (r > 0)
         r = console_files_open(delivery->options.state_directory, &delivery->files);
     if (r == 0)
         r = event_loop_new(&delivery->loop);

@@ -19,8 +19,11 @@ struct scan_pipeline;
 struct store;
 
 struct delivery_options {
-    const char *state_directory; /* both are copied */
-    const char *messenger_program;
+    /* All texts outlive the delivery. */
+    const char *state_directory;
+    const char *program_directory;     /* of yagura-messenger and the helpers */
+    const char *control_socket;        /* of this agent, for yaguractl diagnose */
+    char *const *database_directories; /* of signatures; NULL-terminated */
     struct event_loop *main_loop;
     struct store *store;
     struct scan_pipeline *pipeline;

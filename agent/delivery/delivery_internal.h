@@ -3,6 +3,8 @@
 #ifndef AGENT_DELIVERY_DELIVERY_INTERNAL_H
 #define AGENT_DELIVERY_DELIVERY_INTERNAL_H
 
+#include "agent/delivery/command_results.h"
+#include "agent/delivery/commands.h"
 #include "agent/delivery/console_files.h"
 #include "agent/delivery/delivery.h"
 #include "agent/delivery/heartbeat_body.h"
@@ -13,8 +15,6 @@
 #include <openssl/evp.h>
 #include <pthread.h>
 #include <sys/types.h>
-
-#define MOST_RESULTS 64
 
 struct event_timer;
 struct message;
@@ -42,6 +42,7 @@ struct delivery {
     pthread_t thread;
     struct event_loop *loop;
     struct console_files *files;
+    struct command_results *results;
     struct commands *commands;
     struct event_timer *restart, *news;
 
@@ -58,6 +59,7 @@ struct delivery {
     bool more;               /* events that had no room in the last heartbeat */
     struct beat beat;
     struct application application;
+    char bundle_id[40]; /* of the bundle that the messenger is sending; "" = none */
     int socket;
     pid_t pid;
     uint64_t started_ns, restart_delay_ns;
@@ -65,8 +67,6 @@ struct delivery {
     uint8_t buffer[LIMIT_MESSAGE_BYTES + 4];
 
     pthread_mutex_t lock; /* of all below */
-    struct command_result results[MOST_RESULTS];
-    size_t result_count;
     struct delivery_status status;
 };
 
@@ -105,6 +105,12 @@ void heartbeats_look_for_news(void *delivery);
 /* command_delivery.c */
 int command_delivery_take(void *delivery, struct message *message);
 int command_delivery_new(struct delivery *delivery) MUST_USE;
+/* Once the thread runs: what an earlier run left. */
+void command_delivery_resume(struct delivery *delivery);
+
+/* bundle_delivery.c: bundles of diagnostics. */
+void bundle_delivery_send(void *delivery);
+int bundle_delivery_take_done(void *delivery, struct message *message);
 
 /* policy_delivery.c */
 int policy_delivery_take(void *delivery, struct message *message);

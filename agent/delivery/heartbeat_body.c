@@ -63,14 +63,14 @@ static int collect_event(void *user, const struct event_record *record)
 
 static size_t take_results(const struct heartbeat_body *heartbeat, struct wire_result *results)
 {
-    size_t count = 0;
+    size_t count = MIN(heartbeat->result_count, (size_t)LIMIT_HEARTBEAT_COMMANDS);
 
-    for (size_t i = 0; i < heartbeat->result_count && count < LIMIT_HEARTBEAT_COMMANDS; i++) {
-        struct command_result *result = &heartbeat->results[i];
-        results[count++] = (struct wire_result){.command_id = result->id,
-                                                .good = result->good,
-                                                .output = result->output};
-        result->sent = true;
+    for (size_t i = 0; i < count; i++) {
+        const struct command_result *result = &heartbeat->results[i];
+        results[i] = (struct wire_result){.command_id = result->id,
+                                          .good = result->good,
+                                          .running = result->running,
+                                          .output = result->output};
     }
     return count;
 }

@@ -3,6 +3,7 @@
 #ifndef AGENT_DELIVERY_HEARTBEAT_BODY_H
 #define AGENT_DELIVERY_HEARTBEAT_BODY_H
 
+#include "agent/delivery/command_results.h"
 #include "agent/delivery/console_files.h"
 #include "common/attributes.h"
 #include "common/buffers/buffer.h"
@@ -10,19 +11,12 @@
 
 struct store;
 
-struct command_result {
-    char id[40];
-    bool good;
-    bool sent; /* in the heartbeat that is on its way */
-    char output[LIMIT_COMMAND_OUTPUT_BYTES];
-};
-
 struct heartbeat_body {
     const struct link_settings *settings;
     const char *facts; /* JSON object */
     const char *policy_digest, *policy_problem;
-    struct command_result *results; /* those written are marked as sent */
-    size_t result_count;
+    const struct command_result *results;
+    size_t result_count; /* at most LIMIT_HEARTBEAT_COMMANDS */
 };
 
 /* Not from the main event loop: it reads the store. ret_more: there was no room for all events.

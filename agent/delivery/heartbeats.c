@@ -14,27 +14,10 @@
 
 #define FACTS_BYTES 16000
 
-static size_t copy_results(struct delivery *delivery, struct command_result *results)
-{
-    (void)pthread_mutex_lock(&delivery->lock);
-    size_t count = delivery->result_count;
-    memcpy(results, delivery->results, count * sizeof results[0]);
-    (void)pthread_mutex_unlock(&delivery->lock);
-    return count;
-}
-
-static void mark_sent(struct delivery *delivery, const struct command_result *results, size_t count)
-{
-    (void)pthread_mutex_lock(&delivery->lock);
-    for (size_t i = 0; i < count; i++)
-        delivery->results[i].sent = results[i].sent;
-    (void)pthread_mutex_unlock(&delivery->lock);
-}
-
 static int send_beat(struct delivery *delivery, const char *facts)
 {
     AUTO_BUFFER struct buffer body = BUFFER_WITH_MAXIMUM(LIMIT_HEARTBEAT_BYTES);
-    AUTO_FREE struct command_result *results = calloc(MOST_RESULTS, sizeof *results);
+    AUTO_FREE struct command_result *results = calloc(LIMIT_HEARTBEAT_COMMANDS, sizeof *results);
 
     if (results == NULL)
         return -ENOMEM;
@@ -44,7 +27,7 @@ static int send_beat(struct delivery *delivery, const char *facts)
         .policy_digest = delivery->orders.policy_digest,
         .policy_problem = delivery->policy_problem,
         .results = results,
-        .result_count = copy_results(delivery, results),
+        .result_count = command_results_take(delivery->results, results),
     };
     int r = heartbeat_body_write(delivery->options.store, &heartbeat, &body, &delivery->more);
     if (r < 0) {
@@ -52,7 +35,6 @@ static int send_beat(struct delivery *delivery, const char *facts)
         log_warning("heartbeat_not_written", "error", log_error_text(r), NULL);
         return 0;
     }
-    mark_sent(delivery, results, heartbeat.result_count);
     return link_send_document(delivery->socket, LINK_BEAT, buffer_text(&body), body.length);
 }
 
@@ -95,22 +77,6 @@ int heartbeats_take_want(void *user, struct message *message UNUSED)
     return r;
 }
 
-/* How many are left. */
-static size_t drop_delivered(struct delivery *delivery, bool delivered)
-{
-    size_t kept = 0;
-
-    (void)pthread_mutex_lock(&delivery->lock);
-    for (size_t i = 0; i < delivery->result_count; i++)
-        if (!delivery->results[i].sent || !delivered) {
-            delivery->results[kept] = delivery->results[i];
-            delivery->results[kept++].sent = false;
-        }
-    delivery->result_count = kept;
-    (void)pthread_mutex_unlock(&delivery->lock);
-    return kept;
-}
-
 int heartbeats_take_done(void *user, struct message *message)
 {
     struct delivery *delivery = user;
@@ -120,7 +86,7 @@ int heartbeats_take_done(void *user, struct message *message)
     int r = link_read_beat_done(message, &done);
     if (r < 0)
         return r;
-    size_t results = drop_delivered(delivery, done.delivered);
+    size_t results = command_results_settle(delivery->results, done.delivered);
     if (!done.delivered)
         return 0;
     store_status(delivery->options.store, &status);
@@ -130,6 +96,7 @@ int heartbeats_take_done(void *user, struct message *message)
         log_warning("acknowledgement_not_kept", "error", log_error_text(r), NULL);
     if (delivery->more || results > 0)
         messenger_process_hurry(delivery); /* a backlog is delivered heartbeat after heartbeat */
+    bundle_delivery_send(delivery);
     if (delivery->leaving && results == 0) {
         console_choice_leave(delivery);
         return 0;
@@ -150,6 +117,7 @@ void heartbeats_look_for_news(void *user)
     struct store_status status;
     bool severe = false;
 
+    commands_turn(delivery->commands);
     if (delivery->socket < 0 || !delivery->activated)
         return;
     store_status(delivery->options.store, &status);

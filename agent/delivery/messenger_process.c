@@ -26,6 +26,7 @@ void messenger_process_close(struct delivery *delivery)
     event_loop_remove_fd(delivery->loop, delivery->socket);
     (void)close(delivery->socket);
     delivery->socket = -1;
+    delivery->bundle_id[0] = '\0';
     /* It ends when its socket does; one that hangs does not. It holds nothing that must be saved.
      */
     (void)kill(delivery->pid, SIGKILL);
@@ -145,6 +146,7 @@ static int take_message(struct delivery *delivery, struct message *message)
         {LINK_POLICY, "policy", activated, true, policy_delivery_take},
         {LINK_IDENTITY, "identity", activated || delivery->has_token, false, identity_take},
         {LINK_MOVE, "move", activated, true, identity_take_move},
+        {LINK_BUNDLE_DONE, "bundle-done", activated, false, bundle_delivery_take_done},
         {LINK_STATE, "state", true, false, take_state},
     };
 

@@ -104,25 +104,32 @@ static void read_failure(int error, const struct http_answer *answer, struct con
                       answer->problem);
 }
 
+struct call {
+    const char *method, *path;
+    const char *content_type; /* NULL: JSON */
+    const char *body;         /* NULL: none */
+    size_t length;
+};
+
 /* One exchange; the answer's body goes to ret_body. */
-static void exchange(struct console_client *client, const char *method, const char *path,
-                     const struct buffer *body, struct buffer *ret_body,
-                     struct console_result *result)
+static void perform(struct console_client *client, const struct call *call, struct buffer *ret_body,
+                    struct console_result *result)
 {
     char url[LINK_TEXT_BYTES + 64];
     struct http_answer answer;
     struct http_request request = {
-        .method = method,
+        .method = call->method,
         .url = url,
-        .body = body != NULL ? buffer_text(body) : NULL,
-        .body_length = body != NULL ? body->length : 0,
+        .content_type = call->content_type,
+        .body = call->body,
+        .body_length = call->length,
         .timeout_ns = EXCHANGE_TIMEOUT_NS,
         .maximum_answer = LIMIT_SIGNED_DOCUMENT_BYTES,
     };
 
     *result = (struct console_result){.outcome = CONSOLE_OK};
     *ret_body = BUFFER_WITH_MAXIMUM(LIMIT_SIGNED_DOCUMENT_BYTES);
-    (void)text_format(url, sizeof url, "%s%s", client->url, path);
+    (void)text_format(url, sizeof url, "%s%s", client->url, call->path);
     int r = http_client_perform(client->http, &request, &answer);
     if (r < 0) {
         read_failure(r, &answer, result);
@@ -137,6 +144,20 @@ static void exchange(struct console_client *client, const char *method, const ch
         answer.body = BUFFER_WITH_MAXIMUM(0);
     }
     http_answer_done(&answer);
+}
+
+static void exchange(struct console_client *client, const char *method, const char *path,
+                     const struct buffer *body, struct buffer *ret_body,
+                     struct console_result *result)
+{
+    const struct call call = {
+        .method = method,
+        .path = path,
+        .body = body != NULL ? buffer_text(body) : NULL,
+        .length = body != NULL ? body->length : 0,
+    };
+
+    perform(client, &call, ret_body, result);
 }
 
 static void refuse_answer(struct console_result *result, const char *what)
@@ -277,13 +298,25 @@ void console_client_renew(struct console_client *client, const struct link_ident
 void console_client_beat(struct console_client *client, const char *body, size_t length,
                          struct buffer *ret_body, struct console_result *ret_result)
 {
-    AUTO_BUFFER struct buffer sent = BUFFER_WITH_MAXIMUM(LIMIT_SIGNED_DOCUMENT_BYTES);
+    const struct call call = {
+        .method = "POST", .path = "/agent/v1/heartbeat", .body = body, .length = length};
 
-    *ret_body = BUFFER_WITH_MAXIMUM(0);
-    if (buffer_append(&sent, body, length) < 0)
-        fail_locally(ret_result, "out of memory");
-    else
-        exchange(client, "POST", "/agent/v1/heartbeat", &sent, ret_body, ret_result);
+    perform(client, &call, ret_body, ret_result);
+}
+
+void console_client_bundle(struct console_client *client, const char *command_id, const char *bytes,
+                           size_t length, struct console_result *ret_result)
+{
+    AUTO_BUFFER struct buffer answer = BUFFER_WITH_MAXIMUM(0);
+    char path[128];
+    const struct call call = {.method = "POST",
+                              .path = path,
+                              .content_type = "application/x-tar",
+                              .body = bytes,
+                              .length = length};
+
+    (void)text_format(path, sizeof path, "/agent/v1/commands/%s/bundle", command_id);
+    perform(client, &call, &answer, ret_result);
 }
 
 void console_client_policy(struct console_client *client, struct buffer *ret_body,

@@ -45,6 +45,9 @@ void console_client_renew(struct console_client *client, const struct link_ident
 /* Sends a heartbeat's JSON; the reply's JSON in ret_body, freed by the caller. */
 void console_client_beat(struct console_client *client, const char *body, size_t length,
                          struct buffer *ret_body, struct console_result *ret_result);
+/* A bundle of diagnostics, the answer to the command of this id. */
+void console_client_bundle(struct console_client *client, const char *command_id, const char *bytes,
+                           size_t length, struct console_result *ret_result);
 /* The signed policy's JSON. */
 void console_client_policy(struct console_client *client, struct buffer *ret_body,
                            struct console_result *ret_result);

@@ -363,6 +363,42 @@ static int take_want_policy(void *user, struct message *message UNUSED)
     return conversation->activated && conversation->client != NULL ? fetch_policy(conversation) : 0;
 }
 
+static enum link_bundle_outcome bundle_outcome(enum console_outcome outcome)
+{
+    switch (outcome) {
+    case CONSOLE_OK:
+        return LINK_BUNDLE_DELIVERED;
+    case CONSOLE_REFUSED:
+    case CONSOLE_NOTHING:
+        return LINK_BUNDLE_REFUSED;
+    default:
+        return LINK_BUNDLE_LATER;
+    }
+}
+
+/* What a failure means for the identity, the next heartbeat finds out. */
+static int take_bundle(void *user, struct message *message)
+{
+    struct conversation *conversation = user;
+    AUTO_CLOSE int fd = TAKE_FD(message->fds[0]);
+    struct link_bundle_done done = {.outcome = LINK_BUNDLE_LATER};
+    AUTO_FREE char *bundle = NULL;
+    struct console_result result;
+    size_t length = 0;
+
+    int r = link_read_bundle(message, done.id);
+    if (r == 0)
+        r = link_read_document(fd, &bundle, &length);
+    if (r < 0)
+        return r;
+    if (conversation->activated && conversation->client != NULL) {
+        console_client_bundle(conversation->client, done.id, bundle, length, &result);
+        done.outcome = bundle_outcome(result.outcome);
+        (void)text_copy(done.problem, sizeof done.problem, result.problem);
+    }
+    return link_send_bundle_done(conversation->link, &done);
+}
+
 /* A console that cannot be told sees the computer go offline. */
 static int take_leave(void *user, struct message *message UNUSED)
 {
@@ -392,6 +428,7 @@ int conversation_take(struct conversation *conversation, struct message *message
         {LINK_URGENT, "urgent", true, false, take_urgent},
         {LINK_LEAVE, "leave", true, false, take_leave},
         {LINK_WANT_POLICY, "want-policy", true, false, take_want_policy},
+        {LINK_BUNDLE, "bundle", true, true, take_bundle},
     };
 
     return message_dispatch(routes, ARRAY_LENGTH(routes), conversation, message);

@@ -156,7 +156,8 @@ int link_read_state(const struct message *message, struct link_state *ret_state)
     return message_reader_end(&reader);
 }
 
-int link_send_document(int socket, enum link_type type, const void *bytes, size_t length)
+/* The bytes in sealed memory that the peer need not fear. */
+static int seal(const void *bytes, size_t length, int *ret_fd)
 {
     AUTO_CLOSE int fd = memfd_create("yagura-document", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0)
@@ -166,7 +167,57 @@ int link_send_document(int socket, enum link_type type, const void *bytes, size_
         return r;
     if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
         return -errno;
-    return message_send_fd(socket, type, NULL, 0, fd);
+    *ret_fd = TAKE_FD(fd);
+    return 0;
+}
+
+int link_send_document(int socket, enum link_type type, const void *bytes, size_t length)
+{
+    AUTO_CLOSE int fd = -1;
+
+    int r = seal(bytes, length, &fd);
+    return r < 0 ? r : message_send_fd(socket, type, NULL, 0, fd);
+}
+
+int link_send_bundle(int socket, const char *id, const void *bytes, size_t length)
+{
+    struct message_writer writer = {.length = 0};
+    AUTO_CLOSE int fd = -1;
+
+    message_write_text(&writer, id);
+    int r = seal(bytes, length, &fd);
+    return r < 0 ? r : message_writer_send(&writer, socket, LINK_BUNDLE, fd);
+}
+
+int link_read_bundle(const struct message *message, char ret_id[static 40])
+{
+    struct message_reader reader = message_reader_of(message);
+
+    message_read_text(&reader, ret_id, 40);
+    return message_reader_end(&reader);
+}
+
+int link_send_bundle_done(int socket, const struct link_bundle_done *done)
+{
+    struct message_writer writer = {.length = 0};
+
+    message_write_text(&writer, done->id);
+    message_write_u32(&writer, done->outcome);
+    message_write_text(&writer, done->problem);
+    return message_writer_send(&writer, socket, LINK_BUNDLE_DONE, -1);
+}
+
+int link_read_bundle_done(const struct message *message, struct link_bundle_done *ret_done)
+{
+    struct message_reader reader = message_reader_of(message);
+
+    READ_TEXT(&reader, ret_done->id);
+    uint32_t outcome = message_read_u32(&reader);
+    READ_TEXT(&reader, ret_done->problem);
+    if (outcome > LINK_BUNDLE_REFUSED)
+        return -EBADMSG;
+    ret_done->outcome = (enum link_bundle_outcome)outcome;
+    return message_reader_end(&reader);
 }
 
 /* pread, because the sender's file position stands at the end. */

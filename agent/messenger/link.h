@@ -16,6 +16,8 @@
  *   --> LINK_STATE                           for `yaguractl status`
  *   <-- LINK_WANT_POLICY                     root lacks the policy that BEAT_DONE named
  *   <-- LINK_LEAVE                           say goodbye to the console, and end
+ *   <-- LINK_BUNDLE fd                       diagnostics for the console, a command's id
+ *   --> LINK_BUNDLE_DONE                     what became of it
  *   <-- LINK_URGENT                          something is worth a heartbeat now */
 #ifndef AGENT_MESSENGER_LINK_H
 #define AGENT_MESSENGER_LINK_H
@@ -42,6 +44,8 @@ enum link_type {
     LINK_STATE,
     LINK_WANT_POLICY,
     LINK_LEAVE,
+    LINK_BUNDLE,
+    LINK_BUNDLE_DONE,
 };
 
 #define LINK_TEXT_BYTES 512
@@ -92,6 +96,14 @@ struct link_state {
     uint64_t next_try_ns;       /* realtime; 0 = unknown */
 };
 
+enum link_bundle_outcome { LINK_BUNDLE_DELIVERED, LINK_BUNDLE_LATER, LINK_BUNDLE_REFUSED };
+
+struct link_bundle_done {
+    char id[40]; /* of the command */
+    enum link_bundle_outcome outcome;
+    char problem[LINK_TEXT_BYTES];
+};
+
 /* Each sends one message. -errno as message_send. */
 int link_send_settings(int socket, const struct link_settings *settings) MUST_USE;
 int link_send_identity(int socket, const struct link_identity *identity) MUST_USE;
@@ -102,6 +114,8 @@ int link_send_state(int socket, const struct link_state *state) MUST_USE;
 int link_send_plain(int socket, enum link_type type) MUST_USE;
 /* BEAT, COMMAND, POLICY, MOVE: the bytes in a sealed memfd. */
 int link_send_document(int socket, enum link_type type, const void *bytes, size_t length) MUST_USE;
+int link_send_bundle(int socket, const char *id, const void *bytes, size_t length) MUST_USE;
+int link_send_bundle_done(int socket, const struct link_bundle_done *done) MUST_USE;
 
 /* Each reads one whole payload. -EBADMSG: the peer is broken and must end. */
 int link_read_settings(const struct message *message, struct link_settings *ret_settings) MUST_USE;
@@ -109,6 +123,9 @@ int link_read_identity(const struct message *message, struct link_identity *ret_
 int link_read_token(const struct message *message, struct link_token *ret_token) MUST_USE;
 int link_read_beat_done(const struct message *message, struct link_beat_done *ret_done) MUST_USE;
 int link_read_state(const struct message *message, struct link_state *ret_state) MUST_USE;
+int link_read_bundle(const struct message *message, char ret_id[static 40]) MUST_USE;
+int link_read_bundle_done(const struct message *message,
+                          struct link_bundle_done *ret_done) MUST_USE;
 /* The content of a document's memfd, bounded by LIMIT_SIGNED_DOCUMENT_BYTES; freed by the caller.
  * -EBADMSG when it is not a sealed memfd: any other file could make the reader wait. */
 int link_read_document(int fd, char **ret_text, size_t *ret_length) MUST_USE;

@@ -204,11 +204,11 @@ static int reload_policy(void *user, struct settings_error *ret_error)
 
 static int start_delivery(struct agent *agent)
 {
-    AUTO_FREE char *program =
-        text_format_new("%s/yagura-messenger", agent->config->program_directory);
     const struct delivery_options options = {
         .state_directory = agent->config->state_directory,
-        .messenger_program = program,
+        .program_directory = agent->config->program_directory,
+        .control_socket = agent->config->control_socket,
+        .database_directories = agent->config->database_directories,
         .main_loop = agent->loop,
         .store = agent->store,
         .pipeline = agent->pipeline,
@@ -218,7 +218,7 @@ static int start_delivery(struct agent *agent)
         .user = agent,
     };
 
-    return program != NULL ? delivery_start(&options, &agent->delivery) : -ENOMEM;
+    return delivery_start(&options, &agent->delivery);
 }
 
 static void stop_delivery(struct agent *agent)

@@ -23,9 +23,10 @@
 struct child_plan {
     const char *path;
     char *const *argv;
-    char **environment;
+    char *environment[ENVIRONMENT_MAX];
     const int *fds;
     size_t fd_count;
+    int output_fd; /* for standard output and error; -1: ours */
     int report_fd; /* carries the errno of what failed; closed by a successful exec */
     pid_t parent;
 };
@@ -62,6 +63,9 @@ static int arrange_descriptors(const struct child_plan *plan, int *report_fd)
 {
     int lowest_free = FIRST_FD + MAXIMUM_FDS;
     int moved[MAXIMUM_FDS];
+    if (plan->output_fd >= 0 &&
+        (dup2(plan->output_fd, STDOUT_FILENO) < 0 || dup2(plan->output_fd, STDERR_FILENO) < 0))
+        return -errno;
     for (size_t i = 0; i < plan->fd_count; i++) {
         moved[i] = fcntl(plan->fds[i], F_DUPFD_CLOEXEC, lowest_free);
         if (moved[i] < 0)
@@ -128,31 +132,24 @@ static void reap(pid_t pid)
         continue;
 }
 
-int spawn_program(const char *path, char *const argv[], const int *fds, size_t fd_count,
-                  pid_t *ret_pid, int *ret_pidfd)
+static int spawn(struct child_plan *plan, pid_t *ret_pid, int *ret_pidfd)
 {
-    if (fd_count > MAXIMUM_FDS)
+    if (plan->fd_count > MAXIMUM_FDS)
         return -EINVAL;
-    char *environment[ENVIRONMENT_MAX];
-    select_environment(environment);
+    select_environment(plan->environment);
     int report[2];
     if (pipe2(report, O_CLOEXEC) < 0)
         return -errno;
     AUTO_CLOSE int report_read = report[0];
     AUTO_CLOSE int report_write = report[1];
-    struct child_plan plan = {.path = path,
-                              .argv = argv,
-                              .environment = environment,
-                              .fds = fds,
-                              .fd_count = fd_count,
-                              .report_fd = report_write,
-                              .parent = getpid()};
+    plan->report_fd = report_write;
+    plan->parent = getpid();
 
     pid_t pid = fork();
     if (pid < 0)
         return -errno;
     if (pid == 0)
-        run_child(&plan);
+        run_child(plan);
 
     (void)close(TAKE_FD(report_write));
     int result = await_exec(report_read);
@@ -171,4 +168,21 @@ int spawn_program(const char *path, char *const argv[], const int *fds, size_t f
         *ret_pidfd = TAKE_FD(pidfd);
     *ret_pid = pid;
     return 0;
+}
+
+int spawn_program(const char *path, char *const argv[], const int *fds, size_t fd_count,
+                  pid_t *ret_pid, int *ret_pidfd)
+{
+    struct child_plan plan = {
+        .path = path, .argv = argv, .fds = fds, .fd_count = fd_count, .output_fd = -1};
+
+    return spawn(&plan, ret_pid, ret_pidfd);
+}
+
+int spawn_program_into(const char *path, char *const argv[], int output_fd, pid_t *ret_pid,
+                       int *ret_pidfd)
+{
+    struct child_plan plan = {.path = path, .argv = argv, .output_fd = output_fd};
+
+    return spawn(&plan, ret_pid, ret_pidfd);
 }

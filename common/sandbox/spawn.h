@@ -13,5 +13,8 @@
  * -errno, also of a failed exec. */
 int spawn_program(const char *path, char *const argv[], const int *fds, size_t fd_count,
                   pid_t *ret_pid, int *ret_pidfd) MUST_USE;
+/* The same, with the child's standard output and error going to output_fd. */
+int spawn_program_into(const char *path, char *const argv[], int output_fd, pid_t *ret_pid,
+                       int *ret_pidfd) MUST_USE;
 
 #endif

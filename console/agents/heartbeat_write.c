@@ -136,9 +136,11 @@ static int give_commands(struct sql *sql, struct heartbeat *heartbeat)
     int64_t now = console_store_now_ms();
     int r = sql_run(sql,
                     "UPDATE commands SET state = 'expired', finished_ms = $1, changed = $2"
-                    " WHERE computer = $3 AND state IN ('queued', 'delivered')"
-                    " AND expires_ms <= $1",
-                    NULL, "nnn", now, console_store_new_number(), heartbeat->row.number);
+                    " WHERE computer = $3 AND expires_ms <= $1"
+                    " AND (state IN ('queued', 'delivered')"
+                    " OR (state = 'running' AND delivered_ms < $4))",
+                    NULL, "nnnn", now, console_store_new_number(), heartbeat->row.number,
+                    now - HEARTBEAT_REDELIVERY_MS);
     if (r < 0)
         return r;
     AUTO_STATEMENT struct sql_statement *row = NULL;

@@ -112,7 +112,7 @@ http_handler api_rules, api_rule_create, api_rule_change, api_rule_delete;
 http_handler api_groups, api_group_create, api_group_change, api_group_delete;
 http_handler api_policies, api_policy, api_policy_put, api_policy_delete, api_policy_revisions,
     api_policy_revision, api_policy_effective, api_policy_diff, api_policy_restore;
-http_handler api_commands, api_command_create;
+http_handler api_commands, api_command_create, api_bundle;
 http_handler api_users, api_user_create, api_user_change, api_user_delete;
 http_handler api_keys, api_key_create, api_key_revoke;
 http_handler api_signing_key, api_signing_key_change;

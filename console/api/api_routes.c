@@ -34,6 +34,7 @@ const struct http_route API_ROUTES[] = {
      PERMISSION_OPERATE},
     {"GET", "/api/v1/computers/{id}/commands", 0, api_commands, PERMISSION_READ},
     {"POST", "/api/v1/computers/{id}/commands", SMALL, api_command_create, PERMISSION_OPERATE},
+    {"GET", "/api/v1/computers/{id}/commands/{command}/bundle", 0, api_bundle, PERMISSION_OPERATE},
 
     {"GET", "/api/v1/events", 0, api_events, PERMISSION_READ},
     {"GET", "/api/v1/events/counts", 0, api_event_counts, PERMISSION_READ},

@@ -93,14 +93,18 @@
     "ALTER TABLE commands ADD COLUMN changed BIGINT NOT NULL DEFAULT 0;" \
     "CREATE INDEX commands_changed ON commands (changed);"
 
+#define BUNDLE_4 "ALTER TABLE commands ADD COLUMN bundle TEXT;"
+
 const struct database_migration SCHEMA_SQLITE[SCHEMA_VERSION] = {
     {TABLES_1("INTEGER PRIMARY KEY")},
     {ACTIVATION_2},
     {COMMANDS_3},
+    {BUNDLE_4},
 };
 
 const char *const SCHEMA_POSTGRES[SCHEMA_VERSION] = {
     TABLES_1("BIGINT PRIMARY KEY"),
     ACTIVATION_2,
     COMMANDS_3,
+    BUNDLE_4,
 };

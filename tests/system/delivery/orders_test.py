@@ -86,7 +86,7 @@ def test_commands(place):
     assert both.command("heartbeat")["state"] == "done"
     assert both.command("update_signatures")["state"] == "done"
     unknown = both.command("rebuild_baseline")
-    assert unknown["state"] == "failed" and "does not know" in unknown["output"], unknown
+    assert unknown["state"] == "failed" and "monitoring is off" in unknown["output"], unknown
     assert both.command("deactivate")["state"] == "done"
     both.until(lambda: both.console_status()["agent_id"] == "", "the identity is gone")
 

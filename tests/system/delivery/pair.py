@@ -115,17 +115,27 @@ class Pair:
         agents.put(path, agents.EICAR)
         return path
 
-    def command(self, kind, **arguments):
-        """Queued, delivered, its result awaited."""
-        number = self.console_status()["agent_id"]
-        path = f"/api/v1/computers/{number}/commands"
-        identifier = self.admin.post(path, {"type": kind, "arguments": arguments},
+    @property
+    def commands_path(self):
+        return f"/api/v1/computers/{self.console_status()['agent_id']}/commands"
+
+    def send(self, kind, **arguments):
+        """Queued, and fetched soon: its id."""
+        identifier = self.admin.post(self.commands_path, {"type": kind, "arguments": arguments},
                                      expect=201).json["id"]
         self.nudge()
+        return identifier
 
+    def shown(self, identifier):
+        return [command for command in self.admin.get(self.commands_path).json["commands"]
+                if command["id"] == identifier][0]
+
+    def result(self, identifier, what="a result", seconds=SECONDS):
         def ended():
-            for command in self.admin.get(path).json["commands"]:
-                if command["id"] == identifier and command["state"] not in ("queued", "delivered"):
-                    return command
-            return None
-        return self.until(ended, f"a result of {kind}")
+            command = self.shown(identifier)
+            return command if command["state"] in ("done", "failed", "expired") else None
+        return self.until(ended, what, seconds)
+
+    def command(self, kind, **arguments):
+        """Queued, delivered, its result awaited."""
+        return self.result(self.send(kind, **arguments), f"a result of {kind}")

@@ -122,24 +122,10 @@ static void test_hostile_names_make_it_no_longer(void **state)
         memset(results[i].output, '\\', sizeof results[i].output - 1);
     }
     struct wire_heartbeat heartbeat = write_body(place, results, ARRAY_LENGTH(results), &more);
+    assert_int_equal(heartbeat.result_count, LIMIT_HEARTBEAT_COMMANDS);
     assert_true(heartbeat.event_count > 0);
     assert_int_equal(heartbeat.events[0].number, 1);
     assert_true(more);
-    wire_heartbeat_done(&heartbeat);
-}
-
-static void test_results_are_marked_as_sent(void **state)
-{
-    struct place *place = *state;
-    static struct command_result results[LIMIT_HEARTBEAT_COMMANDS + 1];
-    bool more;
-
-    for (size_t i = 0; i < ARRAY_LENGTH(results); i++)
-        (void)text_copy(results[i].id, sizeof results[i].id, settings.session);
-    struct wire_heartbeat heartbeat = write_body(place, results, ARRAY_LENGTH(results), &more);
-    assert_int_equal(heartbeat.result_count, LIMIT_HEARTBEAT_COMMANDS);
-    assert_true(results[0].sent);
-    assert_false(results[LIMIT_HEARTBEAT_COMMANDS].sent);
     wire_heartbeat_done(&heartbeat);
 }
 
@@ -174,7 +160,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_the_oldest_unacknowledged_go_first, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_hostile_names_make_it_no_longer, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_results_are_marked_as_sent, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_without_a_store_there_is_no_heartbeat, set_up,
                                         tear_down),
     };

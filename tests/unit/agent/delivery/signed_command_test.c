@@ -1,4 +1,4 @@
-/* A command is done once, for whom it was signed, before it expires, and only if it is known. */
+/* A command is done once, for whom it was signed, and before it expires. */
 #include "agent/delivery/signed_command.h"
 
 #include "common/buffers/buffer.h"
@@ -22,12 +22,6 @@
 
 static EVP_PKEY *key, *foreign;
 static struct console_orders orders;
-
-static struct {
-    unsigned count;
-    bool good, pending;
-    char output[LIMIT_COMMAND_OUTPUT_BYTES];
-} result;
 
 static uint64_t now_ms(void)
 {
@@ -57,7 +51,6 @@ static int take(const struct wire_command *command, EVP_PKEY *signer, char **ret
 static int set_up(void **state UNUSED)
 {
     memset(&orders, 0, sizeof orders);
-    memset(&result, 0, sizeof result);
     return 0;
 }
 
@@ -163,82 +156,6 @@ static void test_a_full_memory_refuses_and_forgets_what_expired(void **state UNU
     free(document);
 }
 
-/* ---- doing them ---- */
-
-static void note_result(void *user UNUSED, const char *id, bool good, const char *output)
-{
-    assert_string_equal(id, COMMAND);
-    result.count++;
-    result.good = good;
-    (void)text_copy(result.output, sizeof result.output, output);
-}
-
-static bool is_pending(void *user UNUSED, const char *id)
-{
-    assert_string_equal(id, COMMAND);
-    return result.pending;
-}
-
-static void run(const char *type, const char *arguments)
-{
-    static const struct command_context context = {.done = note_result};
-    AUTO_BUFFER struct buffer document = BUFFER_WITH_MAXIMUM(65536);
-    const struct wire_command command = command_of(type, arguments);
-    struct commands *commands = NULL;
-
-    assert_int_equal(commands_new(&context, &commands), 0);
-    assert_int_equal(wire_command_encode(&command, &document), 0);
-    command_run(commands, buffer_text(&document));
-    (void)commands_free(commands);
-}
-
-static void test_what_is_not_on_the_list_is_not_done(void **state UNUSED)
-{
-    run("run_shell", "{}");
-    assert_int_equal(result.count, 1);
-    assert_false(result.good);
-    assert_non_null(strstr(result.output, "does not know"));
-}
-
-static void test_wrong_arguments_are_told(void **state UNUSED)
-{
-    static const char *const wrong[][2] = {
-        {"scan", "{}"},
-        {"scan", "{\"path\":7}"},
-        {"scan", "{\"path\":\"relative\"}"},
-        {"scan", "{\"path\":\"/bad\\\\xzz\"}"},
-        {"quarantine_restore", "{}"},
-        {"quarantine_restore", "{\"id\":\"../../etc\"}"},
-        {"quarantine_delete", "{\"id\":\"01a20110\"}"},
-    };
-
-    for (size_t i = 0; i < ARRAY_LENGTH(wrong); i++) {
-        memset(&result, 0, sizeof result);
-        run(wrong[i][0], wrong[i][1]);
-        assert_int_equal(result.count, 1);
-        assert_false(result.good);
-    }
-}
-
-static void test_a_lost_result_is_told(void **state UNUSED)
-{
-    static const struct command_context context = {.done = note_result};
-    AUTO_BUFFER struct buffer document = BUFFER_WITH_MAXIMUM(65536);
-    const struct wire_command command = command_of("scan_full", "{}");
-    struct commands *commands = NULL;
-
-    assert_int_equal(commands_new(&context, &commands), 0);
-    assert_int_equal(wire_command_encode(&command, &document), 0);
-    result.pending = true;
-    command_repeated(commands, buffer_text(&document), is_pending);
-    assert_int_equal(result.count, 0);
-    result.pending = false;
-    command_repeated(commands, buffer_text(&document), is_pending);
-    assert_int_equal(result.count, 1);
-    assert_false(result.good);
-    (void)commands_free(commands);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,9 +164,6 @@ int main(void)
         cmocka_unit_test_setup(test_a_changed_byte_is_seen, set_up),
         cmocka_unit_test_setup(test_a_policy_is_no_command, set_up),
         cmocka_unit_test_setup(test_a_full_memory_refuses_and_forgets_what_expired, set_up),
-        cmocka_unit_test_setup(test_what_is_not_on_the_list_is_not_done, set_up),
-        cmocka_unit_test_setup(test_wrong_arguments_are_told, set_up),
-        cmocka_unit_test_setup(test_a_lost_result_is_told, set_up),
     };
     return cmocka_run_group_tests(tests, make_keys, free_keys);
 }
