@@ -17,6 +17,10 @@ export const language = signal(kept("language", Object.keys(LANGUAGES), browserL
 export const theme = signal(kept("theme", THEMES, "auto"));
 export const zone = signal(kept("zone", ZONES, "local"));
 
+const systemScheme = matchMedia("(prefers-color-scheme: dark)");
+/** What "auto" means now. */
+export const systemIsDark = signal(systemScheme.matches);
+
 /** Keeps the document and the browser's store in step with the signals. */
 export function applyPreferences() {
     effect(() => {
@@ -28,4 +32,7 @@ export function applyPreferences() {
         document.documentElement.dataset.theme = theme.value;
     });
     effect(() => localStorage.setItem("yagura.zone", zone.value));
+    systemScheme.addEventListener("change", () => {
+        systemIsDark.value = systemScheme.matches;
+    });
 }

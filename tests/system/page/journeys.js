@@ -209,6 +209,24 @@ await journey("the page lives through a restart of the console", async () => {
     checkComplaints();
 });
 
+await journey("the chart is drawn in the theme's colours, and is a table too", async () => {
+    await show(page, "overview");
+    await page.waitForSelector(".plot canvas");
+    const drawn = await page.evaluate(() => {
+        const mark = document.querySelector(".severity.critical");
+        const wanted = getComputedStyle(mark).color.match(/\d+/g).map(Number);
+        const canvas = document.querySelector(".plot canvas");
+        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        for (let i = 0; i < data.length; i += 4) if (wanted.every((value, k) => data[i + k] === value)) return true;
+        return false;
+    });
+    check(drawn, "no bar has the colour of critical events");
+    await page.getByRole("button", { name: "Show as table" }).click();
+    await page.locator(".chart table tbody tr").nth(23).waitFor();
+    await page.getByRole("button", { name: "Show as chart" }).click();
+    checkComplaints();
+});
+
 for (const language of ["en", "ja"]) {
     for (const scheme of ["light", "dark"]) {
         await journey(`accessible: every page, ${language}, ${scheme}`, async () => {

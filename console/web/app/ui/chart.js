@@ -2,13 +2,20 @@
 // value. Colours come from the style sheet, so a theme change redraws.
 import { html, uPlot, useEffect, useRef, useState } from "../../vendor/vendor.js";
 import { formatAxis, formatNumber, formatTime, t } from "../i18n.js";
-import { language, theme, zone } from "../preferences.js";
+import { language, systemIsDark, theme, zone } from "../preferences.js";
 
 const HEIGHT = 180;
 const DAY = 86400;
 
-/** @param {string} name */
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+/** What a variable of the style sheet is in the theme of now: a canvas does not resolve them. @param {string} name */
+function colour(name) {
+    const probe = document.createElement("span");
+    probe.style.color = `var(${name})`;
+    document.body.append(probe);
+    const value = getComputedStyle(probe).color;
+    probe.remove();
+    return value;
+}
 
 /** Sums from the bottom up, so that each band is drawn over the one behind. @param {number[][]} values */
 function stack(values) {
@@ -28,7 +35,7 @@ function stack(values) {
 export function TimeChart({ caption, times, series }) {
     const box = useRef(/** @type {HTMLDivElement | null} */ (null));
     const [asTable, setAsTable] = useState(false);
-    const key = JSON.stringify([times, series, language.value, theme.value, zone.value]);
+    const key = JSON.stringify([times, series, language.value, theme.value, systemIsDark.value, zone.value]);
     useEffect(() => {
         const parent = box.current;
         if (!parent || asTable || times.length === 0) return;
