@@ -184,3 +184,31 @@ void scan_lanes_wake(struct scan_lanes *lanes)
     (void)pthread_cond_broadcast(&lanes->room);
     (void)pthread_mutex_unlock(&lanes->lock);
 }
+
+/* ---- lists ---- */
+
+void scan_task_list_add(struct scan_task_list *list, struct scan_task *task)
+{
+    task->next = NULL;
+    task->previous = list->last;
+    *(list->last != NULL ? &list->last->next : &list->first) = task;
+    list->last = task;
+    list->count++;
+}
+
+void scan_task_list_remove(struct scan_task_list *list, struct scan_task *task)
+{
+    *(task->previous != NULL ? &task->previous->next : &list->first) = task->next;
+    *(task->next != NULL ? &task->next->previous : &list->last) = task->previous;
+    task->next = task->previous = NULL;
+    list->count--;
+}
+
+struct scan_task *scan_task_list_take(struct scan_task_list *list)
+{
+    struct scan_task *task = list->first;
+
+    if (task != NULL)
+        scan_task_list_remove(list, task);
+    return task;
+}

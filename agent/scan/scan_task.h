@@ -16,7 +16,7 @@
 struct dispatcher;
 struct scan_job;
 
-/* In the order of importance; see lane_strides in dispatcher.c for their shares. */
+/* In the order of importance; see lane_strides in dispatcher_begin.c for their shares. */
 enum scan_lane {
     SCAN_LANE_WRITTEN, /* the backlog's three classes */
     SCAN_LANE_ARRIVED,
@@ -38,11 +38,20 @@ struct scan_task {
     enum scan_lane lane;
     struct dispatcher *dispatcher;
     bool act;
-    bool cacheable, leased; /* see dispatcher.c: may the verdict be remembered */
+    bool cacheable, leased; /* see dispatcher_begin.c: may the verdict be remembered */
     unsigned attempts;      /* scans of a file that kept changing, or tries to open it */
     int error;              /* why it could not be opened */
     struct scan_result result;
 };
+
+struct scan_task_list {
+    struct scan_task *first, *last;
+    size_t count;
+};
+
+void scan_task_list_add(struct scan_task_list *list, struct scan_task *task);
+void scan_task_list_remove(struct scan_task_list *list, struct scan_task *task);
+struct scan_task *scan_task_list_take(struct scan_task_list *list); /* NULL when empty */
 
 /* Takes path and fd, also when it fails (NULL). */
 struct scan_task *scan_task_new(char *path, int fd, const struct stat *status);

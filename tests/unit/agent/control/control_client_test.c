@@ -257,7 +257,7 @@ static void test_quarantine(void **state)
     assert_int_equal(RUN(fixture, quarantine_word, list_word), EXIT_CLEAN);
     assert_holds(fixture->output, "019abcde-f012-7abc-8def  ");
     assert_holds(fixture->output, "S\\x07  /srv/x\\x1b\n");
-    assert_holds(fixture->output, "2 detections are held back");
+    assert_holds(fixture->output, "2 detections held back");
     assert_harmless(fixture->output);
     assert_int_equal(RUN(fixture, quarantine_word, export_word, id, to), EXIT_ERROR);
     assert_holds(fixture->errors, "to must be an absolute path");
