@@ -190,6 +190,25 @@ await journey("a policy is refused with its line, then saved", async () => {
     checkComplaints();
 });
 
+await journey("an earlier revision comes back", async () => {
+    await show(page, "policies/web?tab=revisions");
+    await page.getByRole("button", { name: "1", exact: true }).click();
+    await page.getByRole("button", { name: "Go back to this revision" }).click();
+    await page.getByRole("button", { name: "3", exact: true }).waitFor();
+    checkComplaints();
+});
+
+await journey("a rule places new computers", async () => {
+    await show(page, "activation");
+    await page.getByRole("button", { name: "New rule" }).click();
+    await page.fill("dialog input[name=name]", "web servers");
+    await page.fill('dialog input[name="when.hostnames"]', "web-*, api-*");
+    await page.selectOption("dialog select[name=group]", "web");
+    await page.getByRole("button", { name: "Create" }).click();
+    await page.locator("tr", { hasText: "web servers" }).getByText("web-*, api-*").waitFor();
+    checkComplaints();
+});
+
 await journey("one command to many computers", async () => {
     await show(page, "computers?group=web");
     await page.getByLabel("Select all shown").check();

@@ -7,6 +7,7 @@ import { linkTo, place, setQuery } from "../router.js";
 import { Confirm, Dialog, FormDialog } from "../ui/dialog.js";
 import { CommandText, Copy, Empty, Fact, Field, Literal, Mark, Tags, Time } from "../ui/elements.js";
 import { ListTable } from "../ui/table.js";
+import { Rules } from "./rules.js";
 
 const WAYS = ["package", "parameter_store", "user_data"];
 
@@ -130,6 +131,7 @@ export function Page() {
             <div class="actions"><button class="primary" onClick=${() => setQuery({ new: "1" })}>${t("activation.new")}</button></div>
         </header>
         <${ListTable} caption=${t("tokens")} columns=${columns()} list=${list} actions=${actions} empty=${html`<${Empty} title=${t("token.none")}><p>${t("token.none_text")}</p><//>`} />
+        <${Rules} />
         ${making && html`<${NewToken} close=${() => setQuery({ new: undefined })} done=${(/** @type {any} */ answer) => (setMade(answer), list.reload())} />`}
         ${made && html`<${Made} made=${made} close=${() => setMade(null)} />`}
         ${revoking &&

@@ -6,7 +6,7 @@ import { formatNumber, t, word } from "../i18n.js";
 import { linkTo } from "../router.js";
 import { may } from "../session.js";
 import { Bar, TimeChart } from "../ui/chart.js";
-import { Empty, ProblemNote, Skeleton } from "../ui/elements.js";
+import { Empty, Literal, Mark, ProblemNote, Severity, Skeleton, Time } from "../ui/elements.js";
 import { EventList } from "./events.js";
 
 const HOUR = 3600;
@@ -58,6 +58,19 @@ function ByModule({ counts }) {
     </ul>`;
 }
 
+/** The newest of what nobody has taken up. @param {{alerts: any[]}} props */
+const Attention = ({ alerts }) =>
+    alerts.length === 0
+        ? html`<p><${Mark} tone="good">${t("alert.none_text")}<//></p>`
+        : html`<ul class="rows">
+              ${alerts.slice(0, 6).map(
+                  (alert) => html`<li key=${alert.number}>
+                      <span><${Severity} severity=${alert.severity} /> ${word("alert.rule", alert.rule)}: ${alert.computer ? html`<a href=${linkTo(["computers", alert.computer])}><${Literal} text=${alert.hostname ?? alert.subject} /></a>` : html`<${Literal} text=${alert.subject} />`}</span>
+                      <${Time} at=${alert.last} />
+                  </li>`,
+              )}
+          </ul>`;
+
 const FirstSteps = () => html`<${Empty} title=${t("overview.first_title")}>
     <p>${t("overview.first_text")}</p>
     ${may("operate") ? html`<a class="button primary" href=${linkTo(["activation"], { new: "1" })}>${t("activation.new")}</a>` : html`<p>${t("overview.first_ask")}</p>`}
@@ -77,6 +90,7 @@ export function Page() {
             : html`<div class="columns">
                   ${chart && html`<section class="panel span"><${TimeChart} caption=${t("overview.chart")} times=${chart.times} series=${chart.series} /></section>`}
                   ${data.events_24h && html`<section class="panel"><h2>${t("overview.by_module")}</h2><${ByModule} counts=${data.events_24h} /></section>`}
+                  ${alerts.data && html`<section class="panel"><h2><a href=${linkTo(["alerts"])}>${t("overview.attention")}</a></h2><${Attention} alerts=${alerts.data.alerts} /></section>`}
                   <section class="panel span">
                       <h2><a href=${linkTo(["events"], { severity: "critical" })}>${t("overview.latest")}</a></h2>
                       <${EventList} filters=${{ severity: "critical" }} short />

@@ -8,7 +8,7 @@ import { goTo, linkTo, place } from "../router.js";
 import { may } from "../session.js";
 import { Confirm, Dialog } from "../ui/dialog.js";
 import { Difference } from "../ui/difference.js";
-import { Empty, Literal, ProblemNote, Skeleton, Time } from "../ui/elements.js";
+import { Empty, Literal, ProblemNote, problemText, Skeleton, Time } from "../ui/elements.js";
 import { ListTable } from "../ui/table.js";
 import { say } from "../ui/toast.js";
 
@@ -103,15 +103,29 @@ function Editor({ name }) {
     `;
 }
 
-/** @param {{name: string, revision: number, close: () => void}} props */
-function RevisionDialog({ name, revision, close }) {
-    const path = `policies/${encodeURIComponent(name)}/revisions`;
+/** @param {{name: string, revision: number, newest: boolean, close: () => void, done: () => void}} props */
+function RevisionDialog({ name, revision, newest, close, done }) {
+    const policy = `policies/${encodeURIComponent(name)}`;
+    const path = `${policy}/revisions`;
+    const restore = async () => {
+        try {
+            const { etag } = await request("GET", policy);
+            await request("POST", `${path}/${revision}/restore`, undefined, { "If-Match": etag });
+            say(t("policy.saved"));
+            done();
+            close();
+        } catch (error) {
+            if (!(error instanceof Problem)) throw error;
+            say(problemText(error));
+        }
+    };
     const now = useResource(`${path}/${revision}`);
     const before = useResource(revision > 1 ? `${path}/${revision - 1}` : null);
     const ready = now.data && (revision === 1 || before.data || before.problem);
     return html`<${Dialog} title=${t("revision.title", { number: String(revision) })} close=${close}>
         ${now.problem && html`<${ProblemNote} problem=${now.problem} />`}
         ${ready ? html`<${Difference} before=${before.data?.text ?? ""} after=${now.data.text} />` : html`<${Skeleton} />`}
+        ${!newest && may("operate") && html`<footer><button class="primary" onClick=${restore}>${t("revision.restore")}</button></footer>`}
     <//>`;
 }
 
@@ -125,7 +139,7 @@ function Revisions({ name }) {
         { name: "author", title: t("by"), cell: (/** @type {any} */ row) => row.author.replace(/^user:/, "") },
     ];
     return html`<${ListTable} caption=${t("tab.revisions")} columns=${columns} list=${list} rowKey="revision" empty=${html`<${Empty} title=${t("revision.none")} />`} />
-        ${shown > 0 && html`<${RevisionDialog} name=${name} revision=${shown} close=${() => setShown(0)} />`}`;
+        ${shown > 0 && html`<${RevisionDialog} name=${name} revision=${shown} newest=${list.rows?.[0]?.revision === shown} close=${() => setShown(0)} done=${list.reload} />`}`;
 }
 
 /** @param {{path: string[], query: Record<string, string>}} props */

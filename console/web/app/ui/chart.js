@@ -39,6 +39,7 @@ export function TimeChart({ caption, times, series }) {
     useEffect(() => {
         const parent = box.current;
         if (!parent || asTable || times.length === 0) return;
+        const half = times.length > 1 ? (times[1] - times[0]) / 2 : DAY / 48;
         const long = times[times.length - 1] - times[0] > 2 * DAY;
         const axis = { stroke: colour("--text-dim"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
         const drawn = [...series].reverse();
@@ -49,7 +50,7 @@ export function TimeChart({ caption, times, series }) {
                 height: HEIGHT,
                 cursor: { show: false },
                 legend: { show: false },
-                scales: { y: { range: (_, __, most) => [0, Math.max(4, most * 1.1)] } },
+                scales: { x: { range: (_, first, last) => [first - half, last + half] }, y: { range: (_, __, most) => [0, Math.max(4, most * 1.1)] } },
                 axes: [
                     { ...axis, values: (_, splits) => splits.map((second) => formatAxis(second, long)) },
                     { ...axis, size: 44, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000], values: (_, splits) => splits.map((value) => formatNumber(value)) },

@@ -1,0 +1,77 @@
+// Activation rules: where a new computer belongs, in the order in which they are tried. Part of the
+// Activation page.
+import { html, useState } from "../../vendor/vendor.js";
+import { post, remove } from "../api.js";
+import { useList, useResource } from "../data.js";
+import { t } from "../i18n.js";
+import { Confirm, FormDialog } from "../ui/dialog.js";
+import { Empty, Field, Literal, Tags } from "../ui/elements.js";
+import { ListTable } from "../ui/table.js";
+
+const CONDITIONS = ["hostnames", "cidrs", "accounts", "regions", "tags"];
+
+/** "host name: web-*, api-*". @param {{when: Record<string, string[]>}} props */
+const When = ({ when }) => {
+    const given = Object.entries(when ?? {}).filter(([, values]) => values.length);
+    if (!given.length) return t("rule.always");
+    return given.map(([name, values]) => html`<div key=${name}><span class="dim">${t(`rule.${name}`)}:</span> <${Literal} text=${values.join(", ")} /></div>`);
+};
+
+/** @param {string} label @param {string} name @param {any[] | undefined} rows */
+const choice = (label, name, rows) => html`<${Field} label=${label}>
+    <select name=${name}><option value="">${t("rule.unchanged")}</option>${(rows ?? []).map((row) => html`<option key=${row.name}>${row.name}</option>`)}</select>
+<//>`;
+
+/** @param {{close: () => void, done: () => void}} props */
+function NewRule({ close, done }) {
+    const groups = useResource("groups?limit=200");
+    const policies = useResource("policies?limit=200");
+    /** @param {FormData} data */
+    const submit = async (data) => {
+        const list = (/** @type {string} */ name) => String(data.get(name) ?? "").split(/[\s,、]+/).filter(Boolean);
+        const when = Object.fromEntries(CONDITIONS.map((name) => [name, list(`when.${name}`)]).filter(([, values]) => values.length));
+        /** @type {Record<string, any>} */
+        const body = { name: data.get("name"), when };
+        for (const name of ["group", "policy"]) if (data.get(name)) body[name] = data.get(name);
+        if (list("tags").length) body.tags = list("tags");
+        await post("rules", body);
+        done();
+    };
+    return html`<${FormDialog} title=${t("rule.new")} action=${t("create")} close=${close} submit=${submit}>
+        <${Field} label=${t("name")}><input name="name" required maxlength="128" autocomplete="off" /><//>
+        <fieldset>
+            <legend>${t("rule.when")}</legend>
+            ${CONDITIONS.map((name) => html`<${Field} key=${name} label=${t(`rule.${name}`)}><input name=${`when.${name}`} placeholder=${t(`rule.${name}_hint`)} autocomplete="off" /><//>`)}
+            <small>${t("rule.when_hint")}</small>
+        </fieldset>
+        ${choice(t("group"), "group", groups.data?.groups)} ${choice(t("policy"), "policy", policies.data?.policies)}
+        <${Field} label=${t("rule.add_tags")} hint=${t("tags.hint")}><input name="tags" autocomplete="off" /><//>
+    <//>`;
+}
+
+export function Rules() {
+    const list = useList("rules", "rules", {});
+    const [asking, setAsking] = useState(/** @type {any} */ (null));
+    const columns = [
+        { name: "name", title: t("name"), cell: (/** @type {any} */ row) => html`<${Literal} text=${row.name} />` },
+        { name: "when", title: t("rule.when"), cell: (/** @type {any} */ row) => html`<${When} when=${row.when} />` },
+        { name: "group", title: t("group"), cell: (/** @type {any} */ row) => row.group ?? "—" },
+        { name: "policy", title: t("policy"), cell: (/** @type {any} */ row) => row.policy ?? "—" },
+        { name: "tags", title: t("tags"), wide: true, cell: (/** @type {any} */ row) => html`<${Tags} tags=${row.tags} />` },
+    ];
+    return html`<section>
+        <header class="title">
+            <h2>${t("rules")}</h2>
+            <div class="actions"><button onClick=${() => setAsking({ what: "new" })}>${t("rule.new")}</button></div>
+        </header>
+        <${ListTable}
+            caption=${t("rules")}
+            columns=${columns}
+            list=${list}
+            actions=${(/** @type {any} */ row) => html`<button class="quiet" onClick=${() => setAsking({ what: "delete", row })}>${t("delete")}</button>`}
+            empty=${html`<${Empty} title=${t("rule.none")}><p>${t("rule.none_text")}</p><//>`}
+        />
+        ${asking?.what === "new" && html`<${NewRule} close=${() => setAsking(null)} done=${list.reload} />`}
+        ${asking?.what === "delete" && html`<${Confirm} title=${t("delete")} text=${t("rule.delete_text", { name: asking.row.name })} action=${t("delete")} close=${() => setAsking(null)} act=${async () => (await remove(`rules/${asking.row.id}`), list.reload())} />`}
+    </section>`;
+}
