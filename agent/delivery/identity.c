@@ -85,6 +85,46 @@ int identity_judge_key(struct delivery *delivery, const char *document, size_t l
     return r;
 }
 
+static int keep_identity(struct delivery *delivery, bool renewal)
+{
+    int r = console_files_write_orders(delivery->files, &delivery->orders);
+    if (r == 0)
+        r = console_files_write_identity(delivery->files, &delivery->identity);
+    if (r < 0)
+        delivery_record(delivery, "identity_not_kept", EVENT_HIGH, delivery->identity.agent_id,
+                        renewal ? "make room on the disk of the state directory: the certificate "
+                                  "cannot be renewed, and the one before stays in use"
+                                : "make room on the disk of the state directory: after a restart "
+                                  "this host must activate again");
+    return r;
+}
+
+static void spend_token(struct delivery *delivery)
+{
+    console_files_remove_token(delivery->files);
+    explicit_bzero(&delivery->token, sizeof delivery->token);
+    delivery->has_token = false;
+}
+
+/* A renewed certificate that the disk does not have is not used: the console forgets the one before
+ * as soon as it sees the new one. A first one is, because its token may be spent. */
+static int become(struct delivery *delivery, const struct link_identity *identity, bool renewal)
+{
+    struct link_identity before = delivery->identity;
+
+    delivery->identity = *identity;
+    int r = identity_use(delivery);
+    int kept = r == 0 ? keep_identity(delivery, renewal) : r;
+    if (kept == 0 && delivery->has_token)
+        spend_token(delivery);
+    if (kept < 0 && renewal)
+        r = kept;
+    if (r < 0)
+        delivery->identity = before;
+    explicit_bzero(&before, sizeof before);
+    return r;
+}
+
 int identity_take(void *user, struct message *message)
 {
     struct delivery *delivery = user;
@@ -98,28 +138,13 @@ int identity_take(void *user, struct message *message)
         (void)text_copy(identity.signing_key, sizeof identity.signing_key,
                         delivery->identity.signing_key);
     bool moved = renewal && r == 0 && !text_equal(identity.agent_id, delivery->identity.agent_id);
-    if (r == 0) {
-        delivery->identity = identity;
-        delivery->activated = true;
-        r = identity_use(delivery);
-    }
+    if (r == 0)
+        r = become(delivery, &identity, renewal && !moved);
     explicit_bzero(&identity, sizeof identity);
     if (r < 0)
         return r;
+    delivery->activated = true;
     delivery->successor[0] = '\0';
-    r = console_files_write_orders(delivery->files, &delivery->orders);
-    if (r == 0)
-        r = console_files_write_identity(delivery->files, &delivery->identity);
-    if (r < 0)
-        delivery_record(
-            delivery, "identity_not_kept", EVENT_HIGH, delivery->identity.agent_id,
-            "make room on the disk of the state directory: after a restart this host must "
-            "activate again");
-    else if (delivery->has_token) {
-        console_files_remove_token(delivery->files);
-        explicit_bzero(&delivery->token, sizeof delivery->token);
-        delivery->has_token = false;
-    }
     if (moved)
         delivery_record(delivery, "activated_as_copy", EVENT_MEDIUM, delivery->identity.agent_id,
                         "the console says that this host is a copy of another");

@@ -1,6 +1,7 @@
 /* The agent API of the console. Owns: URLs, time limits, and what a status code means to us. */
 #include "agent/messenger/console_client.h"
 
+#include "common/crypto/certificates.h"
 #include "common/crypto/csr.h"
 #include "common/crypto/keys.h"
 #include "common/text/text.h"
@@ -268,6 +269,31 @@ void console_client_activate(struct console_client *client, const struct link_se
         read_activation(&answer, ret_identity, ret_move, ret_result);
 }
 
+/* What does not fit together would be an identity that nobody accepts. */
+static bool is_pair(const struct link_identity *identity)
+{
+    AUTO_CERTIFICATE X509 *certificate = NULL;
+    AUTO_KEY EVP_PKEY *key = NULL;
+
+    return certificate_from_pem(identity->certificate, strlen(identity->certificate),
+                                &certificate) == 0 &&
+           key_from_pem(identity->key, strlen(identity->key), &key) == 0 &&
+           X509_check_private_key(certificate, key) == 1;
+}
+
+bool console_client_is_due(const struct link_identity *identity, uint64_t now_ns)
+{
+    AUTO_CERTIFICATE X509 *certificate = NULL;
+    int64_t from_s, until_s, now_s = (int64_t)(now_ns / NS_PER_SECOND);
+
+    if (certificate_from_pem(identity->certificate, strlen(identity->certificate), &certificate) <
+            0 ||
+        certificate_validity(certificate, &from_s, &until_s) < 0)
+        return false;
+    int64_t life_s = until_s - from_s - CERTIFICATE_CLOCK_SKEW_SECONDS;
+    return until_s - now_s < life_s / 3;
+}
+
 void console_client_renew(struct console_client *client, const struct link_identity *identity,
                           struct link_identity *ret_identity, struct console_result *ret_result)
 {
@@ -293,6 +319,8 @@ void console_client_renew(struct console_client *client, const struct link_ident
     }
     (void)text_copy(ret_identity->certificate, sizeof ret_identity->certificate, certificate);
     json_decref(root);
+    if (!is_pair(ret_identity))
+        refuse_answer(ret_result, "the certificate is not for our key");
 }
 
 void console_client_beat(struct console_client *client, const char *body, size_t length,

@@ -39,6 +39,8 @@ void console_client_activate(struct console_client *client, const struct link_se
                              struct buffer *ret_move, struct console_result *ret_result);
 /* This host does not come back on its own. */
 void console_client_leave(struct console_client *client, struct console_result *ret_result);
+/* Whether two thirds of the certificate's life are over. */
+bool console_client_is_due(const struct link_identity *identity, uint64_t now_ns);
 /* A new key and certificate for the same identity. */
 void console_client_renew(struct console_client *client, const struct link_identity *identity,
                           struct link_identity *ret_identity, struct console_result *ret_result);

@@ -214,7 +214,8 @@ static int activate(struct conversation *conversation)
     return r;
 }
 
-/* A renewal that fails is asked for again by the next heartbeat's reply. */
+/* One that fails is tried again after the next heartbeat. Also when the console says nothing of it:
+ * it may take the certificate for renewed although its answer was lost. */
 static int renew(struct conversation *conversation)
 {
     struct link_identity identity;
@@ -265,7 +266,8 @@ static int take_reply(struct conversation *conversation, const struct wire_heart
     int r = link_send_beat_done(conversation->link, &done);
     if (r == 0)
         r = hand_on_commands(conversation, reply->commands_json);
-    if (r == 0 && reply->renew)
+    if (r == 0 &&
+        (reply->renew || console_client_is_due(&conversation->identity, clock_realtime_ns())))
         r = renew(conversation);
     return r;
 }

@@ -32,10 +32,10 @@ static int set_serial(X509 *certificate)
     return good ? 0 : -ENOMEM;
 }
 
-static int set_validity(X509 *certificate, int64_t now_s, int64_t days)
+static int set_validity(X509 *certificate, int64_t now_s, int64_t life_s)
 {
     time_t from = (time_t)(now_s - CERTIFICATE_CLOCK_SKEW_SECONDS);
-    time_t until = (time_t)(now_s + days * CERTIFICATE_SECONDS_PER_DAY);
+    time_t until = (time_t)(now_s + life_s);
     if (!ASN1_TIME_set(X509_getm_notBefore(certificate), from) ||
         !ASN1_TIME_set(X509_getm_notAfter(certificate), until))
         return -ENOMEM;
@@ -68,7 +68,7 @@ static int add_extension(X509 *certificate, X509 *issuer, int nid, const char *v
 
 struct profile {
     const char *subject;
-    int64_t days;
+    int64_t life_s;
     const char *basic_constraints, *key_usage, *extended_key_usage;
 };
 
@@ -84,7 +84,7 @@ static int prepare(const struct profile *profile, EVP_PKEY *key, X509 *issuer, i
         return -EIO;
     int r = set_serial(certificate);
     if (r == 0)
-        r = set_validity(certificate, now_s, profile->days);
+        r = set_validity(certificate, now_s, profile->life_s);
     if (r == 0)
         r = set_subject(certificate, profile->subject);
     if (r < 0)
@@ -118,7 +118,7 @@ int certificate_new_authority(EVP_PKEY *key, const char *name, int64_t now_s,
                               X509 **ret_certificate)
 {
     struct profile profile = {.subject = name,
-                              .days = CERTIFICATE_AUTHORITY_DAYS,
+                              .life_s = CERTIFICATE_AUTHORITY_DAYS * CERTIFICATE_SECONDS_PER_DAY,
                               .basic_constraints = "critical,CA:TRUE,pathlen:0",
                               .key_usage = "critical,keyCertSign,cRLSign"};
     AUTO_CERTIFICATE X509 *certificate = NULL;
@@ -172,7 +172,7 @@ int certificate_issue_server(const struct certificate_authority *authority, EVP_
                              const char *const *names, int64_t now_s, X509 **ret_certificate)
 {
     struct profile profile = {.subject = "yagura-console",
-                              .days = CERTIFICATE_SERVER_DAYS,
+                              .life_s = CERTIFICATE_SERVER_DAYS * CERTIFICATE_SECONDS_PER_DAY,
                               .basic_constraints = "critical,CA:FALSE",
                               .key_usage = "critical,digitalSignature",
                               .extended_key_usage = "serverAuth"};
@@ -184,10 +184,11 @@ int certificate_issue_server(const struct certificate_authority *authority, EVP_
 }
 
 int certificate_issue_agent(const struct certificate_authority *authority, EVP_PKEY *key,
-                            const char *agent_id, int64_t now_s, X509 **ret_certificate)
+                            const char *agent_id, int64_t now_s, int64_t life_s,
+                            X509 **ret_certificate)
 {
     struct profile profile = {.subject = agent_id,
-                              .days = CERTIFICATE_AGENT_DAYS,
+                              .life_s = life_s,
                               .basic_constraints = "critical,CA:FALSE",
                               .key_usage = "critical,digitalSignature",
                               .extended_key_usage = "clientAuth"};

@@ -12,7 +12,6 @@
 #define CERTIFICATE_SECONDS_PER_DAY 86400LL
 #define CERTIFICATE_AUTHORITY_DAYS  3650
 #define CERTIFICATE_SERVER_DAYS     397
-#define CERTIFICATE_AGENT_DAYS      90
 /* Valid from so long ago, for agents whose clock is behind. */
 #define CERTIFICATE_CLOCK_SKEW_SECONDS 300
 #define CERTIFICATE_NAMES_MAXIMUM      64
@@ -36,9 +35,11 @@ int certificate_new_authority(EVP_PKEY *key, const char *name, int64_t now_s,
 int certificate_issue_server(const struct certificate_authority *authority, EVP_PKEY *key,
                              const char *const *names, int64_t now_s,
                              X509 **ret_certificate) MUST_USE;
-/* Subject CN = agent_id, SAN urn:uuid:agent_id, extended key usage clientAuth only. */
+/* Subject CN = agent_id, SAN urn:uuid:agent_id, extended key usage clientAuth only; valid for
+ * life_s from now_s on. */
 int certificate_issue_agent(const struct certificate_authority *authority, EVP_PKEY *key,
-                            const char *agent_id, int64_t now_s, X509 **ret_certificate) MUST_USE;
+                            const char *agent_id, int64_t now_s, int64_t life_s,
+                            X509 **ret_certificate) MUST_USE;
 
 /* Freed by the caller. */
 int certificate_to_pem(X509 *certificate, char **ret_pem) MUST_USE;

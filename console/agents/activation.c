@@ -30,7 +30,8 @@ int agent_certificate_issue(struct agent_service *service, const char *csr, cons
     int r = csr_read_key(csr, strlen(csr), &key);
     if (r == 0)
         r = certificate_issue_agent(&service->identity->authority, key, agent_id,
-                                    console_store_now_ms() / 1000, &certificate);
+                                    console_store_now_ms() / 1000,
+                                    (int64_t)service->certificate_seconds, &certificate);
     if (r == 0)
         r = certificate_digest(certificate, ret_digest);
     if (r == 0)

@@ -26,7 +26,7 @@ struct agent_service {
     const struct console_identity *identity;
     struct presence *presence;
     const char *tenant_id;
-    uint64_t heartbeat_seconds;
+    uint64_t heartbeat_seconds, certificate_seconds;
     struct instance_rules instances;
     struct rate_bucket activation_bucket, policy_bucket; /* what is signed for each asker */
     /* Counters for /metrics. */

@@ -8,8 +8,7 @@
 
 #include <errno.h>
 
-#define FACTS_MAXIMUM       16384
-#define CERTIFICATE_LIFE_MS (CERTIFICATE_AGENT_DAYS * CERTIFICATE_SECONDS_PER_DAY * 1000)
+#define FACTS_MAXIMUM 16384
 
 static void release(void *context)
 {
@@ -65,7 +64,8 @@ static void respond(struct heartbeat *heartbeat)
                                          .next_seconds = heartbeat->service->heartbeat_seconds,
                                          .policy_digest = row->policy_digest,
                                          .renew = row->certificate_expires_ms - now <
-                                                  CERTIFICATE_LIFE_MS / 3,
+                                                  (int64_t)heartbeat->service->certificate_seconds *
+                                                      1000 / 3,
                                          .commands = (const char **)(uintptr_t)heartbeat->commands,
                                          .command_count = heartbeat->command_count};
     AUTO_BUFFER struct buffer body = BUFFER_WITH_MAXIMUM(2 * LIMIT_HEARTBEAT_BYTES);

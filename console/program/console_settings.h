@@ -38,6 +38,8 @@
       "regions whose instances may activate; empty: all that have a certificate")                \
     X(WEB, "web", TEXT, YAGURA_CONSOLE_WEB, "absolute", "folder of the web page's files")        \
     X(HEARTBEAT, "heartbeat", DURATION, "60s", "1s..1h", "how often agents call")                \
+    X(CERTIFICATE_LIFE, "certificate_life", DURATION, "90d", "10s..3650d",                       \
+      "how long an agent's certificate is valid; it is renewed at two thirds of that")           \
     X(KEEP_EVENTS, "keep_events", DURATION, "90d", "0s..3650d",                                  \
       "events older than this are removed; 0s: never")                                           \
     X(REMOVE_COMPUTERS, "remove_computers_after", DURATION, "0s", "0s..3650d",                   \

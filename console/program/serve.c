@@ -347,6 +347,8 @@ static int start(struct running *running)
     running->agents.presence = running->presence;
     running->agents.tenant_id = running->facts.tenant_id;
     running->agents.heartbeat_seconds = heartbeat;
+    running->agents.certificate_seconds =
+        console_settings_number(running->settings, CONSOLE_CERTIFICATE_LIFE) / NS_PER_SECOND;
     rate_bucket_init(&running->agents.activation_bucket,
                      console_settings_number(running->settings, CONSOLE_AGENTS_ACTIVATIONS));
     rate_bucket_init(&running->agents.policy_bucket,

@@ -125,16 +125,18 @@ static void issues_agent_certificates(void **state UNUSED)
     AUTO_KEY EVP_PKEY *key = NULL;
     assert_int_equal(key_new_p256(&key), 0);
     AUTO_CERTIFICATE X509 *certificate = NULL;
-    assert_int_equal(certificate_issue_agent(&authority, key, AGENT_ID, NOW_S, &certificate), 0);
+    assert_int_equal(certificate_issue_agent(&authority, key, AGENT_ID, NOW_S, 3600, &certificate),
+                     0);
     assert_int_equal(verify(&authority, certificate, X509_PURPOSE_SSL_CLIENT, NULL, NOW_S), 0);
     assert_int_equal(verify(&authority, certificate, X509_PURPOSE_SSL_SERVER, NULL, NOW_S),
                      X509_V_ERR_INVALID_PURPOSE);
     int64_t from, until;
     assert_int_equal(certificate_validity(certificate, &from, &until), 0);
     assert_int_equal(from, NOW_S - CERTIFICATE_CLOCK_SKEW_SECONDS);
-    assert_int_equal(until, NOW_S + CERTIFICATE_AGENT_DAYS * CERTIFICATE_SECONDS_PER_DAY);
+    assert_int_equal(until, NOW_S + 3600);
     X509 *refused = NULL;
-    assert_int_equal(certificate_issue_agent(&authority, key, "x,URI:http://evil", NOW_S, &refused),
+    assert_int_equal(certificate_issue_agent(&authority, key, "x,URI:http://evil", NOW_S, 3600,
+                                             &refused),
                      -EINVAL);
     free_authority(&authority);
 }
