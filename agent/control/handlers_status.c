@@ -6,6 +6,7 @@
 
 #include "agent/delivery/delivery.h"
 #include "agent/policy/policy.h"
+#include "agent/respond/responder.h"
 #include "agent/scan/scan_pipeline.h"
 #include "agent/store/store.h"
 #include "agent/watch/watch.h"
@@ -25,6 +26,7 @@ struct status {
     bool watching; /* policy has it on */
     struct scan_pipeline_status scan;
     struct store_status store;
+    struct responder_status respond;
     struct policy *policy;
     uint64_t now_ns;
 };
@@ -96,6 +98,10 @@ static void write_problems(struct json_writer *json, const struct status *status
         write_problem(json, "scan", text,
                       "exclude what need not be scanned, or raise scan.workers");
     }
+    if (status->respond.packages_unreadable)
+        write_problem(json, "respond", "the databases of installed packages cannot be read",
+                      "detections in system directories are held until they are released: see "
+                      "yaguractl quarantine held, and yagura-inspector(8)");
     if (status->store.problem != 0)
         write_problem(json, "store", log_error_text(status->store.problem),
                       "make room on the disk of the state directory, or repair it; events wait in "
@@ -231,6 +237,7 @@ static void collect(const struct control_context *context, struct status *status
         watch_status(watch, &status->watch);
     scan_pipeline_status(context->pipeline, &status->scan);
     store_status(context->store, &status->store);
+    responder_status(context->responder, &status->respond);
 }
 
 static const char *state_of(const struct status *status, bool degraded)

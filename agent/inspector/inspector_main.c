@@ -166,6 +166,21 @@ static bool was_replaced(const struct inspector *inspector)
     return false;
 }
 
+/* A host of rpm whose database we cannot read. Where dpkg rules, a left-over of rpm says nothing.
+ */
+static bool is_unreadable(const struct places *places)
+{
+    AUTO_FREE char *status_path = text_format_new("%s/status", places->dpkg);
+    struct stat status;
+
+    if (!status_path || stat(status_path, &status) == 0)
+        return false;
+    for (size_t i = 0; i < ARRAY_LENGTH(places->rpm); i++)
+        if (places->rpm[i] && rpm_database_is_foreign(places->rpm[i]))
+            return true;
+    return false;
+}
+
 static enum inspector_answer inspect(struct inspector *inspector, const char *path, int fd,
                                      char ret_package[static PACKAGE_TEXT_BYTES])
 {
@@ -176,6 +191,8 @@ static enum inspector_answer inspect(struct inspector *inspector, const char *pa
     for (size_t i = 0; answer == INSPECTOR_NONE && i < ARRAY_LENGTH(inspector->places.rpm); i++)
         if (inspector->places.rpm[i])
             answer = rpm_database_check(inspector->places.rpm[i], path, &content, ret_package);
+    if (answer == INSPECTOR_NONE && is_unreadable(&inspector->places))
+        answer = INSPECTOR_FAILED;
     return answer;
 }
 

@@ -190,3 +190,18 @@ enum inspector_answer rpm_database_check(const char *directory, const char *path
         ret_package[0] = '\0';
     return answer;
 }
+
+static bool has_content(const char *directory, const char *name)
+{
+    AUTO_FREE char *path = text_format_new("%s/%s", directory, name);
+    struct stat status;
+
+    return path && stat(path, &status) == 0 && status.st_size > 0;
+}
+
+/* Berkeley DB's file of headers, and ndb's. */
+bool rpm_database_is_foreign(const char *directory)
+{
+    return !has_content(directory, "rpmdb.sqlite") &&
+           (has_content(directory, "Packages") || has_content(directory, "Packages.db"));
+}

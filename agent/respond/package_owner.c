@@ -25,8 +25,8 @@ struct package_owner {
     char *program;
     pid_t child;
     int socket;
-    uint64_t failed_ns; /* monotonic; 0 = never */
-    atomic_bool works;
+    uint64_t failed_ns;   /* monotonic; 0 = never */
+    atomic_int databases; /* enum package_databases */
     uint8_t buffer[LIMIT_MESSAGE_BYTES + 4];
     struct message_writer question;
 };
@@ -59,7 +59,6 @@ static void end_child(struct package_owner *owner)
             ;
         owner->child = 0;
     }
-    atomic_store(&owner->works, false);
 }
 
 struct package_owner *package_owner_free(struct package_owner *owner)
@@ -72,9 +71,9 @@ struct package_owner *package_owner_free(struct package_owner *owner)
     return NULL;
 }
 
-bool package_owner_works(const struct package_owner *owner)
+enum package_databases package_owner_databases(const struct package_owner *owner)
 {
-    return atomic_load(&owner->works);
+    return (enum package_databases)atomic_load(&owner->databases);
 }
 
 static int start_child(struct package_owner *owner)
@@ -176,8 +175,9 @@ enum package_answer package_owner_ask(struct package_owner *owner, const char *p
             owner->failed_ns = clock_monotonic_ns();
         end_child(owner);
         ret_package[0] = '\0';
-        return PACKAGE_UNKNOWN;
+        answer = PACKAGE_UNKNOWN;
     }
-    atomic_store(&owner->works, answer != PACKAGE_UNKNOWN);
+    atomic_store(&owner->databases,
+                 answer == PACKAGE_UNKNOWN ? PACKAGES_UNREADABLE : PACKAGES_READABLE);
     return answer;
 }

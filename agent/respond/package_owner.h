@@ -14,7 +14,7 @@ enum package_answer {
     PACKAGE_NONE,      /* of no package, or its package says nothing about its content */
     PACKAGE_UNCHANGED, /* of a package, and as the package brought it */
     PACKAGE_CHANGED,   /* of a package, but with another content */
-    PACKAGE_UNKNOWN,   /* the inspector cannot be asked */
+    PACKAGE_UNKNOWN,   /* the inspector cannot be asked, or cannot read the databases */
 };
 
 #define PACKAGE_NAME_BYTES 256
@@ -26,6 +26,8 @@ struct package_owner *package_owner_free(struct package_owner *owner);
  * is killed and the answer PACKAGE_UNKNOWN. ret_package: "" unless owned. */
 enum package_answer package_owner_ask(struct package_owner *owner, const char *path, int fd,
                                       char ret_package[static PACKAGE_NAME_BYTES]);
-bool package_owner_works(const struct package_owner *owner);
+/* What the last answer said about the databases. Any thread. */
+enum package_databases { PACKAGES_NOT_ASKED, PACKAGES_READABLE, PACKAGES_UNREADABLE };
+enum package_databases package_owner_databases(const struct package_owner *owner);
 
 #endif

@@ -286,6 +286,7 @@ void responder_status(struct responder *responder, struct responder_status *ret_
     ret_status->delayed = responder->delayed.count;
     ret_status->pending =
         responder->alive_count - responder->finishing_count - responder->incoming.count;
-    ret_status->inspector = package_owner_works(responder->packages);
+    ret_status->packages_unreadable =
+        package_owner_databases(responder->packages) == PACKAGES_UNREADABLE;
     pthread_mutex_unlock(&responder->mutex);
 }

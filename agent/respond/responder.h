@@ -91,8 +91,8 @@ struct responder_status {
     uint64_t pending; /* decided, not done yet */
     uint64_t delayed; /* moved away, cannot be sealed yet */
     uint64_t found, quarantined, deleted, passed, held, failed, folded, allowed;
-    bool recovered; /* what an earlier run left has been dealt with */
-    bool inspector; /* package databases can be asked */
+    bool recovered;           /* what an earlier run left has been dealt with */
+    bool packages_unreadable; /* the brake could not ask who owns a file */
 };
 void responder_status(struct responder *responder, struct responder_status *ret_status);
 

@@ -40,7 +40,7 @@ static void this_machine_s_packages_are_known(void **state)
     assert_int_equal(ask(owner, "/bin/ls", "/usr/bin/ls"), PACKAGE_UNCHANGED);
     assert_int_equal(ask(owner, "/usr/bin/ls", "/usr/bin/cat"), PACKAGE_CHANGED);
     assert_int_equal(ask(owner, "/tmp/ls", "/usr/bin/ls"), PACKAGE_NONE);
-    assert_true(package_owner_works(owner));
+    assert_int_equal(package_owner_databases(owner), PACKAGES_READABLE);
     package_owner_free(owner);
 }
 
@@ -64,6 +64,39 @@ static void a_program_that_is_missing_or_dies_is_unknown(void **state)
 static void write_text(const char *path, const char *text, mode_t mode)
 {
     assert_int_equal(file_replace(path, text, strlen(text), mode), 0);
+}
+
+/* Berkeley DB of older rpms, ndb of SUSE: present, and not read. Beside dpkg they are left-overs.
+ */
+static void a_database_that_is_not_read_is_unknown(void **state)
+{
+    static const char *const names[] = {"Packages", "Packages.db"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+        struct respond_fixture fixture;
+        struct package_owner *owner;
+        AUTO_FREE char *program = NULL, *script = NULL, *database = NULL, *status = NULL;
+
+        fixture_open(&fixture, "/tmp");
+        assert_int_equal(chmod(fixture.directory, 0755), 0); /* the inspector is not root */
+        fixture_make(&fixture, names[i], "not SQLite's");
+        database = fixture_path(&fixture, names[i]);
+        status = fixture_path(&fixture, "status");
+        program = text_format_new("%s/inspector", fixture.directory);
+        script = text_format_new("#!/bin/sh\nexec " INSPECTOR_PROGRAM " %s %s\n", fixture.files,
+                                 fixture.files);
+        write_text(program, script, 0755);
+        assert_int_equal(package_owner_new(program, &owner), 0);
+        assert_int_equal(package_owner_databases(owner), PACKAGES_NOT_ASKED);
+        assert_int_equal(ask(owner, "/usr/bin/x", database), PACKAGE_UNKNOWN);
+        assert_int_equal(package_owner_databases(owner), PACKAGES_UNREADABLE);
+        write_text(status, "Package: x\n", 0644);
+        assert_int_equal(ask(owner, "/usr/bin/x", database), PACKAGE_NONE);
+        assert_int_equal(package_owner_databases(owner), PACKAGES_READABLE);
+        package_owner_free(owner);
+        fixture_close(&fixture);
+    }
 }
 
 /* A dpkg database that says FILES/one and FILES/two are of a package, and a program that starts the
@@ -122,6 +155,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(this_machine_s_packages_are_known),
         cmocka_unit_test(a_program_that_is_missing_or_dies_is_unknown),
+        cmocka_unit_test(a_database_that_is_not_read_is_unknown),
         cmocka_unit_test(an_unchanged_package_file_is_held),
     };
 
