@@ -318,6 +318,10 @@ void console_client_renew(struct console_client *client, const struct link_ident
         return;
     }
     (void)text_copy(ret_identity->certificate, sizeof ret_identity->certificate, certificate);
+    /* The authority's own certificate is renewed too, every few years; old consoles do not tell. */
+    const char *authority = json_string_value(json_object_get(root, "authority"));
+    if (authority != NULL && strlen(authority) < sizeof ret_identity->authority)
+        (void)text_copy(ret_identity->authority, sizeof ret_identity->authority, authority);
     json_decref(root);
     if (!is_pair(ret_identity))
         refuse_answer(ret_result, "the certificate is not for our key");

@@ -62,7 +62,9 @@ int wire_activation_reply_decode(const char *body, size_t length,
                                  struct wire_problem *ret_problem) MUST_USE;
 void wire_activation_reply_done(struct wire_activation_reply *reply);
 
-/* --- renewal: POST /agent/v1/renew {"csr"} -> {"certificate"} */
+/* --- renewal: POST /agent/v1/renew {"csr"} -> {"certificate", "authority"} */
+
+int wire_renewal_encode(const char *certificate, const char *authority, struct buffer *body);
 
 int wire_text_encode(const char *key, const char *text, struct buffer *body);
 /* A root with one text of 1 to maximum bytes; ret_text belongs to ret_root (json_decref). */

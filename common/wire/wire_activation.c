@@ -140,6 +140,17 @@ int wire_text_encode(const char *key, const char *text, struct buffer *body)
     return buffer_failed(body);
 }
 
+int wire_renewal_encode(const char *certificate, const char *authority, struct buffer *body)
+{
+    struct json_writer json;
+    json_writer_init(&json, body);
+    json_write_object_begin(&json);
+    json_write_field_string(&json, "certificate", certificate);
+    json_write_field_string(&json, "authority", authority);
+    json_write_object_end(&json);
+    return buffer_failed(body);
+}
+
 int wire_text_decode(const char *body, size_t length, const char *key, size_t maximum,
                      json_t **ret_root, const char **ret_text, struct wire_problem *ret_problem)
 {

@@ -40,7 +40,7 @@ static void renewed(void *user, int result)
         return;
     }
     AUTO_BUFFER struct buffer body = BUFFER_WITH_MAXIMUM(65536);
-    (void)wire_text_encode("certificate", renewal->pem, &body);
+    (void)wire_renewal_encode(renewal->pem, renewal->service->identity->authority_pem, &body);
     http_respond_buffer(renewal->request, 200, "application/json", &body);
 }
 

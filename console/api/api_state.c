@@ -21,8 +21,8 @@ void api_health(struct http_request *request, void *user)
     struct console_store_status status;
     console_store_status(service->store, &status);
     if (status.problem < 0)
-        http_respond_problem(request, 503, "store_failed", "the last commit failed: %s",
-                             strerrordesc_np(-status.problem));
+        http_respond_problem(request, 503, "store_failed", "the last commit failed: %s; %s",
+                             strerrordesc_np(-status.problem), console_store_cure(status.problem));
     else
         api_respond_text(request, 200, "status", "good");
 }

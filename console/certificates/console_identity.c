@@ -46,6 +46,14 @@ static int open_key(const char *directory, const char *name, int (*make)(EVP_PKE
     return r;
 }
 
+/* Less than a third of its life is left. */
+static bool is_old(X509 *certificate)
+{
+    int64_t from = 0, until = 0;
+    return certificate_validity(certificate, &from, &until) < 0 ||
+           now_seconds() > until - (until - from) / 3;
+}
+
 static int open_authority(const char *directory, struct console_identity *identity, bool *ret_made,
                           char ret_problem[static 256])
 {
@@ -58,6 +66,11 @@ static int open_authority(const char *directory, struct console_identity *identi
     if (r < 0)
         return r;
     r = certificate_load(path, &identity->authority.certificate);
+    if (r == 0 && is_old(identity->authority.certificate)) { /* the same key, so pins hold */
+        X509_free(identity->authority.certificate);
+        identity->authority.certificate = NULL;
+        r = -ENOENT;
+    }
     if (r == -ENOENT) { /* also after a crash between the two files */
         char pin[KEY_PIN_BYTES];
         char name[64];
@@ -80,11 +93,8 @@ static int open_authority(const char *directory, struct console_identity *identi
 static bool server_certificate_serves(X509 *certificate, EVP_PKEY *key, const char *const *names,
                                       const struct certificate_authority *authority)
 {
-    int64_t from = 0, until = 0;
     if (X509_check_private_key(certificate, key) != 1 ||
-        X509_verify(certificate, authority->key) != 1 ||
-        certificate_validity(certificate, &from, &until) < 0 ||
-        now_seconds() > until - (until - from) / 3)
+        X509_verify(certificate, authority->key) != 1 || is_old(certificate))
         return false;
     GENERAL_NAMES *held = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
     int count = held ? sk_GENERAL_NAME_num(held) : 0;

@@ -23,4 +23,7 @@ struct retention_result {
 int retention_apply(struct console_store *store, const struct retention *retention,
                     struct retention_result *ret_result) MUST_USE;
 
+/* After a clock that was ahead: nobody has been seen in the future. */
+int retention_settle_clock(struct console_store *store) MUST_USE;
+
 #endif

@@ -14,8 +14,8 @@
 #include "console/program/console.h"
 #include "console/program/data_lock.h"
 #include "console/program/first_start.h"
+#include "console/program/housekeeping.h"
 #include "console/program/people_routes.h"
-#include "console/program/retention.h"
 #include "console/store/console_store.h"
 
 #include <errno.h>
@@ -26,8 +26,7 @@
 #include <sys/un.h>
 
 #define NAMES_MAXIMUM       CERTIFICATE_NAMES_MAXIMUM
-#define PRESENCE_FLUSH_NS   (5 * NS_PER_SECOND)
-#define HOUSEKEEPING_NS     (3600 * NS_PER_SECOND)
+#define TICK_NS             NS_PER_SECOND
 #define RETENTION_PAUSE_NS  NS_PER_SECOND
 #define AGENT_IDLE_SECONDS  150
 #define PEOPLE_IDLE_SECONDS 60
@@ -52,7 +51,8 @@ struct running {
     size_t people_route_count;
     struct http_server *agent_server, *people_server;
     struct event_loop *loop;
-    struct event_timer *flush_timer, *hour_timer;
+    struct event_timer *tick_timer, *forget_timer;
+    struct housekeeping housekeeping;
 };
 
 int console_database(const struct console_settings *settings, char ret_place[static 4096])
@@ -130,14 +130,6 @@ static void tell_service_manager(const char *state)
 
 /* --- timers and signals */
 
-static void flush_presence(void *user)
-{
-    struct running *running = user;
-    int r = presence_flush(running->presence, running->store);
-    if (r < 0)
-        log_warning("presence_not_written", "error", log_error_text(r), NULL);
-}
-
 static void reload_certificate(struct running *running)
 {
     char problem[256];
@@ -168,23 +160,43 @@ static int64_t setting_ms(const struct running *running, enum console_setting ke
     return (int64_t)(console_settings_number(running->settings, key) / NS_PER_MS);
 }
 
-static void every_hour(void *user)
+/* It is renewed at the start only: everything else reads it without a lock. */
+static void watch_authority(const struct running *running)
+{
+    int64_t from_s = 0, until_s = 0;
+    int64_t now_s = (int64_t)(clock_realtime_ns() / NS_PER_SECOND);
+    if (certificate_validity(running->identity.authority.certificate, &from_s, &until_s) < 0 ||
+        now_s <= until_s - (until_s - from_s) / 3)
+        return;
+    log_error(now_s < until_s ? "authority_expires" : "authority_expired", "expires_s",
+              log_number(until_s), "cure",
+              "restart the console: it renews the certificate of its authority, with the same key",
+              NULL);
+}
+
+static void renew_what_is_due(struct running *running)
+{
+    reload_certificate(running);
+    reload_signing_key(running);
+    watch_authority(running);
+}
+
+static void forget(void *user)
 {
     struct running *running = user;
-    struct retention retention = {.events_ms = setting_ms(running, CONSOLE_KEEP_EVENTS),
-                                  .computers_ms = setting_ms(running, CONSOLE_REMOVE_COMPUTERS)};
-    struct retention_result result;
-    int r = retention_apply(running->store, &retention, &result);
-    if (r < 0)
-        log_warning("retention_failed", "error", log_error_text(r), NULL);
-    log_info("retention_applied", "events", log_number(result.events), "computers",
-             log_number(result.computers), NULL);
-    if (r == 0 && result.more) {
-        event_timer_start(running->hour_timer, RETENTION_PAUSE_NS, HOUSEKEEPING_NS);
-        return;
-    }
-    reload_certificate(running); /* renews it when due */
-    reload_signing_key(running);
+    if (housekeeping_forget(&running->housekeeping))
+        event_timer_start(running->forget_timer, RETENTION_PAUSE_NS, 0);
+    else
+        renew_what_is_due(running);
+}
+
+static void tick(void *user)
+{
+    struct running *running = user;
+    if (housekeeping_tick(&running->housekeeping))
+        renew_what_is_due(running); /* the clock was set */
+    if (housekeeping_is_due(&running->housekeeping))
+        forget(running);
 }
 
 static void on_signal(void *user, int number)
@@ -207,12 +219,11 @@ static int start_loop(struct running *running)
     for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(signals); i++)
         r = event_loop_add_signal(running->loop, signals[i], on_signal, running);
     if (r == 0)
-        r = event_timer_new(running->loop, flush_presence, running, &running->flush_timer);
+        r = event_timer_new(running->loop, tick, running, &running->tick_timer);
     if (r == 0)
-        r = event_timer_new(running->loop, every_hour, running, &running->hour_timer);
+        r = event_timer_new(running->loop, forget, running, &running->forget_timer);
     if (r < 0)
         return r;
-    event_timer_start(running->flush_timer, PRESENCE_FLUSH_NS, PRESENCE_FLUSH_NS);
     return 0;
 }
 
@@ -240,6 +251,11 @@ static int open_data(struct running *running)
     if (made)
         log_info("authority_made", "pin", running->identity.pin, NULL);
     r = console_database(running->settings, path);
+    bool lost = r == 0 && !made && !sql_is_postgres_url(path) && access(path, F_OK) < 0;
+    if (lost)
+        log_error("database_missing", "path", path, "effect",
+                  "a new, empty one is made; agents of the old one keep their events and try again",
+                  "cure", "restore a backup: yagura-console restore", NULL);
     if (r == 0)
         r = console_store_open(path, &running->store, notice);
     if (r < 0) { /* a URL may hold a password: it is not shown */
@@ -248,7 +264,9 @@ static int open_data(struct running *running)
         return r;
     }
     if (notice[0])
-        log_error("database_rebuilt", "what", notice, "cure", "restore a backup", NULL);
+        log_error("database_rebuilt", "what", notice, "effect",
+                  "agents are not known, keep their events and try again", "cure",
+                  "restore a backup: yagura-console restore", NULL);
     return first_start(running->store, &running->facts);
 }
 
@@ -349,6 +367,12 @@ static int start(struct running *running)
     running->agents.heartbeat_seconds = heartbeat;
     running->agents.certificate_seconds =
         console_settings_number(running->settings, CONSOLE_CERTIFICATE_LIFE) / NS_PER_SECOND;
+    running->housekeeping =
+        (struct housekeeping){.store = running->store,
+                              .presence = running->presence,
+                              .retention = {setting_ms(running, CONSOLE_KEEP_EVENTS),
+                                            setting_ms(running, CONSOLE_REMOVE_COMPUTERS)}};
+    housekeeping_begin(&running->housekeeping);
     rate_bucket_init(&running->agents.activation_bucket,
                      console_settings_number(running->settings, CONSOLE_AGENTS_ACTIVATIONS));
     rate_bucket_init(&running->agents.policy_bucket,
@@ -376,11 +400,11 @@ static void stop(struct running *running)
     running->people_server = http_server_stop(running->people_server);
     running->agent_server = http_server_stop(running->agent_server);
     running->api.stream = api_stream_stop(running->api.stream);
-    running->hour_timer = event_timer_free(running->hour_timer);
-    running->flush_timer = event_timer_free(running->flush_timer);
+    running->forget_timer = event_timer_free(running->forget_timer);
+    running->tick_timer = event_timer_free(running->tick_timer);
     running->loop = event_loop_free(running->loop);
     if (running->presence && running->store)
-        flush_presence(running);
+        housekeeping_flush(&running->housekeeping);
     running->presence = presence_free(running->presence);
     running->store = console_store_close(running->store);
     running->instance_certificates = instance_certificates_free(running->instance_certificates);
@@ -406,7 +430,7 @@ int console_serve(const struct console_settings *settings, int argc UNUSED, char
                  log_number(http_server_port(running->people_server)), "pin", running->identity.pin,
                  NULL);
         tell_service_manager("READY=1");
-        event_timer_start(running->hour_timer, 0, HOUSEKEEPING_NS);
+        event_timer_start(running->tick_timer, 0, TICK_NS);
         r = event_loop_run(running->loop);
         log_info("console_stopping", NULL);
         tell_service_manager("STOPPING=1");

@@ -421,9 +421,9 @@ struct console_store *console_store_close(struct console_store *store)
     (void)pthread_cond_signal(&store->wake);
     (void)pthread_mutex_unlock(&store->lock);
     (void)pthread_join(store->thread, NULL);
-    (void)sql_close(store->writer);
     for (size_t i = 0; i < store->idle_readers; i++)
         (void)sql_close(store->readers[i]);
+    (void)sql_close(store->writer); /* the last one: it takes SQLite's log into the file */
     (void)pthread_cond_destroy(&store->reader_free);
     (void)pthread_mutex_destroy(&store->readers_lock);
     (void)pthread_cond_destroy(&store->wake);
@@ -443,4 +443,21 @@ void console_store_status(struct console_store *store, struct console_store_stat
     (void)pthread_mutex_lock(&store->lock);
     *ret_status = store->status;
     (void)pthread_mutex_unlock(&store->lock);
+}
+
+const char *console_store_cure(int problem)
+{
+    switch (problem) {
+    case -ENOSPC:
+        return "make room on the disk of the data folder; agents keep their events until then";
+    case -EBADMSG:
+        return "the database is corrupt: stop the console, and restore a backup";
+    case -EAGAIN:
+        return "another program holds the database, or it cannot be reached";
+    case -EIO:
+    case -EROFS:
+        return "look at the disk of the data folder, and at the kernel's log";
+    default:
+        return "look at the database";
+    }
 }

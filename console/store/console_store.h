@@ -69,6 +69,8 @@ struct console_store_status {
     uint64_t transactions, works, failures;
     int problem; /* 0, or the error of the last failed commit */
 };
+/* What somebody is to do about it. */
+const char *console_store_cure(int problem);
 void console_store_status(struct console_store *store, struct console_store_status *ret_status);
 
 #endif

@@ -119,6 +119,7 @@ class Console:
         self.data = os.path.join(self.folder, "data")
         self.config = os.path.join(self.folder, "console.conf")
         self.settings = settings
+        self.environment = {}
         self.process = None
         self.log = []
         self.stdout = ""
@@ -143,9 +144,10 @@ class Console:
         env = {"PATH": os.environ["PATH"]}
         if self.password:
             env["YAGURA_CONSOLE_PASSWORD_FILE"] = self.password_file
+        env.update(self.environment)
         for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"):
             if name in os.environ:
-                env[name] = os.environ[name]
+                env[name] = os.environ[name] + (":" + env[name] if name in env else "")
         self.process = subprocess.Popen(
             [os.path.join(BIN, "yagura-console"), "--config", self.config],
             stdin=subprocess.DEVNULL,

@@ -1,0 +1,128 @@
+/* Computers that stay silent go, at most a thousand at a time; the clock's jumps are seen. */
+#include "console/program/retention.h"
+
+#include "common/files/file.h"
+#include "common/text/text.h"
+#include "common/time/clock.h"
+#include "console/program/clock_watch.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define SILENT 1200
+#define LIVING 30
+#define DAY_MS 86400000LL
+
+struct place {
+    char folder[64], path[96];
+    struct console_store *store;
+};
+
+static int open_place(void **state)
+{
+    static struct place place;
+    char notice[512];
+    (void)text_copy(place.folder, sizeof(place.folder), "/tmp/yagura-retention-XXXXXX");
+    assert_non_null(mkdtemp(place.folder));
+    (void)text_format(place.path, sizeof(place.path), "%s/console.db", place.folder);
+    assert_int_equal(console_store_open(place.path, &place.store, notice), 0);
+    *state = &place;
+    return 0;
+}
+
+static int close_place(void **state)
+{
+    struct place *place = *state;
+    place->store = console_store_close(place->store);
+    return file_remove_tree(AT_FDCWD, place->folder);
+}
+
+static int add_computers(struct sql *sql, void *user UNUSED)
+{
+    int64_t now = console_store_now_ms();
+    int r = 0;
+    for (int64_t i = 1; r == 0 && i <= SILENT + LIVING; i++) {
+        char id[32];
+        (void)text_format(id, sizeof(id), "id%lld", (long long)i);
+        r = sql_run(sql,
+                    "INSERT INTO computers (number, id, org_id, state, hostname, display_name, os,"
+                    " agent_version, address, machine_id, instance_id, session, retired_session,"
+                    " blocked_session, session_ms, tags, token_id, certificate,"
+                    " certificate_expires_ms, activated_ms, last_seen_ms, policy_digest,"
+                    " policy_revision, applied_digest, applied_problem, facts)"
+                    " VALUES ($1, $2, 1, 'active', $3, '', '', '', '', '', '', '', '', '', 0, '[]',"
+                    " '', $4, 0, 0, $5, '', 0, '', '', '{}')",
+                    NULL, "ntttn", i, id, id, id, i <= SILENT ? now - 11 * DAY_MS : now - DAY_MS);
+    }
+    return r;
+}
+
+static int count(struct sql *sql, void *user)
+{
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    int r = sql_run(sql, "SELECT count(*) FROM computers", &row, "");
+    *(int64_t *)user = r == 1 ? sql_number(row, 0) : -1;
+    return r < 0 ? r : 0;
+}
+
+static void expect_computers(const struct place *place, int64_t expected)
+{
+    int64_t there = 0;
+    assert_int_equal(console_store_read(place->store, count, &there), 0);
+    assert_int_equal(there, expected);
+}
+
+static void at_most_a_thousand_go_at_once(void **state)
+{
+    const struct place *place = *state;
+    struct retention retention = {.computers_ms = 0};
+    struct retention_result result;
+    assert_int_equal(console_store_write(place->store, add_computers, NULL), 0);
+    assert_int_equal(retention_apply(place->store, &retention, &result), 0);
+    expect_computers(place, SILENT + LIVING); /* 0: never */
+    retention.computers_ms = 10 * DAY_MS;
+    assert_int_equal(retention_apply(place->store, &retention, &result), 0);
+    assert_int_equal(result.computers, 1000);
+    expect_computers(place, SILENT + LIVING - 1000);
+    assert_int_equal(retention_apply(place->store, &retention, &result), 0);
+    assert_int_equal(result.computers, SILENT - 1000);
+    assert_int_equal(retention_apply(place->store, &retention, &result), 0);
+    assert_int_equal(result.computers, 0);
+    expect_computers(place, LIVING);
+}
+
+#define START_NS (1000 * NS_PER_SECOND)
+
+static void a_clock_that_is_set_is_seen(void **state UNUSED)
+{
+    struct clock_watch watch;
+    clock_set_fake(START_NS, 5000 * NS_PER_SECOND);
+    clock_watch_begin(&watch);
+    clock_set_fake(START_NS + NS_PER_SECOND, 5001 * NS_PER_SECOND);
+    assert_int_equal(clock_watch_look(&watch), 0);
+    clock_set_fake(START_NS + 9000 * NS_PER_SECOND, 14030 * NS_PER_SECOND); /* a time service */
+    assert_int_equal(clock_watch_look(&watch), 0);
+    assert_int_equal(clock_watch_settled_ms(&watch), 9000000);
+    clock_set_fake(START_NS + 9001 * NS_PER_SECOND, 20031 * NS_PER_SECOND);
+    assert_int_equal(clock_watch_look(&watch), 6000000);
+    assert_int_equal(clock_watch_settled_ms(&watch), 0);
+    clock_set_fake(START_NS + 9002 * NS_PER_SECOND, 4032 * NS_PER_SECOND);
+    assert_int_equal(clock_watch_look(&watch), -16000000);
+    clock_set_fake(START_NS + 9003 * NS_PER_SECOND, 4033 * NS_PER_SECOND);
+    assert_int_equal(clock_watch_look(&watch), 0);
+    assert_int_equal(clock_watch_settled_ms(&watch), 1000);
+    clock_set_fake(0, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(at_most_a_thousand_go_at_once, open_place, close_place),
+        cmocka_unit_test(a_clock_that_is_set_is_seen),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
