@@ -85,6 +85,10 @@ void list_write_row(struct json_writer *json, const struct list *list, struct sq
 int api_parse_time(const char *text, int64_t *ret_ms) MUST_USE;
 /* Rows as their lists show them; a computer without its facts. */
 void api_event_write(struct json_writer *json, struct sql_statement *row);
+/* The SELECT of alerts up to WHERE: column 0 is the number, the computer's group comes last. */
+void api_alert_select(struct query *query);
+void api_alert_write(struct json_writer *json, struct sql_statement *row);
+int api_alert_group_column(void);
 int api_computer_write(struct sql *sql, const struct api_service *service, int64_t number,
                        struct buffer *output) MUST_USE;
 /* The expression of a computer's status. */
@@ -113,6 +117,8 @@ http_handler api_groups, api_group_create, api_group_change, api_group_delete;
 http_handler api_policies, api_policy, api_policy_put, api_policy_delete, api_policy_revisions,
     api_policy_revision, api_policy_effective, api_policy_diff, api_policy_restore;
 http_handler api_commands, api_command_create, api_bundle;
+http_handler api_alerts, api_alert, api_alert_acknowledge, api_alert_resolve;
+http_handler api_alert_rules, api_alert_rule_create, api_alert_rule_change, api_alert_rule_delete;
 http_handler api_users, api_user_create, api_user_change, api_user_delete;
 http_handler api_keys, api_key_create, api_key_revoke;
 http_handler api_signing_key, api_signing_key_change;

@@ -40,6 +40,16 @@ const struct http_route API_ROUTES[] = {
     {"GET", "/api/v1/events/counts", 0, api_event_counts, PERMISSION_READ},
     {"GET", "/api/v1/events/{number}", 0, api_event, PERMISSION_READ},
 
+    {"GET", "/api/v1/alerts", 0, api_alerts, PERMISSION_READ},
+    {"GET", "/api/v1/alerts/{number}", 0, api_alert, PERMISSION_READ},
+    {"POST", "/api/v1/alerts/{number}/acknowledge", SMALL, api_alert_acknowledge,
+     PERMISSION_OPERATE},
+    {"POST", "/api/v1/alerts/{number}/resolve", SMALL, api_alert_resolve, PERMISSION_OPERATE},
+    {"GET", "/api/v1/alert-rules", 0, api_alert_rules, PERMISSION_READ},
+    {"POST", "/api/v1/alert-rules", SMALL, api_alert_rule_create, PERMISSION_POLICY},
+    {"PATCH", "/api/v1/alert-rules/{id}", SMALL, api_alert_rule_change, PERMISSION_POLICY},
+    {"DELETE", "/api/v1/alert-rules/{id}", 0, api_alert_rule_delete, PERMISSION_POLICY},
+
     {"GET", "/api/v1/tokens", 0, api_tokens, PERMISSION_OPERATE},
     {"POST", "/api/v1/tokens", SMALL, api_token_create, PERMISSION_OPERATE},
     {"DELETE", "/api/v1/tokens/{id}", 0, api_token_revoke, PERMISSION_OPERATE},

@@ -8,6 +8,7 @@
 #include "console/http/http_server.h"
 #include "console/people/sign_in_limit.h"
 
+struct alert_engine;
 struct api_stream;
 struct stream_hub;
 struct page_files;
@@ -22,6 +23,7 @@ struct api_service {
     uint64_t heartbeat_seconds;
     struct sign_in_limit sign_ins;
     struct api_stream *stream;
+    struct alert_engine *alerts; /* its counters */
 };
 
 /* user of the handlers is a struct api_service. */

@@ -1,5 +1,7 @@
 /* Owns what the console says about itself: health, metrics, facts for agents, overview. */
 #include "common/text/text.h"
+#include "console/alerts/alert_engine.h"
+#include "console/alerts/alert_store.h"
 #include "console/api/api_internal.h"
 #include "console/stream/stream_hub.h"
 
@@ -36,6 +38,22 @@ static void metric(struct buffer *body, const char *name, const char *type, cons
                                name, help, name, type, name, (unsigned long long)value);
 }
 
+static int read_alert_counts(struct sql *sql, void *user)
+{
+    return alert_count(sql, NULL, user);
+}
+
+/* Without them when the store is not well. */
+static void write_alert_gauges(struct api_service *service, struct buffer *body)
+{
+    struct alert_counts counts;
+    if (console_store_read(service->store, read_alert_counts, &counts) < 0)
+        return;
+    metric(body, "alerts_open", "gauge", "Alerts nobody has acknowledged.", (uint64_t)counts.open);
+    metric(body, "alerts_acknowledged", "gauge", "Alerts acknowledged and not resolved.",
+           (uint64_t)counts.acknowledged);
+}
+
 void api_metrics(struct http_request *request, void *user)
 {
     struct api_service *service = user;
@@ -67,6 +85,14 @@ void api_metrics(struct http_request *request, void *user)
            "How often one was told to read its lists again.", stream.resyncs);
     metric(&body, "stream_refused_total", "counter", "Listeners refused: too many.",
            stream.refused);
+    struct alert_engine_status alerts;
+    alert_engine_status(service->alerts, &alerts);
+    metric(&body, "alert_events_total", "counter", "Events compared with the alert rules.",
+           alerts.events);
+    metric(&body, "alerts_raised_total", "counter", "Alerts opened.", alerts.raised);
+    metric(&body, "alert_failures_total", "counter", "Looks for alerts that failed.",
+           alerts.failures);
+    write_alert_gauges(service, &body);
     metric(&body, "server_certificate_expires_seconds", "gauge",
            "When the server certificate expires, in seconds since 1970.",
            (uint64_t)service->identity->server_expires_s);

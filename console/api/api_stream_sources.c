@@ -31,8 +31,9 @@ static int put_rows(struct sql *sql, struct query *query, unsigned limit, unsign
             stream_batch_give_up(batch, topic);
             return 0;
         }
-        message->number = *ret_last = sql_number(row, 0);
+        message->number = sql_number(row, 0);
         put(batch, message, row);
+        *ret_last = message->number;
         stream_batch_end(batch, message);
         r = 0;
     }
@@ -54,7 +55,8 @@ static int read_events(struct sql *sql, void *user UNUSED, int64_t after, unsign
 {
     AUTO_QUERY struct query query;
     query_init(&query);
-    event_query_after(&query, after, (int64_t)limit + 1);
+    struct event_range range = {after, INT64_MAX, (int64_t)limit + 1, true};
+    event_query_after(&query, &range);
     return put_rows(sql, &query, limit, topic, batch, ret_last, put_event);
 }
 
@@ -93,6 +95,32 @@ static int read_commands(struct sql *sql, void *user UNUSED, int64_t after, unsi
     query_add(&query, " ORDER BY commands.changed LIMIT ");
     query_add_number(&query, (int64_t)limit + 1);
     return put_rows(sql, &query, limit, topic, batch, ret_last, put_command);
+}
+
+static void put_alert(struct stream_batch *batch, struct stream_message *message,
+                      struct sql_statement *row)
+{
+    struct json_writer json;
+    json_writer_init(&json, &batch->text);
+    (void)text_copy(message->computer, sizeof(message->computer),
+                    sql_text(row, api_alert_group_column() + 1));
+    (void)text_copy(message->group, sizeof(message->group),
+                    sql_text(row, api_alert_group_column()));
+    message->number = sql_number(row, api_alert_group_column() + 2);
+    api_alert_write(&json, row);
+}
+
+static int read_alerts(struct sql *sql, void *user UNUSED, int64_t after, unsigned limit,
+                       unsigned topic, struct stream_batch *batch, int64_t *ret_last)
+{
+    AUTO_QUERY struct query query;
+    query_init(&query);
+    api_alert_select(&query);
+    query_add(&query, "alerts.changed > ");
+    query_add_number(&query, after);
+    query_add(&query, " ORDER BY alerts.changed LIMIT ");
+    query_add_number(&query, (int64_t)limit + 1);
+    return put_rows(sql, &query, limit, topic, batch, ret_last, put_alert);
 }
 
 /* --- computers */
@@ -246,6 +274,7 @@ const struct stream_source API_STREAM_SOURCES[] = {
     {"events", read_events, 0},
     {"computers", read_computers, COMPUTERS_PERIOD_NS},
     {"commands", read_commands, 0},
+    {"alerts", read_alerts, 0},
 };
 const size_t API_STREAM_SOURCE_COUNT = ARRAY_LENGTH(API_STREAM_SOURCES);
 

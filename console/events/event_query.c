@@ -2,6 +2,7 @@
  * them keeps its order by number. */
 #include "console/events/event_query.h"
 
+#define SETTLED_MS 5000LL
 #define COLUMNS                                                                     \
     "SELECT events.number, events.number, events.id, events.time_ms,"               \
     " (events.number / 4194304) + 1577836800000, computers.id, computers.hostname," \
@@ -13,14 +14,26 @@ static void select_events(struct query *query)
     query_add(query, COLUMNS "events.detail" TABLES);
 }
 
-void event_query_after(struct query *query, int64_t number, int64_t limit)
+void event_query_after(struct query *query, const struct event_range *range)
 {
-    query_add(query,
-              COLUMNS "CASE WHEN length(events.detail) > 2048 THEN '{\"cut\":true}'"
-                      " ELSE events.detail END, computers.group_id" TABLES "events.number > ");
-    query_add_number(query, number);
+    query_add(query, range->short_detail
+                         ? COLUMNS "CASE WHEN length(events.detail) > 2048 THEN '{\"cut\":true}'"
+                                   " ELSE events.detail END, computers.group_id,"
+                                   " events.computer" TABLES "events.number > "
+                         : COLUMNS "events.detail, computers.group_id, events.computer" TABLES
+                                   "events.number > ");
+    query_add_number(query, range->after);
+    query_add(query, " AND events.number < ");
+    query_add_number(query, range->end);
     query_add(query, " ORDER BY events.number LIMIT ");
-    query_add_number(query, limit);
+    query_add_number(query, range->limit);
+}
+
+int64_t event_settled_number(const struct console_store *store)
+{
+    return console_store_is_shared(store)
+               ? console_store_number_at(console_store_now_ms() - SETTLED_MS)
+               : INT64_MAX;
 }
 
 static void add_subject(struct query *query, const struct event_filter *filter)

@@ -5,6 +5,7 @@
 
 #include "common/attributes.h"
 #include "console/people/viewer.h"
+#include "console/store/console_store.h"
 #include "console/store/query.h"
 
 #include <stdbool.h>
@@ -27,9 +28,16 @@ struct event_filter {
  * module, kind, severity, subject, detail. */
 void event_query_page(struct query *query, const struct event_filter *filter,
                       const struct viewer *viewer, int64_t limit);
-/* Those after a number, oldest first, and the computer's group behind the same columns. A detail of
- * more than 2 KiB is left out. */
-void event_query_after(struct query *query, int64_t number, int64_t limit);
+/* Those after a number and below end, oldest first, and the computer's group and number behind the
+ * same columns. short_detail: one of more than 2 KiB is left out. */
+struct event_range {
+    int64_t after, end, limit;
+    bool short_detail;
+};
+void event_query_after(struct query *query, const struct event_range *range);
+/* Below this number no event can come any more: transactions of other nodes may be under way, and
+ * their clocks a little behind. */
+int64_t event_settled_number(const struct console_store *store);
 /* The same columns of one event. */
 void event_query_one(struct query *query, int64_t number, const struct viewer *viewer);
 

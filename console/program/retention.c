@@ -36,6 +36,10 @@ static int remove_counts(struct sql *sql, void *user)
     const struct piece *piece = user;
     int r = sql_run(sql, "DELETE FROM event_counts WHERE org_id = $1 AND hour < $2", NULL, "nn",
                     ORG, piece->before / HOUR_MS);
+    if (r == 0)
+        r = sql_run(sql,
+                    "DELETE FROM alerts WHERE org_id = $1 AND state = 'resolved' AND number < $2",
+                    NULL, "nn", ORG, console_store_number_at(piece->before));
     return r < 0 ? r : session_remove_expired(sql);
 }
 

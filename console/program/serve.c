@@ -6,6 +6,7 @@
 #include "common/text/text.h"
 #include "common/time/clock.h"
 #include "console/agents/presence.h"
+#include "console/alerts/alert_engine.h"
 #include "console/api/api_service.h"
 #include "console/pages/page_files.h"
 #include "console/people/audit.h"
@@ -389,6 +390,9 @@ static int start(struct running *running)
                          (unsigned)console_settings_number(running->settings,
                                                            CONSOLE_PEOPLE_CONNECTIONS),
                          &running->api.stream);
+    struct alert_engine_options alerts = {running->store, heartbeat};
+    if (r == 0)
+        r = alert_engine_start(&alerts, &running->api.alerts);
     return r < 0 ? r : start_servers(running);
 }
 
@@ -400,6 +404,7 @@ static void stop(struct running *running)
     running->people_server = http_server_stop(running->people_server);
     running->agent_server = http_server_stop(running->agent_server);
     running->api.stream = api_stream_stop(running->api.stream);
+    running->api.alerts = alert_engine_stop(running->api.alerts);
     running->forget_timer = event_timer_free(running->forget_timer);
     running->tick_timer = event_timer_free(running->tick_timer);
     running->loop = event_loop_free(running->loop);

@@ -94,17 +94,32 @@
     "CREATE INDEX commands_changed ON commands (changed);"
 
 #define BUNDLE_4 "ALTER TABLE commands ADD COLUMN bundle TEXT;"
+/* open_key: rule and subject of an alert that is not resolved; null afterwards. */
+#define ALERTS_5(KEY)                                                                            \
+    "CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL,"                          \
+    " expires_ms BIGINT NOT NULL);"                                                              \
+    "CREATE TABLE cursors (name TEXT PRIMARY KEY, number BIGINT NOT NULL);"                      \
+    "CREATE TABLE alert_rules (id TEXT PRIMARY KEY, org_id BIGINT NOT NULL, name TEXT NOT NULL," \
+    " severity BIGINT NOT NULL, enabled BIGINT NOT NULL, condition TEXT NOT NULL,"               \
+    " created_ms BIGINT NOT NULL, created_by TEXT NOT NULL, UNIQUE (org_id, name));"             \
+    "CREATE TABLE alerts (number " KEY ", org_id BIGINT NOT NULL, rule_id TEXT NOT NULL,"        \
+    " rule TEXT NOT NULL, severity BIGINT NOT NULL, computer BIGINT NOT NULL,"                   \
+    " subject TEXT NOT NULL, detail TEXT NOT NULL, state TEXT NOT NULL, count BIGINT NOT NULL,"  \
+    " first_ms BIGINT NOT NULL, last_ms BIGINT NOT NULL, changed BIGINT NOT NULL,"               \
+    " acknowledged_ms BIGINT NOT NULL, acknowledged_by TEXT NOT NULL,"                           \
+    " resolved_ms BIGINT NOT NULL, resolved_by TEXT NOT NULL, note TEXT NOT NULL,"               \
+    " open_key TEXT UNIQUE);"                                                                    \
+    "CREATE INDEX alerts_state ON alerts (org_id, state, number);"                               \
+    "CREATE INDEX alerts_rule ON alerts (rule_id, state, computer);"                             \
+    "CREATE INDEX alerts_computer ON alerts (computer, number);"                                 \
+    "CREATE INDEX alerts_changed ON alerts (changed);"
 
 const struct database_migration SCHEMA_SQLITE[SCHEMA_VERSION] = {
-    {TABLES_1("INTEGER PRIMARY KEY")},
-    {ACTIVATION_2},
-    {COMMANDS_3},
-    {BUNDLE_4},
+    {TABLES_1("INTEGER PRIMARY KEY")}, {ACTIVATION_2}, {COMMANDS_3}, {BUNDLE_4},
+    {ALERTS_5("INTEGER PRIMARY KEY")},
 };
 
 const char *const SCHEMA_POSTGRES[SCHEMA_VERSION] = {
-    TABLES_1("BIGINT PRIMARY KEY"),
-    ACTIVATION_2,
-    COMMANDS_3,
-    BUNDLE_4,
+    TABLES_1("BIGINT PRIMARY KEY"), ACTIVATION_2, COMMANDS_3, BUNDLE_4,
+    ALERTS_5("BIGINT PRIMARY KEY"),
 };
