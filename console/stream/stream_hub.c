@@ -32,7 +32,7 @@ struct stream_client {
     uint32_t topics;
     char computer[UUID_TEXT_BYTES];
     struct buffer queue;
-    bool lost, check;
+    bool lost, check, ready; /* ready: there was a look since it came */
     pthread_cond_t wake;
     struct stream_client *next;
 };
@@ -43,11 +43,12 @@ struct stream_hub {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     struct stream_client *clients;
-    bool closing;
+    bool closing, joined; /* joined: somebody waits for a look */
     struct stream_hub_status status;
     /* of the looking thread */
     struct topic_state topics[STREAM_SOURCES_MAXIMUM];
     struct stream_batch batch;
+    bool failed;            /* the last look: what it would have shown may be gone */
     int64_t recent[RECENT]; /* numbers of a shared database that were sent already */
 };
 
@@ -112,6 +113,15 @@ static void put_batch(struct stream_client *client, const struct stream_batch *b
     (void)buffer_append_format(&client->queue, "id: %lld\n\n", (long long)id);
     if (buffer_failed(&client->queue) < 0)
         lose(client);
+    (void)pthread_cond_signal(&client->wake);
+}
+
+/* Changes from the look on are told: what the client reads now is not older. */
+static void put_ready(struct stream_client *client, int64_t id)
+{
+    client->ready = true;
+    (void)buffer_append_format(&client->queue, "event: ready\ndata: {}\nid: %lld\n\n",
+                               (long long)id);
     (void)pthread_cond_signal(&client->wake);
 }
 
@@ -206,9 +216,16 @@ static void look(struct stream_hub *hub)
     int64_t id = console_store_number_at(console_store_now_ms() - margin_ms(hub));
     stream_batch_init(&hub->batch);
     int r = console_store_read(hub->options.store, look_at, &work);
+    if (r == 0 && hub->failed)
+        hub->batch.resync = UINT32_MAX;
+    hub->failed = r < 0;
     (void)pthread_mutex_lock(&hub->lock);
-    for (struct stream_client *client = hub->clients; r == 0 && client; client = client->next)
-        put_batch(client, &hub->batch, id);
+    for (struct stream_client *client = hub->clients; client; client = client->next) {
+        if (!client->ready)
+            put_ready(client, id);
+        if (r == 0)
+            put_batch(client, &hub->batch, id);
+    }
     (void)pthread_mutex_unlock(&hub->lock);
     stream_batch_done(&hub->batch);
 }
@@ -236,11 +253,12 @@ static void *look_loop(void *user)
             listening = true;
             begin_looking(hub);
         }
+        hub->joined = false;
         (void)pthread_mutex_unlock(&hub->lock);
         look(hub);
         struct timespec until = clock_deadline(LOOK_NS);
         (void)pthread_mutex_lock(&hub->lock);
-        while (!hub->closing &&
+        while (!hub->closing && !hub->joined &&
                pthread_cond_clockwait(&hub->wake, &hub->lock, CLOCK_MONOTONIC, &until) == 0)
             ;
     }
@@ -339,13 +357,13 @@ int stream_client_join(struct stream_hub *hub, const struct stream_wish *wish,
         client->next = hub->clients;
         hub->clients = client;
         hub->status.clients++;
-        (void)pthread_cond_signal(&hub->wake);
+        hub->joined = true;
+        (void)pthread_cond_broadcast(&hub->wake);
+        while (!client->ready && !hub->closing)
+            (void)pthread_cond_wait(&client->wake, &hub->lock);
     } else {
         hub->status.refused++;
     }
-    (void)buffer_append_format(&client->queue, "event: ready\ndata: {}\nid: %lld\n\n",
-                               (long long)console_store_number_at(console_store_now_ms() -
-                                                                  margin_ms(hub)));
     (void)pthread_mutex_unlock(&hub->lock);
     if (r == 0 && wish->after != 0) {
         r = replay_missed(client, wish->after);

@@ -61,7 +61,8 @@ struct stream_wish {
     const char *computer;        /* its id, or "": of all */
     int64_t after;               /* the id seen last; 0: from now on; -1: unknown, read the lists */
 };
-/* -EUSERS when too many listen, -EDQUOT when this actor has too many. */
+/* Waits for a look at the store, so that lists read afterwards miss nothing that is not told.
+ * -EUSERS when too many listen, -EDQUOT when this actor has too many. */
 int stream_client_join(struct stream_hub *hub, const struct stream_wish *wish,
                        struct stream_client **ret_client) MUST_USE;
 /* NULL is legal. */
