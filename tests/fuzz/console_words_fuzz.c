@@ -1,0 +1,44 @@
+/* Short texts that clients of the console choose: networks of tokens and rules, times of filters,
+ * secrets. Each is read, and what was accepted must hold what it claims. */
+#include "common/text/text.h"
+#include "console/agents/tokens.h"
+#include "console/api/api_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check(bool condition)
+{
+    if (!condition)
+        abort();
+}
+
+static void read_network(const char *text)
+{
+    if (!cidr_is_valid(text))
+        return;
+    check(strlen(text) < 64);
+    char address[64];
+    (void)text_format(address, sizeof(address), "%.*s", (int)strcspn(text, "/"), text);
+    check(cidr_contains(text, address)); /* a network holds the address it is written with */
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    int64_t time_ms = 0;
+    char hash[SHA256_HEX_BYTES] = "";
+    char *text = strndup((const char *)data, size);
+    if (!text)
+        return 0;
+    read_network(text);
+    if (api_parse_time(text, &time_ms) == 0)
+        check(strlen(text) >= strlen("2026-11-22T01:02:03Z"));
+    if (secret_hash(text, hash) == 0)
+        check(strlen(hash) == SHA256_HEX_BYTES - 1);
+    (void)api_is_name(text);
+    (void)api_is_policy_name(text);
+    free(text);
+    return 0;
+}
