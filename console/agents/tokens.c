@@ -53,7 +53,7 @@ static bool parse_cidr(const char *cidr, int *ret_family, uint8_t address[static
         return false;
     if (!slash)
         bits = most;
-    else if (text_parse_u64(slash + 1, &bits) < 0 || bits > most)
+    else if (strlen(slash + 1) > 3 || text_parse_u64(slash + 1, &bits) < 0 || bits > most)
         return false;
     *ret_bits = (unsigned)bits;
     return true;

@@ -112,9 +112,20 @@ char *api_read_list(struct wire_reader *reader, const char *key, bool (*each)(co
     return text;
 }
 
+/* A digit for each 0, everything else as it is: strptime takes blanks, signs and short numbers. */
+static bool has_shape(const char *text, const char *shape)
+{
+    for (; *shape; text++, shape++)
+        if (*shape == '0' ? *text < '0' || *text > '9' : *text != *shape)
+            return false;
+    return true;
+}
+
 int api_parse_time(const char *text, int64_t *ret_ms)
 {
     struct tm parts = {0};
+    if (!has_shape(text, "0000-00-00T00:00:00"))
+        return -EINVAL;
     const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &parts);
     if (!rest)
         return -EINVAL;
