@@ -3,6 +3,7 @@
 #include "agent/control/commands.h"
 #include "agent/control/control_client.h"
 #include "agent/control/display.h"
+#include "common/aws/aws_settings.h"
 #include "common/buffers/buffer.h"
 #include "common/files/file.h"
 #include "common/log/log.h"
@@ -60,6 +61,33 @@ static int send_activation(const struct invocation *invocation, const char *toke
     return control_call(invocation, &call, NULL, NULL);
 }
 
+/* AWS's variables of this process go along: the Systems Manager agent gives credentials and region
+ * to the scripts that it runs, and to nobody else. */
+static void write_environment(struct json_writer *json)
+{
+    json_write_key(json, "environment");
+    json_write_object_begin(json);
+    for (const char *const *name = aws_settings_variables(); *name != NULL; name++)
+        if (getenv(*name) != NULL)
+            json_write_field_string(json, *name, getenv(*name));
+    json_write_object_end(json);
+}
+
+static int send_order(const struct invocation *invocation)
+{
+    struct control_call call;
+    control_call_begin(&call, "activate");
+    json_write_key(&call.json, "parameter_store");
+    json_write_object_begin(&call.json);
+    if (command_has(invocation, "prefix"))
+        json_write_field_string(&call.json, "prefix", command_option(invocation, "prefix"));
+    if (command_has(invocation, "region"))
+        json_write_field_string(&call.json, "region", command_option(invocation, "region"));
+    write_environment(&call.json);
+    json_write_object_end(&call.json);
+    return control_call(invocation, &call, NULL, NULL);
+}
+
 /* Until the first heartbeat was answered, a person must act, or the time is up. */
 static int wait_for_console(const struct invocation *invocation, uint64_t wait_ns)
 {
@@ -89,12 +117,16 @@ static int run_activate(const struct invocation *invocation)
     AUTO_BUFFER struct buffer token = BUFFER_WITH_MAXIMUM(MOST_TOKEN_BYTES);
     const char *wait = command_option(invocation, "wait");
     uint64_t wait_ns = DEFAULT_WAIT_NS;
-    if (!command_has(invocation, "url") || !command_has(invocation, "token-file"))
-        return command_fail("activate needs --url and --token-file; - reads standard input");
+    bool by_cloud = command_has(invocation, "parameter-store");
+    bool by_token = command_has(invocation, "url") && command_has(invocation, "token-file");
+    if (by_cloud == by_token)
+        return command_fail("activate needs either --url and --token-file (- reads standard input) "
+                            "or --parameter-store");
     if (wait != NULL && text_parse_duration(wait, &wait_ns) < 0)
         return command_fail("--wait %s is not a duration such as 30s", wait);
-    int r = read_token(command_option(invocation, "token-file"), &token);
-    if (r == EXIT_CLEAN)
+    int r = by_cloud ? send_order(invocation)
+                     : read_token(command_option(invocation, "token-file"), &token);
+    if (r == EXIT_CLEAN && by_token)
         r = send_activation(invocation, buffer_text(&token));
     if (token.data != NULL)
         explicit_bzero(token.data, token.capacity);
@@ -111,6 +143,12 @@ static const struct command_option options[] = {
     {"policy", 0, "NAME", NULL, "ask for this policy"},
     {"group", 0, "NAME", NULL, "ask for this group"},
     {"name", 0, "NAME", NULL, "show this name in the console instead of the host's"},
+    {"parameter-store", 0, NULL, NULL,
+     "take URL, token and the rest from AWS Systems Manager Parameter Store, with the AWS "
+     "environment of this command"},
+    {"prefix", 0, "NAME", NULL,
+     "the parameters are NAME/activation-url, NAME/token, ... (/yagura)"},
+    {"region", 0, "REGION", NULL, "of the parameters"},
     {"wait", 0, "TIME", NULL, "for the first heartbeat (default 30s); the agent goes on after it"},
     {NULL, 0, NULL, NULL, NULL},
 };

@@ -62,11 +62,19 @@ static void print_console(const json_t *console)
         return;
     begin_row("Console");
     display_print(member_text(console, "state"));
-    (void)printf(", ");
-    display_print(member_text(console, "url"));
-    if (member_text(console, "problem")[0] != '\0') {
-        (void)printf(": ");
-        display_print(member_text(console, "problem"));
+    if (member_text(console, "url")[0] != '\0') {
+        (void)printf(", ");
+        display_print(member_text(console, "url"));
+    }
+    if (member_text(console, "problem")[0] == '\0') {
+        (void)putchar('\n');
+        return;
+    }
+    (void)printf(": ");
+    display_print(member_text(console, "problem"));
+    if (member_text(console, "next_try")[0] != '\0') {
+        (void)printf("; next try ");
+        display_print(member_text(console, "next_try"));
     }
     (void)putchar('\n');
 }

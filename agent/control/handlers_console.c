@@ -1,7 +1,9 @@
-/* activate: {"url","ca_pin","tenant_id","policy","group","display_name","token"} and deactivate:
- * {}. The answer comes when the agent has kept them; how the activation goes is told by status. */
+/* activate: {"url","ca_pin","tenant_id","policy","group","display_name","token"}, or
+ * {"parameter_store":{"prefix","region","environment":{}}}; and deactivate: {}. The answer comes
+ * when the agent has kept them; how the activation goes is told by status. */
 #include "agent/control/handlers_private.h"
 
+#include "agent/delivery/cloud_access.h"
 #include "agent/delivery/delivery.h"
 #include "common/log/log.h"
 #include "common/text/text.h"
@@ -28,9 +30,41 @@ static int take_settings(const json_t *arguments, struct link_settings *settings
     return 0;
 }
 
+static void answer_activation(struct control_request *request, int r)
+{
+    if (r == -EALREADY)
+        control_request_fail(request, 0, "this host is activated there already");
+    else if (r < 0)
+        control_request_fail(request, 2, "the activation could not be kept: %s", log_error_text(r));
+    else
+        control_request_done(request, 0);
+}
+
+static void activate_from_cloud(struct control_handlers *handlers, struct control_request *request,
+                                const json_t *order)
+{
+    AUTO_FREE struct link_cloud *cloud = calloc(1, sizeof *cloud);
+    char problem[512] = "out of memory";
+
+    int r = cloud != NULL
+                ? cloud_access_read(handlers->context.config, order, cloud, problem, sizeof problem)
+                : -ENOMEM;
+    if (r < 0)
+        control_request_fail(request, 2, "%s", problem);
+    else
+        answer_activation(request, delivery_activate_from_cloud(handlers->context.delivery, cloud));
+    if (cloud != NULL)
+        explicit_bzero(cloud, sizeof *cloud);
+}
+
 static void activate(struct control_handlers *handlers, struct control_request *request,
                      const json_t *arguments)
 {
+    const json_t *order = json_object_get(arguments, "parameter_store");
+    if (json_is_object(order)) {
+        activate_from_cloud(handlers, request, order);
+        return;
+    }
     struct link_settings settings = {.url = ""};
     struct link_token token = {.text = ""};
     int r = take_settings(arguments, &settings);
@@ -47,12 +81,7 @@ static void activate(struct control_handlers *handlers, struct control_request *
     }
     r = delivery_activate(handlers->context.delivery, &settings, &token);
     explicit_bzero(&token, sizeof(token));
-    if (r == -EALREADY)
-        control_request_fail(request, 0, "this host is activated there already");
-    else if (r < 0)
-        control_request_fail(request, 2, "the activation could not be kept: %s", log_error_text(r));
-    else
-        control_request_done(request, 0);
+    answer_activation(request, r);
 }
 
 static void deactivate(struct control_handlers *handlers, struct control_request *request,

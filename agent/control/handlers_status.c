@@ -252,10 +252,12 @@ static const char *state_of(const struct status *status, bool degraded)
 static void write_console(struct json_writer *json, const struct control_context *context)
 {
     struct delivery_status console;
-    char last[CLOCK_TEXT_BYTES] = "";
+    char last[CLOCK_TEXT_BYTES] = "", next[CLOCK_TEXT_BYTES] = "";
     delivery_status(context->delivery, &console);
     if (console.state.last_contact_ns != 0)
         clock_format(last, console.state.last_contact_ns);
+    if (console.state.next_try_ns != 0)
+        clock_format(next, console.state.next_try_ns);
     json_write_key(json, "console");
     json_write_object_begin(json);
     json_write_field_string(json, "state",
@@ -264,6 +266,7 @@ static void write_console(struct json_writer *json, const struct control_context
     json_write_field_string(json, "agent_id", console.agent_id);
     json_write_field_string(json, "problem", console.state.text);
     json_write_field_string(json, "last_contact", last);
+    json_write_field_string(json, "next_try", next);
     json_write_field_unsigned(json, "messenger_starts", console.messenger_starts);
     json_write_object_end(json);
 }

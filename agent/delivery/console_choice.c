@@ -3,6 +3,7 @@
 
 #include "agent/delivery/host_facts.h"
 #include "common/event_loop/event_loop.h"
+#include "common/log/log.h"
 #include "common/text/text.h"
 #include "common/time/clock.h"
 
@@ -12,12 +13,21 @@
 
 #define GOODBYE_NS (5 * NS_PER_SECOND)
 
+/* Who was told to leave does not come back by itself. */
+static void end_cloud(struct delivery *delivery)
+{
+    if (cloud_access_leave(delivery->cloud) < 0)
+        delivery_record(delivery, "leave_not_kept", EVENT_HIGH, delivery->settings.url,
+                        "make room on the disk of the state directory");
+}
+
 void console_choice_leave(struct delivery *delivery)
 {
     const struct link_state state = {.code = LINK_STATE_DEACTIVATED,
                                      .text = "deactivated by the console"};
 
     delivery->leaving = false;
+    end_cloud(delivery);
     identity_forget(delivery);
     delivery_record(delivery, "deactivated", EVENT_MEDIUM, delivery->settings.url, NULL);
     policy_delivery_drop(delivery);
@@ -25,11 +35,49 @@ void console_choice_leave(struct delivery *delivery)
     delivery_note_state(delivery, &state);
 }
 
+/* ---- Parameter Store ---- */
+
+int console_choice_take_want_files(void *user, struct message *message UNUSED)
+{
+    const struct delivery *delivery = user;
+
+    return cloud_access_send_files(delivery->cloud, delivery->socket);
+}
+
+/* Where the console is, while Parameter Store is to say so; otherwise only which instance this is.
+ * What the firmware says of that stands above it. */
+int console_choice_take(void *user, struct message *message)
+{
+    struct delivery *delivery = user;
+    struct link_settings found = delivery->settings;
+
+    int r = link_read_console(message, &found);
+    if (r < 0)
+        return r;
+    if (delivery->settings.instance_id[0] != '\0')
+        (void)text_copy(found.instance_id, sizeof found.instance_id,
+                        delivery->settings.instance_id);
+    if (delivery_asks_cloud(delivery)) {
+        delivery->settings = found;
+        delivery->configured = true;
+    }
+    (void)text_copy(delivery->settings.instance_id, sizeof delivery->settings.instance_id,
+                    found.instance_id);
+    r = console_files_write_console(delivery->files, &delivery->settings);
+    if (r < 0)
+        log_warning("console_not_kept", "error", log_error_text(r), NULL);
+    delivery_note_status(delivery);
+    return 0;
+}
+
+/* ---- orders ---- */
+
 /* An order from another thread, and its answer. */
 struct order {
     struct delivery *delivery;
-    const struct link_settings *settings; /* NULL: leave */
+    const struct link_settings *settings; /* NULL without cloud: leave */
     const struct link_token *token;
+    const struct link_cloud *cloud;
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool done;
@@ -57,6 +105,8 @@ static int meet_console(struct delivery *delivery, const struct order *order)
     int r = console_files_write_token(delivery->files, order->token);
     if (r == 0)
         r = console_files_write_console(delivery->files, &settings);
+    if (r == 0)
+        r = cloud_access_settle(delivery->cloud);
     if (r < 0)
         return r;
     if (!same)
@@ -65,6 +115,22 @@ static int meet_console(struct delivery *delivery, const struct order *order)
     delivery->token = *order->token;
     delivery->has_token = delivery->configured = true;
     delivery_note_status(delivery);
+    delivery_note_state(delivery, &(struct link_state){.code = LINK_STATE_ACTIVATING});
+    messenger_process_restart(delivery);
+    return 0;
+}
+
+static int meet_cloud(struct delivery *delivery, const struct order *order)
+{
+    if (delivery->activated && is_accepted(delivery))
+        return -EALREADY;
+    int r = cloud_access_order(delivery->cloud, order->cloud);
+    if (r < 0)
+        return r;
+    console_files_remove_token(delivery->files);
+    explicit_bzero(&delivery->token, sizeof delivery->token);
+    delivery->has_token = false;
+    identity_forget(delivery);
     delivery_note_state(delivery, &(struct link_state){.code = LINK_STATE_ACTIVATING});
     messenger_process_restart(delivery);
     return 0;
@@ -88,6 +154,7 @@ static int forget_console(struct delivery *delivery)
     explicit_bzero(&delivery->token, sizeof delivery->token);
     delivery->has_token = false;
     delivery->configured = delivery->leaving = false;
+    end_cloud(delivery);
     identity_forget(delivery);
     delivery->settings = nowhere;
     int r = console_files_write_console(delivery->files, &nowhere);
@@ -102,7 +169,11 @@ static void obey(void *user)
 {
     struct order *order = user;
 
-    int r = order->settings != NULL ? meet_console(order->delivery, order)
+    int r;
+    if (order->cloud != NULL)
+        r = meet_cloud(order->delivery, order);
+    else
+        r = order->settings != NULL ? meet_console(order->delivery, order)
                                     : forget_console(order->delivery);
     (void)pthread_mutex_lock(&order->lock);
     order->result = r;
@@ -130,6 +201,13 @@ int delivery_activate(struct delivery *delivery, const struct link_settings *set
                       const struct link_token *token)
 {
     struct order order = {.settings = settings, .token = token};
+
+    return give_order(delivery, &order);
+}
+
+int delivery_activate_from_cloud(struct delivery *delivery, const struct link_cloud *cloud)
+{
+    struct order order = {.cloud = cloud};
 
     return give_order(delivery, &order);
 }

@@ -121,7 +121,8 @@ int console_files_read_console(struct console_files *files, struct link_settings
          TAKE(object, "tenant_id", settings->tenant_id) < 0 ||
          TAKE(object, "policy", settings->policy) < 0 ||
          TAKE(object, "group", settings->group) < 0 ||
-         TAKE(object, "display_name", settings->display_name) < 0))
+         TAKE(object, "display_name", settings->display_name) < 0 ||
+         TAKE(object, "instance_id", settings->instance_id) < 0))
         r = -EBADMSG;
     json_decref(object);
     return r;
@@ -140,6 +141,7 @@ int console_files_write_console(struct console_files *files, const struct link_s
     json_write_field_string(&json, "policy", settings->policy);
     json_write_field_string(&json, "group", settings->group);
     json_write_field_string(&json, "display_name", settings->display_name);
+    json_write_field_string(&json, "instance_id", settings->instance_id);
     json_write_object_end(&json);
     return write_text(files, "console.json", &text);
 }
@@ -255,6 +257,46 @@ int console_files_write_orders(struct console_files *files, const struct console
     json_write_array_end(&json);
     json_write_object_end(&json);
     return write_text(files, "orders.json", &text);
+}
+
+int console_files_read_cloud(struct console_files *files, struct console_cloud *ret_cloud)
+{
+    struct aws_settings *aws = &ret_cloud->cloud.aws;
+    json_t *object = NULL;
+
+    *ret_cloud = (struct console_cloud){.left = false};
+    int r = read_object(files, "cloud.json", &object);
+    if (r == 0 &&
+        (TAKE(object, "prefix", ret_cloud->cloud.prefix) < 0 ||
+         TAKE(object, "region", aws->region) < 0 || TAKE(object, "profile", aws->profile) < 0 ||
+         TAKE(object, "credentials_file", aws->credentials_file) < 0 ||
+         TAKE(object, "config_file", aws->config_file) < 0 ||
+         TAKE(object, "endpoint", aws->service_endpoints[0]) < 0))
+        r = -EBADMSG;
+    ret_cloud->left = json_is_true(json_object_get(object, "left"));
+    ret_cloud->cloud.parameters = json_is_true(json_object_get(object, "parameters"));
+    json_decref(object);
+    return r;
+}
+
+int console_files_write_cloud(struct console_files *files, const struct console_cloud *cloud)
+{
+    const struct aws_settings *aws = &cloud->cloud.aws;
+    struct buffer text = BUFFER_WITH_MAXIMUM(MOST_BYTES);
+    struct json_writer json;
+
+    json_writer_init(&json, &text);
+    json_write_object_begin(&json);
+    json_write_field_bool(&json, "left", cloud->left);
+    json_write_field_bool(&json, "parameters", cloud->cloud.parameters);
+    json_write_field_string(&json, "prefix", cloud->cloud.prefix);
+    json_write_field_string(&json, "region", aws->region);
+    json_write_field_string(&json, "profile", aws->profile);
+    json_write_field_string(&json, "credentials_file", aws->credentials_file);
+    json_write_field_string(&json, "config_file", aws->config_file);
+    json_write_field_string(&json, "endpoint", aws->service_endpoints[0]);
+    json_write_object_end(&json);
+    return write_text(files, "cloud.json", &text);
 }
 
 void console_files_remove_token(struct console_files *files)

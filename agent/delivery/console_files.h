@@ -4,6 +4,7 @@
 #define AGENT_DELIVERY_CONSOLE_FILES_H
 
 #include "agent/messenger/link.h"
+#include "agent/messenger/link_cloud.h"
 #include "common/attributes.h"
 
 #include <stdbool.h>
@@ -26,6 +27,12 @@ struct console_orders {
     } seen[CONSOLE_SEEN_COMMANDS];
 };
 
+/* What an order said of AWS, without secrets. */
+struct console_cloud {
+    bool left; /* a person, or the console, ended the activation: the configuration starts none */
+    struct link_cloud cloud;
+};
+
 /* directory is copied and made. */
 struct console_files;
 int console_files_open(const char *state_directory, struct console_files **ret_files) MUST_USE;
@@ -41,6 +48,8 @@ int console_files_read_identity(struct console_files *files,
 int console_files_read_orders(struct console_files *files,
                               struct console_orders *ret_orders) MUST_USE;
 
+int console_files_read_cloud(struct console_files *files, struct console_cloud *ret_cloud) MUST_USE;
+
 int console_files_write_console(struct console_files *files,
                                 const struct link_settings *settings) MUST_USE;
 int console_files_write_token(struct console_files *files, const struct link_token *token) MUST_USE;
@@ -48,6 +57,8 @@ int console_files_write_identity(struct console_files *files,
                                  const struct link_identity *identity) MUST_USE;
 int console_files_write_orders(struct console_files *files,
                                const struct console_orders *orders) MUST_USE;
+int console_files_write_cloud(struct console_files *files,
+                              const struct console_cloud *cloud) MUST_USE;
 /* Absent is fine. */
 void console_files_remove_token(struct console_files *files);
 void console_files_remove_identity(struct console_files *files);

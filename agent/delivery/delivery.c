@@ -15,10 +15,18 @@
 
 #define NEWS_INTERVAL_NS (1 * NS_PER_SECOND)
 
+bool delivery_asks_cloud(const struct delivery *delivery)
+{
+    return !delivery->activated && !delivery->has_token &&
+           cloud_access_has_parameters(delivery->cloud);
+}
+
 void delivery_note_status(struct delivery *delivery)
 {
+    bool asks = delivery_asks_cloud(delivery);
+
     (void)pthread_mutex_lock(&delivery->lock);
-    delivery->status.configured = delivery->configured;
+    delivery->status.configured = delivery->configured || asks;
     delivery->status.activated = delivery->activated;
     (void)text_copy(delivery->status.url, sizeof delivery->status.url, delivery->settings.url);
     (void)text_copy(delivery->status.agent_id, sizeof delivery->status.agent_id,
@@ -131,6 +139,7 @@ static struct delivery *free_delivery(struct delivery *delivery)
     (void)event_timer_free(delivery->restart);
     (void)event_timer_free(delivery->news);
     (void)event_loop_free(delivery->loop);
+    (void)cloud_access_free(delivery->cloud);
     (void)console_files_close(delivery->files);
     buffer_done(&delivery->beat.facts);
     (void)pthread_mutex_destroy(&delivery->lock);
@@ -145,6 +154,9 @@ static int prepare(struct delivery *delivery)
                         "%s/yagura-messenger", delivery->options.program_directory);
     if (r > 0)
         r = console_files_open(delivery->options.state_directory, &delivery->files);
+    if (r == 0)
+        r = cloud_access_new(delivery->options.cloud, delivery->files, &delivery->cloud);
+    delivery->options.cloud = NULL; /* the caller's */
     if (r == 0)
         r = event_loop_new(&delivery->loop);
     if (r == 0)

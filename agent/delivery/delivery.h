@@ -8,6 +8,7 @@
 #define AGENT_DELIVERY_DELIVERY_H
 
 #include "agent/messenger/link.h"
+#include "agent/messenger/link_cloud.h"
 #include "common/attributes.h"
 #include "common/buffers/buffer.h"
 #include "common/settings/settings.h"
@@ -24,6 +25,7 @@ struct delivery_options {
     const char *program_directory;     /* of yagura-messenger and the helpers */
     const char *control_socket;        /* of this agent, for yaguractl diagnose */
     char *const *database_directories; /* of signatures; NULL-terminated */
+    const struct link_cloud *cloud;    /* copied: of cloud_access_read */
     struct event_loop *main_loop;
     struct store *store;
     struct scan_pipeline *pipeline;
@@ -44,6 +46,10 @@ struct delivery *delivery_stop(struct delivery *delivery);
  * and no new token is needed; -errno. */
 int delivery_activate(struct delivery *delivery, const struct link_settings *settings,
                       const struct link_token *token) MUST_USE;
+/* From now on the console is looked for in Parameter Store, until this host is activated. -EALREADY
+ * when it is; -errno. */
+int delivery_activate_from_cloud(struct delivery *delivery,
+                                 const struct link_cloud *cloud) MUST_USE;
 /* Forgets the console and the identity; the events stay. */
 int delivery_deactivate(struct delivery *delivery) MUST_USE;
 

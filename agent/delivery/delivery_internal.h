@@ -3,6 +3,7 @@
 #ifndef AGENT_DELIVERY_DELIVERY_INTERNAL_H
 #define AGENT_DELIVERY_DELIVERY_INTERNAL_H
 
+#include "agent/delivery/cloud_access.h"
 #include "agent/delivery/command_results.h"
 #include "agent/delivery/commands.h"
 #include "agent/delivery/console_files.h"
@@ -42,6 +43,7 @@ struct delivery {
     pthread_t thread;
     struct event_loop *loop;
     struct console_files *files;
+    struct cloud_access *cloud;
     struct command_results *results;
     struct commands *commands;
     struct event_timer *restart, *news;
@@ -77,6 +79,9 @@ void delivery_record(struct delivery *delivery, const char *kind, enum event_sev
                      const char *subject, const char *reason);
 /* The event about an order that is not obeyed. why NULL or "": what error says. */
 void delivery_refuse_order(struct delivery *delivery, const char *what, int error, const char *why);
+
+/* The console is to be found in Parameter Store. */
+bool delivery_asks_cloud(const struct delivery *delivery);
 
 /* messenger_process.c */
 void messenger_process_close(struct delivery *delivery);
@@ -121,5 +126,8 @@ void policy_delivery_drop(struct delivery *delivery);
 
 /* console_choice.c: the console has sent this host away. */
 void console_choice_leave(struct delivery *delivery);
+/* The messenger asks Parameter Store, and says what it found. */
+int console_choice_take_want_files(void *delivery, struct message *message);
+int console_choice_take(void *delivery, struct message *message);
 
 #endif

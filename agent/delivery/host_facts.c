@@ -59,6 +59,27 @@ static void read_os(char *field, size_t size)
     (void)text_escape(field, size, value, strcspn(value, "\"'\n"));
 }
 
+/* Instances of the Nitro system have their name in the firmware; on others it is known from the
+ * instance's metadata, and stays what it is. */
+static void read_instance_id(char *field, size_t size)
+{
+    char vendor[64], tag[64];
+
+    read_line("/sys/class/dmi/id/sys_vendor", vendor, sizeof vendor);
+    read_line("/sys/class/dmi/id/board_asset_tag", tag, sizeof tag);
+    if (text_equal(vendor, "Amazon EC2") && text_starts_with(tag, "i-"))
+        (void)text_copy(field, size, tag);
+}
+
+bool host_facts_is_instance(void)
+{
+    char vendor[64], hypervisor[64];
+
+    read_line("/sys/class/dmi/id/sys_vendor", vendor, sizeof vendor);
+    read_line("/sys/hypervisor/uuid", hypervisor, sizeof hypervisor);
+    return text_equal(vendor, "Amazon EC2") || text_starts_with(hypervisor, "ec2");
+}
+
 void host_facts_fill(struct link_settings *settings)
 {
     char name[256] = "";
@@ -69,4 +90,5 @@ void host_facts_fill(struct link_settings *settings)
     read_machine_id(settings->machine_id, sizeof settings->machine_id);
     read_line("/proc/sys/kernel/random/boot_id", settings->boot_id, sizeof settings->boot_id);
     read_os(settings->os, sizeof settings->os);
+    read_instance_id(settings->instance_id, sizeof settings->instance_id);
 }

@@ -4,7 +4,10 @@
 
 #include "agent/messenger/link.h"
 
-/* Fills hostname, machine_id, boot_id and os; what cannot be read stays a dash. */
+/* Fills hostname, machine_id, boot_id and os; what cannot be read stays a dash. And instance_id,
+ * where the firmware has it. */
 void host_facts_fill(struct link_settings *settings);
+/* This host is on EC2, as far as the firmware says. */
+bool host_facts_is_instance(void);
 
 #endif

@@ -40,9 +40,9 @@ int identity_use(struct delivery *delivery)
     return r;
 }
 
-/* The key that policies and commands are judged by changes only while root has a token to spend,
- * and the name by a word of that key too: a messenger that was taken over cannot bring its own. It
- * may still have the key before. */
+/* The key that policies and commands are judged by changes only while root has a token to spend, or
+ * knows that Parameter Store has one, and the name by a word of that key too: a messenger that was
+ * taken over cannot bring its own. It may still have the key before. */
 static bool may_become(const struct delivery *delivery, const struct link_identity *identity)
 {
     bool known = text_equal(identity->signing_key, delivery->identity.signing_key) ||
@@ -50,7 +50,8 @@ static bool may_become(const struct delivery *delivery, const struct link_identi
     bool named = text_equal(identity->agent_id, delivery->identity.agent_id) ||
                  text_equal(identity->agent_id, delivery->successor);
 
-    return delivery->has_token || (delivery->activated && known && named);
+    return delivery->has_token || delivery_asks_cloud(delivery) ||
+           (delivery->activated && known && named);
 }
 
 static void keep_keys(struct delivery *delivery, const struct console_keys *keys)
@@ -129,7 +130,7 @@ int identity_take(void *user, struct message *message)
 {
     struct delivery *delivery = user;
     struct link_identity identity;
-    bool renewal = !delivery->has_token;
+    bool renewal = !delivery->has_token && !delivery_asks_cloud(delivery);
 
     int r = link_read_identity(message, &identity);
     if (r == 0 && !may_become(delivery, &identity))

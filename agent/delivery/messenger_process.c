@@ -74,6 +74,9 @@ static int introduce(struct delivery *delivery)
 {
     int r = uuid_new(delivery->settings.session);
 
+    if (r == 0)
+        r = cloud_access_introduce(delivery->cloud, delivery->socket,
+                                   delivery_asks_cloud(delivery));
     if (r == 0 && delivery->activated)
         r = link_send_identity(delivery->socket, &delivery->identity);
     if (r == 0 && delivery->has_token)
@@ -113,7 +116,8 @@ void messenger_process_restart(void *user)
     messenger_process_close(delivery);
     event_timer_stop(delivery->restart);
     /* Without anything to show there is nothing to say. */
-    if (!delivery->configured || !(delivery->activated || delivery->has_token))
+    bool has_something = delivery->activated || delivery->has_token;
+    if (!(delivery->configured && has_something) && !delivery_asks_cloud(delivery))
         return;
     int r = start_messenger(delivery);
     if (r < 0)
@@ -138,13 +142,15 @@ static int take_state(void *user, struct message *message)
 
 static int take_message(struct delivery *delivery, struct message *message)
 {
-    bool activated = delivery->activated;
+    bool activated = delivery->activated, asks = delivery_asks_cloud(delivery);
     struct message_route routes[] = {
         {LINK_WANT_BEAT, "want-beat", activated, false, heartbeats_take_want},
         {LINK_BEAT_DONE, "beat-done", activated, false, heartbeats_take_done},
         {LINK_COMMAND, "command", activated, true, command_delivery_take},
         {LINK_POLICY, "policy", activated, true, policy_delivery_take},
-        {LINK_IDENTITY, "identity", activated || delivery->has_token, false, identity_take},
+        {LINK_WANT_FILES, "want-files", asks, false, console_choice_take_want_files},
+        {LINK_CONSOLE, "console", true, false, console_choice_take},
+        {LINK_IDENTITY, "identity", activated || asks || delivery->has_token, false, identity_take},
         {LINK_MOVE, "move", activated, true, identity_take_move},
         {LINK_BUNDLE_DONE, "bundle-done", activated, false, bundle_delivery_take_done},
         {LINK_STATE, "state", true, false, take_state},
@@ -167,7 +173,7 @@ static void handle_messenger(void *user, int fd, uint32_t epoll_events UNUSED)
     explicit_bzero(delivery->buffer, sizeof delivery->buffer);
     if (r == -EAGAIN || r == 1 || delivery->socket != fd)
         return;
-    if (delivery->configured)
+    if (delivery->configured || delivery_asks_cloud(delivery))
         messenger_process_restart_later(delivery, r);
     else
         messenger_process_restart(delivery); /* it has said goodbye */

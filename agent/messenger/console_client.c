@@ -237,10 +237,13 @@ static void fail_locally(struct console_result *result, const char *what)
     (void)text_copy(result->problem, sizeof result->problem, what);
 }
 
-void console_client_activate(struct console_client *client, const struct link_settings *settings,
-                             const struct link_token *token, struct link_identity *ret_identity,
-                             struct buffer *ret_move, struct console_result *ret_result)
+void console_client_activate(struct console_client *client,
+                             const struct console_activation *activation,
+                             struct link_identity *ret_identity, struct buffer *ret_move,
+                             struct console_result *ret_result)
 {
+    const struct link_settings *settings = activation->settings;
+    const struct instance_identity *instance = activation->instance;
     AUTO_BUFFER struct buffer body = BUFFER_WITH_MAXIMUM(LIMIT_SIGNED_DOCUMENT_BYTES);
     AUTO_BUFFER struct buffer answer = BUFFER_WITH_MAXIMUM(0);
     AUTO_FREE char *csr = NULL;
@@ -251,13 +254,15 @@ void console_client_activate(struct console_client *client, const struct link_se
         return;
     }
     const struct wire_activation_request request = {
-        .token = token->text,
+        .token = activation->token->text,
         .csr = csr,
         .tenant_id = settings->tenant_id,
         .policy = settings->policy,
         .group = settings->group,
         .session = settings->session,
         .host = host_of(settings),
+        .identity_document = instance != NULL ? instance->document : "",
+        .identity_signature = instance != NULL ? instance->signature : "",
     };
     if (wire_activation_request_encode(&request, &body) < 0) {
         fail_locally(ret_result, "the activation request is too long: shorten policy and group");

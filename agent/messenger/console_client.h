@@ -2,6 +2,7 @@
 #ifndef AGENT_MESSENGER_CONSOLE_CLIENT_H
 #define AGENT_MESSENGER_CONSOLE_CLIENT_H
 
+#include "agent/messenger/instance_identity.h"
 #include "agent/messenger/link.h"
 #include "common/attributes.h"
 #include "common/http_client/http_client.h"
@@ -32,11 +33,18 @@ int console_client_new(const struct link_settings *settings, const struct link_i
                        struct console_client **ret_client) MUST_USE;
 struct console_client *console_client_free(struct console_client *client);
 
+/* What a host shows to be activated; instance NULL outside EC2. */
+struct console_activation {
+    const struct link_settings *settings;
+    const struct link_token *token;
+    const struct instance_identity *instance;
+};
 /* Makes a key, has it certified, fills ret_identity. ret_move: the signed document by which a copy
  * may become another computer, "" without; freed by the caller. */
-void console_client_activate(struct console_client *client, const struct link_settings *settings,
-                             const struct link_token *token, struct link_identity *ret_identity,
-                             struct buffer *ret_move, struct console_result *ret_result);
+void console_client_activate(struct console_client *client,
+                             const struct console_activation *activation,
+                             struct link_identity *ret_identity, struct buffer *ret_move,
+                             struct console_result *ret_result);
 /* This host does not come back on its own. */
 void console_client_leave(struct console_client *client, struct console_result *ret_result);
 /* Whether two thirds of the certificate's life are over. */

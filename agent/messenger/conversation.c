@@ -5,9 +5,11 @@
  * signed documents to root, unjudged. */
 #include "agent/messenger/conversation.h"
 
+#include "agent/messenger/cloud_source.h"
 #include "agent/messenger/console_client.h"
 #include "agent/messenger/delay.h"
 #include "agent/messenger/link.h"
+#include "common/log/log.h"
 #include "common/messages/message.h"
 #include "common/text/text.h"
 #include "common/time/clock.h"
@@ -29,6 +31,9 @@ struct conversation {
     struct link_settings settings;
     struct link_identity identity;
     struct link_token token;
+    struct cloud_source *cloud;    /* NULL: root said nothing of AWS */
+    bool by_parameters;            /* url and token are Parameter Store's */
+    bool wants_files;              /* root opens files for it */
     struct console_client *client; /* for the identity there is, or for none */
     struct link_state state;
     struct delay delay;
@@ -52,6 +57,7 @@ struct conversation *conversation_free(struct conversation *conversation)
     if (conversation == NULL)
         return NULL;
     (void)console_client_free(conversation->client);
+    (void)cloud_source_free(conversation->cloud);
     explicit_bzero(conversation, sizeof *conversation);
     free(conversation);
     return NULL;
@@ -94,6 +100,13 @@ static int connect_anew(struct conversation *conversation)
                       "activate again");
 }
 
+/* Parameter Store has to be asked before anything else. */
+static bool needs_parameters(const struct conversation *conversation)
+{
+    return !conversation->activated && !conversation->has_token &&
+           cloud_source_has_parameters(conversation->cloud);
+}
+
 /* Something can be tried: the first try comes at once, or spread when there is an identity already.
  */
 static int begin(struct conversation *conversation)
@@ -101,6 +114,11 @@ static int begin(struct conversation *conversation)
     conversation->halted = false;
     conversation->asked = false;
     conversation->delay.failures = 0;
+    if (needs_parameters(conversation)) {
+        wait_for(conversation, 0);
+        return tell_state(conversation, LINK_STATE_ACTIVATING,
+                          "Parameter Store is asked where the console is");
+    }
     if (!conversation->configured)
         return 0;
     int r = connect_anew(conversation);
@@ -151,8 +169,39 @@ static int activate_again(struct conversation *conversation, const struct consol
     return tell_state(conversation, LINK_STATE_ACTIVATING, result->problem);
 }
 
+static void drop_token(struct conversation *conversation)
+{
+    explicit_bzero(&conversation->token, sizeof conversation->token);
+    conversation->has_token = conversation->by_parameters = false;
+}
+
+/* What Parameter Store said was of no use: it is asked again, because somebody may correct it. A
+ * console that only asks for patience keeps what it was shown. */
+static bool takes_back(const struct conversation *conversation, enum console_outcome outcome)
+{
+    return conversation->by_parameters && !conversation->activated && outcome != CONSOLE_BUSY &&
+           outcome != CONSOLE_CLONE;
+}
+
+static int ask_parameters_later(struct conversation *conversation, enum parameter_outcome outcome,
+                                const char *problem)
+{
+    drop_token(conversation);
+    wait_for(conversation, cloud_source_delay(conversation->cloud, outcome, &conversation->delay));
+    return tell_state(conversation,
+                      outcome == PARAMETERS_REFUSED ? LINK_STATE_REFUSED : LINK_STATE_ACTIVATING,
+                      problem);
+}
+
 static int take_failure(struct conversation *conversation, const struct console_result *result)
 {
+    if (takes_back(conversation, result->outcome))
+        return ask_parameters_later(conversation,
+                                    result->outcome == CONSOLE_UNREACHABLE ||
+                                            result->outcome == CONSOLE_NOTHING
+                                        ? PARAMETERS_LATER
+                                        : PARAMETERS_REFUSED,
+                                    result->problem);
     switch (result->outcome) {
     case CONSOLE_CLONE:
         if (!conversation->activated)
@@ -189,15 +238,38 @@ static int take_identity(struct conversation *conversation, const struct link_id
     return r < 0 ? r : connect_anew(conversation);
 }
 
+/* The instance's identity, where there is one; root keeps the instance's name for heartbeats. */
+static int identify_instance(struct conversation *conversation,
+                             const struct instance_identity **ret_identity)
+{
+    char problem[LINK_TEXT_BYTES];
+
+    *ret_identity = NULL;
+    if (conversation->cloud == NULL)
+        return 0;
+    *ret_identity = cloud_source_identity(conversation->cloud, problem, sizeof problem);
+    if (problem[0] != '\0')
+        log_warning("instance_identity_missing", "problem", problem, NULL);
+    struct link_settings *settings = &conversation->settings;
+    if (settings->instance_id[0] != '\0' || (*ret_identity)->instance_id[0] == '\0')
+        return 0;
+    (void)text_copy(settings->instance_id, sizeof settings->instance_id,
+                    (*ret_identity)->instance_id);
+    return link_send_console(conversation->link, settings);
+}
+
 static int activate(struct conversation *conversation)
 {
+    struct console_activation activation = {.settings = &conversation->settings,
+                                            .token = &conversation->token};
     AUTO_BUFFER struct buffer move = BUFFER_WITH_MAXIMUM(LINK_PEM_BYTES);
     struct link_identity identity;
     struct console_result result;
-    int r = 0;
 
-    console_client_activate(conversation->client, &conversation->settings, &conversation->token,
-                            &identity, &move, &result);
+    int r = identify_instance(conversation, &activation.instance);
+    if (r < 0)
+        return r;
+    console_client_activate(conversation->client, &activation, &identity, &move, &result);
     if (result.outcome == CONSOLE_OK && move.length > 0)
         r = link_send_document(conversation->link, LINK_MOVE, buffer_text(&move), move.length);
     if (r == 0)
@@ -205,8 +277,8 @@ static int activate(struct conversation *conversation)
                                          : take_failure(conversation, &result);
     explicit_bzero(&identity, sizeof identity);
     if (r == 0 && conversation->activated) {
-        explicit_bzero(&conversation->token, sizeof conversation->token);
-        conversation->has_token = false;
+        drop_token(conversation);
+        cloud_source_settle(conversation->cloud);
         conversation->delay.failures = 0;
         wait_for(conversation,
                  0); /* the person who waits for it sees the first heartbeat at once */
@@ -310,6 +382,76 @@ static int beat(struct conversation *conversation, int document_fd)
     const struct link_beat_done failed = {.delivered = false};
     r = link_send_beat_done(conversation->link, &failed);
     return r < 0 ? r : take_failure(conversation, &result);
+}
+
+/* ---- Parameter Store ---- */
+
+static int want_files(struct conversation *conversation)
+{
+    cloud_source_begin(conversation->cloud);
+    conversation->wants_files = true;
+    wait_for(conversation, BEAT_WAIT_NS);
+    return link_send_plain(conversation->link, LINK_WANT_FILES);
+}
+
+static int ask_parameters(struct conversation *conversation, const struct link_files *errors)
+{
+    char problem[LINK_TEXT_BYTES];
+
+    enum parameter_outcome outcome =
+        cloud_source_fetch(conversation->cloud, errors, &conversation->settings,
+                           &conversation->token, problem, sizeof problem);
+    if (outcome != PARAMETERS_FOUND)
+        return ask_parameters_later(conversation, outcome, problem);
+    conversation->configured = conversation->has_token = conversation->by_parameters = true;
+    int r = link_send_console(conversation->link, &conversation->settings);
+    if (r == 0)
+        r = connect_anew(conversation);
+    if (r < 0)
+        return r;
+    if (conversation->halted) {
+        conversation->halted = false;
+        return ask_parameters_later(conversation, PARAMETERS_REFUSED,
+                                    "the pin in Parameter Store cannot be read: write sha256// "
+                                    "and 44 characters, as yagura-console pin prints them");
+    }
+    wait_for(conversation, 0);
+    return tell_state(conversation, LINK_STATE_ACTIVATING, "");
+}
+
+static int take_cloud(void *user, struct message *message)
+{
+    struct conversation *conversation = user;
+    AUTO_FREE struct link_cloud *cloud = calloc(1, sizeof *cloud);
+
+    int r = cloud != NULL ? link_read_cloud(message, cloud) : -ENOMEM;
+    conversation->cloud = cloud_source_free(conversation->cloud);
+    if (r == 0)
+        r = cloud_source_new(cloud, &conversation->cloud);
+    if (cloud != NULL)
+        explicit_bzero(cloud, sizeof *cloud);
+    return r;
+}
+
+static int take_file(void *user, struct message *message)
+{
+    struct conversation *conversation = user;
+    enum aws_file file;
+
+    int r = link_read_file(message, &file);
+    if (r == 0)
+        cloud_source_take_file(conversation->cloud, file, TAKE_FD(message->fds[0]));
+    return r;
+}
+
+static int take_files_done(void *user, struct message *message)
+{
+    struct conversation *conversation = user;
+    struct link_files errors;
+
+    conversation->wants_files = false;
+    int r = link_read_files_done(message, &errors);
+    return r < 0 || !needs_parameters(conversation) ? r : ask_parameters(conversation, &errors);
 }
 
 /* ---- root ---- */
@@ -422,7 +564,11 @@ static int take_urgent(void *user, struct message *message UNUSED)
 
 int conversation_take(struct conversation *conversation, struct message *message)
 {
+    bool files = conversation->wants_files;
     struct message_route routes[] = {
+        {LINK_CLOUD, "cloud", true, false, take_cloud},
+        {LINK_FILE, "file", files, true, take_file},
+        {LINK_FILES_DONE, "files-done", files, false, take_files_done},
         {LINK_SETTINGS, "settings", true, false, take_settings},
         {LINK_IDENTITY, "identity", true, false, take_old_identity},
         {LINK_TOKEN, "token", true, false, take_token},
@@ -462,6 +608,8 @@ int conversation_act(struct conversation *conversation)
 {
     if (conversation_wait_ns(conversation) > 0)
         return 0;
+    if (needs_parameters(conversation))
+        return want_files(conversation);
     if (!conversation->activated)
         return activate(conversation);
     conversation->asked = true;

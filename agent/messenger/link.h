@@ -46,6 +46,11 @@ enum link_type {
     LINK_LEAVE,
     LINK_BUNDLE,
     LINK_BUNDLE_DONE,
+    LINK_CLOUD, /* these: link_cloud.h */
+    LINK_WANT_FILES,
+    LINK_FILE,
+    LINK_FILES_DONE,
+    LINK_CONSOLE,
 };
 
 #define LINK_TEXT_BYTES 512
@@ -110,7 +115,7 @@ int link_send_identity(int socket, const struct link_identity *identity) MUST_US
 int link_send_token(int socket, const struct link_token *token) MUST_USE;
 int link_send_beat_done(int socket, const struct link_beat_done *done) MUST_USE;
 int link_send_state(int socket, const struct link_state *state) MUST_USE;
-/* WANT_BEAT, URGENT, WANT_POLICY, LEAVE: no payload. */
+/* WANT_BEAT, URGENT, WANT_POLICY, LEAVE, WANT_FILES: no payload. */
 int link_send_plain(int socket, enum link_type type) MUST_USE;
 /* BEAT, COMMAND, POLICY, MOVE: the bytes in a sealed memfd. */
 int link_send_document(int socket, enum link_type type, const void *bytes, size_t length) MUST_USE;

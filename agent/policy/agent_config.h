@@ -33,7 +33,24 @@
     X(SCANNER_USER, scanner_user, TEXT, "yagura-scanner", "name",                                 \
       "user the scanner runs as when the agent is root")                                          \
     X(LOG_LEVEL, log_level, CHOICE, "policy", "policy|error|warning|info|debug",                  \
-      "lowest level that is logged; policy: as agent.log_level of the policy says")
+      "lowest level that is logged; policy: as agent.log_level of the policy says")               \
+    X(ACTIVATE_FROM, activate_from, CHOICE, "nothing", "nothing|parameter-store",                 \
+      "where a host that has no console yet looks for one: AWS Systems Manager Parameter Store, " \
+      "or nowhere")                                                                               \
+    X(PARAMETER_PREFIX, parameter_prefix, TEXT, "/yagura", "absolute",                            \
+      "the parameters are PREFIX/activation-url, PREFIX/token, ...")                              \
+    X(AWS_REGION, aws_region, TEXT, "", "",                                                       \
+      "region of the parameters; default: that of the environment, the profile, the instance")    \
+    X(AWS_PROFILE, aws_profile, TEXT, "", "", "profile of the shared AWS files")                  \
+    X(AWS_CREDENTIALS_FILE, aws_credentials_file, TEXT, "", "absolute",                           \
+      "shared AWS credentials file; default: .aws/credentials of root")                           \
+    X(AWS_SSM_ENDPOINT, aws_ssm_endpoint, TEXT, "", "",                                           \
+      "URL of the Systems Manager service, for endpoints of one's own")                           \
+    X(AWS_FIPS, aws_fips, CHOICE, "no", "no|yes", "use the FIPS endpoint")                        \
+    X(AWS_DUAL_STACK, aws_dual_stack, CHOICE, "no", "no|yes", "use the endpoint with IPv6")       \
+    X(AWS_PROXY, aws_proxy, TEXT, "", "",                                                         \
+      "proxy for requests to AWS, http://[NAME:PASSWORD@]HOST:PORT; never for the instance's "    \
+      "metadata")
 
 struct agent_config {
 #define AGENT_CONFIG_TEXT_FIELD(field)               char *field;

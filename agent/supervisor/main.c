@@ -7,6 +7,7 @@
 #include "agent/control/control_server.h"
 #include "agent/control/handlers.h"
 #include "agent/control/instance_lock.h"
+#include "agent/delivery/cloud_access.h"
 #include "agent/delivery/delivery.h"
 #include "agent/supervisor/agent.h"
 #include "agent/supervisor/policy_hashes.h"
@@ -204,11 +205,21 @@ static int reload_policy(void *user, struct settings_error *ret_error)
 
 static int start_delivery(struct agent *agent)
 {
+    AUTO_FREE struct link_cloud *cloud = calloc(1, sizeof *cloud);
+    char problem[512];
+
+    int r = cloud != NULL ? cloud_access_read(agent->config, NULL, cloud, problem, sizeof problem)
+                          : -ENOMEM;
+    if (r == -EINVAL)
+        log_error("configuration_refused", "problem", problem, NULL);
+    if (r < 0)
+        return r;
     const struct delivery_options options = {
         .state_directory = agent->config->state_directory,
         .program_directory = agent->config->program_directory,
         .control_socket = agent->config->control_socket,
         .database_directories = agent->config->database_directories,
+        .cloud = cloud,
         .main_loop = agent->loop,
         .store = agent->store,
         .pipeline = agent->pipeline,
@@ -218,7 +229,9 @@ static int start_delivery(struct agent *agent)
         .user = agent,
     };
 
-    return delivery_start(&options, &agent->delivery);
+    r = delivery_start(&options, &agent->delivery);
+    explicit_bzero(cloud, sizeof *cloud);
+    return r;
 }
 
 static void stop_delivery(struct agent *agent)

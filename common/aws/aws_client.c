@@ -437,6 +437,7 @@ static bool repair_clock(struct aws_client *client, const struct aws_answer *ans
 
 struct course {
     unsigned requests; /* that count */
+    unsigned silences; /* of them without an answer: more of these than usual help nobody */
     bool clock_repaired, credentials_renewed;
     uint64_t until_ns; /* monotonic */
 };
@@ -463,7 +464,9 @@ static bool go_on(struct aws_client *client, struct course *course, struct aws_a
     }
     if (!mend(client, course, answer)) {
         course->requests++;
-        if (answer->attempts == 0 || course->requests >= client->attempts ||
+        course->silences += answer->outcome == AWS_UNREACHABLE;
+        if (course->silences >= DEFAULT_ATTEMPTS || answer->attempts == 0 ||
+            course->requests >= client->attempts ||
             !aws_retry_again(&client->retry, answer->outcome, course->requests,
                              answer->http.retry_after_s * NS_PER_SECOND, &delay_ns) ||
             clock_monotonic_ns() + delay_ns > course->until_ns)

@@ -57,7 +57,8 @@ int aws_client_new(const struct aws_settings *settings, const struct aws_file_op
                    struct aws_client **ret_client) MUST_USE;
 struct aws_client *aws_client_free(struct aws_client *client);
 
-/* How long a call may go on to repeat, default 60 s; and at most how many requests, default 4. */
+/* How long a call may go on to repeat, the default 60 s; and at most how many requests, the default
+ * 4. Of more than that, no more than 4 may have been without any answer. */
 void aws_client_set_patience(struct aws_client *client, uint64_t patience_ns, unsigned attempts);
 /* Replaces the sleep between repetitions: for virtual time, and to be woken early. */
 void aws_client_set_sleep(struct aws_client *client, void (*sleep_ns)(void *user, uint64_t ns),

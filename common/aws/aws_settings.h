@@ -46,11 +46,18 @@ struct aws_settings {
 /* Lower case, as in endpoints: "ssm", "s3", "sns", "sqs", "sts". */
 extern const char *const aws_endpoint_services[AWS_ENDPOINT_SERVICES];
 
-/* Fills what is "" or false from the process's environment (AWS_REGION and so on, also the names
- * that the Systems Manager agent gives to scripts). -ENAMETOOLONG when a variable is too long; then
- * ret_variable is its name. */
+/* Fills what is "" or false from an environment (AWS_REGION and so on, also the names that the
+ * Systems Manager agent gives to scripts). -ENAMETOOLONG when a variable is too long; then
+ * ret_variable is its name. lookup: its value, or NULL. */
 int aws_settings_from_environment(struct aws_settings *settings,
                                   const char **ret_variable) MUST_USE;
+int aws_settings_from(struct aws_settings *settings,
+                      const char *(*lookup)(void *user, const char *name), void *user,
+                      const char **ret_variable) MUST_USE;
+/* The names of all such variables, NULL at the end: for whoever hands an environment on. */
+const char *const *aws_settings_variables(void);
+/* Fills what is "" or false from other; keys come whole from one place. */
+void aws_settings_merge(struct aws_settings *settings, const struct aws_settings *other);
 /* Letters of lower case, digits and dashes: fit to stand in a host name. */
 bool aws_region_is_valid(const char *region);
 void aws_settings_wipe(struct aws_settings *settings);

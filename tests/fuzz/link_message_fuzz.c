@@ -1,6 +1,7 @@
 /* Every message between yagura-agent and yagura-messenger, decoded from anything: what is believed
  * is terminated and says the same when it is sent again. */
 #include "agent/messenger/link.h"
+#include "agent/messenger/link_cloud.h"
 #include "common/messages/message.h"
 
 #include <stdlib.h>
@@ -29,6 +30,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct link_settings settings;
     static struct link_identity identity;
+    static struct link_cloud cloud;
+    struct link_files files;
     struct link_token token;
     struct link_beat_done done;
     struct link_state state;
@@ -48,6 +51,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
               strlen(done.policy_digest) < sizeof done.policy_digest);
     if (link_read_state(&message, &state) == 0)
         check_same(pair[1], link_send_state(pair[0], &state), &message);
+    if (link_read_cloud(&message, &cloud) == 0)
+        check_same(pair[1], link_send_cloud(pair[0], &cloud), &message);
+    if (link_read_files_done(&message, &files) == 0)
+        check_same(pair[1], link_send_files_done(pair[0], &files), &message);
+    if (link_read_console(&message, &settings) == 0)
+        check_same(pair[1], link_send_console(pair[0], &settings), &message);
     (void)close(pair[0]);
     (void)close(pair[1]);
     return 0;

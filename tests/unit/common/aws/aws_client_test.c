@@ -5,7 +5,7 @@
 #include "common/aws/container_credentials.h"
 #include "common/text/text.h"
 #include "common/time/clock.h"
-#include "http_stand_in.h"
+#include "tests/unit/common/aws/http_stand_in.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

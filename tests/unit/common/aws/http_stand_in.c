@@ -1,5 +1,5 @@
 /* The server of the tests. Owns: its thread and connections. */
-#include "http_stand_in.h"
+#include "tests/unit/common/aws/http_stand_in.h"
 
 #include "common/text/text.h"
 

@@ -2,7 +2,7 @@
 #include "common/aws/instance_metadata.h"
 
 #include "common/text/text.h"
-#include "http_stand_in.h"
+#include "tests/unit/common/aws/http_stand_in.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
