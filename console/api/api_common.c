@@ -53,6 +53,10 @@ void api_respond_error(struct http_request *request, int error)
         http_respond_problem(request, 412, "changed_meanwhile",
                              "somebody changed it since you read it; read it again");
         return;
+    case -EKEYREJECTED:
+        http_respond_problem(request, 503, "secret_unreadable",
+                             "it was sealed with another secrets.key: restore that file");
+        return;
     default:
         http_response_header(request, "Retry-After", "10");
         http_respond_problem(request, 503, error == -ENOSPC ? "disk_full" : "store_failed",

@@ -9,6 +9,7 @@
 #include "console/people/sign_in_limit.h"
 
 struct alert_engine;
+struct secret_box;
 struct api_stream;
 struct stream_hub;
 struct page_files;
@@ -17,6 +18,7 @@ struct api_service {
     struct console_store *store;
     const struct console_identity *identity;
     struct agent_service *agents; /* its counters */
+    const struct secret_box *secrets;
     const char *tenant_id;
     const char *scratch_directory;  /* ours, for policies that are being checked */
     const struct page_files *pages; /* NULL: no web page */

@@ -12,6 +12,7 @@
 
 struct sign_in {
     const struct http_request *request;
+    const struct secret_box *box;
     const char *name, *password, *code;
     struct user_record user;
     int64_t step; /* of the code; 0: the user has no second factor */
@@ -22,7 +23,7 @@ struct sign_in {
 static int find_user(struct sql *sql, void *user)
 {
     struct sign_in *sign_in = user;
-    return user_find(sql, sign_in->name, &sign_in->user);
+    return user_find(sql, sign_in->box, sign_in->name, &sign_in->user);
 }
 
 static int audit_as(struct sql *sql, const struct sign_in *sign_in, const char *action)
@@ -159,6 +160,7 @@ void api_session_create(struct http_request *request, void *user)
     struct wire_problem problem;
     struct wire_reader reader = wire_reader_of(body, &problem);
     struct sign_in attempt = {.request = request,
+                              .box = ((struct api_service *)user)->secrets,
                               .name = wire_read_text(&reader, "name", 1, 128, NULL),
                               .password =
                                   wire_read_text(&reader, "password", 1, PASSWORD_MAXIMUM, NULL),
@@ -223,7 +225,9 @@ static void replace_password(struct http_request *request, struct api_service *s
                              const char *old, const char *new)
 {
     const struct viewer *viewer = api_viewer(request);
-    struct sign_in current = {.request = request, .name = viewer->actor + strlen("user:")};
+    struct sign_in current = {.request = request,
+                              .box = service->secrets,
+                              .name = viewer->actor + strlen("user:")};
     char hash[PASSWORD_HASH_BYTES];
     unsigned wait =
         sign_in_limit_try(&service->sign_ins, current.name, http_request_address(request));
@@ -275,6 +279,7 @@ void api_password_change(struct http_request *request, void *user)
 
 struct totp_work {
     struct http_request *request;
+    const struct secret_box *box;
     struct user_record user;
     char secret[TOTP_TEXT_BYTES];
     int64_t step;
@@ -284,21 +289,22 @@ struct totp_work {
 static int find_self(struct sql *sql, void *user)
 {
     struct totp_work *work = user;
-    return user_find(sql, api_viewer(work->request)->actor + strlen("user:"), &work->user);
+    return user_find(sql, work->box, api_viewer(work->request)->actor + strlen("user:"),
+                     &work->user);
 }
 
 static int offer_totp(struct sql *sql, void *user)
 {
     const struct totp_work *work = user;
-    return user_offer_totp(sql, api_viewer(work->request)->user_id, work->secret);
+    return user_offer_totp(sql, work->box, api_viewer(work->request)->user_id, work->secret);
 }
 
 static int settle_totp(struct sql *sql, void *user)
 {
     const struct totp_work *work = user;
     const struct viewer *viewer = api_viewer(work->request);
-    int r = user_set_totp(sql, viewer->user_id, work->remove ? "" : work->user.totp_offered,
-                          work->step);
+    int r = user_set_totp(sql, work->box, viewer->user_id,
+                          work->remove ? "" : work->user.totp_offered, work->step);
     return r < 0 ? r
                  : api_audit(sql, work->request, work->remove ? "totp_removed" : "totp_set",
                              viewer->actor, "");
@@ -316,7 +322,7 @@ static bool is_user(struct http_request *request)
 void api_totp_offer(struct http_request *request, void *user)
 {
     struct api_service *service = user;
-    struct totp_work work = {.request = request};
+    struct totp_work work = {.request = request, .box = service->secrets};
     if (!is_user(request))
         return;
     int r = console_store_read(service->store, find_self, &work);
@@ -366,7 +372,7 @@ static void settle_with_code(struct http_request *request, struct api_service *s
         return;
     struct wire_problem problem;
     struct wire_reader reader = wire_reader_of(body, &problem);
-    struct totp_work work = {.request = request, .remove = remove};
+    struct totp_work work = {.request = request, .box = service->secrets, .remove = remove};
     const char *code = wire_read_text(&reader, "code", 6, 6, NULL);
     if (!api_refused(request, &reader)) {
         int r = console_store_read(service->store, find_self, &work);

@@ -22,7 +22,7 @@
 #define ATTEMPTS         5
 
 const char *const BACKUP_KEYS[] = {"authority.key", "authority.crt", "signing.key", "signing.links",
-                                   "server.key",    "server.crt",    NULL};
+                                   "server.key",    "server.crt",    "secrets.key", NULL};
 
 /* --- the database */
 

@@ -24,6 +24,18 @@ int user_create(struct sql *sql, const struct user_draft *draft,
                    draft->password_hash, (int64_t)draft->must_change, console_store_now_ms());
 }
 
+static int store_totp(struct sql *sql, const char *id, const char *sealed, int64_t step)
+{
+    return sql_run(sql,
+                   "UPDATE users SET totp = $1, totp_offered = '', totp_used = $2 WHERE id = $3",
+                   NULL, "tnt", sealed, step, id);
+}
+
+static int clear_totp(struct sql *sql, const char *id)
+{
+    return store_totp(sql, id, "", 0);
+}
+
 int user_set_password(struct sql *sql, const char *id, const char *password_hash_text,
                       bool must_change)
 {
@@ -35,11 +47,33 @@ int user_set_password(struct sql *sql, const char *id, const char *password_hash
     if (sql_changes(statement) == 0)
         return -ENOENT;
     if (must_change) /* a new start by somebody else: the phone may be gone too */
-        r = user_set_totp(sql, id, "", 0);
+        r = clear_totp(sql, id);
     return r < 0 ? r : sql_run(sql, "DELETE FROM sessions WHERE user_id = $1", NULL, "t", id);
 }
 
-int user_find(struct sql *sql, const char *name, struct user_record *ret_user)
+#define TOTP_PURPOSE_BYTES 64
+
+static void purpose_of(char purpose[static TOTP_PURPOSE_BYTES], const char *id)
+{
+    (void)text_format(purpose, TOTP_PURPOSE_BYTES, "totp:%s", id);
+}
+
+static int open_totp(const struct secret_box *box, const char *id, const char *sealed,
+                     char ret_secret[static TOTP_TEXT_BYTES])
+{
+    char purpose[TOTP_PURPOSE_BYTES], *text = NULL;
+    purpose_of(purpose, id);
+    int r = secret_open(box, purpose, sealed, &text);
+    if (r < 0)
+        return r;
+    r = text_copy(ret_secret, TOTP_TEXT_BYTES, text) < 0 ? -EKEYREJECTED : 0;
+    OPENSSL_cleanse(text, strlen(text));
+    free(text);
+    return r;
+}
+
+int user_find(struct sql *sql, const struct secret_box *box, const char *name,
+              struct user_record *ret_user)
 {
     AUTO_STATEMENT struct sql_statement *row = NULL;
     *ret_user = (struct user_record){.totp_used = 0};
@@ -51,10 +85,11 @@ int user_find(struct sql *sql, const char *name, struct user_record *ret_user)
         return r;
     (void)text_copy(ret_user->id, sizeof(ret_user->id), sql_text(row, 0));
     (void)text_copy(ret_user->password_hash, sizeof(ret_user->password_hash), sql_text(row, 1));
-    (void)text_copy(ret_user->totp, sizeof(ret_user->totp), sql_text(row, 2));
-    (void)text_copy(ret_user->totp_offered, sizeof(ret_user->totp_offered), sql_text(row, 3));
     ret_user->totp_used = sql_number(row, 4);
-    return 1;
+    r = open_totp(box, ret_user->id, sql_text(row, 2), ret_user->totp);
+    if (r == 0)
+        r = open_totp(box, ret_user->id, sql_text(row, 3), ret_user->totp_offered);
+    return r < 0 ? r : 1;
 }
 
 int user_use_totp(struct sql *sql, const char *id, int64_t step)
@@ -65,16 +100,64 @@ int user_use_totp(struct sql *sql, const char *id, int64_t step)
     return r < 0 ? r : sql_changes(statement) == 1 ? 0 : -EACCES;
 }
 
-int user_offer_totp(struct sql *sql, const char *id, const char *secret)
+static char *seal_totp(const struct secret_box *box, const char *id, const char *secret)
 {
-    return sql_run(sql, "UPDATE users SET totp_offered = $1 WHERE id = $2", NULL, "tt", secret, id);
+    char purpose[TOTP_PURPOSE_BYTES];
+    purpose_of(purpose, id);
+    return secret_seal(box, purpose, secret);
 }
 
-int user_set_totp(struct sql *sql, const char *id, const char *secret, int64_t step)
+int user_offer_totp(struct sql *sql, const struct secret_box *box, const char *id,
+                    const char *secret)
 {
-    return sql_run(sql,
-                   "UPDATE users SET totp = $1, totp_offered = '', totp_used = $2 WHERE id = $3",
-                   NULL, "tnt", secret, step, id);
+    AUTO_FREE char *sealed = seal_totp(box, id, secret);
+    return sealed ? sql_run(sql, "UPDATE users SET totp_offered = $1 WHERE id = $2", NULL, "tt",
+                            sealed, id)
+                  : -ENOMEM;
+}
+
+int user_set_totp(struct sql *sql, const struct secret_box *box, const char *id, const char *secret,
+                  int64_t step)
+{
+    AUTO_FREE char *sealed = seal_totp(box, id, secret);
+    return sealed ? store_totp(sql, id, sealed, step) : -ENOMEM;
+}
+
+struct plain_totp {
+    char id[UUID_TEXT_BYTES], used[TOTP_TEXT_BYTES];
+};
+
+/* One user whose second factor is not sealed yet: 1, 0. */
+static int find_plain(struct sql *sql, struct plain_totp *ret_plain)
+{
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    int r = sql_run(sql,
+                    "SELECT id, totp FROM users WHERE (totp <> ''"
+                    " AND totp NOT LIKE 's1.%') OR (totp_offered <> ''"
+                    " AND totp_offered NOT LIKE 's1.%') LIMIT 1",
+                    &row, "");
+    if (r != 1)
+        return r;
+    (void)text_copy(ret_plain->id, sizeof(ret_plain->id), sql_text(row, 0));
+    (void)text_copy(ret_plain->used, sizeof(ret_plain->used), sql_text(row, 1));
+    return 1;
+}
+
+int user_seal_totp(struct sql *sql, const struct secret_box *box)
+{
+    struct plain_totp plain;
+    int r;
+    while ((r = find_plain(sql, &plain)) == 1) {
+        /* An offer waits for minutes at most: it is made again. */
+        AUTO_FREE char *sealed = seal_totp(box, plain.id, plain.used);
+        r = sealed ? sql_run(sql, "UPDATE users SET totp = $1, totp_offered = '' WHERE id = $2",
+                             NULL, "tt", sealed, plain.id)
+                   : -ENOMEM;
+        if (r < 0)
+            break;
+    }
+    OPENSSL_cleanse(&plain, sizeof(plain));
+    return r;
 }
 
 int user_count(struct sql *sql, int64_t *ret_count)

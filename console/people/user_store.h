@@ -4,6 +4,7 @@
 
 #include "common/attributes.h"
 #include "console/agents/tokens.h"
+#include "console/people/secret_box.h"
 #include "console/people/totp.h"
 #include "console/people/viewer.h"
 
@@ -23,13 +24,19 @@ struct user_record {
     char totp[TOTP_TEXT_BYTES], totp_offered[TOTP_TEXT_BYTES]; /* "": none */
     int64_t totp_used; /* the step of the last code: it works once */
 };
-/* 1, or 0 when there is no such user or it is disabled. */
-int user_find(struct sql *sql, const char *name, struct user_record *ret_user) MUST_USE;
+/* 1, or 0 when there is no such user or it is disabled. -EKEYREJECTED when its second factor was
+ * sealed with another key. */
+int user_find(struct sql *sql, const struct secret_box *box, const char *name,
+              struct user_record *ret_user) MUST_USE;
 /* Remembers the step of a code; -EACCES when it was used meanwhile. */
 int user_use_totp(struct sql *sql, const char *id, int64_t step) MUST_USE;
 /* offered waits for its first code; used: "" takes the second factor away. */
-int user_offer_totp(struct sql *sql, const char *id, const char *secret) MUST_USE;
-int user_set_totp(struct sql *sql, const char *id, const char *secret, int64_t step) MUST_USE;
+int user_offer_totp(struct sql *sql, const struct secret_box *box, const char *id,
+                    const char *secret) MUST_USE;
+int user_set_totp(struct sql *sql, const struct secret_box *box, const char *id, const char *secret,
+                  int64_t step) MUST_USE;
+/* Seals what an older version stored as it is. */
+int user_seal_totp(struct sql *sql, const struct secret_box *box) MUST_USE;
 int user_count(struct sql *sql, int64_t *ret_count) MUST_USE;
 
 #define SESSION_LIFE_MS (12LL * 3600 * 1000)

@@ -42,6 +42,7 @@ struct running {
     size_t name_count;
     struct console_identity identity;
     struct console_store *store;
+    struct secret_box secrets;
     struct presence *presence;
     struct instance_certificates *instance_certificates;
     struct console_facts facts;
@@ -228,6 +229,22 @@ static int start_loop(struct running *running)
     return 0;
 }
 
+static int seal_totp(struct sql *sql, void *user)
+{
+    return user_seal_totp(sql, user);
+}
+
+static int open_secrets(struct running *running)
+{
+    int r = secret_box_open(running->data, &running->secrets);
+    if (r == 0)
+        r = console_store_write(running->store, seal_totp, &running->secrets);
+    if (r < 0)
+        log_error("secrets_unusable", "file", "secrets.key", "error", log_error_text(r), "cure",
+                  "restore it from a backup", NULL);
+    return r;
+}
+
 static int open_data(struct running *running)
 {
     char problem[256] = "", notice[512] = "", path[4096];
@@ -268,7 +285,8 @@ static int open_data(struct running *running)
         log_error("database_rebuilt", "what", notice, "effect",
                   "agents are not known, keep their events and try again", "cure",
                   "restore a backup: yagura-console restore", NULL);
-    return first_start(running->store, &running->facts);
+    r = first_start(running->store, &running->facts);
+    return r < 0 ? r : open_secrets(running);
 }
 
 static int load_instance_rules(struct running *running)
@@ -379,6 +397,7 @@ static int start(struct running *running)
     rate_bucket_init(&running->agents.policy_bucket,
                      console_settings_number(running->settings, CONSOLE_AGENTS_POLICIES));
     running->api.store = running->store;
+    running->api.secrets = &running->secrets;
     running->api.identity = &running->identity;
     running->api.agents = &running->agents;
     running->api.tenant_id = running->facts.tenant_id;
@@ -415,6 +434,7 @@ static void stop(struct running *running)
     running->instance_certificates = instance_certificates_free(running->instance_certificates);
     running->pages = page_files_free(running->pages);
     free(running->people_routes);
+    secret_box_done(&running->secrets);
     console_identity_done(&running->identity);
     for (size_t i = 0; i < running->name_count; i++)
         free(running->names[i]);

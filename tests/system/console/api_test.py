@@ -82,6 +82,7 @@ class SignInTest(ConsoleTest):
         client.put("/api/v1/session/totp", {"code": code(secret, now - 5)}, expect=403)
         client.put("/api/v1/session/totp", {"code": code(secret, now)}, expect=204)
         client.post("/api/v1/session/totp", expect=409)
+        self.assertNotIn(secret, self.console.dump())
         body = {"name": "two", "password": PASSWORD}
         other = self.console.api()
         answer = other.post("/api/v1/session", body, expect=401)
@@ -406,6 +407,22 @@ class ProgramTest(harness.unittest.TestCase):
             self.assertEqual(console.pin, pin)
             agent.use(harness.read(agent.certificate[0]))
             self.assertEqual(agent.heartbeat().json["acknowledged"]["number"], 1)
+
+    def test_second_factors_of_older_versions_are_sealed(self):
+        with Console() as console:
+            console.stop()
+            console.query("UPDATE users SET totp = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ'")
+            console.start()
+            self.assertTrue(console.query("SELECT totp FROM users")[0][0].startswith("s1."))
+            client = console.api()
+            body = {"name": "admin", "password": "first one-time password"}
+            self.assertEqual(client.post("/api/v1/session", body, expect=401).json["code"],
+                             "code_required")
+            console.stop()
+            harness.os.unlink(console.data + "/secrets.key")
+            console.start()
+            self.assertEqual(console.api().post("/api/v1/session", body, expect=503).json["code"],
+                             "secret_unreadable")
 
     def test_reload_shows_a_new_certificate(self):
         with Console() as console:
