@@ -24,14 +24,15 @@ uint64_t delay_after_failure(struct delay *delay, uint64_t retry_after_ns, bool 
     enum { MOST_DOUBLINGS = 20 };
     unsigned doublings = MIN(delay->failures, (unsigned)MOST_DOUBLINGS);
     uint64_t most = DELAY_LONGEST_NS / 2;
-    uint64_t base = MIN(MIN(delay->interval_ns, most) << doublings, most);
+    uint64_t base = MIN(MIN(delay->interval_ns / 4, most) << doublings, most);
+    uint64_t spread = MIN(delay->interval_ns / 2, DELAY_LOST_MOST_NS);
 
     delay->failures++;
     if (retry_after_ns > 0) {
         retry_after_ns = MIN(retry_after_ns, DELAY_LONGEST_NS);
         return retry_after_ns + random_up_to(retry_after_ns / 5);
     }
-    return base + random_up_to(base) + (lost ? random_up_to(DELAY_LOST_MOST_NS) : 0);
+    return base + random_up_to(base) + (lost ? random_up_to(spread) : 0);
 }
 
 uint64_t delay_first(const struct delay *delay)

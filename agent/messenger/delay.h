@@ -18,10 +18,10 @@ struct delay {
 
 /* After a success: the interval, a tenth more or less. */
 uint64_t delay_next(struct delay *delay);
-/* After a failure: base + random(0..base), base doubling from the interval to half of
- * DELAY_LONGEST_NS.
+/* After a failure: base + random(0..base), base doubling from a quarter of the interval to half of
+ * DELAY_LONGEST_NS: a fleet whose console was away for half an interval is back within two.
  * What the server asked for (Retry-After) wins, plus up to a fifth. lost: it was reachable before
- * and is not now: up to DELAY_LOST_MOST_NS more. */
+ * and is not now: up to half an interval more, DELAY_LOST_MOST_NS at most. */
 uint64_t delay_after_failure(struct delay *delay, uint64_t retry_after_ns, bool lost);
 /* The first heartbeat after a start: somewhere in the first interval. */
 uint64_t delay_first(const struct delay *delay);

@@ -47,17 +47,18 @@ struct http_request {
     char *path;   /* before the "?" */
     const char *query;
     const char *method;
-    char segments[HTTP_SEGMENTS_MAXIMUM][HTTP_SEGMENT_BYTES];
     size_t segment_count;
     struct buffer body;
     bool started, refused, dispatched, held;
-    struct response_header response_headers[HTTP_RESPONSE_HEADERS_MAXIMUM];
     size_t response_header_count;
     struct MHD_Response *response; /* set by the answer; under the server's lock while held */
     unsigned status;
     char address[INET6_ADDRSTRLEN];
     void *context;
     void (*release_context)(void *context);
+    /* From here on not cleared: the counts say what is there. */
+    char segments[HTTP_SEGMENTS_MAXIMUM][HTTP_SEGMENT_BYTES];
+    struct response_header response_headers[HTTP_RESPONSE_HEADERS_MAXIMUM];
 };
 
 /* gnutls_certificate_retrieve_function2: what this server shows. */

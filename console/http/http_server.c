@@ -31,9 +31,10 @@ static void notice_connection(void *user UNUSED, struct MHD_Connection *connecti
 
 static void *begin_request(void *user, const char *target, struct MHD_Connection *connection)
 {
-    struct http_request *request = calloc(1, sizeof(*request));
+    struct http_request *request = malloc(sizeof(*request));
     if (!request)
         return NULL;
+    memset(request, 0, offsetof(struct http_request, segments));
     request->server = user;
     request->connection = connection;
     request->target = strdup(target);

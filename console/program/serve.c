@@ -21,8 +21,10 @@
 
 #include <errno.h>
 #include <ifaddrs.h>
+#include <malloc.h>
 #include <net/if.h>
 #include <netdb.h>
+#include <sqlite3.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -31,6 +33,8 @@
 #define RETENTION_PAUSE_NS  NS_PER_SECOND
 #define AGENT_IDLE_SECONDS  150
 #define PEOPLE_IDLE_SECONDS 60
+#define HEAP_STEP_BYTES     (1 << 20)
+#define HEAP_KEPT_BYTES     (16 << 20)
 #define PER_ADDRESS_AGENTS  0 /* many agents may stand behind one address */
 #define PER_ADDRESS_PEOPLE  64
 
@@ -440,8 +444,19 @@ static void stop(struct running *running)
         free(running->names[i]);
 }
 
+/* Threads hand memory to each other all the time: heaps keep what they have instead of asking the
+ * kernel again and again. SQLite's statistics would take a lock for every allocation. */
+static void tune_memory(void)
+{
+    (void)mallopt(M_TOP_PAD, HEAP_STEP_BYTES);
+    (void)mallopt(M_TRIM_THRESHOLD, HEAP_KEPT_BYTES);
+    (void)mallopt(M_MMAP_THRESHOLD, HEAP_STEP_BYTES);
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 int console_serve(const struct console_settings *settings, int argc UNUSED, char **argv UNUSED)
 {
+    tune_memory();
     struct running *running = calloc(1, sizeof(*running));
     if (!running)
         return 1;

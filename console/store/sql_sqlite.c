@@ -6,6 +6,10 @@
 
 #include <errno.h>
 
+/* Pages that many transactions change are copied from the log to the file once, not by each: the
+ * log may grow to 32 MB. The leaves of the indexes that writers change stay in memory. */
+#define WRITER_SETTINGS "PRAGMA wal_autocheckpoint = 8000; PRAGMA cache_size = -32768"
+
 struct sqlite {
     struct sql base;
     struct database *database;
@@ -162,6 +166,11 @@ int sql_open_sqlite(const char *path, bool read_only, struct sql **ret_sql,
     if (origin == DATABASE_REBUILT)
         (void)text_format(ret_notice, 512, "the database was corrupt and is now %s", moved_to);
     sqlite->base.driver = &SQLITE_DRIVER;
+    r = read_only ? 0 : database_execute(sqlite->database, WRITER_SETTINGS);
+    if (r < 0) {
+        close_sqlite(&sqlite->base);
+        return r;
+    }
     *ret_sql = &sqlite->base;
     return 0;
 }

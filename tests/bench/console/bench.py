@@ -5,6 +5,7 @@ import sys
 
 sys.dont_write_bytecode = True
 
+import fleet  # noqa: E402
 import heartbeats  # noqa: E402
 from tools import harness  # noqa: E402
 
@@ -15,6 +16,8 @@ def main():
     try:
         if not wanted or "heartbeats" in wanted:
             heartbeats.run(*((2, 1) if quick else (6, 5)))
+        if not wanted or "fleet" in wanted:
+            fleet.run(*((300, 5, 3, 10) if quick else ()))
     finally:
         harness.stop_postgres()
 

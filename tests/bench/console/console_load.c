@@ -8,9 +8,10 @@
  * GET. Prints: requests a second, errors, then latencies in ms at 50, 99 and 100 %.
  *
  * fleet: every agent sends one in INTERVAL seconds, and waits after failures as yagura-messenger
- * does. Prints "ready" when all were answered once; after SIGUSR1 begins a new count, and prints
- * "back COUNT SECONDS-SINCE-MARK" each second until all were answered again. At the end: answered,
- * errors, refused, handshakes, then as above. PID: of the server, whose processor time is read. */
+ * does. After SIGUSR1 begins a new count, and prints
+ * "back COUNT SECONDS-SINCE-MARK" each second until all were answered again. On SIGUSR2 "sums",
+ * answered, errors, refused, handshakes, then as above. PID: of the server, whose processor time is
+ * read. */
 #include "common/text/text.h"
 #include "common/time/clock.h"
 #include "tests/bench/console/load.h"
@@ -22,7 +23,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define WAKES 256
+#define WAKES      256
+#define WARM_UP_NS (120 * NS_PER_SECOND)
 
 _Noreturn void load_fail(const char *what)
 {
@@ -122,11 +124,14 @@ void load_finished(struct agent *agent, unsigned status, uint64_t retry_after_s,
 
 /* --- the loop */
 
-static volatile sig_atomic_t marked;
+static volatile sig_atomic_t marked, asked;
 
-static void on_mark(int number)
+static void on_signal(int number)
 {
-    marked = number;
+    if (number == SIGUSR1)
+        marked = 1;
+    else
+        asked = 1;
 }
 
 static void mark(struct fleet *fleet)
@@ -145,34 +150,6 @@ static int wait_ms(uint64_t end_ns)
     uint64_t next = heap_count ? MIN(heap[0]->due_ns, end_ns) : end_ns;
     next = MIN(next, now + NS_PER_SECOND);
     return next <= now ? 0 : (int)((next - now + NS_PER_MS - 1) / NS_PER_MS);
-}
-
-static void run_for(struct fleet *fleet, uint64_t duration_ns)
-{
-    struct epoll_event events[WAKES];
-    uint64_t begun = clock_monotonic_ns(), marked_ns = begun, told_ns = begun;
-    bool told = fleet->closed;
-    while (clock_monotonic_ns() < begun + duration_ns) {
-        int count = epoll_wait(fleet->epoll, events, WAKES, wait_ms(begun + duration_ns));
-        for (int i = 0; i < count; i++)
-            load_advance(events[i].data.ptr, events[i].events);
-        uint64_t now = clock_monotonic_ns();
-        while (heap_count && heap[0]->due_ns <= now)
-            load_begin(take_first());
-        if (marked) {
-            mark(fleet);
-            marked_ns = now;
-            told = false;
-        }
-        if (!told && now - told_ns >= NS_PER_SECOND) {
-            told_ns = now;
-            told = fleet->back == fleet->agent_count;
-            (void)printf("back %zu %.1f\n", fleet->back,
-                         (double)((told ? fleet->last_back_ns : now) - marked_ns) /
-                             (double)NS_PER_SECOND);
-            (void)fflush(stdout);
-        }
-    }
 }
 
 static int compare(const void *a, const void *b)
@@ -219,12 +196,47 @@ static void print(struct fleet *fleet, double seconds, const double used[2])
         (void)printf("%.0f %llu", (double)fleet->requests / seconds,
                      (unsigned long long)(fleet->errors + fleet->refused));
     else
-        (void)printf("%llu %llu %llu %llu", (unsigned long long)fleet->requests,
+        (void)printf("sums %llu %llu %llu %llu", (unsigned long long)fleet->requests,
                      (unsigned long long)fleet->errors, (unsigned long long)fleet->refused,
                      (unsigned long long)fleet->handshakes);
     double requests = (double)MAX(fleet->requests, 1U);
     (void)printf(" %.2f %.2f %.2f %.1f %.1f\n", latency_ms(fleet, 50), latency_ms(fleet, 99),
                  latency_ms(fleet, 100), used[0] / requests, used[1] / requests);
+    (void)fflush(stdout);
+}
+
+/* until_back: also ends when all agents were answered. */
+static void run_for(struct fleet *fleet, uint64_t duration_ns, bool until_back)
+{
+    struct epoll_event events[WAKES];
+    uint64_t begun = clock_monotonic_ns(), marked_ns = begun, told_ns = begun;
+    bool told = fleet->closed;
+    while (clock_monotonic_ns() < begun + duration_ns &&
+           !(until_back && fleet->back == fleet->agent_count)) {
+        int count = epoll_wait(fleet->epoll, events, WAKES, wait_ms(begun + duration_ns));
+        for (int i = 0; i < count; i++)
+            load_advance(events[i].data.ptr, events[i].events);
+        uint64_t now = clock_monotonic_ns();
+        while (heap_count && heap[0]->due_ns <= now)
+            load_begin(take_first());
+        if (asked) {
+            asked = 0;
+            print(fleet, 1, (const double[2]){0, 0});
+        }
+        if (marked) {
+            mark(fleet);
+            marked_ns = now;
+            told = false;
+        }
+        if (!told && now - told_ns >= NS_PER_SECOND) {
+            told_ns = now;
+            told = fleet->back == fleet->agent_count;
+            (void)printf("back %zu %.1f\n", fleet->back,
+                         (double)((told ? fleet->last_back_ns : now) - marked_ns) /
+                             (double)NS_PER_SECOND);
+            (void)fflush(stdout);
+        }
+    }
 }
 
 static void allow_descriptors(size_t wanted)
@@ -278,7 +290,8 @@ int main(int argc, char **argv)
     if (argc != 10 && argc != 11)
         load_fail("usage: see the head of console_load.c");
     (void)signal(SIGPIPE, SIG_IGN);
-    (void)signal(SIGUSR1, on_mark);
+    (void)signal(SIGUSR1, on_signal);
+    (void)signal(SIGUSR2, on_signal);
     prepare(&fleet, argv);
     allow_descriptors(fleet.agent_count);
     for (size_t i = 0; i < fleet.agent_count; i++)
@@ -294,13 +307,14 @@ int main(int argc, char **argv)
         wait_until(&fleet.agents[i],
                    fleet.closed ? now : now + delay_first(&fleet.agents[i].delay));
     if (fleet.closed) { /* handshakes are not counted */
-        run_for(&fleet, NS_PER_SECOND + fleet.agent_count * 4 * NS_PER_MS);
+        run_for(&fleet, WARM_UP_NS, true);
+        run_for(&fleet, NS_PER_SECOND / 2, false);
         mark(&fleet);
     }
     uint64_t begun = clock_monotonic_ns();
     double before[2], used[2];
     read_processor(&fleet, before);
-    run_for(&fleet, fleet.seconds * NS_PER_SECOND);
+    run_for(&fleet, fleet.seconds * NS_PER_SECOND, false);
     double seconds = (double)(clock_monotonic_ns() - begun) / (double)NS_PER_SECOND;
     read_processor(&fleet, used);
     used[0] -= before[0];

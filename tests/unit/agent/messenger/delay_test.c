@@ -22,7 +22,7 @@ static void test_after_success_it_is_the_interval_more_or_less(void **state UNUS
 
 static void test_failures_double_up_to_the_cap(void **state UNUSED)
 {
-    uint64_t base = 60 * SECOND_NS;
+    uint64_t base = 15 * SECOND_NS;
 
     for (unsigned failures = 0; failures < 40; failures++) {
         for (int i = 0; i < 100; i++) {
@@ -60,16 +60,32 @@ static void test_the_servers_word_wins_up_to_the_cap(void **state UNUSED)
     }
 }
 
-static void test_a_lost_console_is_tried_later_by_up_to_two_minutes(void **state UNUSED)
+static void test_a_lost_console_is_tried_later_by_up_to_half_an_interval(void **state UNUSED)
 {
     uint64_t most = 0;
 
     for (int i = 0; i < TRIES; i++) {
-        struct delay delay = {.interval_ns = SECOND_NS};
+        struct delay delay = {.interval_ns = 60 * SECOND_NS};
         uint64_t one = delay_after_failure(&delay, 0, true);
         most = MAX(most, one);
+        delay = (struct delay){.interval_ns = 3600 * SECOND_NS};
+        assert_in_range(delay_after_failure(&delay, 0, true), 450 * SECOND_NS,
+                        900 * SECOND_NS + DELAY_LOST_MOST_NS);
     }
-    assert_in_range(most, 60 * SECOND_NS, 122 * SECOND_NS);
+    assert_in_range(most, 50 * SECOND_NS, 60 * SECOND_NS);
+}
+
+/* Whenever in 30 seconds an agent finds its console gone, it is back 60 seconds after its return.
+ */
+static void test_after_a_short_outage_all_are_back_within_two_minutes(void **state UNUSED)
+{
+    for (int i = 0; i < TRIES; i++) {
+        struct delay delay = {.interval_ns = 60 * SECOND_NS};
+        uint64_t now = (uint64_t)i % 30 * SECOND_NS;
+        for (bool lost = true; now < 30 * SECOND_NS; lost = false)
+            now += delay_after_failure(&delay, 0, lost);
+        assert_in_range(now, 30 * SECOND_NS, 150 * SECOND_NS);
+    }
 }
 
 static void test_the_first_is_somewhere_in_the_first_interval(void **state UNUSED)
@@ -87,7 +103,8 @@ int main(void)
         cmocka_unit_test(test_failures_double_up_to_the_cap),
         cmocka_unit_test(test_at_the_cap_a_fleet_is_spread),
         cmocka_unit_test(test_the_servers_word_wins_up_to_the_cap),
-        cmocka_unit_test(test_a_lost_console_is_tried_later_by_up_to_two_minutes),
+        cmocka_unit_test(test_a_lost_console_is_tried_later_by_up_to_half_an_interval),
+        cmocka_unit_test(test_after_a_short_outage_all_are_back_within_two_minutes),
         cmocka_unit_test(test_the_first_is_somewhere_in_the_first_interval),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
