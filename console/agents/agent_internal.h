@@ -40,7 +40,7 @@ void agent_bundle(struct http_request *request, void *service);
 
 /* The client certificate's digest, or false when it has answered 401. */
 bool agent_certificate(struct http_request *request, char ret_digest[static 65]);
-/* Answers what a failed store means: 429, 503 or 500, with Retry-After. */
+/* Answers what a failed store means: 503, with Retry-After. */
 void agent_respond_failure(struct http_request *request, int error);
 /* Takes one from the bucket; true when it was empty and 429 has been answered. */
 bool agent_must_wait(struct http_request *request, struct rate_bucket *bucket);

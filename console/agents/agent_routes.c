@@ -50,7 +50,7 @@ void agent_respond_failure(struct http_request *request, int error)
 {
     http_response_header(request, "Retry-After", error == -ENOBUFS ? "10" : "30");
     if (error == -ENOBUFS)
-        http_respond_problem(request, 429, "busy", "too much waits to be stored; come again");
+        http_respond_problem(request, 503, "busy", "too much waits to be stored; come again");
     else if (error == -ENOSPC)
         http_respond_problem(request, 503, "disk_full", "the console's disk is full");
     else

@@ -27,10 +27,11 @@ struct agent_service {
     struct presence *presence;
     const char *tenant_id;
     uint64_t heartbeat_seconds, certificate_seconds;
+    uint64_t queue; /* heartbeats that may wait for the writer */
     struct instance_rules instances;
     struct rate_bucket activation_bucket, policy_bucket; /* what is signed for each asker */
     /* Counters for /metrics. */
-    atomic_uint_fast64_t heartbeats, fast_heartbeats, events, activations, refused;
+    atomic_uint_fast64_t heartbeats, fast_heartbeats, deferred, events, activations, refused;
 };
 
 /* The routes of the agents' listener; user of the handlers is a struct agent_service. */

@@ -8,7 +8,10 @@
 
 #include <errno.h>
 
-#define FACTS_MAXIMUM 16384
+#define FACTS_MAXIMUM  16384
+#define RETRY_LEAST_S  5
+#define RETRY_SPREAD_S 20
+#define WORKS_A_SECOND 1000 /* that a slow database does at least */
 
 static void release(void *context)
 {
@@ -102,6 +105,23 @@ static const struct console_store_kind HEARTBEATS = {.many = heartbeat_write_man
                                                      .alone = heartbeat_write_alone,
                                                      .done = written};
 
+/* The database does not keep up: who comes later comes again, the longer the queue the later, and
+ * not all at once. */
+static bool is_deferred(struct agent_service *service, struct http_request *request)
+{
+    size_t waiting = console_store_waiting(service->store);
+    char seconds[24];
+    if (waiting < service->queue)
+        return false;
+    uint64_t count = atomic_fetch_add(&service->deferred, 1);
+    (void)text_format(seconds, sizeof(seconds), "%llu",
+                      (unsigned long long)(RETRY_LEAST_S + waiting / WORKS_A_SECOND +
+                                           count % RETRY_SPREAD_S));
+    http_response_header(request, "Retry-After", seconds);
+    http_respond_problem(request, 503, "busy", "too much waits to be stored; come again");
+    return true;
+}
+
 void agent_heartbeat(struct http_request *request, void *user)
 {
     struct agent_service *service = user;
@@ -136,6 +156,8 @@ void agent_heartbeat(struct http_request *request, void *user)
         respond(heartbeat);
         return;
     }
+    if (is_deferred(service, request))
+        return;
     http_request_hold(request);
     r = console_store_submit_kind(service->store, &HEARTBEATS, heartbeat);
     if (r < 0)

@@ -23,6 +23,8 @@
       "activations a second; more are asked to come again")                                      \
     X(AGENTS_POLICIES, "agents.policies_per_second", NUMBER, "500", "1..100000",                 \
       "policies fetched a second; more are asked to come again")                                 \
+    X(AGENTS_QUEUE, "agents.queue", NUMBER, "4096", "1..65536",                                  \
+      "heartbeats that may wait for the database; more get 503 and come again")                  \
     X(PEOPLE_ADDRESS, "people.address", TEXT, "", "", "address to listen on; empty: all")        \
     X(PEOPLE_PORT, "people.port", NUMBER, "4119", "0..65535",                                    \
       "port of the API and the page; 0: any free")                                               \

@@ -396,6 +396,7 @@ static int start(struct running *running)
                               .retention = {setting_ms(running, CONSOLE_KEEP_EVENTS),
                                             setting_ms(running, CONSOLE_REMOVE_COMPUTERS)}};
     housekeeping_begin(&running->housekeeping);
+    running->agents.queue = console_settings_number(running->settings, CONSOLE_AGENTS_QUEUE);
     rate_bucket_init(&running->agents.activation_bucket,
                      console_settings_number(running->settings, CONSOLE_AGENTS_ACTIVATIONS));
     rate_bucket_init(&running->agents.policy_bucket,

@@ -438,6 +438,14 @@ bool console_store_is_shared(const struct console_store *store)
     return sql_is_postgres_url(store->path);
 }
 
+size_t console_store_waiting(struct console_store *store)
+{
+    (void)pthread_mutex_lock(&store->lock);
+    size_t waiting = store->waiting;
+    (void)pthread_mutex_unlock(&store->lock);
+    return waiting;
+}
+
 void console_store_status(struct console_store *store, struct console_store_status *ret_status)
 {
     (void)pthread_mutex_lock(&store->lock);

@@ -65,6 +65,9 @@ int64_t console_store_now_ms(void);
 /* Whether other nodes may write to the same database. */
 bool console_store_is_shared(const struct console_store *store);
 
+/* Pieces that wait for the writer. */
+size_t console_store_waiting(struct console_store *store);
+
 struct console_store_status {
     uint64_t transactions, works, failures;
     int problem; /* 0, or the error of the last failed commit */
