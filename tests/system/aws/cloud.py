@@ -1,5 +1,6 @@
 """moto's Parameter Store with signatures and permissions checked, the stand-ins, and an agent and a
 console from the harnesses beside them."""
+import base64
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ import imds  # noqa: E402
 import ssm  # noqa: E402
 from pair import Pair, agents  # noqa: E402
 
-__all__ = ["Account", "Cloud", "agents", "imds", "ssm"]
+__all__ = ["Account", "Amazon", "Cloud", "agents", "imds", "ssm"]
 REGION = "eu-west-1"
 ALLOWED = {"Version": "2012-10-17", "Statement": [
     {"Effect": "Allow", "Action": ["ssm:GetParameters"], "Resource": "*"}]}
@@ -112,6 +113,28 @@ class Account:
                       Content_Type="application/x-amz-json-1.1")
 
 
+class Amazon:
+    """Signs instance identity documents as a region of EC2 does."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.certificate, self.key = f"{folder}/{REGION}.pem", f"{folder}/{REGION}.key"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-sha256",
+                        "-subj", "/CN=" + REGION, "-days", "100", "-keyout", self.key,
+                        "-out", self.certificate], check=True, capture_output=True)
+
+    def identity(self, instance, account="123456789012"):
+        """(document, rsa2048) as the metadata give them."""
+        document = json.dumps({"accountId": account, "instanceId": instance, "region": REGION,
+                               "pendingTime": "2026-11-22T00:00:00Z", "version": "2017-09-30"},
+                              indent=2)
+        done = subprocess.run(["openssl", "cms", "-sign", "-binary", "-md", "sha256", "-signer",
+                               self.certificate, "-inkey", self.key, "-outform", "DER",
+                               "-nodetach", "-nocerts"], input=document.encode(), check=True,
+                              capture_output=True)
+        return document, base64.encodebytes(done.stdout).decode()
+
+
 class Cloud:
     """An agent, a console, metadata; what AWS tools read from the environment is of this test."""
 
@@ -125,7 +148,7 @@ class Cloud:
         for name in list(os.environ):
             if name.startswith(("AWS_", "BWS_")) or name.lower().endswith("_proxy"):
                 del os.environ[name]
-        self.both = Pair(place, console=console) if console else Pair(place)
+        self.both = Pair(place, settings=console)
         self.agent = self.both.agent
         self.metadata.region = REGION
         endpoint = {"AWS_ENDPOINT_URL_SSM": account.url} if account else {}
