@@ -5,13 +5,16 @@
  *
  * closed: every agent sends the next heartbeat when the last is answered. PATH /agent/v1/heartbeat;
  * "bare" instead: heartbeats to a server that answers them with nothing (bare_server); /health:
- * GET. Prints: requests a second, errors, then latencies in ms at 50, 99 and 100 %.
+ * GET. Prints: requests a second, errors, latencies in ms at 50, 99 and 100 %, then us of processor
+ * a request of the server, PID, and of this program. OTHER-PORT: activated at PORT, the load goes
+ * there.
  *
  * fleet: every agent sends one in INTERVAL seconds, and waits after failures as yagura-messenger
- * does. After SIGUSR1 begins a new count, and prints
- * "back COUNT SECONDS-SINCE-MARK" each second until all were answered again. On SIGUSR2 "sums",
- * answered, errors, refused, handshakes, then as above. PID: of the server, whose processor time is
- * read. */
+ * does. Prints "back COUNT SECONDS-SINCE-MARK" each second until all were answered.
+ *
+ * Both begin with "begun": from then on, SIGUSR1 marks the begin of a new count; SIGUSR2 prints
+ * "sums", answered, errors, refused, handshakes, then as above; SIGTERM ends early, with "agent
+ * EPOCH NUMBER" for each: what was acknowledged. */
 #include "common/text/text.h"
 #include "common/time/clock.h"
 #include "tests/bench/console/load.h"
@@ -124,14 +127,16 @@ void load_finished(struct agent *agent, unsigned status, uint64_t retry_after_s,
 
 /* --- the loop */
 
-static volatile sig_atomic_t marked, asked;
+static volatile sig_atomic_t marked, asked, ended;
 
 static void on_signal(int number)
 {
     if (number == SIGUSR1)
         marked = 1;
-    else
+    else if (number == SIGUSR2)
         asked = 1;
+    else
+        ended = 1;
 }
 
 static void mark(struct fleet *fleet)
@@ -168,11 +173,9 @@ static void read_processor(const struct fleet *fleet, double used[2])
     size_t length = file ? fread(text, 1, sizeof(text) - 1, file) : 0;
     text[length] = '\0';
     const char *fields = strrchr(text, ')');
-    if (!fields || sscanf(fields + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
-                          &system) != 2)
-        load_fail("cannot read the server's processor time");
-    (void)fclose(file);
-    used[0] = (double)(user + system) * 1e6 / (double)sysconf(_SC_CLK_TCK);
+    if (fields && sscanf(fields + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
+                         &system) == 2)
+        used[0] = (double)(user + system) * 1e6 / (double)sysconf(_SC_CLK_TCK);
     struct rusage own;
     (void)getrusage(RUSAGE_SELF, &own);
     used[1] = (double)(own.ru_utime.tv_sec + own.ru_stime.tv_sec) * 1e6 +
@@ -187,12 +190,12 @@ static double latency_ms(const struct fleet *fleet, size_t percent)
     return fleet->latencies[at] / 1000.0;
 }
 
-static void print(struct fleet *fleet, double seconds, const double used[2])
+static void print(struct fleet *fleet, bool sums, double seconds, const double used[2])
 {
     qsort(fleet->latencies, fleet->latency_count, sizeof(*fleet->latencies), compare);
     if (fleet->wrong)
         load_fail("an answer did not acknowledge what was sent");
-    if (fleet->closed)
+    if (!sums)
         (void)printf("%.0f %llu", (double)fleet->requests / seconds,
                      (unsigned long long)(fleet->errors + fleet->refused));
     else
@@ -211,7 +214,7 @@ static void run_for(struct fleet *fleet, uint64_t duration_ns, bool until_back)
     struct epoll_event events[WAKES];
     uint64_t begun = clock_monotonic_ns(), marked_ns = begun, told_ns = begun;
     bool told = fleet->closed;
-    while (clock_monotonic_ns() < begun + duration_ns &&
+    while (!ended && clock_monotonic_ns() < begun + duration_ns &&
            !(until_back && fleet->back == fleet->agent_count)) {
         int count = epoll_wait(fleet->epoll, events, WAKES, wait_ms(begun + duration_ns));
         for (int i = 0; i < count; i++)
@@ -221,7 +224,7 @@ static void run_for(struct fleet *fleet, uint64_t duration_ns, bool until_back)
             load_begin(take_first());
         if (asked) {
             asked = 0;
-            print(fleet, 1, (const double[2]){0, 0});
+            print(fleet, true, 1, (const double[2]){0, 0});
         }
         if (marked) {
             mark(fleet);
@@ -237,6 +240,14 @@ static void run_for(struct fleet *fleet, uint64_t duration_ns, bool until_back)
             (void)fflush(stdout);
         }
     }
+}
+
+/* What the console has acknowledged. */
+static void print_agents(const struct fleet *fleet)
+{
+    for (size_t i = 0; i < fleet->agent_count; i++)
+        (void)printf("agent %s %llu\n", fleet->agents[i].epoch,
+                     (unsigned long long)fleet->agents[i].number);
 }
 
 static void allow_descriptors(size_t wanted)
@@ -292,6 +303,9 @@ int main(int argc, char **argv)
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGUSR1, on_signal);
     (void)signal(SIGUSR2, on_signal);
+    (void)signal(SIGTERM, on_signal);
+    (void)printf("begun\n");
+    (void)fflush(stdout);
     prepare(&fleet, argv);
     allow_descriptors(fleet.agent_count);
     for (size_t i = 0; i < fleet.agent_count; i++)
@@ -319,6 +333,8 @@ int main(int argc, char **argv)
     read_processor(&fleet, used);
     used[0] -= before[0];
     used[1] -= before[1];
-    print(&fleet, seconds, used);
+    print(&fleet, !fleet.closed, seconds, used);
+    if (ended)
+        print_agents(&fleet);
     return 0;
 }

@@ -97,6 +97,7 @@ def measure_quiet(console, fleet, watched):
 
 
 def measure_outage(console, fleet, outage):
+    gone = time.monotonic()
     console.stop(signal.SIGKILL)
     time.sleep(outage)
     console.start()
@@ -106,6 +107,6 @@ def measure_outage(console, fleet, outage):
     back = fleet.wait_until_back()
     passed = time.monotonic() - ready
     used = processor_seconds(console.process.pid) - used
-    print(f"killed for {outage} s: all {fleet.agents} back {back:.0f} s after the return"
+    print(f"away for {ready - gone:.0f} s: all {fleet.agents} back {back:.0f} s after the return"
           f" (bar {BAR_BACK_S}), {used / passed / os.cpu_count() * 100:.0f} % of the processors,"
           f" {resident_mb(console.process.pid, 'VmRSS'):.0f} MB", flush=True)

@@ -23,7 +23,7 @@ def load(console, seconds, path, events, server=None):
     if done.returncode:
         raise SystemExit(done.stderr)
     names = ("rate", "errors", "p50", "p99", "worst", "server_us", "load_us")
-    return dict(zip(names, (float(field) for field in done.stdout.split())))
+    return dict(zip(names, (float(field) for field in done.stdout.splitlines()[-1].split())))
 
 
 def median(rounds, name):

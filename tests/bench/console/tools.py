@@ -1,7 +1,6 @@
 """Where the built programs are, and the console that the benchmarks run."""
 
 import os
-import socket
 import subprocess
 import sys
 
@@ -12,6 +11,7 @@ os.environ["YAGURA_BIN"] = os.path.join(BUILD, "bin")
 sys.path.insert(0, os.path.join(HERE, "../../system/console"))
 
 import harness  # noqa: E402
+from harness import FixedConsole  # noqa: E402
 
 
 def program(name):
@@ -38,24 +38,6 @@ class BareServer:
         self.process.stdin.close()
         self.process.wait(timeout=60)
         self.process.stdout.close()
-
-
-class FixedConsole(harness.Console):
-    """Comes back on its ports, and activates as fast as it can: that is not what is measured."""
-
-    def start(self):
-        if not self.process:
-            with socket.create_server(("127.0.0.1", 0)) as one, \
-                    socket.create_server(("127.0.0.1", 0)) as other:
-                ports = [one.getsockname()[1], other.getsockname()[1]]
-            with open(self.config, encoding="utf-8") as file:
-                text = file.read()
-            text = text.replace("port = 0;",
-                                f"port = {ports[0]}; activations_per_second = 100000;", 1)
-            text = text.replace("port = 0;", f"port = {ports[1]};", 1)
-            with open(self.config, "w", encoding="utf-8") as file:
-                file.write(text)
-        super().start()
 
 
 __all__ = ["BareServer", "FixedConsole", "harness", "program", "resident_mb"]

@@ -261,6 +261,24 @@ class Console:
         return client
 
 
+class FixedConsole(Console):
+    """Comes back on its ports, and lets any number activate at once."""
+
+    def start(self):
+        if not self.process:
+            with socket.create_server(("127.0.0.1", 0)) as one, \
+                    socket.create_server(("127.0.0.1", 0)) as other:
+                ports = [one.getsockname()[1], other.getsockname()[1]]
+            with open(self.config, encoding="utf-8") as file:
+                text = file.read()
+            text = text.replace("port = 0;",
+                                f"port = {ports[0]}; activations_per_second = 100000;", 1)
+            text = text.replace("port = 0;", f"port = {ports[1]};", 1)
+            with open(self.config, "w", encoding="utf-8") as file:
+                file.write(text)
+        super().start()
+
+
 class Answer:
     def __init__(self, response):
         self.status = response.status
