@@ -8,42 +8,73 @@
 
 #define DEFAULT_SETTINGS YAGURA_CONSOLE_SETTINGS
 
+static int print_completion(const struct console_settings *settings, int argc, char **argv);
+
 static const struct {
     const char *name;
     int (*run)(const struct console_settings *settings, int argc, char **argv);
     const char *usage;
+    const char *words; /* what may stand after the name, for bash */
 } COMMANDS[] = {
-    {"serve", console_serve, "serve                           run the console (the default)"},
-    {"pin", console_pin,
-     "pin                             print the pin of the console's authority"},
+    {"serve", console_serve, "serve                           run the console (the default)", ""},
+    {"pin", console_pin, "pin                             print the pin of the console's authority",
+     ""},
     {"token", console_token,
      "token create [--days N] [--uses N] [--name TEXT] [--group NAME] [--policy NAME]\n"
      "               [--tag TEXT]... [--cidr NETWORK]...\n"
      "                                  make an activation token and print it\n"
-     "  token list | token revoke ID"},
+     "  token list | token revoke ID",
+     "create list revoke --days --uses --name --group --policy --tag --cidr"},
     {"rule", console_rule,
      "rule create NAME [--cidr NETWORK]... [--account ID]... [--region NAME]...\n"
      "              [--hostname PATTERN]... [--token-tag TEXT]... [--token ID]...\n"
      "              [--group NAME] [--policy NAME] [--add-tag TEXT]... [--position N]\n"
      "                                  place new computers; the first rule that matches decides\n"
-     "  rule list | rule delete NAME"},
+     "  rule list | rule delete NAME",
+     "create list delete --cidr --account --region --hostname --token-tag --token --group --policy"
+     " --add-tag --position"},
     {"user", console_user,
      "user create [--role ROLE] [--group NAME]... NAME\n"
      "                                  make a user and print the one-time password\n"
      "  user reset-password NAME        give a user a new one-time password\n"
-     "  user list | user disable NAME | user enable NAME"},
+     "  user list | user disable NAME | user enable NAME",
+     "create list reset-password disable enable --role --group"},
     {"keys", console_keys,
      "keys rotate [--retire-now]      sign with a new key, which agents follow\n"
-     "  keys show                       print its id, itself, and how many came before"},
+     "  keys show                       print its id, itself, and how many came before",
+     "rotate show --retire-now"},
     {"backup", console_backup,
-     "backup FOLDER                   copy database and keys; the console may run"},
+     "backup FOLDER                   copy database and keys; the console may run", ""},
     {"restore", console_restore,
-     "restore FOLDER [--force]        put a backup back; the console must not run"},
+     "restore FOLDER [--force]        put a backup back; the console must not run", "--force"},
     {"migrate", console_migrate,
-     "migrate postgresql://...        copy the SQLite database into an empty PostgreSQL one"},
+     "migrate postgresql://...        copy the SQLite database into an empty PostgreSQL one",
+     "postgresql://"},
     {"verify-audit", console_verify_audit,
-     "verify-audit                    check the audit log's chain"},
+     "verify-audit                    check the audit log's chain", ""},
+    {"completion", print_completion,
+     "completion                      print bash's completion of these commands", ""},
 };
+
+/* Files and folders are offered everywhere: settings, backups. */
+static int print_completion(const struct console_settings *settings UNUSED, int argc UNUSED,
+                            char **argv UNUSED)
+{
+    (void)printf("_yagura_console() {\n"
+                 "    local at=1 words='--config --help --version'\n"
+                 "    [[ $COMP_CWORD -gt 2 && ${COMP_WORDS[1]} == --config ]] && at=3\n"
+                 "    if [[ $COMP_CWORD -eq $at ]]; then\n"
+                 "        words+='");
+    for (size_t i = 0; i < ARRAY_LENGTH(COMMANDS); i++)
+        (void)printf(" %s", COMMANDS[i].name);
+    (void)printf("'\n    else\n        case ${COMP_WORDS[$at]} in\n");
+    for (size_t i = 0; i < ARRAY_LENGTH(COMMANDS); i++)
+        (void)printf("        %s) words='%s' ;;\n", COMMANDS[i].name, COMMANDS[i].words);
+    return printf("        esac\n    fi\n"
+                  "    mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$2\"; "
+                  "[[ -n $2 && $2 != -* ]] && compgen -f -- \"$2\")\n"
+                  "}\ncomplete -o filenames -F _yagura_console yagura-console\n") < 0;
+}
 
 static int print_usage(FILE *stream, int code)
 {
