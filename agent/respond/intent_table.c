@@ -344,17 +344,9 @@ int held_find(sqlite3 *database, const char *id, struct quarantine_facts *ret_fa
 
 int held_delete(const char *id, sqlite3 *database)
 {
-    sqlite3_stmt *statement;
-    int r;
+    int r = execute_for("DELETE FROM held WHERE id = ?1", id, database);
 
-    r = prepare(database, "DELETE FROM held WHERE id = ?1", &statement);
-    if (r < 0)
-        return r;
-    bind_text(statement, 1, id);
-    r = finish(statement);
-    if (r == 0 && sqlite3_changes(database) == 0)
-        return -ENOENT;
-    return r;
+    return r == 0 && sqlite3_changes(database) == 0 ? -ENOENT : r;
 }
 
 /* ---- action counts ---- */

@@ -263,15 +263,6 @@ int backlog_take_fold(struct backlog *backlog, struct backlog_fold **ret_fold)
     return r;
 }
 
-struct backlog_fold *backlog_fold_free(struct backlog_fold *public)
-{
-    if (public == NULL)
-        return NULL;
-    free(public->path);
-    free((char *)public - offsetof(struct fold, public));
-    return NULL;
-}
-
 void backlog_count(struct backlog *backlog, struct backlog_counts *ret_counts)
 {
     struct backlog_counts counts = {0};

@@ -262,3 +262,12 @@ bool backlog_is_full(const struct backlog *backlog)
     return backlog->entries.count >= backlog->limits.files ||
            backlog->bytes >= backlog->limits.bytes;
 }
+
+struct backlog_fold *backlog_fold_free(struct backlog_fold *public)
+{
+    if (public == NULL)
+        return NULL;
+    free(public->path);
+    free((char *)public - offsetof(struct fold, public));
+    return NULL;
+}
