@@ -248,39 +248,18 @@ static int take_known(struct quarantine *quarantine, const struct known *known)
 
 /* ---- what the crash may have taken from the disk ---- */
 
-struct writing_back {
-    struct quarantine *quarantine;
-    bool wrote;
-};
-
-static int write_back_one(void *user, const char *id, const struct sealed_bytes *sealed)
+/* Over what is there: the power may have failed while it was written. It becomes durable where the
+ * intent ends (respond_finish.c); until then the bytes stay in the store. */
+static int write_back(void *user, const char *id, const struct sealed_bytes *sealed)
 {
-    struct writing_back *writing = user;
     AUTO_CLOSE int fd = -1;
-    int r;
 
-    if (!quarantine_id_valid(id))
-        return 0;
-    r = quarantine_write(writing->quarantine, id, sealed, &fd);
-    if (r < 0)
-        return r;
-    writing->wrote = true;
-    return fsync(fd) < 0 ? -errno : 0;
+    return quarantine_id_valid(id) ? quarantine_write(user, id, sealed, &fd) : 0;
 }
 
 static int write_each_back(void *user, sqlite3 *database)
 {
-    return intent_each_sealed(database, write_back_one, user);
-}
-
-/* What was told from the store's log alone. */
-static int write_back(struct quarantine *quarantine)
-{
-    struct writing_back writing = {.quarantine = quarantine};
-    int r;
-
-    r = store_read(quarantine->store, write_each_back, &writing);
-    return r < 0 || !writing.wrote ? r : quarantine_sync(quarantine);
+    return intent_each_sealed(database, write_back, user);
 }
 
 static int recover(struct quarantine *quarantine)
@@ -288,7 +267,7 @@ static int recover(struct quarantine *quarantine)
     CLEANUP(known_done) struct known known = {0};
     int r;
 
-    r = write_back(quarantine);
+    r = store_read(quarantine->store, write_each_back, quarantine);
     if (r == 0)
         r = store_read(quarantine->store, read_known, &known);
     if (r == 0)
