@@ -17,47 +17,6 @@ Environment: SOURCE_DATE_EPOCH: the time stamp of everything in the packages.
 TEXT
 }
 
-fail() {
-    echo "build-deb.sh: $*" >&2
-    exit 1
-}
-
-need() {
-    for tool in "$@"; do
-        command -v "$tool" >/dev/null 2>&1 || fail "$tool is missing; apt-get install debhelper dpkg-dev cmake ninja-build"
-    done
-}
-
-# What git knows, or in a release tree everything but what was built there.
-copy_source() {
-    if [ -e "$ROOT/.git" ]; then
-        git -C "$ROOT" ls-files -z --cached --others --exclude-standard |
-            (cd "$ROOT" && tar --null --no-recursion --ignore-failed-read --warning=none -T - -cf -)
-    else
-        tar -C "$ROOT" --exclude=./build --exclude='./build-*' -cf - .
-    fi | tar -C "$SOURCE" -xf -
-    cp -R "$ROOT/packaging/debian" "$SOURCE/debian"
-    rm -f "$SOURCE/debian/README.md"
-}
-
-commit_time() {
-    git -C "$ROOT" log -1 --format=%ct 2>/dev/null || echo 1798761600
-}
-
-# The programs of another kind of build must not get into a package.
-check_built_tree() {
-    [ -n "$BUILT" ] || return 0
-    [ -f "$BUILT/CMakeCache.txt" ] || fail "$BUILT is not a build tree"
-    BUILT=$(CDPATH='' cd -- "$BUILT" && pwd)
-    for entry in CMAKE_BUILD_TYPE:STRING=RelWithDebInfo YAGURA_SANITIZE:STRING= YAGURA_COVERAGE:BOOL=OFF \
-        "YAGURA_VERSION:STRING=$VERSION"; do
-        grep -qxF "$entry" "$BUILT/CMakeCache.txt" || fail "$BUILT is no tree of the preset release-hardened: not $entry"
-    done
-    grep -qxE 'CMAKE_INSTALL_PREFIX:[A-Z]*=/usr' "$BUILT/CMakeCache.txt" ||
-        fail "$BUILT would not be installed in /usr; configure it again with --preset release-hardened"
-    export YAGURA_BUILT_TREE="$BUILT"
-}
-
 write_changelog() {
     printf 'yagura (%s) unstable; urgency=medium\n\n  * %s\n\n -- %s  %s\n' "$VERSION" \
         "Release $VERSION." \
@@ -67,7 +26,7 @@ write_changelog() {
 
 parse_options() {
     OUTPUT=$ROOT/build/packages
-    VERSION=$(sed -n 's/^project(yagura VERSION \([0-9.]*\).*/\1/p' "$ROOT/CMakeLists.txt")
+    VERSION=$(project_version)
     JOBS=$(nproc)
     BUILT=
     while [ $# -gt 0 ]; do
@@ -96,17 +55,27 @@ parse_options() {
 }
 
 main() {
+    PROGRAM=build-deb.sh
     ROOT=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+    # shellcheck source=packaging/functions.sh
+    . "$ROOT/packaging/functions.sh"
     parse_options "$@"
-    check_built_tree
     need dh dpkg-buildpackage cmake ninja
+    if [ -n "$BUILT" ]; then
+        check_built_tree "$BUILT" "$VERSION"
+        YAGURA_BUILT_TREE=$(absolute "$BUILT")
+        export YAGURA_BUILT_TREE
+    fi
     PRIVATE=$(mktemp -d)
     trap 'rm -rf "$PRIVATE"' EXIT
     SOURCE=$PRIVATE/yagura
     mkdir -p "$SOURCE" "$OUTPUT"
-    OUTPUT=$(CDPATH='' cd -- "$OUTPUT" && pwd)
-    copy_source
-    export SOURCE_DATE_EPOCH="${SOURCE_DATE_EPOCH:-$(commit_time)}"
+    OUTPUT=$(absolute "$OUTPUT")
+    copy_source "$SOURCE"
+    cp -R "$ROOT/packaging/debian" "$SOURCE/debian"
+    rm -f "$SOURCE/debian/README.md"
+    SOURCE_DATE_EPOCH=$(source_time)
+    export SOURCE_DATE_EPOCH
     write_changelog
     # A cache may answer with what another folder's build made; --built is the way to be quick.
     unset CMAKE_C_COMPILER_LAUNCHER

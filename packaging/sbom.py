@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+"""Writes a CycloneDX 1.5 bill of materials: the programs given, every library they load, and for
+each library the package it came from, that package's version and licence, and the file's SHA-256.
+
+Usage: sbom.py --name NAME --version VERSION [--libraries FILE] PROGRAM... >sbom.cdx.json
+FILE lists the paths of libraries, one a line; without it ldd is asked. Packages are asked of dpkg or
+rpm, whichever knows the file. The same input gives the same bytes: the time is SOURCE_DATE_EPOCH."""
+import argparse
+import datetime
+import hashlib
+import json
+import os
+import re
+import subprocess
+import uuid
+
+# Debian's names (https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/) to SPDX's.
+SPDX = {
+    "Expat": "MIT", "MIT": "MIT", "Apache-2.0": "Apache-2.0", "ISC": "ISC", "Zlib": "Zlib", "zlib": "Zlib",
+    "BSD-2-clause": "BSD-2-Clause", "BSD-3-clause": "BSD-3-Clause", "BSD-3-Clause": "BSD-3-Clause",
+    "GPL-2": "GPL-2.0-only", "GPL-2+": "GPL-2.0-or-later", "GPL-3": "GPL-3.0-only", "GPL-3+": "GPL-3.0-or-later",
+    "LGPL-2": "LGPL-2.0-only", "LGPL-2+": "LGPL-2.0-or-later", "LGPL-2.1": "LGPL-2.1-only",
+    "LGPL-2.1+": "LGPL-2.1-or-later", "LGPL-3": "LGPL-3.0-only", "LGPL-3+": "LGPL-3.0-or-later",
+    "curl": "curl", "CC0-1.0": "CC0-1.0",
+}
+
+
+def run(*words):
+    """Its output, or "" when it fails or is not there."""
+    try:
+        return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def sha256(path):
+    with open(path, "rb") as stream:
+        return hashlib.sha256(stream.read()).hexdigest()
+
+
+def loaded(programs):
+    """What ldd names: "name => path (address)", and the loader as "path (address)"."""
+    found = set()
+    for line in run("ldd", *programs).splitlines():
+        match = re.match(r"\t(?:\S+ => )?(/\S+) \(", line)
+        if match:
+            found.add(match.group(1))
+    return sorted(found)
+
+
+def operating_system():
+    values = {}
+    with open("/etc/os-release", encoding="utf-8") as stream:
+        for line in stream:
+            key, _, value = line.strip().partition("=")
+            values[key] = value.strip('"')
+    return values.get("ID", "linux"), values.get("VERSION_ID", "")
+
+
+def debian_licences(package):
+    """The short names in the header lines of a machine-readable copyright file."""
+    try:
+        with open(f"/usr/share/doc/{package}/copyright", encoding="utf-8", errors="replace") as stream:
+            text = stream.read()
+    except OSError:
+        return []
+    if not text.startswith("Format:"):
+        return []
+    names = set(re.findall(r"^License: *(\S.*)$", text, re.M))
+    return sorted({part.strip() for name in names for part in re.split(r"\band\b|\bor\b|,", name) if part.strip()})
+
+
+def package_of(path):
+    """(kind, name, version, architecture, licences) of the package a file belongs to."""
+    for candidate in (path, os.path.realpath(path), "/usr" + path, path.removeprefix("/usr")):
+        owner = run("dpkg-query", "-S", candidate)
+        if owner:
+            name = owner.split(": ")[0].split(",")[0]
+            fields = run("dpkg-query", "-W", "-f", "${Package}\t${Version}\t${Architecture}", name).split("\t")
+            return ("deb", *fields, debian_licences(fields[0]))
+    fields = run("rpm", "-qf", "--qf", "%{NAME}\t%{VERSION}-%{RELEASE}\t%{ARCH}\t%{LICENSE}", os.path.realpath(path))
+    if fields and "\t" in fields:
+        name, version, architecture, licence = fields.split("\t")[:4]
+        return "rpm", name, version, architecture, [licence]
+    return None
+
+
+def licence_entries(names):
+    return [{"license": {"id": SPDX[name]} if name in SPDX else {"name": name}} for name in names]
+
+
+def library_component(path, system):
+    component = {
+        "type": "library", "bom-ref": "library:" + os.path.basename(path), "name": os.path.basename(path),
+        "hashes": [{"alg": "SHA-256", "content": sha256(path)}],
+    }
+    package = package_of(path)
+    if package:
+        kind, name, version, architecture, licences = package
+        component["version"] = version
+        component["purl"] = f"pkg:{kind}/{system[0]}/{name}@{version}?arch={architecture}&distro={system[0]}-{system[1]}"
+        if licences:
+            component["licenses"] = licence_entries(licences)
+        component["properties"] = [{"name": "yagura:package", "value": name}]
+    return component
+
+
+def program_component(path, version):
+    licence = "GPL-2.0-only" if os.path.basename(path) == "yagura-scanner" else "MIT"
+    return {
+        "type": "application", "bom-ref": "program:" + os.path.basename(path), "name": os.path.basename(path),
+        "version": version, "licenses": [{"license": {"id": licence}}],
+        "hashes": [{"alg": "SHA-256", "content": sha256(path)}],
+    }
+
+
+def bill(arguments):
+    if arguments.libraries:
+        with open(arguments.libraries, encoding="utf-8") as stream:
+            libraries = stream.read().split()
+    else:
+        libraries = loaded(arguments.programs)
+    system = operating_system()
+    known = {os.path.basename(path) for path in libraries}
+    components = [program_component(path, arguments.version) for path in sorted(arguments.programs)]
+    components += [library_component(path, system) for path in libraries]
+    dependencies = []
+    for path in sorted(arguments.programs):
+        needed = {os.path.basename(library) for library in loaded([path])} & known
+        dependencies.append({"ref": "program:" + os.path.basename(path),
+                             "dependsOn": ["library:" + name for name in sorted(needed)]})
+    stamp = datetime.datetime.fromtimestamp(int(os.environ.get("SOURCE_DATE_EPOCH", "0")), datetime.timezone.utc)
+    body = {
+        "bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1,
+        "metadata": {
+            "timestamp": stamp.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "component": {"type": "application", "bom-ref": arguments.name, "name": arguments.name,
+                          "version": arguments.version},
+        },
+        "components": components, "dependencies": dependencies,
+    }
+    identity = uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(body, sort_keys=True))
+    return {"bomFormat": "CycloneDX", "specVersion": "1.5", "serialNumber": f"urn:uuid:{identity}", **body}
+
+
+def main():
+    parser = argparse.ArgumentParser(description="writes a CycloneDX bill of materials")
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--version", required=True)
+    parser.add_argument("--libraries")
+    parser.add_argument("programs", nargs="+")
+    print(json.dumps(bill(parser.parse_args()), indent=2))
+
+
+if __name__ == "__main__":
+    main()
