@@ -7,6 +7,7 @@ sys.dont_write_bytecode = True
 
 import fleet  # noqa: E402
 import heartbeats  # noqa: E402
+import pages  # noqa: E402
 from tools import harness  # noqa: E402
 
 
@@ -18,6 +19,8 @@ def main():
             heartbeats.run(*((2, 1) if quick else (6, 5)))
         if not wanted or "fleet" in wanted:
             fleet.run(*((300, 5, 3, 10) if quick else ()))
+        if not wanted or "pages" in wanted:
+            pages.run(*((100000,) if quick else ()))
     finally:
         harness.stop_postgres()
 

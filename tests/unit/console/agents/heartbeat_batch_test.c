@@ -1,9 +1,8 @@
 /* Which heartbeats go together, and that those do what one alone would. */
-#include "common/files/file.h"
 #include "common/text/text.h"
 #include "console/agents/heartbeat_internal.h"
+#include "tests/unit/console/store_place.h"
 
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -117,21 +116,16 @@ static int try_them(struct sql *sql, void *user UNUSED)
     return 0;
 }
 
-static void goes_together_when_only_events_are_new(void **state UNUSED)
+static void goes_together_when_only_events_are_new(void **state)
 {
-    struct console_store *store = NULL;
-    char folder[64] = "/tmp/yagura-batch-XXXXXX", path[96], notice[512];
-    assert_non_null(mkdtemp(folder));
-    (void)text_format(path, sizeof(path), "%s/console.db", folder);
-    assert_int_equal(console_store_open(path, &store, notice), 0);
-    assert_int_equal(console_store_write(store, add_computers, NULL), 0);
-    assert_int_equal(console_store_write(store, try_them, NULL), 0);
-    (void)console_store_close(store);
-    assert_int_equal(file_remove_tree(AT_FDCWD, folder), 0);
+    const struct store_place *place = *state;
+    assert_int_equal(console_store_write(place->store, add_computers, NULL), 0);
+    assert_int_equal(console_store_write(place->store, try_them, NULL), 0);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(goes_together_when_only_events_are_new)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(
+        goes_together_when_only_events_are_new, store_place_open, store_place_close)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,134 @@
+"""Pages of events on a large database: every filter the API offers, the first page and one deep in
+the past, for who sees all and for who sees a group only; and the overview. On SQLite and on
+PostgreSQL."""
+
+import sqlite3
+import subprocess
+import time
+
+from tools import harness
+
+EVENTS = 5000000
+COMPUTERS = 1000
+SMALL_GROUP = 10
+ROUNDS = 100
+BAR_MS = 50
+DAY_MS = 86400000
+COLUMNS = ("state, display_name, os, agent_version, address, instance_id, session,"
+           " retired_session, blocked_session, session_ms, policy_id, tags, token_id,"
+           " certificate_expires_ms, activated_ms, last_seen_ms, policy_digest, policy_revision,"
+           " applied_digest, applied_problem, facts, org_id")
+# Events over the last 90 days, severities and kinds as a fleet has them: most of them small.
+FILL = {
+    "series": ("WITH RECURSIVE n(i) AS (SELECT {from_} UNION ALL SELECT i + 1 FROM n"
+               " WHERE i + 1 < {to})", "WITH n AS (SELECT generate_series({from_}::bigint,"
+               " {to} - 1) AS i)"),
+    "computers": "{series} INSERT INTO computers (number, id, hostname, machine_id, certificate,"
+                 " group_id, {columns}) SELECT {first} + i, 'computer-' || i, 'host-' || i,"
+                 " 'machine-' || i, 'certificate-' || i,"
+                 " CASE WHEN i <= {small} THEN '{small_group}' WHEN i % 2 = 0 THEN '{large_group}'"
+                 " ELSE NULL END, {columns} FROM n, computers WHERE computers.number = {first}",
+    "events": "{series} INSERT INTO events (number, org_id, computer, id, epoch, agent_number,"
+              " time_ms, module, kind, severity, subject, detail) SELECT"
+              " (({start} + i * {step} - 1577836800000) * 4194304) + i % 4096, 1,"
+              " {first} + (i * 7919) % {computers}, '00000000-0000-7000-8000-' || i, 'epoch', i,"
+              " {start} + i * {step},"
+              " CASE WHEN i % 50 = 0 THEN 'malware' WHEN i % 3 = 0 THEN 'watch' ELSE 'agent' END,"
+              " CASE WHEN i % 50 = 0 THEN 'malware_found' WHEN i % 3 = 0 THEN 'watch_gap'"
+              " ELSE 'heartbeat_late' END,"
+              " CASE WHEN i % 5000 = 0 THEN 4 WHEN i % 50 = 0 THEN 3 WHEN i % 3 = 0 THEN 1"
+              " ELSE 0 END, '/srv/www/upload/' || i, '{{\"size\":68}}' FROM n",
+}
+
+
+def execute(console, text):
+    if console.database:
+        subprocess.run([harness.postgres().bin + "/psql", "-X", "-q", "-v", "ON_ERROR_STOP=1",
+                        "-c", text, console.database], check=True, stdout=subprocess.DEVNULL)
+        return
+    with sqlite3.connect(console.data + "/console.db") as database:
+        database.execute("PRAGMA synchronous = OFF")
+        database.execute(text)
+    database.close()
+
+
+def fill(console, events, groups):
+    first = int(console.query("SELECT number FROM computers")[0][0])
+    now = int(time.time() * 1000)
+    facts = {"columns": COLUMNS, "first": first, "computers": COMPUTERS, "small": SMALL_GROUP,
+             "small_group": groups[0], "large_group": groups[1], "start": now - 90 * DAY_MS,
+             "step": 90 * DAY_MS // events}
+
+    def insert(what, start, end):
+        series = FILL["series"][1 if console.database else 0].format(from_=start, to=end)
+        execute(console, FILL[what].format(series=series, **facts))
+
+    insert("computers", 1, COMPUTERS)
+    for start in range(0, events, 500000):
+        insert("events", start, min(start + 500000, events))
+    execute(console, "ANALYZE")
+
+
+def measure(client, path):
+    times = []
+    for _ in range(ROUNDS):
+        begun = time.perf_counter()
+        answer = client.get(path, expect=200)
+        times.append((time.perf_counter() - begun) * 1000)
+    times.sort()
+    return times, answer
+
+
+def show(name, times):
+    p99 = times[len(times) * 99 // 100]
+    print(f"  {name:66} p50 {times[len(times) // 2]:6.1f} ms  p99 {p99:6.1f} ms", flush=True)
+    return p99
+
+
+def pages(client, computer, who):
+    old = time.strftime("%Y-%m-%dT00:00:00Z", time.gmtime(time.time() - 80 * 86400))
+    filters = ["", "severity=critical", "severity=info,high", "module=watch",
+               "module=malware&severity=critical", "kind=malware_found",
+               f"computer={computer}", f"computer={computer}&severity=high,critical"]
+    worst = 0
+    for text in filters + [f"{text}&until={old}".lstrip("&") for text in filters]:
+        times, _ = measure(client, "/api/v1/events?" + text)
+        worst = max(worst, show(who + ": " + text.replace(computer, "ID"), times))
+    return worst
+
+
+def run_on(name, database, events):
+    with harness.Console(database=database) as console:
+        admin = console.administrator()
+        groups = [admin.post("/api/v1/groups", {"name": word}, expect=201).json["id"]
+                  for word in ("small", "large")]
+        token = console.run("token", "create").stdout.strip()
+        agent = harness.Agent(console)
+        agent.activate(token)
+        begun = time.monotonic()
+        console.stop()
+        fill(console, events, groups)
+        console.start()
+        print(f"{name}: {events} events made in {time.monotonic() - begun:.0f} s", flush=True)
+        client = console.api()
+        client.sign_in("admin", harness.PASSWORD)
+        worst = pages(client, agent.id, "all")
+        overview, _ = measure(client, "/api/v1/overview")
+        counts = show("overview", overview)
+        print(f"{name}: worst p99 of a page {worst:.1f} ms, overview {counts:.1f} ms"
+              f" (bar {BAR_MS} ms)")
+        for group, word in zip(groups, ("small group", "large group")):
+            key = client.post("/api/v1/keys", {"name": word, "role": "reader",
+                                                   "groups": [group]}, expect=201).json["key"]
+            limited = pages(console.api(key=key), agent.id, word)
+            print(f"{name}: {word}: worst p99 of a page {limited:.1f} ms (bar {BAR_MS} ms)")
+
+
+def run(events=EVENTS):
+    run_on("SQLite", None, events)
+    try:
+        url = harness.postgres().database()
+    except harness.unittest.SkipTest as reason:
+        print(f"PostgreSQL skipped: {reason}")
+        return
+    run_on("PostgreSQL", url, events)
