@@ -376,9 +376,11 @@ class BucketTest(ConsoleTest):
     def test_too_many_activations(self):
         token = self.token()
         client = Client(self.console, self.console.agents_port)
-        answers = [client.post("/agent/v1/activate", {"protocol": 1}) for _ in range(12)]
-        busy = [answer for answer in answers if answer.status == 429]
-        self.assertGreater(len(busy), 3)
+        busy = []
+        while len(busy) < 5:  # faster than three a second, whatever the machine
+            answer = client.post("/agent/v1/activate", {"protocol": 1})
+            self.assertIn(answer.status, (400, 429))
+            busy += [answer] if answer.status == 429 else []
         for answer in busy:
             self.assertEqual(answer.json["code"], "busy")
             self.assertTrue(5 <= int(answer.headers["Retry-After"]) <= 30)
@@ -389,8 +391,7 @@ class BucketTest(ConsoleTest):
         agent = Agent(self.console)
         token = self.token()
         harness.until(lambda: agent.activate(token, expect=None).status == 201)
-        statuses = [agent.client.get("/agent/v1/policy").status for _ in range(8)]
-        self.assertIn(429, statuses)
+        harness.until(lambda: agent.client.get("/agent/v1/policy").status == 429)
         agent.heartbeat()  # these go on
         harness.until(lambda: agent.client.get("/agent/v1/policy").status == 200)
 
