@@ -28,7 +28,7 @@ static bool same_machine(const struct agent_row *row, const struct wire_host *ho
 static bool is_clone(const struct agent_row *row, const struct wire_activation_request *wire)
 {
     return !same_machine(row, &wire->host) ||
-           (row->blocked_session[0] && text_equal(row->blocked_session, wire->session));
+           session_list_holds(row->sessions.blocked, wire->session);
 }
 
 static int refuse(struct activation *activation, const char *reason)

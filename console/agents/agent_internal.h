@@ -5,14 +5,14 @@
 #include "common/crypto/random.h"
 #include "common/wire/wire.h"
 #include "console/agents/agent_service.h"
+#include "console/agents/session_history.h"
 #include "console/store/sql.h"
 
 /* The row of the computer that a client certificate belongs to. */
 struct agent_row {
     int64_t number, session_ms, certificate_expires_ms, policy_revision, last_seen_ms;
     char id[UUID_TEXT_BYTES], state[32], machine_id[65], instance_id[65], hostname[254];
-    char session[UUID_TEXT_BYTES], retired_session[UUID_TEXT_BYTES],
-        blocked_session[UUID_TEXT_BYTES];
+    struct session_history sessions;
     char policy_digest[65], applied_digest[65], agent_version[65];
     bool by_next_certificate; /* the agent uses its renewed certificate for the first time */
 };

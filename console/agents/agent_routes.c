@@ -86,9 +86,9 @@ static int read_row_by(struct sql *sql, const char *text, const char *digest, st
                  {row->machine_id, sizeof(row->machine_id)},
                  {row->instance_id, sizeof(row->instance_id)},
                  {row->hostname, sizeof(row->hostname)},
-                 {row->session, sizeof(row->session)},
-                 {row->retired_session, sizeof(row->retired_session)},
-                 {row->blocked_session, sizeof(row->blocked_session)},
+                 {row->sessions.current, sizeof(row->sessions.current)},
+                 {row->sessions.earlier, sizeof(row->sessions.earlier)},
+                 {row->sessions.blocked, sizeof(row->sessions.blocked)},
                  {row->policy_digest, sizeof(row->policy_digest)},
                  {row->applied_digest, sizeof(row->applied_digest)},
                  {row->agent_version, sizeof(row->agent_version)}};

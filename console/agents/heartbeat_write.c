@@ -28,42 +28,14 @@ bool heartbeat_is_known(const struct heartbeat *heartbeat)
     const struct agent_row *row = &heartbeat->row;
     const struct wire_heartbeat *wire = &heartbeat->wire;
     return !row->by_next_certificate && text_equal(row->state, "active") &&
-           text_equal(row->session, wire->session) && !heartbeat_is_other_machine(heartbeat) &&
+           text_equal(row->sessions.current, wire->session) &&
+           !heartbeat_is_other_machine(heartbeat) &&
            text_equal(row->applied_digest, wire->policy_digest) && !wire->policy_problem[0] &&
            text_equal(row->hostname, wire->host.hostname) &&
            text_equal(row->agent_version, wire->host.agent_version);
 }
 
-/* Who may go on when two runs use one identity: the first. 1 when this one may. */
-static int settle_session(struct sql *sql, struct heartbeat *heartbeat)
-{
-    const struct agent_row *row = &heartbeat->row;
-    const char *session = heartbeat->wire.session;
-    int64_t now = console_store_now_ms();
-    if (text_equal(row->session, session))
-        return 1;
-    if (text_equal(row->blocked_session, session))
-        return 0;
-    if (!text_equal(row->retired_session, session)) { /* a restart, as far as one can tell */
-        int r = sql_run(sql,
-                        "UPDATE computers SET retired_session = session, session = $1,"
-                        " session_ms = $2 WHERE number = $3",
-                        NULL, "tnn", session, now, row->number);
-        return r < 0 ? r : 1;
-    }
-    if (now - row->session_ms < SESSION_SETTLED_MS)
-        return 1; /* sent before the restart */
-    int r = sql_run(sql,
-                    "UPDATE computers SET blocked_session = session, session = retired_session,"
-                    " retired_session = '', session_ms = $1 WHERE number = $2",
-                    NULL, "nn", now, row->number);
-    if (r == 0)
-        r = event_store_add_own(sql, row->number, "clone_seen", 3,
-                                "two machines use this computer's identity at once", "{}");
-    return r < 0 ? r : 1;
-}
-
-static int note_other_machine(struct sql *sql, const struct heartbeat *heartbeat)
+static int note_clone(struct sql *sql, const struct heartbeat *heartbeat, const char *subject)
 {
     char actor[64];
     (void)text_format(actor, sizeof(actor), "agent:%s", heartbeat->row.id);
@@ -72,9 +44,41 @@ static int note_other_machine(struct sql *sql, const struct heartbeat *heartbeat
                                 .action = "clone_refused",
                                 .subject = heartbeat->wire.host.hostname,
                                 .detail = ""};
-    int r = event_store_add_own(sql, heartbeat->row.number, "clone_seen", 3,
-                                "another machine uses this computer's identity", "{}");
+    int r = event_store_add_own(sql, heartbeat->row.number, "clone_seen", 3, subject, "{}");
     return r < 0 ? r : audit_append(sql, &entry);
+}
+
+static int write_sessions(struct sql *sql, const struct heartbeat *heartbeat,
+                          const struct session_history *sessions)
+{
+    return sql_run(sql,
+                   "UPDATE computers SET session = $1, retired_session = $2, blocked_session = $3,"
+                   " session_ms = $4 WHERE number = $5",
+                   NULL, "tttnn", sessions->current, sessions->earlier, sessions->blocked,
+                   console_store_now_ms(), heartbeat->row.number);
+}
+
+/* Who may go on when several runs use one identity: the first. 1 when this one may. */
+static int settle_session(struct sql *sql, struct heartbeat *heartbeat)
+{
+    struct session_history sessions = heartbeat->row.sessions;
+    const char *session = heartbeat->wire.session;
+    if (text_equal(sessions.current, session))
+        return 1;
+    if (session_list_holds(sessions.blocked, session))
+        return 0;
+    if (!session_list_holds(sessions.earlier, session)) { /* a restart, as far as one can tell */
+        session_history_begin(&sessions, session);
+        int r = write_sessions(sql, heartbeat, &sessions);
+        return r < 0 ? r : 1;
+    }
+    if (console_store_now_ms() - heartbeat->row.session_ms < SESSION_SETTLED_MS)
+        return 1; /* sent before the restart */
+    session_history_return(&sessions, session);
+    int r = write_sessions(sql, heartbeat, &sessions);
+    if (r == 0)
+        r = note_clone(sql, heartbeat, "two machines use this computer's identity at once");
+    return r < 0 ? r : 1;
 }
 
 /* How far a command is. That the agent spoke of it puts the next delivery off. */
@@ -196,7 +200,7 @@ int heartbeat_write_alone(struct sql *sql, void *user)
     if (!text_equal(heartbeat->row.state, "active"))
         return OUTCOME_STATE;
     if (heartbeat_is_other_machine(heartbeat)) {
-        r = note_other_machine(sql, heartbeat);
+        r = note_clone(sql, heartbeat, "another machine uses this computer's identity");
         return r < 0 ? r : OUTCOME_CLONE;
     }
     r = settle_session(sql, heartbeat);

@@ -5,6 +5,7 @@
 #include "common/text/text.h"
 #include "common/wire/wire.h"
 
+#include "agent/delivery/console_keys.h"
 #include "agent/delivery/signed_command.h"
 
 #include <stdlib.h>
@@ -57,6 +58,38 @@ static void take_policy(const char *body, size_t length, EVP_PKEY *key)
     json_decref(root);
 }
 
+/* Nobody who lacks the key leads a host to another one; the console may, to one that can be used.
+ */
+static void follow_keys(const char *body, size_t length, EVP_PKEY *key, bool hostile)
+{
+    struct console_keys keys = {.previous = ""};
+    char pinned[KEY_PUBLIC_TEXT_BYTES];
+    AUTO_KEY EVP_PKEY *chosen = NULL;
+    AUTO_KEY EVP_PKEY *current = NULL;
+    bool changed = false;
+
+    check(key_public_text(key, pinned) == 0);
+    (void)text_copy(keys.current, sizeof keys.current, pinned);
+    int r = console_keys_judge(&keys, body, length, 1000, &chosen, &changed);
+    if (hostile || r < 0)
+        check(text_equal(keys.current, pinned));
+    check(key_from_public_text(keys.current, &current) == 0);
+    check(r < 0 || chosen != NULL);
+}
+
+/* The document as the announcement of a successor. */
+static void follow_link(const char *document, EVP_PKEY *key)
+{
+    AUTO_BUFFER struct buffer link = BUFFER_WITH_MAXIMUM(1U << 22);
+    AUTO_BUFFER struct buffer links = BUFFER_WITH_MAXIMUM(1U << 22);
+    AUTO_BUFFER struct buffer body = BUFFER_WITH_MAXIMUM(1U << 23);
+
+    if (wire_signed_encode(document, key, &link) == 0 &&
+        buffer_append_format(&links, "[%s]", buffer_text(&link)) == 0 &&
+        wire_signed_encode_linked("{}", key, buffer_text(&links), &body) == 0)
+        follow_keys(buffer_text(&body), body.length, key, false);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static EVP_PKEY *key;
@@ -69,6 +102,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (data[0] == 'E') {
         take_command(rest, size - 1, key);
         take_policy(rest, size - 1, key);
+        follow_keys(rest, size - 1, key, true);
         return 0;
     }
     if (buffer_append(&text, rest, size - 1) < 0 ||
@@ -76,5 +110,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     take_command(buffer_text(&body), body.length, key);
     take_policy(buffer_text(&body), body.length, key);
+    follow_link(buffer_text(&text), key);
     return 0;
 }

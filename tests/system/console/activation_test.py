@@ -348,6 +348,27 @@ class CloneTest(ConsoleTest):
         copy.heartbeat()
         agent.heartbeat()
 
+    def test_three_that_look_the_same(self):
+        """More runs than two take turns; the first that ever was stays."""
+        agent = self.agent()
+        agent.heartbeat()
+        copies = [self.clone_of(agent, machine=agent.machine) for _ in range(2)]
+        for copy in copies:
+            copy.client = Client(self.console, self.console.agents_port,
+                                 certificate=agent.certificate)
+            copy.heartbeat()
+        self.console.query("UPDATE computers SET session_ms = session_ms - 60000"
+                           f" WHERE id = '{agent.id}'")
+        agent.heartbeat()
+        for copy in copies:
+            copy.heartbeat(expect=409)
+            copy.activate("")
+            copy.heartbeat()
+        agent.heartbeat()
+        self.assertEqual(len({agent.id, *(copy.id for copy in copies)}), 3)
+        self.assertIn("clone_refused", [entry["action"] for entry in
+                                        self.admin.get("/api/v1/audit").json["entries"]])
+
     def test_the_original_itself_needs_a_token(self):
         agent = self.agent()
         self.assertEqual(agent.activate("", expect=403).json["code"], "token_refused")
