@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #define CONNECT_TIMEOUT_NS (15 * NS_PER_SECOND)
 #define MOST_HEAD_BYTES    16384
@@ -21,6 +22,7 @@
 
 struct http_client {
     CURL *easy;
+    bool (*allowed)(const struct sockaddr *address);
     char pin[KEY_PIN_BYTES];
     STACK_OF(X509) * authorities;
     X509 *certificate;
@@ -210,6 +212,23 @@ struct http_client *http_client_free(struct http_client *client)
 void http_client_allow_plain(struct http_client *client)
 {
     allow(client->easy, true);
+}
+
+static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    const struct http_client *client = user;
+
+    if (purpose != CURLSOCKTYPE_IPCXN || !client->allowed(&address->addr))
+        return CURL_SOCKET_BAD;
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+void http_client_guard_addresses(struct http_client *client,
+                                 bool (*allowed)(const struct sockaddr *address))
+{
+    client->allowed = allowed;
+    (void)curl_easy_setopt(client->easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    (void)curl_easy_setopt(client->easy, CURLOPT_OPENSOCKETDATA, client);
 }
 
 int http_client_set_proxy(struct http_client *client, const char *proxy, const char *no_proxy)

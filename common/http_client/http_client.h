@@ -36,6 +36,12 @@ void http_client_allow_plain(struct http_client *client);
 int http_client_set_proxy(struct http_client *client, const char *proxy,
                           const char *no_proxy) MUST_USE;
 
+struct sockaddr;
+/* Asked before each connection with the address that was found for the host (or the proxy); false
+ * refuses it: -ECONNREFUSED. */
+void http_client_guard_addresses(struct http_client *client,
+                                 bool (*allowed)(const struct sockaddr *address));
+
 struct http_header {
     const char *name, *value; /* without CR and LF: such a request is refused with -EINVAL */
 };

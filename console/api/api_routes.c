@@ -76,6 +76,13 @@ const struct http_route API_ROUTES[] = {
      PERMISSION_POLICY},
     {"GET", "/api/v1/policies/{name}/diff", 0, api_policy_diff, PERMISSION_READ},
 
+    {"GET", "/api/v1/destinations", 0, api_destinations, PERMISSION_ADMIN},
+    {"POST", "/api/v1/destinations", 2 * SMALL, api_destination_create, PERMISSION_ADMIN},
+    {"PATCH", "/api/v1/destinations/{id}", 2 * SMALL, api_destination_change, PERMISSION_ADMIN},
+    {"DELETE", "/api/v1/destinations/{id}", 0, api_destination_delete, PERMISSION_ADMIN},
+    {"POST", "/api/v1/destinations/{id}/test", SMALL, api_destination_test, PERMISSION_ADMIN},
+    {"GET", "/api/v1/destinations/{id}/dead-letters", 0, api_dead_letters, PERMISSION_ADMIN},
+
     {"GET", "/api/v1/users", 0, api_users, PERMISSION_ADMIN},
     {"POST", "/api/v1/users", SMALL, api_user_create, PERMISSION_ADMIN},
     {"PATCH", "/api/v1/users/{id}", SMALL, api_user_change, PERMISSION_ADMIN},

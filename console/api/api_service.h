@@ -9,6 +9,7 @@
 #include "console/people/sign_in_limit.h"
 
 struct alert_engine;
+struct forwarder;
 struct secret_box;
 struct api_stream;
 struct stream_hub;
@@ -26,6 +27,7 @@ struct api_service {
     struct sign_in_limit sign_ins;
     struct api_stream *stream;
     struct alert_engine *alerts; /* its counters */
+    struct forwarder *forwarder;
 };
 
 /* user of the handlers is a struct api_service. */

@@ -93,6 +93,8 @@ void api_metrics(struct http_request *request, void *user)
     metric(&body, "alert_failures_total", "counter", "Looks for alerts that failed.",
            alerts.failures);
     write_alert_gauges(service, &body);
+    if (console_store_read(service->store, api_destination_metrics, &body) < 0)
+        (void)buffer_append_text(&body, "# the destinations cannot be read now\n");
     metric(&body, "server_certificate_expires_seconds", "gauge",
            "When the server certificate expires, in seconds since 1970.",
            (uint64_t)service->identity->server_expires_s);

@@ -8,6 +8,7 @@
 #include "console/agents/presence.h"
 #include "console/alerts/alert_engine.h"
 #include "console/api/api_service.h"
+#include "console/forward/forwarder.h"
 #include "console/pages/page_files.h"
 #include "console/people/audit.h"
 #include "console/people/password.h"
@@ -417,6 +418,10 @@ static int start(struct running *running)
     struct alert_engine_options alerts = {running->store, heartbeat};
     if (r == 0)
         r = alert_engine_start(&alerts, &running->api.alerts);
+    struct forwarder_options forward = {running->store, &running->secrets,
+                                        setting_ms(running, CONSOLE_KEEP_EVENTS)};
+    if (r == 0)
+        r = forwarder_start(&forward, &running->api.forwarder);
     return r < 0 ? r : start_servers(running);
 }
 
@@ -429,6 +434,7 @@ static void stop(struct running *running)
     running->agent_server = http_server_stop(running->agent_server);
     running->api.stream = api_stream_stop(running->api.stream);
     running->api.alerts = alert_engine_stop(running->api.alerts);
+    running->api.forwarder = forwarder_stop(running->api.forwarder);
     running->forget_timer = event_timer_free(running->forget_timer);
     running->tick_timer = event_timer_free(running->tick_timer);
     running->loop = event_loop_free(running->loop);

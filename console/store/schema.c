@@ -114,12 +114,31 @@
     "CREATE INDEX alerts_computer ON alerts (computer, number);"                                 \
     "CREATE INDEX alerts_changed ON alerts (changed);"
 
+#define FORWARD_6(KEY)                                                                            \
+    "CREATE TABLE destinations (id TEXT PRIMARY KEY, org_id BIGINT NOT NULL, name TEXT NOT NULL," \
+    " type TEXT NOT NULL, settings TEXT NOT NULL, secret TEXT NOT NULL, filter TEXT NOT NULL,"    \
+    " enabled BIGINT NOT NULL, cursor BIGINT NOT NULL, sent BIGINT NOT NULL,"                     \
+    " dead BIGINT NOT NULL, last_sent_ms BIGINT NOT NULL, problem TEXT NOT NULL,"                 \
+    " problem_ms BIGINT NOT NULL, revision BIGINT NOT NULL, created_ms BIGINT NOT NULL,"          \
+    " created_by TEXT NOT NULL, UNIQUE (org_id, name));"                                          \
+    "CREATE TABLE dead_letters (number " KEY ", destination TEXT NOT NULL,"                       \
+    " event BIGINT NOT NULL, reason TEXT NOT NULL, time_ms BIGINT NOT NULL);"                     \
+    "CREATE INDEX dead_letters_destination ON dead_letters (destination, number);"
+
 const struct database_migration SCHEMA_SQLITE[SCHEMA_VERSION] = {
-    {TABLES_1("INTEGER PRIMARY KEY")}, {ACTIVATION_2}, {COMMANDS_3}, {BUNDLE_4},
+    {TABLES_1("INTEGER PRIMARY KEY")},
+    {ACTIVATION_2},
+    {COMMANDS_3},
+    {BUNDLE_4},
     {ALERTS_5("INTEGER PRIMARY KEY")},
+    {FORWARD_6("INTEGER PRIMARY KEY")},
 };
 
 const char *const SCHEMA_POSTGRES[SCHEMA_VERSION] = {
-    TABLES_1("BIGINT PRIMARY KEY"), ACTIVATION_2, COMMANDS_3, BUNDLE_4,
+    TABLES_1("BIGINT PRIMARY KEY"),
+    ACTIVATION_2,
+    COMMANDS_3,
+    BUNDLE_4,
     ALERTS_5("BIGINT PRIMARY KEY"),
+    FORWARD_6("BIGINT PRIMARY KEY"),
 };

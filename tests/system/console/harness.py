@@ -145,8 +145,8 @@ class Console:
         if self.password:
             env["YAGURA_CONSOLE_PASSWORD_FILE"] = self.password_file
         env.update(self.environment)
-        for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"):
-            if name in os.environ:
+        for name in os.environ:
+            if name.startswith("AWS_") or name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"):
                 env[name] = os.environ[name] + (":" + env[name] if name in env else "")
         self.process = subprocess.Popen(
             [os.path.join(BIN, "yagura-console"), "--config", self.config],
