@@ -26,6 +26,7 @@ def test_a_kernel_queue_that_overflows_is_made_good(place):
         os.makedirs(os.path.join(agent.watched, str(folder)))
     agent.sync()
     agent.process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, agent.process.pid, os.WSTOPPED)  # until all its threads stand still
     try:
         for folder in range(folders):
             for number in range(wanted // folders):
