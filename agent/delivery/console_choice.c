@@ -122,11 +122,15 @@ static int meet_console(struct delivery *delivery, const struct order *order)
 
 static int meet_cloud(struct delivery *delivery, const struct order *order)
 {
+    struct link_settings settings = {.url = ""};
+
     if (delivery->activated && is_accepted(delivery))
         return -EALREADY;
     int r = cloud_access_order(delivery->cloud, order->cloud);
     if (r < 0)
         return r;
+    host_facts_fill(&settings);
+    delivery->settings = settings;
     console_files_remove_token(delivery->files);
     explicit_bzero(&delivery->token, sizeof delivery->token);
     delivery->has_token = false;

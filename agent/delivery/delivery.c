@@ -3,6 +3,7 @@
 
 #include "agent/delivery/host_facts.h"
 #include "agent/store/store.h"
+#include "common/crypto/certificates.h"
 #include "common/event_loop/event_loop.h"
 #include "common/json/json_writer.h"
 #include "common/log/log.h"
@@ -102,6 +103,20 @@ static bool is_read(struct delivery *delivery, const char *name, int result)
     return result == 0;
 }
 
+/* A host that was away for longer than its certificate was valid, and may have another: the old one
+ * stays in its file, in case it is the clock that is wrong. */
+static bool may_begin_anew(const struct delivery *delivery)
+{
+    const char *pem = delivery->identity.certificate;
+    AUTO_CERTIFICATE X509 *certificate = NULL;
+    int64_t from_s, until_s;
+
+    return cloud_access_has_parameters(delivery->cloud) &&
+           certificate_from_pem(pem, strlen(pem), &certificate) == 0 &&
+           certificate_validity(certificate, &from_s, &until_s) == 0 &&
+           (uint64_t)until_s < clock_realtime_ns() / NS_PER_SECOND;
+}
+
 static void read_files(struct delivery *delivery)
 {
     struct console_files *files = delivery->files;
@@ -115,6 +130,11 @@ static void read_files(struct delivery *delivery)
     delivery->activated = is_read(delivery, "identity.json",
                                   console_files_read_identity(files, &delivery->identity)) &&
                           is_read(delivery, "identity.json", identity_use(delivery));
+    if (delivery->activated && may_begin_anew(delivery)) {
+        delivery_record(delivery, "certificate_over", EVENT_MEDIUM, delivery->identity.agent_id,
+                        "Parameter Store is asked for another activation");
+        delivery->activated = false;
+    }
     signed_policy_sweep(console_files_directory(files), delivery->orders.policy_path);
     host_facts_fill(&delivery->settings);
     delivery_note_status(delivery);

@@ -96,13 +96,19 @@ static void read_problem(const struct http_answer *answer, struct console_result
 static void read_failure(int error, const struct http_answer *answer, struct console_result *result)
 {
     bool untrusted = error == -EKEYREJECTED;
+    /* OpenSSL's words for a date that does not fit. */
+    bool by_date = strstr(answer->problem, "not yet valid") != NULL ||
+                   strstr(answer->problem, "expired") != NULL;
 
     result->outcome = untrusted ? CONSOLE_UNTRUSTED : CONSOLE_UNREACHABLE;
-    (void)text_format(result->problem, sizeof result->problem,
-                      untrusted ? "the console's certificate is not trusted (%s): give the pin of "
-                                  "its CA, or correct the URL"
-                                : "the console cannot be reached: %s",
-                      answer->problem);
+    if (!untrusted)
+        (void)text_format(result->problem, sizeof result->problem,
+                          "the console cannot be reached: %s", answer->problem);
+    else
+        (void)text_format(result->problem, sizeof result->problem,
+                          "the console's certificate is not trusted (%s): %s", answer->problem,
+                          by_date ? "correct this host's clock, or renew the certificate"
+                                  : "give the pin of its CA, or correct the URL");
 }
 
 struct call {

@@ -357,10 +357,8 @@ uint64_t parameter_attempts_delay(struct parameter_attempts *attempts,
         attempts->throttled++;
         return NS_PER_SECOND + random_up_to((5 * NS_PER_SECOND) << doublings);
     }
-    if (attempts->used >= PARAMETER_ATTEMPTS) {
-        delay->failures = MAX(delay->failures, (unsigned)MOST_DOUBLINGS); /* never sooner than so */
-        return delay_after_failure(delay, 0, false);
-    }
+    if (attempts->used >= PARAMETER_ATTEMPTS)
+        return interval + delay_after_failure(delay, 0, false);
     attempts->used++;
     attempts->throttled = 0;
     return interval - interval / 10 + random_up_to(interval / 5);

@@ -26,7 +26,7 @@ enum parameter_outcome parameter_store_fetch(struct aws_client *client, const ch
                                              size_t problem_size);
 
 /* When to try again: 30 times 300 s, as users of such products know it, a tenth more or less; then
- * by the heartbeats' back-off. Throttled ones are not counted. */
+ * by the heartbeats' back-off on top. Throttled ones are not counted. */
 #define PARAMETER_ATTEMPTS    30
 #define PARAMETER_INTERVAL_NS (300ULL * 1000000000)
 struct parameter_attempts {

@@ -297,7 +297,7 @@ static void test_thirty_times_five_minutes(void **state UNUSED)
     }
     for (unsigned i = 0; i < 10; i++) { /* then rarely */
         uint64_t ns = parameter_attempts_delay(&attempts, PARAMETERS_LATER, &delay);
-        assert_in_range(ns, 400 * NS_PER_SECOND, DELAY_LONGEST_NS);
+        assert_in_range(ns, PARAMETER_INTERVAL_NS, PARAMETER_INTERVAL_NS + DELAY_LONGEST_NS);
     }
 }
 
