@@ -119,6 +119,7 @@ http_handler api_policies, api_policy, api_policy_put, api_policy_delete, api_po
 http_handler api_commands, api_command_create, api_bundle;
 http_handler api_alerts, api_alert, api_alert_acknowledge, api_alert_resolve;
 http_handler api_alert_rules, api_alert_rule_create, api_alert_rule_change, api_alert_rule_delete;
+http_handler api_policy_validate;
 http_handler api_destinations, api_destination_create, api_destination_change,
     api_destination_delete, api_destination_test, api_dead_letters;
 /* A console_store_work: appends to a buffer. */

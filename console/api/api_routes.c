@@ -68,6 +68,8 @@ const struct http_route API_ROUTES[] = {
     {"GET", "/api/v1/policies/{name}", 0, api_policy, PERMISSION_READ},
     {"PUT", "/api/v1/policies/{name}", LIMIT_SETTINGS_BYTES, api_policy_put, PERMISSION_POLICY},
     {"DELETE", "/api/v1/policies/{name}", 0, api_policy_delete, PERMISSION_POLICY},
+    {"POST", "/api/v1/policies/{name}/validate", LIMIT_SETTINGS_BYTES, api_policy_validate,
+     PERMISSION_POLICY},
     {"GET", "/api/v1/policies/{name}/effective", 0, api_policy_effective, PERMISSION_READ},
     {"GET", "/api/v1/policies/{name}/revisions", 0, api_policy_revisions, PERMISSION_READ},
     {"GET", "/api/v1/policies/{name}/revisions/{revision}", 0, api_policy_revision,

@@ -182,6 +182,40 @@ static int count_events(struct sql *sql, struct json_writer *json)
     return r;
 }
 
+/* Events of the 24 hours before those of events_24h: what has changed. */
+static int count_events_before(struct sql *sql, struct json_writer *json)
+{
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    int64_t hour = console_store_now_ms() / HOUR_MS;
+    int r = sql_run(sql,
+                    "SELECT severity, sum(count) FROM event_counts WHERE org_id = $1 AND hour > $2"
+                    " AND hour <= $3 GROUP BY severity ORDER BY severity",
+                    &row, "nnn", API_ORG, hour - 48, hour - 24);
+    json_write_key(json, "events_24h_before");
+    json_write_array_begin(json);
+    for (; r == 1; r = sql_step(row)) {
+        const char *severity = wire_severity_name((unsigned)sql_number(row, 0));
+        json_write_object_begin(json);
+        json_write_field_string(json, "severity", severity ? severity : "info");
+        json_write_field_number(json, "count", sql_number(row, 1));
+        json_write_object_end(json);
+    }
+    json_write_array_end(json);
+    return r;
+}
+
+static int count_alerts(struct sql *sql, const struct overview *overview, struct json_writer *json)
+{
+    struct alert_counts counts;
+    int r = alert_count(sql, api_viewer(overview->request), &counts);
+    json_write_key(json, "alerts");
+    json_write_object_begin(json);
+    json_write_field_number(json, "open", counts.open);
+    json_write_field_number(json, "acknowledged", counts.acknowledged);
+    json_write_object_end(json);
+    return r;
+}
+
 static int read_overview(struct sql *sql, void *user)
 {
     struct overview *overview = user;
@@ -192,6 +226,10 @@ static int read_overview(struct sql *sql, void *user)
     /* The roll-up knows no groups: who is limited to some does not see counts of all. */
     if (r == 0 && api_viewer(overview->request)->group_count == 0)
         r = count_events(sql, &json);
+    if (r == 0 && api_viewer(overview->request)->group_count == 0)
+        r = count_events_before(sql, &json);
+    if (r == 0)
+        r = count_alerts(sql, overview, &json);
     json_write_object_end(&json);
     return r;
 }

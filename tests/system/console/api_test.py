@@ -142,6 +142,34 @@ class RolesTest(ConsoleTest):
             client.put("/api/v1/policies/x", {"text": "wrong ="}, If_None_Match="*",
                        expect=422 if role in ("administrator", "operator") else 403)
 
+    def test_every_route_for_every_role(self):
+        """The description says who may; the console does so, for each of them."""
+        allowed = {"administrator": {"self", "read", "operate", "policy", "audit", "admin"},
+                   "operator": {"self", "read", "operate", "policy"},
+                   "auditor": {"self", "read", "audit"}, "reader": {"self", "read"}}
+        nobody = self.console.api()
+        described = self.admin.get("/api/v1/openapi.json").json["paths"]
+        routes = [(method.upper(), re.sub(r"{\w+}", "none-such", path), operation["x-permission"])
+                  for path, operations in described.items()
+                  for method, operation in operations.items()]
+        self.assertGreater(len(routes), 60)
+        for method, path, permission in routes:
+            if permission != "none":
+                answer = nobody.request(method, path)
+                self.assertEqual((answer.status, answer.json["code"]), (401, "not_signed_in"), path)
+        for role, permissions in allowed.items():
+            client = self.key(role)
+            for method, path, permission in routes:
+                if permission == "none" or path == "/api/v1/stream":
+                    continue
+                answer = client.request(method, path, {} if method in ("POST", "PUT", "PATCH")
+                                        else None)
+                refused = (answer.status == 403 and
+                           answer.json["detail"] == f"the role {role} may not do this")
+                self.assertEqual(refused, permission not in permissions,
+                                 f"{role}: {method} {path}: {answer}")
+                self.assertNotIn(answer.status, (401, 500, 503), f"{role}: {method} {path}")
+
     def test_groups_are_fences(self):
         made = {}
         for name in ("east", "west"):
@@ -295,6 +323,8 @@ class ListTest(ConsoleTest):
         self.assertEqual(overview["computers"]["online"], 3)
         counts = {(c["module"], c["severity"]): c["count"] for c in overview["events_24h"]}
         self.assertEqual(counts[("watch", "high")], 15)
+        self.assertEqual(overview["events_24h_before"], [])
+        self.assertEqual(set(overview["alerts"]), {"open", "acknowledged"})
 
 
 class PolicyTest(ConsoleTest):
@@ -328,6 +358,18 @@ class PolicyTest(ConsoleTest):
             self.assertIn(said, answer.json["detail"])
             self.assertNotIn(self.console.folder, answer.json["detail"])
         self.admin.get("/api/v1/policies/bad", expect=404)
+
+    def test_a_trial_changes_nothing(self):
+        path = "/api/v1/policies/trial/validate"
+        self.assertEqual(self.admin.post(path, {"text": 'parent = "base";\n'}, expect=200).json,
+                         {"valid": True, "problem": None})
+        answer = self.admin.post(path, {"text": '\n\nscan = { heuristics = "maybe"; };'}, expect=200)
+        problem = answer.json["problem"]
+        self.assertEqual((answer.json["valid"], problem["file"], problem["line"], problem["key"]),
+                         (False, "trial.conf", 3, "scan.heuristics"))
+        answer = self.admin.post(path, {"text": "x = ;"}, expect=200).json
+        self.assertEqual((answer["valid"], answer["problem"]["line"]), (False, 1))
+        self.admin.get("/api/v1/policies/trial", expect=404)
 
     def test_a_parent_may_not_break_its_children(self):
         self.put("parent", 'scan = { heuristics = true; };', 201, If_None_Match="*")
