@@ -11,7 +11,7 @@
 /* Exit codes of every command. */
 enum { EXIT_CLEAN = 0, EXIT_FOUND = 1, EXIT_ERROR = 2 };
 
-#define COMMAND_OPTIONS 16 /* most options of one command, the global ones included */
+#define COMMAND_OPTIONS 24 /* most options of one command, the global ones included */
 
 struct command_option {
     const char *name;     /* long form, without the dashes */

@@ -45,7 +45,32 @@ static int read_token(const char *path, struct buffer *token)
     return EXIT_CLEAN;
 }
 
-static int send_activation(const struct invocation *invocation, const char *token)
+/* The proxy: without a password as an argument, with one from a file. "" in proxy: none. */
+static int read_proxy(const struct invocation *invocation, struct buffer *proxy)
+{
+    const char *given = command_option(invocation, "proxy");
+    const char *path = command_option(invocation, "proxy-file");
+
+    if (given != NULL && strchr(given, '@') != NULL)
+        return command_fail("--proxy must not hold a password, which every process of the host "
+                            "could read: use --proxy-file");
+    if (given != NULL && buffer_append_text(proxy, given) < 0)
+        return command_fail("--proxy is too long");
+    if (path != NULL) {
+        int r = file_read_all(path, proxy);
+        if (r < 0)
+            return command_fail("the proxy could not be read from %s: %s", path, log_error_text(r));
+        size_t length = strcspn(buffer_text(proxy), " \t\r\n");
+        if (length < proxy->length)
+            proxy->data[length] = '\0';
+    }
+    if (buffer_text(proxy)[0] != '\0' && !text_starts_with(buffer_text(proxy), "http://"))
+        return command_fail("the proxy must be http://[USER:PASSWORD@]HOST:PORT");
+    return EXIT_CLEAN;
+}
+
+static int send_activation(const struct invocation *invocation, const char *token,
+                           const char *proxy)
 {
     static const char *const plain[][2] = {
         {"url", "url"},       {"ca-pin", "ca_pin"}, {"tenant-id", "tenant_id"},
@@ -57,6 +82,7 @@ static int send_activation(const struct invocation *invocation, const char *toke
         if (command_has(invocation, plain[i][0]))
             json_write_field_string(&call.json, plain[i][1],
                                     command_option(invocation, plain[i][0]));
+    json_write_field_string(&call.json, "proxy", proxy);
     json_write_field_string(&call.json, "token", token);
     return control_call(invocation, &call, NULL, NULL);
 }
@@ -115,6 +141,7 @@ static int wait_for_console(const struct invocation *invocation, uint64_t wait_n
 static int run_activate(const struct invocation *invocation)
 {
     AUTO_BUFFER struct buffer token = BUFFER_WITH_MAXIMUM(MOST_TOKEN_BYTES);
+    AUTO_BUFFER struct buffer proxy = BUFFER_WITH_MAXIMUM(MOST_TOKEN_BYTES);
     const char *wait = command_option(invocation, "wait");
     uint64_t wait_ns = DEFAULT_WAIT_NS;
     bool by_cloud = command_has(invocation, "parameter-store");
@@ -122,14 +149,20 @@ static int run_activate(const struct invocation *invocation)
     if (by_cloud == by_token)
         return command_fail("activate needs either --url and --token-file (- reads standard input) "
                             "or --parameter-store");
+    if (by_cloud && (command_has(invocation, "proxy") || command_has(invocation, "proxy-file")))
+        return command_fail("--proxy and --proxy-file go with --url");
     if (wait != NULL && text_parse_duration(wait, &wait_ns) < 0)
         return command_fail("--wait %s is not a duration such as 30s", wait);
     int r = by_cloud ? send_order(invocation)
                      : read_token(command_option(invocation, "token-file"), &token);
     if (r == EXIT_CLEAN && by_token)
-        r = send_activation(invocation, buffer_text(&token));
+        r = read_proxy(invocation, &proxy);
+    if (r == EXIT_CLEAN && by_token)
+        r = send_activation(invocation, buffer_text(&token), buffer_text(&proxy));
     if (token.data != NULL)
         explicit_bzero(token.data, token.capacity);
+    if (proxy.data != NULL)
+        explicit_bzero(proxy.data, proxy.capacity);
     return r != EXIT_CLEAN ? r : wait_for_console(invocation, wait_ns);
 }
 
@@ -139,6 +172,8 @@ static const struct command_option options[] = {
     {"ca-pin", 0, "PIN", NULL,
      "sha256//... of the console's CA; without it the system's trust "
      "store decides"},
+    {"proxy", 0, "URL", NULL, "http://HOST:PORT, to reach the console by CONNECT; none without"},
+    {"proxy-file", 0, "FILE", "FILE", "holds http://USER:PASSWORD@HOST:PORT instead"},
     {"tenant-id", 0, "ID", NULL, "where the console has several"},
     {"policy", 0, "NAME", NULL, "ask for this policy"},
     {"group", 0, "NAME", NULL, "ask for this group"},

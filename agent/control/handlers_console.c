@@ -1,4 +1,4 @@
-/* activate: {"url","ca_pin","tenant_id","policy","group","display_name","token"}, or
+/* activate: {"url","ca_pin","tenant_id","policy","group","display_name","proxy","token"}, or
  * {"parameter_store":{"prefix","region","environment":{}}}; and deactivate: {}. The answer comes
  * when the agent has kept them; how the activation goes is told by status. */
 #include "agent/control/handlers_private.h"
@@ -23,7 +23,8 @@ static int take_settings(const json_t *arguments, struct link_settings *settings
         TAKE(arguments, "tenant_id", settings->tenant_id) < 0 ||
         TAKE(arguments, "policy", settings->policy) < 0 ||
         TAKE(arguments, "group", settings->group) < 0 ||
-        TAKE(arguments, "display_name", settings->display_name) < 0)
+        TAKE(arguments, "display_name", settings->display_name) < 0 ||
+        TAKE(arguments, "proxy", settings->proxy) < 0)
         return -ENAMETOOLONG;
     if (!text_starts_with(settings->url, "https://") || settings->url[strlen("https://")] == '\0')
         return -EINVAL;

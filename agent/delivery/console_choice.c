@@ -94,6 +94,17 @@ static bool is_accepted(struct delivery *delivery)
     return code != LINK_STATE_REFUSED && code != LINK_STATE_DEACTIVATED;
 }
 
+/* All that may change of a console that is the same. -EALREADY: nothing else does. */
+static int change_proxy(struct delivery *delivery, const char *proxy)
+{
+    if (text_equal(proxy, delivery->settings.proxy))
+        return -EALREADY;
+    (void)text_copy(delivery->settings.proxy, sizeof delivery->settings.proxy, proxy);
+    int r = console_files_write_console(delivery->files, &delivery->settings);
+    messenger_process_restart(delivery);
+    return r < 0 ? r : -EALREADY;
+}
+
 static int meet_console(struct delivery *delivery, const struct order *order)
 {
     struct link_settings settings = *order->settings;
@@ -101,7 +112,7 @@ static int meet_console(struct delivery *delivery, const struct order *order)
     host_facts_fill(&settings);
     bool same = text_equal(settings.url, delivery->settings.url);
     if (delivery->activated && same && is_accepted(delivery))
-        return -EALREADY;
+        return change_proxy(delivery, settings.proxy);
     int r = console_files_write_token(delivery->files, order->token);
     if (r == 0)
         r = console_files_write_console(delivery->files, &settings);

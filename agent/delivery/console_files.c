@@ -118,6 +118,7 @@ int console_files_read_console(struct console_files *files, struct link_settings
     int r = read_object(files, "console.json", &object);
     if (r == 0 &&
         (TAKE(object, "url", settings->url) < 0 || TAKE(object, "ca_pin", settings->pin) < 0 ||
+         TAKE(object, "proxy", settings->proxy) < 0 ||
          TAKE(object, "tenant_id", settings->tenant_id) < 0 ||
          TAKE(object, "policy", settings->policy) < 0 ||
          TAKE(object, "group", settings->group) < 0 ||
@@ -136,6 +137,7 @@ int console_files_write_console(struct console_files *files, const struct link_s
     json_writer_init(&json, &text);
     json_write_object_begin(&json);
     json_write_field_string(&json, "url", settings->url);
+    json_write_field_string(&json, "proxy", settings->proxy);
     json_write_field_string(&json, "ca_pin", settings->pin);
     json_write_field_string(&json, "tenant_id", settings->tenant_id);
     json_write_field_string(&json, "policy", settings->policy);

@@ -36,8 +36,10 @@ int console_client_new(const struct link_settings *settings, const struct link_i
     for (size_t length = strlen(client->url); length > 0 && client->url[length - 1] == '/';)
         client->url[--length] = '\0';
     int r = http_client_new(&trust, &client->http);
+    if (r == 0) /* never what some environment says */
+        r = http_client_set_proxy(client->http, settings->proxy, "");
     if (r < 0) {
-        free(client);
+        (void)console_client_free(client);
         return r;
     }
     *ret_client = client;

@@ -28,6 +28,7 @@ int link_send_settings(int socket, const struct link_settings *settings)
     struct message_writer writer = {.length = 0};
 
     message_write_text(&writer, settings->url);
+    message_write_text(&writer, settings->proxy);
     message_write_text(&writer, settings->pin);
     message_write_text(&writer, settings->tenant_id);
     message_write_text(&writer, settings->policy);
@@ -39,7 +40,9 @@ int link_send_settings(int socket, const struct link_settings *settings)
     message_write_text(&writer, settings->os);
     message_write_text(&writer, settings->instance_id);
     message_write_text(&writer, settings->display_name);
-    return message_writer_send(&writer, socket, LINK_SETTINGS, -1);
+    int r = message_writer_send(&writer, socket, LINK_SETTINGS, -1);
+    explicit_bzero(&writer, sizeof writer); /* the proxy's password */
+    return r;
 }
 
 #define READ_TEXT(reader, field) message_read_text(reader, field, sizeof(field))
@@ -49,6 +52,7 @@ int link_read_settings(const struct message *message, struct link_settings *ret_
     struct message_reader reader = message_reader_of(message);
 
     READ_TEXT(&reader, ret_settings->url);
+    READ_TEXT(&reader, ret_settings->proxy);
     READ_TEXT(&reader, ret_settings->pin);
     READ_TEXT(&reader, ret_settings->tenant_id);
     READ_TEXT(&reader, ret_settings->policy);

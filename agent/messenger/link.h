@@ -58,7 +58,8 @@ enum link_type {
 
 /* Texts of the host and of the configuration; "" = none. */
 struct link_settings {
-    char url[LINK_TEXT_BYTES]; /* https://console:4120 */
+    char url[LINK_TEXT_BYTES];   /* https://console:4120 */
+    char proxy[LINK_TEXT_BYTES]; /* http://[user:password@]host:port; "" = none */
     char pin[LINK_TEXT_BYTES]; /* sha256//... of a CA in the verified chain; "" = system's trust */
     char tenant_id[64], policy[128], group[256];
     char session[64]; /* UUID of this run of the messenger: two at once are a clone */

@@ -109,9 +109,11 @@ class Console:
     """Starts on entering, stops on leaving. settings: more libconfig text; agents: more of the
     group of that name."""
 
-    def __init__(self, settings="", password="first one-time password", database=None, agents=""):
+    def __init__(self, settings="", password="first one-time password", database=None, agents="",
+                 agents_address="127.0.0.1"):
         self.database = database
         self.agents = agents
+        self.agents_address = agents_address
         if not database and os.environ.get("YAGURA_TEST_DATABASE") == "postgresql":
             self.database = postgres().database()
         self.folder = tempfile.mkdtemp(prefix="yagura-console-")
@@ -128,7 +130,7 @@ class Console:
         with open(self.config, "w", encoding="utf-8") as file:
             file.write(
                 f'data = "{self.data}";\nnames = ("console.test");\n'
-                'agents = { address = "127.0.0.1"; port = 0; ' + self.agents + '};\n'
+                f'agents = {{ address = "{self.agents_address}"; port = 0; {self.agents}}};\n'
                 'people = { address = "127.0.0.1"; port = 0; };\n' + self.settings
             )
             if self.database:

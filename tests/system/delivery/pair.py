@@ -21,9 +21,9 @@ SECONDS = agents.SECONDS
 class Pair:
     """The console's policy for the agent watches the test's folder and nothing else."""
 
-    def __init__(self, place, agent=None, heartbeat="1s", settings=""):
+    def __init__(self, place, agent=None, heartbeat="1s", settings="", **console):
         self.place = place
-        self.console = consoles.Console(f'heartbeat = "{heartbeat}";\n' + settings)
+        self.console = consoles.Console(f'heartbeat = "{heartbeat}";\n' + settings, **console)
         self.console.__enter__()
         place.cleanups.append(self.end)
         self.admin = self.console.administrator()

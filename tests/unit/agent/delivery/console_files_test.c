@@ -72,7 +72,8 @@ static void test_settings_and_token_come_back(void **state)
                                      .tenant_id = "t",
                                      .policy = "web",
                                      .group = "a \"quoted\" group",
-                                     .display_name = "名前"};
+                                     .display_name = "名前",
+                                     .proxy = "http://user:pass@proxy:3128"};
     struct link_settings got = {.url = ""};
     struct link_token token = {.text = "yt1.secret"}, got_token;
 

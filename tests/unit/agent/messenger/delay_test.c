@@ -49,6 +49,50 @@ static void test_at_the_cap_a_fleet_is_spread(void **state UNUSED)
     assert_true(most - least > DELAY_LONGEST_NS / 2 * 9 / 10);
 }
 
+/* Over its whole range evenly: each tenth gets a tenth, within five standard deviations. */
+static void expect_even(uint64_t from, uint64_t to, uint64_t (*draw)(void))
+{
+    enum { TENTHS = 10, DRAWS = 20000, EXPECTED = DRAWS / TENTHS, MOST_OFF = 213 };
+    int counts[TENTHS] = {0};
+
+    for (int i = 0; i < DRAWS; i++) {
+        uint64_t value = draw();
+        assert_in_range(value, from, to);
+        size_t tenth = (size_t)((value - from) * TENTHS / (to - from + 1));
+        counts[MIN(tenth, (size_t)TENTHS - 1)]++;
+    }
+    for (int i = 0; i < TENTHS; i++)
+        assert_in_range(counts[i], EXPECTED - MOST_OFF, EXPECTED + MOST_OFF);
+}
+
+static uint64_t draw_at_the_cap(void)
+{
+    struct delay delay = {.interval_ns = 60 * SECOND_NS, .failures = 30};
+
+    return delay_after_failure(&delay, 0, false);
+}
+
+static uint64_t draw_asked_for(void)
+{
+    struct delay delay = {.interval_ns = 60 * SECOND_NS};
+
+    return delay_after_failure(&delay, 100 * SECOND_NS, false);
+}
+
+static uint64_t draw_first(void)
+{
+    const struct delay delay = {.interval_ns = 60 * SECOND_NS};
+
+    return delay_first(&delay);
+}
+
+static void test_the_jitter_is_even(void **state UNUSED)
+{
+    expect_even(DELAY_LONGEST_NS / 2, DELAY_LONGEST_NS, draw_at_the_cap);
+    expect_even(100 * SECOND_NS, 120 * SECOND_NS, draw_asked_for);
+    expect_even(0, 60 * SECOND_NS, draw_first);
+}
+
 static void test_the_servers_word_wins_up_to_the_cap(void **state UNUSED)
 {
     for (int i = 0; i < TRIES; i++) {
@@ -102,6 +146,7 @@ int main(void)
         cmocka_unit_test(test_after_success_it_is_the_interval_more_or_less),
         cmocka_unit_test(test_failures_double_up_to_the_cap),
         cmocka_unit_test(test_at_the_cap_a_fleet_is_spread),
+        cmocka_unit_test(test_the_jitter_is_even),
         cmocka_unit_test(test_the_servers_word_wins_up_to_the_cap),
         cmocka_unit_test(test_a_lost_console_is_tried_later_by_up_to_half_an_interval),
         cmocka_unit_test(test_after_a_short_outage_all_are_back_within_two_minutes),
