@@ -3,6 +3,7 @@
 #include "console/store/database_copy.h"
 
 #include "common/buffers/buffer.h"
+#include "common/json/json_writer.h"
 #include "common/text/text.h"
 
 #include <errno.h>
@@ -13,6 +14,8 @@
 #define ROWS_A_PAGE        2000
 #define STATEMENT_MAXIMUM  65536
 #define PARAMETERS_MAXIMUM 48
+#define JSON_MAXIMUM       (128U << 20) /* more than any row */
+#define JSON_ENOUGH        (1U << 20)
 #define NODE_STARTS        "node_starts" /* written by whoever opened the database */
 
 struct table {
@@ -212,6 +215,99 @@ static int add_row(const struct table *table, struct sql_statement *row, struct 
     return 0;
 }
 
+/* --- into PostgreSQL: a page of rows in one statement, as JSON, because every statement is a round
+ * trip there */
+
+struct json_batch {
+    struct buffer text;
+    struct json_writer writer;
+    size_t rows;
+};
+
+static void begin_json(struct json_batch *batch)
+{
+    buffer_clear(&batch->text);
+    json_writer_init(&batch->writer, &batch->text);
+    json_write_array_begin(&batch->writer);
+    batch->rows = 0;
+}
+
+static int add_json_row(const struct table *table, struct sql_statement *row,
+                        struct json_batch *batch)
+{
+    json_write_object_begin(&batch->writer);
+    for (size_t i = 0; i < table->column_count; i++) {
+        json_write_key(&batch->writer, table->columns[i].name);
+        if (sql_is_null(row, (int)i))
+            json_write_null(&batch->writer);
+        else if (table->columns[i].is_number)
+            json_write_number(&batch->writer, sql_number(row, (int)i));
+        else
+            json_write_string(&batch->writer, sql_text(row, (int)i));
+    }
+    json_write_object_end(&batch->writer);
+    batch->rows++;
+    return buffer_failed(&batch->text);
+}
+
+static int insert_json(struct sql *to, const struct table *table, struct json_batch *batch)
+{
+    AUTO_BUFFER struct buffer text = BUFFER_WITH_MAXIMUM(STATEMENT_MAXIMUM);
+    AUTO_STATEMENT struct sql_statement *statement = NULL;
+    if (batch->rows == 0)
+        return 0;
+    json_write_array_end(&batch->writer);
+    (void)buffer_append_format(&text, "INSERT INTO %s (", table->name);
+    add_names(&text, table);
+    (void)buffer_append_text(&text, ") SELECT ");
+    add_names(&text, table);
+    (void)buffer_append_text(&text, " FROM json_to_recordset($1::json) AS rows (");
+    for (size_t i = 0; i < table->column_count; i++)
+        (void)buffer_append_format(&text, "%s%s %s", i ? ", " : "", table->columns[i].name,
+                                   table->columns[i].is_number ? "BIGINT" : "TEXT");
+    (void)buffer_append_text(&text, ")");
+    int r = buffer_failed(&text);
+    if (r == 0)
+        r = buffer_failed(&batch->text);
+    if (r == 0)
+        r = sql_prepare_once(to, buffer_text(&text), &statement);
+    if (r == 0) {
+        sql_bind_text(statement, 1, buffer_text(&batch->text));
+        r = sql_step(statement);
+    }
+    begin_json(batch);
+    return r < 0 ? r : 0;
+}
+
+static int copy_page_by_json(const struct database_copy *copy, const struct table *table,
+                             const struct value *last, struct value *next, int64_t *ret_rows)
+{
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    struct json_batch batch = {.text = BUFFER_WITH_MAXIMUM(JSON_MAXIMUM)};
+    *ret_rows = 0;
+    begin_json(&batch);
+    int r = select_page(copy->from, table, last, &row);
+    if (r == 0)
+        r = sql_step(row);
+    while (r == 1) {
+        r = add_json_row(table, row, &batch);
+        if (r == 0)
+            r = keep_key(table, row, next);
+        if (r == 0 && batch.text.length > JSON_ENOUGH)
+            r = insert_json(copy->to, table, &batch);
+        if (r == 0) {
+            ++*ret_rows;
+            r = sql_step(row);
+        }
+    }
+    if (r == 0)
+        r = insert_json(copy->to, table, &batch);
+    buffer_done(&batch.text);
+    return r;
+}
+
+/* --- the pages of a table */
+
 /* last: the key before the page, NULL for the first; it is bound while the page is read. next: that
  * of its last row. ret_rows: how many there were. */
 static int copy_page(const struct database_copy *copy, const struct table *table,
@@ -247,7 +343,10 @@ static int copy_rows(const struct database_copy *copy, const struct table *table
     int r = 0;
     *ret_rows = 0;
     for (size_t turn = 0; r == 0 && page == ROWS_A_PAGE; turn ^= 1) {
-        r = copy_page(copy, table, *ret_rows > 0 ? keys[turn] : NULL, keys[turn ^ 1], &page);
+        const struct value *last = *ret_rows > 0 ? keys[turn] : NULL;
+        r = copy->to == copy->catalogue
+                ? copy_page(copy, table, last, keys[turn ^ 1], &page)
+                : copy_page_by_json(copy, table, last, keys[turn ^ 1], &page);
         *ret_rows += page;
     }
     for (size_t i = 0; i < KEYS_MAXIMUM; i++) {
