@@ -12,10 +12,11 @@ MOST_BYTES=62914560
 
 usage() {
     cat <<'TEXT'
-Usage: ssm-package/build.sh --version VERSION --output FOLDER PACKAGES...
+Usage: ssm-package/build.sh --version VERSION --output FOLDER [--sign KEY] PACKAGES...
 
   --version VERSION  of the package: letters, digits, "_", "-", "."; also its VersionName
   --output FOLDER    is made, or must be empty
+  --sign KEY         Ed25519 private key: signs deployment.list, for installer/deployment.sh
   PACKAGES           folders that try.sh has been run on: debs, or rpms, with everything a machine of that
                      distribution may lack; or one portable bundle
 
@@ -120,6 +121,7 @@ write_zip() {
     mv "$WORK/sums" SHA256SUMS
     find . -type f -exec touch --no-dereference --date "@$EPOCH" {} +
     find . -maxdepth 1 -type f -printf '%f\n' | sort | TZ=UTC zip -q -X -D -9 "$OUTPUT/$4" -@
+    tar --create --format=gnu --sort=name --mtime="@$EPOCH" --owner=0 --group=0 --numeric-owner --file "$OUTPUT/${4%.zip}.tar" .
     bytes=$(wc -c <"$OUTPUT/$4")
     [ "$bytes" -le "$MOST_BYTES" ] || die "$4 has $bytes bytes, more than the $MOST_BYTES that it may have"
     printf '%s  %s MB\n' "$4" "$(awk -v n="$bytes" 'BEGIN { printf "%.1f", n / 1048576 }')"
@@ -201,16 +203,31 @@ write_manifest() {
     } >"$OUTPUT/manifest.json"
 }
 
+# The same for installer/deployment.sh, which finds packages by it and wants it signed.
+write_list() {
+    LC_ALL=C sort "$WORK/served" | while read -r platform version architecture zip; do
+        tar=${zip%.zip}.tar
+        printf '%s %s %s %s %s\n' "$platform" "$version" "$architecture" "$(sha256sum <"$OUTPUT/$tar" | cut -d' ' -f1)" "$tar"
+    done >"$OUTPUT/deployment.list"
+    [ -z "$KEY" ] || openssl pkeyutl -sign -rawin -inkey "$KEY" -in "$OUTPUT/deployment.list" -out "$OUTPUT/deployment.list.sig" ||
+        die "$KEY cannot sign: it must be an Ed25519 private key (openssl genpkey -algorithm ed25519)"
+}
+
 # --- command line ----------------------------------------------------------------------------
 
 parse_options() {
     VERSION=
     OUTPUT=
+    KEY=
     while [ $# -gt 0 ]; do
         case $1 in
-        --version | --output)
+        --version | --output | --sign)
             [ $# -ge 2 ] || die "$1 needs a value"
-            [ "$1" = --version ] && VERSION=$2 || OUTPUT=$2
+            case $1 in
+            --version) VERSION=$2 ;;
+            --output) OUTPUT=$2 ;;
+            --sign) KEY=$2 ;;
+            esac
             shift
             ;;
         --help)
@@ -242,6 +259,7 @@ main() {
         add_folder "$folder"
     done <"$WORK/folders"
     write_manifest
+    write_list
     echo "manifest.json  $(wc -l <"$WORK/served") pairs of platform and architecture"
 }
 

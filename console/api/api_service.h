@@ -23,6 +23,7 @@ struct api_service {
     const char *tenant_id;
     const char *scratch_directory;  /* ours, for policies that are being checked */
     const struct page_files *pages; /* NULL: no web page */
+    unsigned agents_port;           /* where agents are heard; set before people are */
     uint64_t heartbeat_seconds;
     struct sign_in_limit sign_ins;
     struct api_stream *stream;

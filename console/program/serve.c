@@ -348,6 +348,7 @@ static int start_servers(struct running *running)
                   "error", log_error_text(r), NULL);
         return r;
     }
+    running->api.agents_port = http_server_port(running->agent_server);
     struct http_server_options people = {
         .address = console_settings_text(settings, CONSOLE_PEOPLE_ADDRESS),
         .port = (uint16_t)console_settings_number(settings, CONSOLE_PEOPLE_PORT),

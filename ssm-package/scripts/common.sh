@@ -23,7 +23,7 @@ SETTINGS=/etc/yagura/ssm-package.conf
 LOG=/var/log/yagura-ssm-package.log
 SERVICE=yagura-agent.service
 AGENT=/usr/sbin/yagura-agent
-CONTROL=/usr/bin/yaguractl
+CONTROL=/usr/sbin/yaguractl
 MESSENGER=/usr/libexec/yagura/yagura-messenger
 
 say() {

@@ -141,7 +141,9 @@ main() {
     choose_parameters
     install_packages
     start_service
-    join_console
+    # The deployment script joins by a token of its own.
+    JOINED="it joins no console by itself"
+    [ "${YAGURA_JOIN:-yes}" = no ] || join_console
     keep_settings
     say "$VERSION is installed and watching; $JOINED"
 }

@@ -147,7 +147,7 @@ class ContractTest(package_case.PackageTest):
         machine.write("/var/lib/dpkg/info/yagura-agent.prerm", "#!/bin/sh\nexit 0\n", 0o755)
         machine.must("sed", "-i", "/^Package: yagura-agent$/,/^$/s/^Status: .*/Status: install ok half-configured/",
                      "/var/lib/dpkg/status")
-        os.unlink(machine.path("/usr/bin/yaguractl"))
+        os.unlink(machine.path("/usr/sbin/yaguractl"))
         self.done(agent.configure("Uninstall"), ["uninstall"])
         self.assertIsNone(machine.version())
         self.done(agent.configure(), ["install", "validate"])

@@ -23,6 +23,10 @@ class Machine(scratch_root.ScratchRoot):
     def asked(self):
         return self.read("/var/log/stand-in") if self.exists("/var/log/stand-in") else ""
 
+    def logs(self):
+        """What the scripts and the service wrote, for a failure's message."""
+        return self.run("sh", "-c", "tail -n 40 /var/log/yagura-ssm-package.log /var/log/yagura-agent.service.log").stdout
+
     @property
     def runs(self):
         return self.run("systemctl", "is-active", AGENT).returncode == 0

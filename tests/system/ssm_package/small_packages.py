@@ -43,7 +43,10 @@ def make_deb(folder, name, version, files, depends="", size=100, scripts=None):
         with open(target, "wb") as file:
             file.write(content if isinstance(content, bytes) else content.encode())
         os.chmod(target, mode)
-    os.makedirs(tree + "/DEBIAN")
+    os.makedirs(tree + "/DEBIAN", exist_ok=True)
+    settings = [os.path.join(place, file)[len(tree):] for place, _, names in os.walk(tree + "/etc") for file in names]
+    with open(tree + "/DEBIAN/conffiles", "w", encoding="ascii") as file:
+        file.writelines(path + "\n" for path in settings)
     with open(tree + "/DEBIAN/control", "w", encoding="ascii") as file:
         file.write(f"Package: {name}\nVersion: {version}\nArchitecture: {architecture()}\n"
                    f"Maintainer: Tests <tests@yagura.invalid>\nInstalled-Size: {size}\n"
@@ -58,6 +61,26 @@ def make_deb(folder, name, version, files, depends="", size=100, scripts=None):
     shutil.rmtree(tree)
 
 
+def make_real_packages(folder, build):
+    """Debs of the programs that were built in build, with the maintainer scripts of the real ones."""
+    os.makedirs(folder)
+    version = "0.1.0"
+    for name in ("yagura-agent", "yagura-scanner"):
+        tree = folder + "/tree"
+        for component in (name, name + "-system"):
+            subprocess.run(["cmake", "--install", build, "--strip", "--component", component], check=True,
+                           capture_output=True, env={**os.environ, "DESTDIR": tree})
+        scripts = {}
+        for script in ("postinst", "prerm", "postrm"):
+            path = os.path.join(ROOT, "packaging/debian", f"{name}.{script}")
+            if os.path.exists(path):
+                with open(path, encoding="utf-8") as file:
+                    scripts[script] = file.read()
+        make_deb(folder, name, version, {}, depends=f"yagura-scanner (= {version})" if name == "yagura-agent" else "",
+                 scripts=scripts)
+    execute(folder)
+
+
 def program(name):
     with open(name, "rb") as file:
         return (file.read(), 0o755)
@@ -68,7 +91,7 @@ def make_packages(folder, version, postinst="", blob=0):
     os.makedirs(folder)
     make_deb(folder, "yagura-agent", version, {
         "/usr/sbin/yagura-agent": program("/bin/sleep"),
-        "/usr/bin/yaguractl": (CONTROL, 0o755),
+        "/usr/sbin/yaguractl": (CONTROL, 0o755),
         "/usr/libexec/yagura/yagura-messenger": (MESSENGER, 0o755),
         "/usr/libexec/yagura/yagura-inspector": program("/bin/true"),
         "/lib/systemd/system/yagura-agent.service": (UNIT, 0o644),

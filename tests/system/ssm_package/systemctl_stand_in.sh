@@ -1,7 +1,7 @@
 #!/bin/sh
 # Stands in for systemctl in a scratch root, where no systemd runs: starts what a unit's ExecStart
 # names, in a session of its own with no stream of the caller's, and knows whether it still runs.
-# A unit of Type=notify has started when the agent's control socket is there.
+# Its environment is not the caller's, but what /etc/stand-in/environment says. A unit of Type=notify has started when the agent's control socket is there.
 set -eu
 
 RECORDS=/run/systemctl-stand-in
@@ -56,7 +56,7 @@ is_ready() {
     if [ "$(unit_setting "$2" Type)" = notify ]; then
         [ -S /run/yagura/control.sock ]
     else
-        case $(readlink "/proc/$(cat "$RECORDS/$1.pid")/exe") in */setsid | */dash | */sh) return 1 ;; esac
+        case $(readlink "/proc/$(cat "$RECORDS/$1.pid")/exe") in */setsid | */env | */dash | */sh) return 1 ;; esac
     fi
 }
 
@@ -79,7 +79,8 @@ start() {
     mkdir -p "$RECORDS"
     make_folders "$file"
     # shellcheck disable=SC2046  # the words of a command line without quotes
-    setsid $(unit_setting "$file" ExecStart) </dev/null >>"/var/log/$1.log" 2>&1 &
+    setsid env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin $(cat /etc/stand-in/environment 2>/dev/null) \
+        $(unit_setting "$file" ExecStart) </dev/null >>"/var/log/$1.log" 2>&1 &
     echo $! >"$RECORDS/$1.pid"
     wait_until_ready "$1" "$file"
 }
