@@ -20,12 +20,7 @@ static int build_rules(const struct list_page *page, struct query *query)
     viewer_limit_computers(page->viewer, "alerts.computer", &query->text);
     query_add(query, ") FROM alert_rules WHERE alert_rules.org_id = ");
     query_add_number(query, API_ORG);
-    if (page->has_cursor) {
-        query_add(query, " AND alert_rules.id > ");
-        query_add_text(query, page->cursor_text);
-    }
-    query_add(query, " ORDER BY alert_rules.id LIMIT ");
-    query_add_number(query, page->limit);
+    list_end_by_text(page, query, "alert_rules.id");
     return 0;
 }
 
@@ -190,8 +185,5 @@ void api_alert_rule_delete(struct http_request *request, void *user)
     if (!may_change_rules(request))
         return;
     int r = console_store_write(service->store, delete_rule, request);
-    if (r < 0)
-        api_respond_error(request, r);
-    else
-        http_respond(request, 204, NULL, NULL, 0);
+    api_respond_done(request, r);
 }

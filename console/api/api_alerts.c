@@ -81,12 +81,7 @@ static int build_alerts(const struct list_page *page, struct query *query)
         query_add_text(query, computer);
         query_add(query, ")");
     }
-    if (page->has_cursor) {
-        query_add(query, " AND alerts.number < ");
-        query_add_number(query, page->cursor_number);
-    }
-    query_add(query, " ORDER BY alerts.number DESC LIMIT ");
-    query_add_number(query, page->limit);
+    list_end_by_number_descending(page, query, "alerts.number");
     return r;
 }
 

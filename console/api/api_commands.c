@@ -27,12 +27,7 @@ static int build_commands(const struct list_page *page, struct query *query)
     query_add_text(query, http_request_segment(page->request, 0));
     query_add(query, ")");
     viewer_limit_computers(page->viewer, "computer", &query->text);
-    if (page->has_cursor) {
-        query_add(query, " AND id < ");
-        query_add_text(query, page->cursor_text);
-    }
-    query_add(query, " ORDER BY id DESC LIMIT ");
-    query_add_number(query, page->limit);
+    list_end_by_text_descending(page, query, "id");
     return 0;
 }
 

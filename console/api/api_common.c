@@ -64,6 +64,14 @@ void api_respond_error(struct http_request *request, int error)
     }
 }
 
+void api_respond_done(struct http_request *request, int result)
+{
+    if (result < 0)
+        api_respond_error(request, result);
+    else
+        http_respond(request, 204, NULL, NULL, 0);
+}
+
 int api_audit(struct sql *sql, const struct http_request *request, const char *action,
               const char *subject, const char *detail)
 {

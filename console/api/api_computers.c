@@ -338,8 +338,5 @@ void api_computer_delete(struct http_request *request, void *user)
 {
     struct api_service *service = user;
     int r = console_store_write(service->store, delete_computer, request);
-    if (r < 0)
-        api_respond_error(request, r);
-    else
-        http_respond(request, 204, NULL, NULL, 0);
+    api_respond_done(request, r);
 }

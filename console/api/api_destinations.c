@@ -31,12 +31,7 @@ static void add_select(struct query *query)
 static int build_destinations(const struct list_page *page, struct query *query)
 {
     add_select(query);
-    if (page->has_cursor) {
-        query_add(query, " AND id < ");
-        query_add_text(query, page->cursor_text);
-    }
-    query_add(query, " ORDER BY id DESC LIMIT ");
-    query_add_number(query, page->limit);
+    list_end_by_text_descending(page, query, "id");
     return 0;
 }
 
@@ -59,12 +54,7 @@ static int build_dead_letters(const struct list_page *page, struct query *query)
     query_add(query, "SELECT number, number, event, reason, time_ms FROM dead_letters"
                      " WHERE destination = ");
     query_add_text(query, http_request_segment(page->request, 0));
-    if (page->has_cursor) {
-        query_add(query, " AND number < ");
-        query_add_number(query, page->cursor_number);
-    }
-    query_add(query, " ORDER BY number DESC LIMIT ");
-    query_add_number(query, page->limit);
+    list_end_by_number_descending(page, query, "number");
     return 0;
 }
 
@@ -330,10 +320,7 @@ void api_destination_delete(struct http_request *request, void *user)
     struct api_service *service = user;
     int r = console_store_write(service->store, delete_destination, request);
     forwarder_wake(service->forwarder);
-    if (r < 0)
-        api_respond_error(request, r);
-    else
-        http_respond(request, 204, NULL, NULL, 0);
+    api_respond_done(request, r);
 }
 
 /* --- try it */

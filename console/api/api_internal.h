@@ -33,6 +33,8 @@ json_t *api_body(struct http_request *request, const char *const *names);
 bool api_refused(struct http_request *request, const struct wire_reader *reader);
 /* Answers what an error of the store means. -ENOENT 404, -EEXIST 409, -ESTALE 412, others 503. */
 void api_respond_error(struct http_request *request, int error);
+/* 204, or what the error means. */
+void api_respond_done(struct http_request *request, int result);
 /* An audit entry of this request, in the transaction of what it did. */
 int api_audit(struct sql *sql, const struct http_request *request, const char *action,
               const char *subject, const char *detail) MUST_USE;
@@ -76,7 +78,14 @@ struct list {
 void api_list(struct http_request *request, struct api_service *service, const struct list *list);
 /* A filter's value: 1, 0 when not given, -EINVAL when it has answered. */
 int list_filter(const struct list_page *page, const char *name, char *buffer, size_t size) MUST_USE;
-/* The same for an RFC 3339 time. */
+/* The end of a SELECT: behind the cursor, in order, at most a page. column: literal SQL; it is
+ * column 0. */
+void list_end_by_text(const struct list_page *page, struct query *query, const char *column);
+void list_end_by_text_descending(const struct list_page *page, struct query *query,
+                                 const char *column);
+void list_end_by_number_descending(const struct list_page *page, struct query *query,
+                                   const char *column);
+/* A filter's RFC 3339 time: 1, 0, -EINVAL. */
 int list_filter_time(const struct list_page *page, const char *name, int64_t *ret_time_ms) MUST_USE;
 /* One object of the list's columns, from the row; column 0 is skipped. */
 void list_write_row(struct json_writer *json, const struct list *list, struct sql_statement *row);

@@ -96,6 +96,41 @@ static int parse_limit(struct listing *listing)
     return 0;
 }
 
+static void end_list(const struct list_page *page, struct query *query, const char *column,
+                     bool by_text, bool descending)
+{
+    if (page->has_cursor) {
+        query_add(query, " AND ");
+        query_add(query, column);
+        query_add(query, descending ? " < " : " > ");
+        if (by_text)
+            query_add_text(query, page->cursor_text);
+        else
+            query_add_number(query, page->cursor_number);
+    }
+    query_add(query, " ORDER BY ");
+    query_add(query, column);
+    query_add(query, descending ? " DESC LIMIT " : " LIMIT ");
+    query_add_number(query, page->limit);
+}
+
+void list_end_by_text(const struct list_page *page, struct query *query, const char *column)
+{
+    end_list(page, query, column, true, false);
+}
+
+void list_end_by_text_descending(const struct list_page *page, struct query *query,
+                                 const char *column)
+{
+    end_list(page, query, column, true, true);
+}
+
+void list_end_by_number_descending(const struct list_page *page, struct query *query,
+                                   const char *column)
+{
+    end_list(page, query, column, false, true);
+}
+
 /* --- rows */
 
 void list_write_row(struct json_writer *json, const struct list *list, struct sql_statement *row)

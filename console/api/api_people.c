@@ -26,12 +26,7 @@ static int build_users(const struct list_page *page, struct query *query)
     query_add(query, "SELECT name, id, name, role, groups, must_change, disabled, created_ms"
                      " FROM users WHERE org_id = ");
     query_add_number(query, API_ORG);
-    if (page->has_cursor) {
-        query_add(query, " AND name > ");
-        query_add_text(query, page->cursor_text);
-    }
-    query_add(query, " ORDER BY name LIMIT ");
-    query_add_number(query, page->limit);
+    list_end_by_text(page, query, "name");
     return 0;
 }
 
@@ -118,14 +113,6 @@ static int delete_user(struct sql *sql, void *user)
     return r < 0 ? r : api_audit(sql, request, "user_deleted", name, "");
 }
 
-static void answer_empty(struct http_request *request, int r)
-{
-    if (r < 0)
-        api_respond_error(request, r);
-    else
-        http_respond(request, 204, NULL, NULL, 0);
-}
-
 static void check_role(struct wire_reader *reader, const char *role)
 {
     if (!reader->error && role && !role_permissions(role))
@@ -198,7 +185,7 @@ void api_user_change(struct http_request *request, void *user)
     AUTO_FREE char *groups = NULL;
     char hash[PASSWORD_HASH_BYTES];
     if (read_user(request, body, false, &work, &groups, hash)) {
-        answer_empty(request, console_store_write(service->store, change_user, &work));
+        api_respond_done(request, console_store_write(service->store, change_user, &work));
         api_rights_changed(service);
     }
     json_decref(body);
@@ -207,7 +194,7 @@ void api_user_change(struct http_request *request, void *user)
 void api_user_delete(struct http_request *request, void *user)
 {
     struct api_service *service = user;
-    answer_empty(request, console_store_write(service->store, delete_user, request));
+    api_respond_done(request, console_store_write(service->store, delete_user, request));
     api_rights_changed(service);
 }
 
@@ -224,12 +211,7 @@ static int build_keys(const struct list_page *page, struct query *query)
     query_add(query, "SELECT id, id, name, role, groups, expires_ms, created_ms, created_by,"
                      " revoked_ms FROM api_keys WHERE org_id = ");
     query_add_number(query, API_ORG);
-    if (page->has_cursor) {
-        query_add(query, " AND id < ");
-        query_add_text(query, page->cursor_text);
-    }
-    query_add(query, " ORDER BY id DESC LIMIT ");
-    query_add_number(query, page->limit);
+    list_end_by_text_descending(page, query, "id");
     return 0;
 }
 
@@ -315,7 +297,7 @@ static int revoke_key(struct sql *sql, void *user)
 void api_key_revoke(struct http_request *request, void *user)
 {
     struct api_service *service = user;
-    answer_empty(request, console_store_write(service->store, revoke_key, request));
+    api_respond_done(request, console_store_write(service->store, revoke_key, request));
     api_rights_changed(service);
 }
 
@@ -331,12 +313,7 @@ static int build_audit(const struct list_page *page, struct query *query)
     query_add(query, "SELECT number, number, time_ms, actor, address, action, subject, detail,"
                      " hash FROM audit WHERE org_id = ");
     query_add_number(query, API_ORG);
-    if (page->has_cursor) {
-        query_add(query, " AND number < ");
-        query_add_number(query, page->cursor_number);
-    }
-    query_add(query, " ORDER BY number DESC LIMIT ");
-    query_add_number(query, page->limit);
+    list_end_by_number_descending(page, query, "number");
     return 0;
 }
 

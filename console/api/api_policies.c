@@ -20,12 +20,7 @@ static int build_policies(const struct list_page *page, struct query *query)
                      " (SELECT count(*) FROM computers WHERE computers.policy_id = policies.id)"
                      " FROM policies WHERE org_id = ");
     query_add_number(query, API_ORG);
-    if (page->has_cursor) {
-        query_add(query, " AND name > ");
-        query_add_text(query, page->cursor_text);
-    }
-    query_add(query, " ORDER BY name LIMIT ");
-    query_add_number(query, page->limit);
+    list_end_by_text(page, query, "name");
     return 0;
 }
 
@@ -53,12 +48,7 @@ static int build_revisions(const struct list_page *page, struct query *query)
     query_add_number(query, API_ORG);
     query_add(query, " AND policies.name = ");
     query_add_text(query, http_request_segment(page->request, 0));
-    if (page->has_cursor) {
-        query_add(query, " AND policy_revisions.revision < ");
-        query_add_number(query, page->cursor_number);
-    }
-    query_add(query, " ORDER BY policy_revisions.revision DESC LIMIT ");
-    query_add_number(query, page->limit);
+    list_end_by_number_descending(page, query, "policy_revisions.revision");
     return 0;
 }
 
@@ -324,10 +314,7 @@ void api_policy_delete(struct http_request *request, void *user)
     int r = api_viewer(request)->group_count > 0
                 ? -ENOENT
                 : console_store_write(service->store, delete_policy, request);
-    if (r < 0)
-        api_respond_error(request, r);
-    else
-        http_respond(request, 204, NULL, NULL, 0);
+    api_respond_done(request, r);
 }
 
 /* --- effective values */

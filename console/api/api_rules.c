@@ -195,8 +195,5 @@ void api_rule_delete(struct http_request *request, void *user)
     if (!may_change_rules(request))
         return;
     int r = console_store_write(service->store, delete_rule, request);
-    if (r < 0)
-        api_respond_error(request, r);
-    else
-        http_respond(request, 204, NULL, NULL, 0);
+    api_respond_done(request, r);
 }

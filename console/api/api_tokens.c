@@ -28,12 +28,7 @@ static int build_tokens(const struct list_page *page, struct query *query)
                      " WHERE tokens.org_id = ");
     query_add_number(query, API_ORG);
     viewer_limit_groups(page->viewer, "tokens.group_id", &query->text);
-    if (page->has_cursor) {
-        query_add(query, " AND tokens.id < ");
-        query_add_text(query, page->cursor_text);
-    }
-    query_add(query, " ORDER BY tokens.id DESC LIMIT ");
-    query_add_number(query, page->limit);
+    list_end_by_text_descending(page, query, "tokens.id");
     return 0;
 }
 
@@ -154,18 +149,10 @@ static int revoke_token(struct sql *sql, void *user)
     return api_audit(sql, request, "token_revoked", sql_text(row, 0), "");
 }
 
-static void answer_empty(struct http_request *request, int r)
-{
-    if (r < 0)
-        api_respond_error(request, r);
-    else
-        http_respond(request, 204, NULL, NULL, 0);
-}
-
 void api_token_revoke(struct http_request *request, void *user)
 {
     struct api_service *service = user;
-    answer_empty(request, console_store_write(service->store, revoke_token, request));
+    api_respond_done(request, console_store_write(service->store, revoke_token, request));
 }
 
 /* --- groups */
@@ -182,12 +169,7 @@ static int build_groups(const struct list_page *page, struct query *query)
                      " WHERE groups.org_id = ");
     query_add_number(query, API_ORG);
     viewer_limit_groups(page->viewer, "groups.id", &query->text);
-    if (page->has_cursor) {
-        query_add(query, " AND groups.name > ");
-        query_add_text(query, page->cursor_text);
-    }
-    query_add(query, " ORDER BY groups.name LIMIT ");
-    query_add_number(query, page->limit);
+    list_end_by_text(page, query, "groups.name");
     return 0;
 }
 
@@ -296,7 +278,7 @@ void api_group_change(struct http_request *request, void *user)
     struct group_work work = {.request = request};
     struct wire_problem problem;
     if (read_group(request, body, false, &work, &problem))
-        answer_empty(request, console_store_write(service->store, change_group, &work));
+        api_respond_done(request, console_store_write(service->store, change_group, &work));
     json_decref(body);
 }
 
@@ -326,5 +308,5 @@ void api_group_delete(struct http_request *request, void *user)
 {
     struct api_service *service = user;
     if (may_change_groups(request))
-        answer_empty(request, console_store_write(service->store, delete_group, request));
+        api_respond_done(request, console_store_write(service->store, delete_group, request));
 }
