@@ -180,16 +180,14 @@ static void settle_alert(struct http_request *request, struct api_service *servi
                          enum alert_state state)
 {
     static const char *const names[] = {"note", NULL};
-    json_t *body = api_body(request, names);
-    if (!body)
+    AUTO_FORM struct api_form form = {.body = NULL};
+    if (!api_form_open(request, names, &form))
         return;
-    struct wire_problem problem;
-    struct wire_reader reader = wire_reader_of(body, &problem);
     struct settle settle = {request,
                             {.state = state,
                              .by = api_viewer(request)->actor,
-                             .note = wire_read_text(&reader, "note", 0, NOTE_BYTES, "")}};
-    if (!api_refused(request, &reader)) {
+                             .note = wire_read_text(&form.reader, "note", 0, NOTE_BYTES, "")}};
+    if (!api_refused(request, &form.reader)) {
         int r = parse_number(request, &settle.change.number);
         if (r == 0)
             r = console_store_write(service->store, settle_work, &settle);
@@ -201,7 +199,6 @@ static void settle_alert(struct http_request *request, struct api_service *servi
         else
             respond_alert(request, service);
     }
-    json_decref(body);
 }
 
 void api_alert_acknowledge(struct http_request *request, void *user)

@@ -145,22 +145,21 @@ void api_command_create(struct http_request *request, void *user)
 {
     static const char *const names[] = {"type", "arguments", "expires_seconds", NULL};
     struct api_service *service = user;
-    json_t *body = api_body(request, names);
-    if (!body)
+    AUTO_FORM struct api_form form = {.body = NULL};
+    if (!api_form_open(request, names, &form))
         return;
-    struct wire_problem problem;
-    struct wire_reader reader = wire_reader_of(body, &problem);
     struct command_create create = {.request = request};
-    create.type = wire_read_text(&reader, "type", 1, 64, NULL);
-    uint64_t life = json_object_get(body, "expires_seconds")
-                        ? wire_read_number(&reader, "expires_seconds", false)
+    create.type = wire_read_text(&form.reader, "type", 1, 64, NULL);
+    uint64_t life = json_object_get(form.body, "expires_seconds")
+                        ? wire_read_number(&form.reader, "expires_seconds", false)
                         : LIFE_DEFAULT_SECONDS;
-    if (!reader.error && (life == 0 || life > LIFE_MAXIMUM_SECONDS))
-        wire_fail(&reader, "expires_seconds must be 1 to %d", LIFE_MAXIMUM_SECONDS);
-    AUTO_FREE char *arguments = reader.error ? NULL : check_arguments(&reader, create.type);
+    if (!form.reader.error && (life == 0 || life > LIFE_MAXIMUM_SECONDS))
+        wire_fail(&form.reader, "expires_seconds must be 1 to %d", LIFE_MAXIMUM_SECONDS);
+    AUTO_FREE char *arguments =
+        form.reader.error ? NULL : check_arguments(&form.reader, create.type);
     create.arguments = arguments;
     create.expires_ms = console_store_now_ms() + (int64_t)life * 1000;
-    if (!api_refused(request, &reader)) {
+    if (!api_refused(request, &form.reader)) {
         int r = arguments ? console_store_write(service->store, create_command, &create) : -ENOMEM;
         if (r == -EXFULL)
             http_respond_problem(request, 409, "too_many_commands",
@@ -170,5 +169,4 @@ void api_command_create(struct http_request *request, void *user)
         else
             api_respond_text(request, 201, "id", create.id);
     }
-    json_decref(body);
 }

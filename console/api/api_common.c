@@ -28,6 +28,20 @@ json_t *api_body(struct http_request *request, const char *const *names)
     return NULL;
 }
 
+bool api_form_open(struct http_request *request, const char *const *names,
+                   struct api_form *ret_form)
+{
+    ret_form->body = api_body(request, names);
+    ret_form->reader = wire_reader_of(ret_form->body, &ret_form->problem);
+    return ret_form->body != NULL;
+}
+
+void api_form_done(struct api_form *form)
+{
+    json_decref(form->body);
+    form->body = NULL;
+}
+
 bool api_refused(struct http_request *request, const struct wire_reader *reader)
 {
     if (!reader->error)

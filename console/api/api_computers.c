@@ -271,28 +271,25 @@ void api_computer_change(struct http_request *request, void *user)
 {
     static const char *const names[] = {"display_name", "group", "policy", "tags", NULL};
     struct api_service *service = user;
-    json_t *body = api_body(request, names);
-    if (!body)
+    AUTO_FORM struct api_form form = {.body = NULL};
+    if (!api_form_open(request, names, &form))
         return;
-    struct wire_problem problem;
-    struct wire_reader reader = wire_reader_of(body, &problem);
     struct computer_change change = {.request = request};
-    if (json_object_get(body, "display_name"))
-        change.display_name = wire_read_text(&reader, "display_name", 1, 256, NULL);
-    if (json_object_get(body, "group"))
-        change.group = wire_read_text(&reader, "group", 0, 128, "");
-    if (json_object_get(body, "policy"))
-        change.policy = wire_read_text(&reader, "policy", 0, 128, "");
-    AUTO_FREE char *tags = api_read_list(&reader, "tags", is_tag, "texts of 1 to 64 bytes");
+    if (json_object_get(form.body, "display_name"))
+        change.display_name = wire_read_text(&form.reader, "display_name", 1, 256, NULL);
+    if (json_object_get(form.body, "group"))
+        change.group = wire_read_text(&form.reader, "group", 0, 128, "");
+    if (json_object_get(form.body, "policy"))
+        change.policy = wire_read_text(&form.reader, "policy", 0, 128, "");
+    AUTO_FREE char *tags = api_read_list(&form.reader, "tags", is_tag, "texts of 1 to 64 bytes");
     change.tags = tags;
-    if (!api_refused(request, &reader)) {
+    if (!api_refused(request, &form.reader)) {
         int r = console_store_write(service->store, change_computer, &change);
         if (r < 0)
             api_respond_error(request, r);
         else
             respond_computer(request, service);
     }
-    json_decref(body);
 }
 
 static int deactivate(struct sql *sql, void *user)

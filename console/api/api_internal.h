@@ -29,6 +29,17 @@ const struct viewer *api_viewer(const struct http_request *request);
 void api_rights_changed(struct api_service *service);
 /* The body as a JSON object with no keys but names; NULL when it has answered 400 or 415. */
 json_t *api_body(struct http_request *request, const char *const *names);
+/* The same with a reader over it. */
+struct api_form {
+    json_t *body;
+    struct wire_problem problem;
+    struct wire_reader reader;
+};
+/* False when it has answered. The form stays where it is until api_form_done. */
+bool api_form_open(struct http_request *request, const char *const *names,
+                   struct api_form *ret_form);
+void api_form_done(struct api_form *form);
+#define AUTO_FORM CLEANUP(api_form_done)
 /* Answers 400 with the reader's problem; false when there is none. */
 bool api_refused(struct http_request *request, const struct wire_reader *reader);
 /* Answers what an error of the store means. -ENOENT 404, -EEXIST 409, -ESTALE 412, others 503. */

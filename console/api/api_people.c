@@ -256,32 +256,30 @@ void api_key_create(struct http_request *request, void *user)
 {
     static const char *const names[] = {"name", "role", "groups", "days", NULL};
     struct api_service *service = user;
-    json_t *body = api_body(request, names);
-    if (!body)
+    AUTO_FORM struct api_form form = {.body = NULL};
+    if (!api_form_open(request, names, &form))
         return;
-    struct wire_problem problem;
-    struct wire_reader reader = wire_reader_of(body, &problem);
     struct key_work work = {.request = request};
-    work.draft.name = wire_read_text(&reader, "name", 1, 128, NULL);
-    work.draft.role = wire_read_text(&reader, "role", 1, 32, NULL);
+    work.draft.name = wire_read_text(&form.reader, "name", 1, 128, NULL);
+    work.draft.role = wire_read_text(&form.reader, "role", 1, 32, NULL);
     work.draft.created_by = api_viewer(request)->actor;
-    uint64_t days = json_object_get(body, "days") ? wire_read_number(&reader, "days", false) : 90;
-    AUTO_FREE char *groups = api_read_list(&reader, "groups", wire_is_uuid, "ids of groups");
+    uint64_t days =
+        json_object_get(form.body, "days") ? wire_read_number(&form.reader, "days", false) : 90;
+    AUTO_FREE char *groups = api_read_list(&form.reader, "groups", wire_is_uuid, "ids of groups");
     work.draft.groups = groups ? groups : "[]";
-    check_role(&reader, work.draft.role);
-    if (!reader.error && !api_is_name(work.draft.name))
-        wire_fail(&reader, "name must be printable, without blanks around it");
-    if (!reader.error && (days == 0 || days > MOST_KEY_DAYS))
-        wire_fail(&reader, "days must be 1 to %d", MOST_KEY_DAYS);
+    check_role(&form.reader, work.draft.role);
+    if (!form.reader.error && !api_is_name(work.draft.name))
+        wire_fail(&form.reader, "name must be printable, without blanks around it");
+    if (!form.reader.error && (days == 0 || days > MOST_KEY_DAYS))
+        wire_fail(&form.reader, "days must be 1 to %d", MOST_KEY_DAYS);
     work.draft.expires_ms = console_store_now_ms() + (int64_t)days * DAY_MS;
-    if (!api_refused(request, &reader)) {
+    if (!api_refused(request, &form.reader)) {
         int r = console_store_write(service->store, create_key, &work);
         if (r < 0)
             api_respond_error(request, r);
         else
             answer_key(request, &work);
     }
-    json_decref(body);
 }
 
 static int revoke_key(struct sql *sql, void *user)

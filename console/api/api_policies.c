@@ -245,15 +245,12 @@ void api_policy_put(struct http_request *request, void *user)
     }
     if (!read_expected(request, &put.expected))
         return;
-    json_t *body = api_body(request, names);
-    if (!body)
+    AUTO_FORM struct api_form form = {.body = NULL};
+    if (!api_form_open(request, names, &form))
         return;
-    struct wire_problem problem;
-    struct wire_reader reader = wire_reader_of(body, &problem);
-    put.policy.text = wire_read_text(&reader, "text", 0, LIMIT_SETTINGS_BYTES / 2, NULL);
-    if (!api_refused(request, &reader))
+    put.policy.text = wire_read_text(&form.reader, "text", 0, LIMIT_SETTINGS_BYTES / 2, NULL);
+    if (!api_refused(request, &form.reader))
         put_policy(request, user, &put);
-    json_decref(body);
 }
 
 /* --- back to an earlier revision, as a new one */

@@ -72,13 +72,11 @@ void api_policy_validate(struct http_request *request, void *user)
                              "a policy's name is 1 to 64 of letters, digits, '.', '_' and '-'");
         return;
     }
-    json_t *body = api_body(request, names);
-    if (!body)
+    AUTO_FORM struct api_form form = {.body = NULL};
+    if (!api_form_open(request, names, &form))
         return;
-    struct wire_problem problem;
-    struct wire_reader reader = wire_reader_of(body, &problem);
-    trial.policy.text = wire_read_text(&reader, "text", 0, LIMIT_SETTINGS_BYTES / 2, NULL);
-    if (!api_refused(request, &reader)) {
+    trial.policy.text = wire_read_text(&form.reader, "text", 0, LIMIT_SETTINGS_BYTES / 2, NULL);
+    if (!api_refused(request, &form.reader)) {
         int r = policy_check_parent(trial.policy.name, trial.policy.text, parent, &trial.error);
         trial.policy.parent = parent;
         if (r == 0)
@@ -88,5 +86,4 @@ void api_policy_validate(struct http_request *request, void *user)
         else
             answer(request, &trial, r == 0);
     }
-    json_decref(body);
 }

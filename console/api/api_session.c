@@ -154,21 +154,18 @@ static void sign_in(struct http_request *request, struct api_service *service,
 void api_session_create(struct http_request *request, void *user)
 {
     static const char *const names[] = {"name", "password", "code", NULL};
-    json_t *body = api_body(request, names);
-    if (!body)
+    AUTO_FORM struct api_form form = {.body = NULL};
+    if (!api_form_open(request, names, &form))
         return;
-    struct wire_problem problem;
-    struct wire_reader reader = wire_reader_of(body, &problem);
     struct sign_in attempt = {.request = request,
                               .box = ((struct api_service *)user)->secrets,
-                              .name = wire_read_text(&reader, "name", 1, 128, NULL),
-                              .password =
-                                  wire_read_text(&reader, "password", 1, PASSWORD_MAXIMUM, NULL),
-                              .code = wire_read_text(&reader, "code", 0, 16, "")};
-    if (!api_refused(request, &reader))
+                              .name = wire_read_text(&form.reader, "name", 1, 128, NULL),
+                              .password = wire_read_text(&form.reader, "password", 1,
+                                                         PASSWORD_MAXIMUM, NULL),
+                              .code = wire_read_text(&form.reader, "code", 0, 16, "")};
+    if (!api_refused(request, &form.reader))
         sign_in(request, user, &attempt);
     OPENSSL_cleanse(&attempt, sizeof(attempt));
-    json_decref(body);
 }
 
 void api_session_show(struct http_request *request, void *user UNUSED)
@@ -261,18 +258,15 @@ void api_password_change(struct http_request *request, void *user)
         http_respond_problem(request, 403, "not_allowed", "an API key has no password");
         return;
     }
-    json_t *body = api_body(request, names);
-    if (!body)
+    AUTO_FORM struct api_form form = {.body = NULL};
+    if (!api_form_open(request, names, &form))
         return;
-    struct wire_problem problem;
-    struct wire_reader reader = wire_reader_of(body, &problem);
-    const char *old = wire_read_text(&reader, "old", 1, PASSWORD_MAXIMUM, NULL);
-    const char *new = wire_read_text(&reader, "new", PASSWORD_MINIMUM, PASSWORD_MAXIMUM, NULL);
-    if (!reader.error && text_equal(old, new))
-        wire_fail(&reader, "new must differ from old");
-    if (!api_refused(request, &reader))
+    const char *old = wire_read_text(&form.reader, "old", 1, PASSWORD_MAXIMUM, NULL);
+    const char *new = wire_read_text(&form.reader, "new", PASSWORD_MINIMUM, PASSWORD_MAXIMUM, NULL);
+    if (!form.reader.error && text_equal(old, new))
+        wire_fail(&form.reader, "new must differ from old");
+    if (!api_refused(request, &form.reader))
         replace_password(request, user, old, new);
-    json_decref(body);
 }
 
 /* --- second factor */

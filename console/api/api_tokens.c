@@ -94,38 +94,36 @@ void api_token_create(struct http_request *request, void *user)
     static const char *const names[] = {"name",   "days", "uses",  "group",
                                         "policy", "tags", "cidrs", NULL};
     struct api_service *service = user;
-    json_t *body = api_body(request, names);
-    if (!body)
+    AUTO_FORM struct api_form form = {.body = NULL};
+    if (!api_form_open(request, names, &form))
         return;
-    struct wire_problem problem;
-    struct wire_reader reader = wire_reader_of(body, &problem);
     struct token_create_work work = {.request = request};
-    work.draft.name = wire_read_text(&reader, "name", 1, 128, NULL);
+    work.draft.name = wire_read_text(&form.reader, "name", 1, 128, NULL);
     work.draft.created_by = api_viewer(request)->actor;
-    uint64_t days = json_object_get(body, "days") ? wire_read_number(&reader, "days", false) : 7;
-    uint64_t uses = wire_read_number(&reader, "uses", true);
-    work.group = wire_read_text(&reader, "group", 0, 128, "");
-    work.policy = wire_read_text(&reader, "policy", 0, 128, "");
-    AUTO_FREE char *tags = api_read_list(&reader, "tags", is_tag, "texts of 1 to 64 bytes");
+    uint64_t days =
+        json_object_get(form.body, "days") ? wire_read_number(&form.reader, "days", false) : 7;
+    uint64_t uses = wire_read_number(&form.reader, "uses", true);
+    work.group = wire_read_text(&form.reader, "group", 0, 128, "");
+    work.policy = wire_read_text(&form.reader, "policy", 0, 128, "");
+    AUTO_FREE char *tags = api_read_list(&form.reader, "tags", is_tag, "texts of 1 to 64 bytes");
     AUTO_FREE char *cidrs =
-        api_read_list(&reader, "cidrs", cidr_is_valid, "networks like 10.0.0.0/8");
-    if (!reader.error && !api_is_name(work.draft.name))
-        wire_fail(&reader, "name must be printable, without blanks around it");
-    if (!reader.error && (days == 0 || days > MOST_DAYS || uses > INT32_MAX))
-        wire_fail(&reader, "days must be 1 to %d, uses less than 2^31 (0: without limit)",
+        api_read_list(&form.reader, "cidrs", cidr_is_valid, "networks like 10.0.0.0/8");
+    if (!form.reader.error && !api_is_name(work.draft.name))
+        wire_fail(&form.reader, "name must be printable, without blanks around it");
+    if (!form.reader.error && (days == 0 || days > MOST_DAYS || uses > INT32_MAX))
+        wire_fail(&form.reader, "days must be 1 to %d, uses less than 2^31 (0: without limit)",
                   MOST_DAYS);
     work.draft.tags = tags ? tags : "[]";
     work.draft.cidrs = cidrs ? cidrs : "[]";
     work.draft.uses = uses == 0 ? USES_UNLIMITED : (int64_t)uses;
     work.draft.expires_ms = console_store_now_ms() + (int64_t)days * DAY_MS;
-    if (!api_refused(request, &reader)) {
+    if (!api_refused(request, &form.reader)) {
         int r = console_store_write(service->store, create_token, &work);
         if (r < 0)
             api_respond_error(request, r);
         else
             answer_token(request, &work);
     }
-    json_decref(body);
 }
 
 static int revoke_token(struct sql *sql, void *user)
