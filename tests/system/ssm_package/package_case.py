@@ -76,5 +76,5 @@ def main():
     result = program.result
     bad = len(result.failures) + len(result.errors)
     skipped = len(result.skipped)
-    print(f"{result.testsRun - bad - skipped} passed, {bad} failed, {skipped} skipped")
+    print(f"{max(0, result.testsRun - bad - skipped)} passed, {bad} failed, {skipped} skipped")
     sys.exit(1 if bad else 77 if skipped == result.testsRun else 0)
