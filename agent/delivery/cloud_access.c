@@ -191,6 +191,16 @@ int cloud_access_settle(struct cloud_access *access)
 
 /* ---- the messenger ---- */
 
+/* With nothing to sign, no secret is needed: only the instance's identity is asked for. */
+static void forget_all_but_metadata(struct aws_settings *aws)
+{
+    struct aws_settings kept = {.metadata_disabled = aws->metadata_disabled};
+
+    (void)text_copy(kept.metadata_endpoint, sizeof kept.metadata_endpoint, aws->metadata_endpoint);
+    aws_settings_wipe(aws);
+    *aws = kept;
+}
+
 int cloud_access_introduce(const struct cloud_access *access, int socket, bool ask)
 {
     AUTO_FREE struct link_cloud *cloud = calloc(1, sizeof *cloud);
@@ -199,8 +209,8 @@ int cloud_access_introduce(const struct cloud_access *access, int socket, bool a
         return -ENOMEM;
     *cloud = *in_force(access);
     cloud->parameters = ask;
-    if (!ask) /* it has nothing to sign */
-        explicit_bzero(&cloud->aws.keys, sizeof cloud->aws.keys);
+    if (!ask)
+        forget_all_but_metadata(&cloud->aws);
     int r = link_send_cloud(socket, cloud);
     explicit_bzero(cloud, sizeof *cloud);
     return r;
