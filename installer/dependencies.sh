@@ -9,7 +9,7 @@ BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libclamav-dev libconf
 # Tests and static checks.
 TEST_PACKAGES="git libcmocka-dev python3 clang clang-format clang-tidy libclang-rt-dev shellcheck groff
  binutils systemd ccache clamav clamav-testfiles p7zip-full arj cpio xz-utils bzip2 zip jq postgresql
- rpm debhelper dpkg-dev lintian patchelf"
+ rpm debhelper dpkg-dev lintian patchelf rpmlint"
 # Current signatures; its absence is no error.
 SIGNATURE_PACKAGES="clamav-freshclam"
 

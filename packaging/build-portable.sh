@@ -5,12 +5,14 @@ set -eu
 usage() {
     cat <<'TEXT'
 Usage: packaging/build-portable.sh [--output FOLDER] [--version VERSION] [--jobs N] [--built TREE]
+                                   [--fast]
 
 Builds into FOLDER (default build/packages), and prints the path of each:
   yagura-agent-portable_VERSION_ARCH.deb     for dpkg
   yagura-agent-portable-VERSION-1.ARCH.rpm   for rpm, when rpmbuild is there
   yagura-agent-VERSION-linux-ARCH.tar.gz     to unpack at /, then /opt/yagura/lifecycle installed
-Options as of build-deb.sh. The libraries are those of the machine that builds.
+  --fast  compresses little: larger files, sooner
+Other options as of build-deb.sh. The libraries are those of the machine that builds.
 TEXT
 }
 
@@ -19,6 +21,7 @@ parse_options() {
     VERSION=$(project_version)
     JOBS=$(nproc)
     BUILT=
+    FAST=false
     while [ $# -gt 0 ]; do
         case $1 in
         --output | --version | --jobs | --built)
@@ -31,6 +34,7 @@ parse_options() {
             esac
             shift
             ;;
+        --fast) FAST=true ;;
         --help | -h)
             usage
             exit 0
@@ -45,6 +49,13 @@ parse_options() {
 }
 
 # --- the tree --------------------------------------------------------------------------------
+
+# Those that need a loader; the others are scripts.
+binaries() {
+    for program in "$HOME_TREE"/bin/*; do
+        [ "$(head -c 2 "$program")" = '#!' ] || echo "$program"
+    done
+}
 
 # Programs from wherever CMake installs them into one folder, where they find each other.
 install_programs() {
@@ -65,8 +76,10 @@ install_programs() {
 # What the programs load, by the name they ask for. ldd says "name => path (address)" and, for the
 # loader, "path (address)".
 copy_libraries() {
-    ldd "$HOME_TREE"/bin/* | awk '/=>/ { print $3 } /^\t\// { print $1 }' | sort -u >"$PRIVATE/libraries"
-    ! ldd "$HOME_TREE"/bin/* | grep -q 'not found' || fail "a library is missing on this machine"
+    # shellcheck disable=SC2046  # one word a program
+    ldd $(binaries) >"$PRIVATE/ldd"
+    awk '/=>/ { print $3 } /^\t\// { print $1 }' "$PRIVATE/ldd" | sort -u >"$PRIVATE/libraries"
+    ! grep -q 'not found' "$PRIVATE/ldd" || fail "a library is missing on this machine"
     while IFS= read -r library; do
         cp -L "$library" "$HOME_TREE/lib/$(basename "$library")"
     done <"$PRIVATE/libraries"
@@ -97,7 +110,7 @@ PYTHON
 }
 
 point_programs_home() {
-    for program in "$HOME_TREE"/bin/*; do
+    for program in $(binaries); do
         patchelf --set-interpreter "/opt/yagura/lib/$LOADER" --force-rpath --set-rpath /opt/yagura/lib "$program"
     done
 }
@@ -113,8 +126,9 @@ document() {
     done <"$PRIVATE/libraries" | sed 's/[:,].*//' | sort -u | while IFS= read -r package; do
         cp -L "/usr/share/doc/$package/copyright" "$HOME_TREE/share/doc/$package"
     done
+    # shellcheck disable=SC2046  # one word a program
     python3 "$ROOT/packaging/sbom.py" --name yagura-agent-portable --version "$VERSION" \
-        --libraries "$PRIVATE/libraries" "$HOME_TREE"/bin/* >"$HOME_TREE/share/sbom.cdx.json"
+        --libraries "$PRIVATE/libraries" $(binaries) >"$HOME_TREE/share/sbom.cdx.json"
 }
 
 make_tree() {
@@ -138,7 +152,7 @@ make_tree() {
 build_tarball() {
     name=$OUTPUT/yagura-agent-$VERSION-linux-$(uname -m).tar.gz
     (cd "$TREE" && tar --sort=name --owner=0 --group=0 --numeric-owner --format=gnu -cf - ./*) |
-        gzip -9n >"$name"
+        gzip "-n$LEVEL" >"$name"
     echo "$name"
 }
 
@@ -158,14 +172,14 @@ build_deb() {
     chmod 755 "$control/postinst" "$control/prerm" "$control/postrm"
     find "$control" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
     name=$OUTPUT/yagura-agent-portable_${VERSION}_$architecture.deb
-    dpkg-deb --root-owner-group -Zxz -b "$TREE" "$name" >"$PRIVATE/deb.log"
+    dpkg-deb --root-owner-group "-Z$DEB_METHOD" "-z$LEVEL" -b "$TREE" "$name" >"$PRIVATE/deb.log"
     rm -r "$control"
     echo "$name"
 }
 
 build_rpm() {
     rpmbuild -bb --quiet --nodeps --target "$(uname -m)-linux" --define "_topdir $PRIVATE/rpm" --define "tree $TREE" \
-        --define "yagura_version $VERSION" --define "_buildhost yagura" --define "_binary_payload w6.xzdio" \
+        --define "yagura_version $VERSION" --define "_buildhost yagura" --define "_binary_payload w$LEVEL.${RPM_METHOD}dio" \
         --define "use_source_date_epoch_as_buildtime 1" --define "clamp_mtime_to_source_date_epoch 1" \
         "$ROOT/packaging/portable/yagura-agent-portable.spec" >"$PRIVATE/rpm.log" 2>&1 || {
         cat "$PRIVATE/rpm.log" >&2
@@ -200,6 +214,8 @@ main() {
             fail "the build failed"
         }
     fi
+    LEVEL=6 DEB_METHOD=xz RPM_METHOD=xz
+    [ "$FAST" = false ] || LEVEL=1 DEB_METHOD=gzip RPM_METHOD=gz
     make_tree
     build_tarball
     ! command -v dpkg-deb >/dev/null 2>&1 || build_deb

@@ -1,0 +1,142 @@
+"""The real packages on a host: installed, joined to a real console, upgraded, removed, purged."""
+import json
+import os
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import host as hosts  # noqa: E402
+from host import Host, agents, build, consoles, newer, run  # noqa: E402
+
+
+def console_of(place):
+    """A console whose policy for the host watches what the test uses."""
+    console = consoles.Console('heartbeat = "1s";\n')
+    console.__enter__()
+    place.cleanups.append(lambda: (console.stop(), agents.shutil.rmtree(console.folder)))
+    administrator = console.administrator()
+    administrator.put("/api/v1/policies/test", {"text": hosts.POLICY}, If_None_Match="*")
+    token = administrator.post("/api/v1/tokens", {"name": "test", "policy": "test"}, expect=201).json["token"]
+    return console, administrator, token
+
+
+def status_of(host):
+    done = subprocess.run(["chroot", host.root, "yaguractl", "--json", "status"], capture_output=True, check=False)
+    return json.loads(done.stdout)["console"]
+
+
+def test_lintian_is_silent_and_the_packages_are_small(place):
+    packages = build(place, "build-deb.sh")
+    hosts.need("lintian")
+    said = run("lintian", "--allow-root", *[path for name, path in packages.items() if "dbgsym" not in name])
+    assert not [line for line in said.splitlines() if line[:2] in ("E:", "W:")], said
+    size = sum(os.path.getsize(packages[name]) for name in ("yagura-agent", "yagura-scanner"))
+    assert size < 1_000_000, size
+
+
+def test_a_host_lives_with_the_packages(place):
+    packages = build(place, "build-deb.sh")
+    names = ("yagura-agent", "yagura-scanner")
+    host = Host(place)
+    host.install(*[packages[name] for name in names])
+    for user in ("yagura-scanner", "yagura-inspector", "yagura-messenger"):
+        assert host.run("getent", "passwd", user).strip().endswith(":/usr/sbin/nologin")
+    host.configure()
+    host.start()
+    host.detects("first")
+    console, administrator, token = console_of(place)
+    agents.put(host.path("run/token"), token.encode())
+    host.run("yaguractl", "activate", "--url", f"https://127.0.0.1:{console.agents_port}", "--ca-pin", console.pin,
+             "--token-file", "/run/token", "--wait", "60s")
+    number = status_of(host)["agent_id"]
+    host.until(lambda: any(event["subject"] == "/srv/watched/first" for event in
+                           administrator.get("/api/v1/events?kind=malware_found").json["events"]), "the detection")
+    # A newer build: configuration and identity stay.
+    host.install(*[newer(place, packages[name], "99.1") for name in names])
+    with open(host.path("etc/yagura/agent.conf"), encoding="utf-8") as stream:
+        assert "database_directories = (" in stream.read()
+    host.stop()
+    host.start()
+    host.until(lambda: status_of(host)["state"] == "online", "the console")
+    assert status_of(host)["agent_id"] == number
+    host.detects("second")
+    # Removed: the console is told, the data stay.
+    begun = time.monotonic()
+    host.run("dpkg", "--remove", *names)
+    assert time.monotonic() - begun < 30
+    host.until(lambda: "Online" not in administrator.get(f"/api/v1/computers/{number}").json["status"], "the goodbye")
+    assert os.path.isdir(host.path("var/lib/yagura")) and not os.path.exists(host.path("usr/sbin/yagura-agent"))
+    assert os.path.exists(host.path("etc/yagura/agent.conf"))
+    host.stop()
+    host.run("dpkg", "--purge", *names)
+    assert not os.path.exists(host.path("var/lib/yagura")) and not os.path.exists(host.path("etc/yagura"))
+
+
+def test_an_activation_is_kept_on_request(place):
+    packages = build(place, "build-deb.sh")
+    host = Host(place)
+    host.install(packages["yagura-agent"], packages["yagura-scanner"])
+    host.configure()
+    host.start()
+    console, _, token = console_of(place)
+    agents.put(host.path("run/token"), token.encode())
+    host.run("yaguractl", "activate", "--url", f"https://127.0.0.1:{console.agents_port}", "--ca-pin", console.pin,
+             "--token-file", "/run/token", "--wait", "60s")
+    number = status_of(host)["agent_id"]
+    host.run("env", "YAGURA_KEEP_ACTIVATION=1", "dpkg", "--remove", "yagura-agent")
+    host.stop()
+    host.install(packages["yagura-agent"])
+    host.start()
+    assert status_of(host)["agent_id"] == number
+    host.stop()
+
+
+def test_the_console_package(place):
+    packages = build(place, "build-deb.sh")
+    host = Host(place)
+    host.install(packages["yagura-console"])
+    assert host.run("getent", "passwd", "yagura-console")
+    data = "/var/lib/yagura-console"
+    host.run("install", "-d", "-m", "700", "-o", "yagura-console", "-g", "yagura-console", data)
+    agents.put(host.path("run/console.conf"), b'agents = { port = 0; };\npeople = { port = 0; };\n')
+    with open(host.path("tmp/log"), "ab") as log:
+        host.process = subprocess.Popen(
+            ["chroot", host.root, "setpriv", "--reuid=yagura-console", "--regid=yagura-console", "--clear-groups",
+             "--no-new-privs", "yagura-console", "--config", "/run/console.conf"],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    host.until(lambda: "console_ready" in host.log(), "the console")
+    host.stop()
+    host.run("dpkg", "--remove", "yagura-console")
+    assert os.path.exists(host.path("etc/yagura/console.conf")) and os.path.isdir(host.path(data[1:]))
+    host.run("dpkg", "--purge", "yagura-console")
+    assert not os.path.exists(host.path(data[1:]))
+
+
+def test_the_rpm_packages(place):
+    """Their structure: on this machine they require this distribution's libraries."""
+    hosts.need("rpm", "rpmbuild")
+    packages = [path for path in build(place, "build-rpm.sh").values()]
+    for package in packages:
+        scripts = run("rpm", "-qp", "--scripts", package)
+        service = next((name for name in ("agent", "console") if f"yagura-{name}-" in package), None)
+        assert ("useradd" in scripts) == bool(service), scripts
+    root = place.folder("rpm-root")
+    run("rpm", "--root", root, "--initdb")
+    run("rpm", "--root", root, "-i", "--nodeps", "--noscripts", *packages)
+    assert run("rpm", "--root", root, "-V", "--nodeps", "yagura-agent", "yagura-scanner", "yagura-console") == ""
+    assert set(run("rpm", "--root", root, "-qac").split()) == {
+        f"/etc/yagura/{name}.conf" for name in ("agent", "policy", "console")}
+    hosts.need("rpmlint")
+    said = run("rpmlint", "-c", os.path.join(hosts.TREE, "packaging/rpm/rpmlint.toml"), *packages)
+    assert " 0 errors, 0 warnings" in said, said
+
+
+def test_the_same_bytes_on_another_day(place):
+    first = build(place, "build-deb.sh")
+    second = build(place, "build-deb.sh", folder="again", TZ="Asia/Tokyo", LC_ALL="C")
+    assert run("sh", "-c", "sha256sum <" + " && sha256sum <".join(first[name] for name in sorted(first))) == \
+        run("sh", "-c", "sha256sum <" + " && sha256sum <".join(second[name] for name in sorted(second)))
+
+
+agents.main()
