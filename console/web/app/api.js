@@ -90,18 +90,16 @@ export function queryText(values) {
     return text ? `?${text}` : "";
 }
 
-/** Saves a list of any length as CSV: the console streams it. @param {string} path @param {string} name */
-export async function saveCsv(path, name) {
-    const answer = await fetch(`api/v1/${path}`, { headers: { Accept: "text/csv" } });
+/** Saves what the console answers as a file. @param {string} path @param {string} name @param {string} [type] */
+export async function saveAnswer(path, name, type = "*/*") {
+    const answer = await fetch(`api/v1/${path}`, { headers: { Accept: type } });
     if (!answer.ok) throw await problemOf(answer);
-    saveFile(await answer.blob(), name);
-}
-
-/** @param {Blob} content @param {string} name */
-export function saveFile(content, name) {
     const link = document.createElement("a");
-    link.href = URL.createObjectURL(content);
+    link.href = URL.createObjectURL(await answer.blob());
     link.download = name;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60000);
 }
+
+/** Saves a list of any length: the console streams it. @param {string} path @param {string} name */
+export const saveCsv = (path, name) => saveAnswer(path, name, "text/csv");

@@ -177,6 +177,7 @@ await journey("a policy is refused with its line, then saved", async () => {
     await show(page, "policies/web");
     const text = page.locator("textarea");
     await text.fill('parent = "base";\nwatch = { pathz = ("/srv"); };\n');
+    await page.getByRole("status").filter({ hasText: "line 2" }).filter({ hasText: "pathz" }).waitFor();
     await page.getByRole("button", { name: "Review changes" }).click();
     await page.getByRole("button", { name: "Save and deliver" }).click();
     await page.getByRole("alert").filter({ hasText: /2/ }).filter({ hasText: "pathz" }).waitFor();
@@ -206,6 +207,21 @@ await journey("a rule places new computers", async () => {
     await page.selectOption("dialog select[name=group]", "web");
     await page.getByRole("button", { name: "Create" }).click();
     await page.locator("tr", { hasText: "web servers" }).getByText("web-*, api-*").waitFor();
+    checkComplaints();
+});
+
+await journey("events are sent on, until it is switched off", async () => {
+    await show(page, "settings");
+    await page.getByRole("button", { name: "New destination" }).click();
+    await page.fill("dialog input[name=name]", "SIEM");
+    await page.fill("dialog input[name=host]", "127.0.0.1");
+    await page.getByRole("button", { name: "Create" }).click();
+    const row = page.locator("tr", { hasText: "SIEM" });
+    await row.getByRole("button", { name: "Switch off" }).click();
+    await row.getByText("Switched off").waitFor();
+    await row.getByRole("button", { name: "Delete" }).click();
+    await page.locator("dialog").getByRole("button", { name: "Delete" }).click();
+    await shows(page, "Events are not sent on");
     checkComplaints();
 });
 

@@ -1,12 +1,13 @@
 // Bringing computers in: tokens, and the ready command for each way of installing.
 import { html, useEffect, useState } from "../../vendor/vendor.js";
-import { post, remove } from "../api.js";
+import { post, Problem, queryText, remove, saveAnswer } from "../api.js";
 import { useList, useLive, useResource } from "../data.js";
 import { formatTime, t } from "../i18n.js";
 import { linkTo, place, setQuery } from "../router.js";
 import { Confirm, Dialog, FormDialog } from "../ui/dialog.js";
-import { CommandText, Copy, Empty, Fact, Field, Literal, Mark, Tags, Time } from "../ui/elements.js";
+import { CommandText, Copy, Empty, Fact, Field, Literal, Mark, problemText, Tags, Time } from "../ui/elements.js";
 import { ListTable } from "../ui/table.js";
+import { say } from "../ui/toast.js";
 import { Rules } from "./rules.js";
 
 const WAYS = ["package", "parameter_store", "user_data"];
@@ -26,9 +27,19 @@ function commandOf(way, token, about, url) {
         ].join("\n");
     }
     if (way === "user_data") {
-        return ["#!/bin/sh", "umask 077", `cat >/run/yagura-token <<'END'`, token, "END", `sh ./install-yagura.sh --url ${quoted(url)} --ca-pin ${quoted(pin)} --token-file /run/yagura-token`, "rm -f /run/yagura-token"].join("\n");
+        return ["#!/bin/sh", "umask 077", `cat >/run/yagura-token <<'END'`, token, "END", "sh ./yagura-deployment.sh --packages https://PACKAGES --key PACKAGES_KEY --token-file /run/yagura-token", "rm -f /run/yagura-token"].join("\n");
     }
     return `sudo yaguractl activate --url ${quoted(url)} --ca-pin ${quoted(pin)} --token-stdin <<'END'\n${token}\nEND`;
+}
+
+/** The console's own deployment script: it knows this console's address and pin, and no token. @param {string} url */
+async function saveScript(url) {
+    try {
+        await saveAnswer(`deployment-script${queryText({ url })}`, "yagura-deployment.sh");
+    } catch (error) {
+        if (!(error instanceof Problem)) throw error;
+        say(problemText(error));
+    }
 }
 
 /** Tells when a computer that used this token appears. @param {{id: string}} props */
@@ -64,6 +75,7 @@ function Made({ made, close }) {
             ${WAYS.map((name) => html`<button key=${name} role="tab" aria-selected=${name === way} onClick=${() => setWay(name)}>${t(`activation.${name}`)}</button>`)}
         </div>
         <p>${t(`activation.${way}_text`)}</p>
+        ${way === "user_data" && html`<p><button onClick=${() => saveScript(url)}>${t("activation.script")}</button></p>`}
         <${CommandText} text=${commandOf(way, made.token, about.data, url)} />
         <${Waiting} id=${made.id} />
     <//>`;

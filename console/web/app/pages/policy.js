@@ -1,14 +1,14 @@
 // One policy: its text with what the agents' own parser says of it, the values in force and where
 // each comes from, and how it came to be.
 import { html, useEffect, useState } from "../../vendor/vendor.js";
-import { Problem, remove, request } from "../api.js";
+import { post, Problem, remove, request } from "../api.js";
 import { useList, useResource } from "../data.js";
 import { t } from "../i18n.js";
 import { goTo, linkTo, place } from "../router.js";
 import { may } from "../session.js";
 import { Confirm, Dialog } from "../ui/dialog.js";
 import { Difference } from "../ui/difference.js";
-import { Empty, Literal, ProblemNote, problemText, Skeleton, Time } from "../ui/elements.js";
+import { Empty, Literal, Mark, ProblemNote, problemText, Skeleton, Time } from "../ui/elements.js";
 import { ListTable } from "../ui/table.js";
 import { say } from "../ui/toast.js";
 
@@ -51,6 +51,25 @@ export function PolicyValues({ name }) {
         </div>`;
 }
 
+/** What the agents' own parser says of a text, once the person pauses. @param {{name: string, text: string}} props */
+function Verdict({ name, text }) {
+    const [verdict, setVerdict] = useState(/** @type {any} */ (null));
+    useEffect(() => {
+        let current = true;
+        const ask = () => post(`policies/${encodeURIComponent(name)}/validate`, { text }).then((answer) => current && setVerdict(answer), () => current && setVerdict(null));
+        const timer = setTimeout(ask, 500);
+        return () => {
+            current = false;
+            clearTimeout(timer);
+        };
+    }, [name, text]);
+    const problem = verdict?.problem;
+    return html`<p role="status">
+        ${verdict?.valid && html`<${Mark} tone="good">${t("policy.valid")}<//>`}
+        ${problem && html`<${Mark} tone="bad">${problem.line ? `${t("policy.line", { number: String(problem.line) })}: ` : ""}<//><${Literal} text=${`${problem.key ? `${problem.key}: ` : ""}${problem.message}`} />`}
+    </p>`;
+}
+
 /** @param {{name: string}} props */
 function Editor({ name }) {
     const path = `policies/${encodeURIComponent(name)}`;
@@ -90,6 +109,7 @@ function Editor({ name }) {
             <span class="only-read">${t("policy.text_of", { name })}</span>
             <textarea spellcheck="false" autocapitalize="off" rows=${Math.min(40, Math.max(16, text.split("\n").length + 2))} value=${text} readonly=${!may("operate")} onInput=${(/** @type {any} */ event) => setText(event.currentTarget.value)}></textarea>
         </label>
+        ${may("operate") && changed && html`<${Verdict} name=${name} text=${text} />`}
         ${may("operate") &&
         html`<div class="actions">
             <button class="primary" disabled=${!changed} onClick=${() => setChecking(true)}>${t("policy.review")}</button>

@@ -4,10 +4,11 @@ import { post, Problem, put } from "../api.js";
 import { useResource } from "../data.js";
 import { loadWords, t } from "../i18n.js";
 import { language, LANGUAGES, theme, THEMES, zone, ZONES } from "../preferences.js";
-import { changePassword, session, signIn } from "../session.js";
+import { changePassword, may, session, signIn } from "../session.js";
 import { FormDialog } from "../ui/dialog.js";
 import { Copy, Fact, Field, problemText } from "../ui/elements.js";
 import { say } from "../ui/toast.js";
+import { Destinations } from "./destinations.js";
 
 export const LanguageChoice = () => html`<label class="filter">
     <span>${t("language")}</span>
@@ -118,4 +119,4 @@ function About() {
     </section>`;
 }
 
-export const Page = () => html`<h1>${t("page.settings")}</h1><div class="columns"><${Appearance} /><${Account} /><${About} /></div>`;
+export const Page = () => html`<h1>${t("page.settings")}</h1><div class="columns"><${Appearance} /><${Account} /><${About} /></div>${may("administer") && html`<${Destinations} />`}`;
