@@ -17,6 +17,8 @@ def joined(place, **options):
     both = Pair(place, agent=agent)
     both.agent.start()
     both.activate()
+    # It may replace the scanner, which some of these tests hold still.
+    both.agent.until(lambda status: both.agent.events("policy_applied"), "the console's policy")
     return both
 
 
