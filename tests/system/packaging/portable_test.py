@@ -60,13 +60,14 @@ def test_the_portable_rpm_in_an_rpm_root(place):
     root = place.folder("rpm-root")
     run("rpm", "--root", root, "--initdb")
     # An empty root has no shell for the scripts; the files must do without anything else.
-    run("rpm", "--root", root, "-i", "--noscripts", *found)
-    assert run("rpm", "--root", root, "-q", "--requires", "yagura-agent-portable").count("lib") == 0
+    run("rpm", "--root", root, "-i", "--noscripts", "--nodeps", *found)
+    needed = run("rpm", "--root", root, "-q", "--requires", "yagura-agent-portable").splitlines()
+    assert {line for line in needed if not line.startswith("rpmlib(")} == {"/bin/sh"}, needed
     assert set(run("rpm", "--root", root, "-qc", "yagura-agent-portable").split()) == {
         "/etc/yagura/agent.conf", "/etc/yagura/policy.conf"}
     for program in ("yagura-agent", "yagura-scanner", "yagura-messenger", "yagura-inspector", "yaguractl"):
         assert program in run("chroot", root, "/opt/yagura/bin/" + program, "--version")
-    run("rpm", "--root", root, "-e", "--noscripts", "yagura-agent-portable")
+    run("rpm", "--root", root, "-e", "--noscripts", "--nodeps", "yagura-agent-portable")
     assert not os.path.exists(os.path.join(root, "opt/yagura"))
 
 
