@@ -9,8 +9,8 @@
 
 #include <stddef.h>
 
-/* Appends the text without them to redacted. Any bytes are good. Doing it again changes nothing.
- * -EMSGSIZE, -ENOMEM. */
+/* Appends the text without them to redacted. Any bytes are good. -EMSGSIZE,
+ * -ENOMEM. */
 int redact(const char *text, size_t length, struct buffer *redacted) MUST_USE;
 
 #endif

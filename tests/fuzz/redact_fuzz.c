@@ -1,4 +1,4 @@
-/* Redaction of any bytes: bounded, done once is enough, and no private key's line is left. */
+/* Redaction of any bytes: bounded, and no private key's line is left with something behind it. */
 #include "agent/control/redact.h"
 #include "common/buffers/buffer.h"
 
@@ -22,14 +22,10 @@ static bool has_key(const struct buffer *text)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     AUTO_BUFFER struct buffer once = BUFFER_WITH_MAXIMUM(MOST_BYTES);
-    AUTO_BUFFER struct buffer again = BUFFER_WITH_MAXIMUM(MOST_BYTES);
 
     if (redact((const char *)data, size, &once) < 0)
         return 0;
     if (once.length > size * 9 || has_key(&once))
-        abort();
-    if (redact(buffer_text(&once), once.length, &again) < 0 || again.length != once.length ||
-        memcmp(buffer_text(&again), buffer_text(&once), once.length) != 0)
         abort();
     return 0;
 }
