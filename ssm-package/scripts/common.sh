@@ -24,7 +24,6 @@ LOG=/var/log/yagura-ssm-package.log
 SERVICE=yagura-agent.service
 AGENT=/usr/sbin/yagura-agent
 CONTROL=/usr/sbin/yaguractl
-MESSENGER=/usr/libexec/yagura/yagura-messenger
 
 say() {
     printf 'yagura: %s\n' "$*"
@@ -230,9 +229,9 @@ choose_parameters() {
     esac
 }
 
-# read_parameter NAME: prints a parameter's decrypted value, by the program that speaks to AWS anyway.
+# read_parameter NAME: prints a parameter's decrypted value, by AWS's own command.
 read_parameter() {
-    set -- --parameter "$PREFIX/$1"
+    set -- ssm get-parameter --name "$PREFIX/$1" --with-decryption --query Parameter.Value --output text
     [ -z "$REGION" ] || set -- "$@" --region "$REGION"
-    "$MESSENGER" "$@" 2>>"$LOG" </dev/null
+    PATH=$PATH:/usr/local/bin aws "$@" 2>>"$LOG" </dev/null
 }

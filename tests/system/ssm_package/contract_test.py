@@ -123,6 +123,8 @@ class ContractTest(package_case.PackageTest):
         self.done(agent.configure())
         digest = machine.must("sh", "-c", "printf %s saltcode-1234 | sha256sum").split()[0]
         machine.write("/var/lib/yagura/protection", f"sha256 salt {digest}\n", 0o600)
+        self.failed(agent.configure("Uninstall"), "protected: put the removal code")  # no aws command
+        machine.write("/usr/local/bin/aws", '#!/bin/sh\necho "aws $*" >>/var/log/stand-in\ncat /etc/stand-in/parameter\n', 0o755)
         for code in ("", "code-1235\n"):
             machine.write("/etc/stand-in/parameter", code)
             self.failed(agent.configure("Uninstall"), "protected: put the removal code")

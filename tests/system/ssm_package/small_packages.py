@@ -24,10 +24,6 @@ echo "$*" >>/var/log/stand-in
 cat /etc/stand-in/words 2>/dev/null
 exit "$(cat /etc/stand-in/status 2>/dev/null || echo 0)"
 """
-MESSENGER = """\
-#!/bin/sh
-[ "$1" = --version ] || { echo "$*" >>/var/log/stand-in; cat /etc/stand-in/parameter; }
-"""
 
 
 def architecture():
@@ -92,7 +88,7 @@ def make_packages(folder, version, postinst="", blob=0):
     make_deb(folder, "yagura-agent", version, {
         "/usr/sbin/yagura-agent": program("/bin/sleep"),
         "/usr/sbin/yaguractl": (CONTROL, 0o755),
-        "/usr/libexec/yagura/yagura-messenger": (MESSENGER, 0o755),
+        "/usr/libexec/yagura/yagura-messenger": program("/bin/true"),
         "/usr/libexec/yagura/yagura-inspector": program("/bin/true"),
         "/lib/systemd/system/yagura-agent.service": (UNIT, 0o644),
     }, depends=f"yagura-scanner (= {version})",
