@@ -21,6 +21,8 @@ mount -t overlay overlay -o lowerdir="$2",upperdir="$1/upper",workdir="$1/work" 
 cd "$1/root"
 mkdir -p proc sys dev run tmp
 mount -t proc none proc
+mount --bind proc/sys proc/sys
+mount -o remount,bind,ro proc/sys  # most of it is the kernel of all, not of this name space
 mount -t tmpfs none tmp
 mount -t tmpfs none run
 mount --rbind /dev dev
