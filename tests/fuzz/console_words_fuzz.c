@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     int64_t time_ms = 0;
     char hash[SHA256_HEX_BYTES] = "";
-    char *text = strndup((const char *)data, size);
+    char *text = text_new(data, size);
     if (!text)
         return 0;
     read_network(text);

@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *reason = NULL;
     if (!pinned)
         pinned = pin();
-    char *text = strndup((const char *)data, size);
+    char *text = text_new(data, size);
     if (!text)
         return 0;
     size_t line = strcspn(text, "\n");
