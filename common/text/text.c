@@ -45,7 +45,8 @@ char *text_new(const void *bytes, size_t length)
 
     if (text == NULL)
         return NULL;
-    memcpy(text, bytes, length);
+    if (length > 0) /* bytes may be NULL then */
+        memcpy(text, bytes, length);
     text[length] = '\0';
     return text;
 }

@@ -1,5 +1,5 @@
-/* A text is read as jansson reads it, or refused. Two differences are wanted: fewer levels, and
- * real numbers of at most 319 bytes. */
+/* A text is read as jansson reads it, or refused. Three differences are wanted: fewer levels, real
+ * numbers of at most 319 bytes, and no NUL behind a number, which jansson 2.14 passes over. */
 #include "common/json/json_tree.h"
 
 #include "common/text/text.h"
@@ -15,7 +15,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int r = json_tree_parse((const char *)data, size, &tree, problem);
     json_t *other = json_loadb((const char *)data, size, JSON_REJECT_DUPLICATES, NULL);
     if (r < 0) {
-        if (!problem[0] || (other && !strstr(problem, "levels") && !strstr(problem, "too long")))
+        bool wanted = strstr(problem, "levels") || strstr(problem, "too long") ||
+                      (size > 0 && memchr(data, '\0', size));
+        if (!problem[0] || (other && !wanted))
             abort();
         json_decref(other);
         return 0;

@@ -6,7 +6,10 @@ set -eu
 
 need readelf "hardening of the programs"
 bin=${YAGURA_BIN:-build/release-hardened/bin}
-programs=$(find "$bin" -maxdepth 1 -type f -name 'yagura*' -perm -u+x 2>/dev/null | sort)
+programs=$(find "$bin" -maxdepth 1 -type f -name 'yagura*' -perm -u+x 2>/dev/null | sort |
+    while IFS= read -r program; do
+        [ "$(head -c 2 "$program")" = '#!' ] || printf '%s\n' "$program" # scripts have none
+    done)
 [ -n "$programs" ] || skip "hardening of the programs" "none is built in $bin"
 
 # has PROGRAM WHAT PATTERN READELF-OPTION...
