@@ -44,7 +44,7 @@ int privileges_unshare(void)
 {
     uid_t uid = geteuid();
     gid_t gid = getegid();
-    int flags = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC;
+    int flags = CLONE_NEWNS | CLONE_NEWNET;
     if (unshare(flags) < 0) {
         if (errno != EPERM || uid == 0)
             return -errno;

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* New mount, network and IPC namespaces; mounts made later are not seen outside. Without root a
+/* New mount and network namespaces; mounts made later are not seen outside. Without root a
  * user namespace, in which we stay who we are, makes it possible where the host allows that. */
 int privileges_unshare(void) MUST_USE;
 /* A private tmpfs on directory (after privileges_unshare), owned by owner, mode 0700. */

@@ -1,4 +1,5 @@
 """The real packages on a host: installed, joined to a real console, upgraded, removed, purged."""
+import hashlib
 import json
 import os
 import subprocess
@@ -7,7 +8,11 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import host as hosts  # noqa: E402
+from booted import Booted  # noqa: E402
 from host import Host, agents, build, consoles, newer, run  # noqa: E402
+
+
+EICAR_SHA256 = hashlib.sha256(agents.EICAR).hexdigest()
 
 
 def console_of(place):
@@ -71,6 +76,101 @@ def test_a_host_lives_with_the_packages(place):
     host.stop()
     host.run("dpkg", "--purge", *names)
     assert not os.path.exists(host.path("var/lib/yagura")) and not os.path.exists(host.path("etc/yagura"))
+
+
+class Service:
+    """The agent as systemd runs it, with all that its unit forbids."""
+
+    def __init__(self, place, packages):
+        self.host = Booted(place)
+        self.packages = packages
+        self.install(*packages)
+
+    def install(self, *packages):
+        for package in packages:
+            with open(package, "rb") as stream:
+                agents.put(self.host.path("root", os.path.basename(package)), stream.read())
+        self.host.run("dpkg", "--force-confold", "-i", *["/root/" + os.path.basename(package) for package in packages])
+
+    def configure(self, paths):
+        for name in os.listdir(hosts.SIGNATURES):
+            with open(os.path.join(hosts.SIGNATURES, name), "rb") as stream:
+                agents.put(self.host.path("etc/yagura/signatures", name), stream.read())
+        with open(self.host.path("etc/yagura/agent.conf"), "a", encoding="utf-8") as stream:
+            stream.write('database_directories = ("/etc/yagura/signatures");\n')
+        agents.put(self.host.path("etc/yagura/policy.conf"), hosts.POLICY.replace("/srv/watched", '", "'.join(paths)).encode())
+        self.host.systemctl("restart", "yagura-agent")
+
+    @property
+    def pid(self):
+        """As this machine counts."""
+        inside = int(self.host.show("MainPID"))
+        return next(pid for pid in agents.descendants(self.host.keeper.pid) if inside_number(pid) == inside)
+
+    def detects(self, path, mode=0o644, owner=0):
+        """And puts it back as it was."""
+        target = self.host.path(path[1:])
+        with open(target, "wb") as stream:
+            os.fchown(stream.fileno(), owner, owner)
+            os.fchmod(stream.fileno(), mode)
+            stream.write(agents.EICAR)
+        self.host.run("yaguractl", "sync", "--timeout", "60s")
+        self.host.until(lambda: not os.path.exists(target), f"{path} in quarantine")
+        held = json.loads(self.host.run("yaguractl", "--json", "quarantine", "list").splitlines()[0])
+        assert held["path"] == path, held
+        self.host.run("yaguractl", "quarantine", "restore", "--exclude", "--privileged", str(held["id"]))
+        found = os.stat(target)
+        assert (found.st_mode & 0o7777, found.st_uid) == (mode, owner), oct(found.st_mode)
+        self.host.run("yaguractl", "quarantine", "disallow", EICAR_SHA256)
+        os.unlink(target)
+
+
+def inside_number(pid):
+    """A process' number in its own name space."""
+    with open(f"/proc/{pid}/status", encoding="utf-8") as stream:
+        return int(next(line for line in stream if line.startswith("NSpid:")).split()[-1])
+
+
+def test_the_service_under_systemd(place):
+    """Nothing that the unit forbids is anything that the agent needs."""
+    packages = build(place, "build-deb.sh")
+    names = ("yagura-agent", "yagura-scanner")
+    service = Service(place, [packages[name] for name in names])
+    host = service.host
+    assert host.systemctl("is-enabled", "yagura-agent")[1] == "enabled"
+    assert host.systemctl("is-active", "yagura-agent")[1] == "active"
+    host.run("mkdir", "-p", "/srv/watched", "/usr/local/lib/watched", "/home/watched", "/var/tmp/watched", "/srv/later")
+    service.configure(["/srv", "/usr/local/lib/watched", "/home/watched", "/var/tmp/watched"])
+    # A file system that the host mounts while the agent runs.
+    host.run("mount", "-t", "tmpfs", "none", "/srv/later")
+    for path in ("/srv/watched/a", "/usr/local/lib/watched/b", "/home/watched/c", "/var/tmp/watched/d", "/srv/later/e"):
+        service.detects(path, mode=0o4755, owner=65534)
+    host.run("umount", "/srv/later")
+    # The restrictions are there, in the agent and in all its children.
+    agent = service.pid
+    for pid in [agent, *agents.descendants(agent)]:
+        with open(f"/proc/{pid}/status", encoding="utf-8") as stream:
+            status = dict(line.split(":\t") for line in stream)
+        assert status["NoNewPrivs"].strip() == "1" and status["Seccomp"].strip() == "2", status
+    with open(f"/proc/{agent}/mountinfo", encoding="utf-8") as stream:
+        mounts = {fields[4]: fields[5] for fields in map(str.split, stream)}
+    assert mounts["/sys"].startswith("ro,") and mounts["/proc/sys"].startswith("ro,"), mounts
+    # It joins, newer signatures are taken, a scanner that is stopped for good is replaced.
+    console, administrator, token = console_of(place)
+    agents.put(host.path("run/token"), token.encode())
+    host.run("yaguractl", "activate", "--url", f"https://127.0.0.1:{console.agents_port}", "--ca-pin", console.pin,
+             "--token-file", "/run/token", "--wait", "60s")
+    number = json.loads(host.run("yaguractl", "--json", "status"))["console"]["agent_id"]
+    host.until(lambda: administrator.get("/api/v1/events?kind=malware_found").json["events"], "the detections")
+    # A newer version: the service is started anew by the packages, the identity stays.
+    service.install(*[newer(place, packages[name], "99.1") for name in names])
+    host.until(lambda: service.pid != agent, "another process")
+    assert json.loads(host.run("yaguractl", "--json", "status"))["console"]["agent_id"] == number
+    assert host.show("NRestarts") == "0" and host.show("Result") == "success", host.log()
+    host.run("dpkg", "--remove", *names)
+    status = administrator.get(f"/api/v1/computers/{number}").json["status"]
+    assert "Online" not in status, status
+    assert host.systemctl("is-active", "yagura-agent", accept=(3, 4))[1] == "inactive"
 
 
 def test_an_activation_is_kept_on_request(place):
