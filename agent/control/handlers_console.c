@@ -88,8 +88,17 @@ static void activate(struct control_handlers *handlers, struct control_request *
 static void deactivate(struct control_handlers *handlers, struct control_request *request,
                        const json_t *arguments UNUSED)
 {
-    int r = delivery_deactivate(handlers->context.delivery);
-    if (r < 0)
+    char problem[LINK_TEXT_BYTES];
+
+    int r = delivery_deactivate(handlers->context.delivery, problem);
+    if (r == -EALREADY)
+        control_request_fail(request, 0, "this host is leaving its console already");
+    else if (r == 0 && problem[0] != '\0')
+        control_request_fail(request, 0,
+                             "this host has left its console, which could not be told (%s): delete "
+                             "the computer there",
+                             problem);
+    else if (r < 0)
         control_request_fail(request, 2, "the console could not be forgotten: %s",
                              log_error_text(r));
     else

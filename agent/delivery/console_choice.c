@@ -11,8 +11,6 @@
 #include <pthread.h>
 #include <string.h>
 
-#define GOODBYE_NS (5 * NS_PER_SECOND)
-
 /* Who was told to leave does not come back by itself. */
 static void end_cloud(struct delivery *delivery)
 {
@@ -82,7 +80,16 @@ struct order {
     pthread_cond_t changed;
     bool done;
     int result;
+    char problem[LINK_TEXT_BYTES]; /* why the console was not told; "" = it was, or there is none */
 };
+
+static void settle_order(struct order *order)
+{
+    (void)pthread_mutex_lock(&order->lock);
+    order->done = true;
+    (void)pthread_cond_signal(&order->changed);
+    (void)pthread_mutex_unlock(&order->lock);
+}
 
 /* A console that refuses us, or has deactivated us, may be given another token; it is shown the old
  * certificate too, so that the computer keeps its history. */
@@ -151,20 +158,42 @@ static int meet_cloud(struct delivery *delivery, const struct order *order)
     return 0;
 }
 
-/* It tells the console, and ends; without delay when there is nobody to tell. */
-static void end_messenger(struct delivery *delivery, bool activated)
+void console_choice_take_goodbye(struct delivery *delivery, const struct link_state *state)
 {
-    if (activated && delivery->socket >= 0 && link_send_plain(delivery->socket, LINK_LEAVE) == 0)
-        event_timer_start(delivery->restart, GOODBYE_NS, 0);
+    if (state->code == LINK_STATE_DEACTIVATED)
+        delivery->goodbye->problem[0] = '\0';
     else
-        messenger_process_restart(delivery);
+        (void)text_copy(delivery->goodbye->problem, sizeof delivery->goodbye->problem, state->text);
 }
 
-static int forget_console(struct delivery *delivery)
+void console_choice_end_goodbye(struct delivery *delivery)
+{
+    if (delivery->goodbye != NULL)
+        settle_order(delivery->goodbye);
+    delivery->goodbye = NULL;
+}
+
+/* It tells the console, and ends; without delay when there is nobody to tell. Who gave the order
+ * has its answer when it has ended. */
+static void end_messenger(struct delivery *delivery, struct order *order, bool activated)
+{
+    if (!activated || delivery->socket < 0 || link_send_plain(delivery->socket, LINK_LEAVE) < 0) {
+        messenger_process_restart(delivery);
+        return;
+    }
+    (void)text_format(order->problem, sizeof order->problem, "it did not answer within %u seconds",
+                      (unsigned)(GOODBYE_NS / NS_PER_SECOND));
+    delivery->goodbye = order;
+    event_timer_start(delivery->restart, GOODBYE_NS, 0);
+}
+
+static int forget_console(struct delivery *delivery, struct order *order)
 {
     const struct link_settings nowhere = {.url = ""};
     bool activated = delivery->activated;
 
+    if (delivery->goodbye != NULL)
+        return -EALREADY;
     console_files_remove_token(delivery->files);
     explicit_bzero(&delivery->token, sizeof delivery->token);
     delivery->has_token = false;
@@ -174,7 +203,7 @@ static int forget_console(struct delivery *delivery)
     delivery->settings = nowhere;
     int r = console_files_write_console(delivery->files, &nowhere);
     policy_delivery_drop(delivery);
-    end_messenger(delivery, activated);
+    end_messenger(delivery, order, activated);
     delivery_note_status(delivery);
     delivery_note_state(delivery, &(struct link_state){.code = LINK_STATE_IDLE});
     return r;
@@ -189,12 +218,10 @@ static void obey(void *user)
         r = meet_cloud(order->delivery, order);
     else
         r = order->settings != NULL ? meet_console(order->delivery, order)
-                                    : forget_console(order->delivery);
-    (void)pthread_mutex_lock(&order->lock);
+                                    : forget_console(order->delivery, order);
     order->result = r;
-    order->done = true;
-    (void)pthread_cond_signal(&order->changed);
-    (void)pthread_mutex_unlock(&order->lock);
+    if (order->delivery->goodbye != order)
+        settle_order(order);
 }
 
 static int give_order(struct delivery *delivery, struct order *order)
@@ -227,9 +254,11 @@ int delivery_activate_from_cloud(struct delivery *delivery, const struct link_cl
     return give_order(delivery, &order);
 }
 
-int delivery_deactivate(struct delivery *delivery)
+int delivery_deactivate(struct delivery *delivery, char ret_problem[static LINK_TEXT_BYTES])
 {
     struct order order = {.settings = NULL};
 
-    return give_order(delivery, &order);
+    int r = give_order(delivery, &order);
+    (void)text_copy(ret_problem, LINK_TEXT_BYTES, order.problem);
+    return r;
 }

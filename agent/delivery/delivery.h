@@ -50,8 +50,11 @@ int delivery_activate(struct delivery *delivery, const struct link_settings *set
  * when it is; -errno. */
 int delivery_activate_from_cloud(struct delivery *delivery,
                                  const struct link_cloud *cloud) MUST_USE;
-/* Forgets the console and the identity; the events stay. */
-int delivery_deactivate(struct delivery *delivery) MUST_USE;
+/* Forgets the console and the identity; the events stay. Waits until the console was told, some
+ * seconds at most: ret_problem says why it does not know, "" when it does or there is none.
+ * -EALREADY while another call does it. */
+int delivery_deactivate(struct delivery *delivery,
+                        char ret_problem[static LINK_TEXT_BYTES]) MUST_USE;
 
 struct delivery_status {
     bool configured, activated;

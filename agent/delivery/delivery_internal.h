@@ -19,9 +19,10 @@
 
 struct event_timer;
 struct message;
+struct order;
 
 #define NEWS_INTERVAL_NS (1 * NS_PER_SECOND)
-#define GOODBYE_NS       (5 * NS_PER_SECOND)
+#define GOODBYE_NS       (8 * NS_PER_SECOND) /* packages wait for 10 s when they are removed */
 
 /* Between the threads: a heartbeat that waits for the agent's state. */
 struct beat {
@@ -61,7 +62,8 @@ struct delivery {
     bool more;               /* events that had no room in the last heartbeat */
     struct beat beat;
     struct application application;
-    char bundle_id[40]; /* of the bundle that the messenger is sending; "" = none */
+    char bundle_id[40];    /* of the bundle that the messenger is sending; "" = none */
+    struct order *goodbye; /* console_choice.c: it waits until the messenger has told the console */
     int socket;
     pid_t pid;
     uint64_t started_ns, restart_delay_ns;
@@ -126,6 +128,9 @@ void policy_delivery_drop(struct delivery *delivery);
 
 /* console_choice.c: the console has sent this host away. */
 void console_choice_leave(struct delivery *delivery);
+/* While there is a goodbye: whether the console knows; and that the messenger has ended. */
+void console_choice_take_goodbye(struct delivery *delivery, const struct link_state *state);
+void console_choice_end_goodbye(struct delivery *delivery);
 /* The messenger asks Parameter Store, and says what it found. */
 int console_choice_take_want_files(void *delivery, struct message *message);
 int console_choice_take(void *delivery, struct message *message);

@@ -32,6 +32,7 @@ void messenger_process_close(struct delivery *delivery)
     (void)kill(delivery->pid, SIGKILL);
     while (waitpid(delivery->pid, NULL, 0) < 0 && errno == EINTR)
         ;
+    console_choice_end_goodbye(delivery);
 }
 
 static void note_ended(struct delivery *delivery, const char *reason)
@@ -132,11 +133,14 @@ void messenger_process_hurry(struct delivery *delivery)
 
 static int take_state(void *user, struct message *message)
 {
+    struct delivery *delivery = user;
     struct link_state state;
 
     int r = link_read_state(message, &state);
-    if (r == 0)
-        delivery_note_state(user, &state);
+    if (r == 0 && delivery->goodbye != NULL)
+        console_choice_take_goodbye(delivery, &state);
+    else if (r == 0)
+        delivery_note_state(delivery, &state);
     return r;
 }
 
@@ -156,6 +160,11 @@ static int take_message(struct delivery *delivery, struct message *message)
         {LINK_STATE, "state", true, false, take_state},
     };
 
+    /* What it said before it heard that it is to leave counts no more. */
+    if (delivery->goodbye != NULL && message->type != LINK_STATE) {
+        message_release(message);
+        return 0;
+    }
     return message_dispatch(routes, ARRAY_LENGTH(routes), delivery, message);
 }
 

@@ -549,8 +549,12 @@ static int take_leave(void *user, struct message *message UNUSED)
     struct conversation *conversation = user;
     struct console_result result;
 
-    if (conversation->activated && conversation->client != NULL)
+    if (conversation->activated && conversation->client != NULL) {
         console_client_leave(conversation->client, &result);
+        bool told = result.outcome == CONSOLE_OK || result.outcome == CONSOLE_GONE;
+        (void)!tell_state(conversation, told ? LINK_STATE_DEACTIVATED : LINK_STATE_OFFLINE,
+                          result.problem);
+    }
     return -EPIPE; /* the end, as if root were gone */
 }
 

@@ -15,7 +15,8 @@
  *   --> LINK_MOVE fd                         signed: this host is a copy, and becomes another
  *   --> LINK_STATE                           for `yaguractl status`
  *   <-- LINK_WANT_POLICY                     root lacks the policy that BEAT_DONE named
- *   <-- LINK_LEAVE                           say goodbye to the console, and end
+ *   <-- LINK_LEAVE                           say goodbye, then LINK_STATE whether the console
+ *                                            knows, and end
  *   <-- LINK_BUNDLE fd                       diagnostics for the console, a command's id
  *   --> LINK_BUNDLE_DONE                     what became of it
  *   <-- LINK_URGENT                          something is worth a heartbeat now */

@@ -2,8 +2,11 @@
 import contextlib
 import os
 import shutil
+import signal
 import sqlite3
+import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from pair import Pair, agents  # noqa: E402
@@ -109,6 +112,31 @@ def test_unreachable(place):
     both.activate()
 
 
+def leave(both):
+    done = subprocess.run([os.path.join(agents.PROGRAMS, "yaguractl"), "--socket", both.agent.socket, "deactivate"],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=agents.SECONDS, check=False)
+    assert done.returncode == 0, done
+    return done.stderr
+
+
+def test_leaving_a_console_that_does_not_answer(place):
+    """The host leaves all the same, within the time that a package's removal has, and says so."""
+    both = Pair(place)
+    both.agent.start()
+    both.activate()
+    both.console.process.send_signal(signal.SIGSTOP)
+    begun = time.monotonic()
+    said = leave(both)
+    both.console.process.send_signal(signal.SIGCONT)
+    assert time.monotonic() - begun < 10
+    assert "could not be told" in said and "within 8 seconds" in said, said
+    assert both.console_status()["state"] == "none", both.console_status()
+    both.activate()
+    both.console.stop()
+    said = leave(both)
+    assert "could not be told" in said and "within" not in said, said
+
+
 def test_again_and_elsewhere(place):
     both = Pair(place)
     both.agent.start()
@@ -118,8 +146,7 @@ def test_again_and_elsewhere(place):
     both.agent.control("deactivate")
     assert both.console_status()["state"] == "none", both.console_status()
     assert not os.path.exists(os.path.join(both.agent.state, "console", "identity.json"))
-    both.until(lambda: both.admin.get(f"/api/v1/computers/{first}").json["status"] == "Deactivated",
-               "the console is told")
+    assert both.admin.get(f"/api/v1/computers/{first}").json["status"] == "Deactivated", "the console was not told"
     both.activate()
     # Another console: its revisions begin anew, and its policy comes into force.
     other = Pair(place, agent=both.agent)

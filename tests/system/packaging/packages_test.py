@@ -12,6 +12,7 @@ from booted import Booted  # noqa: E402
 from host import Host, agents, build, consoles, newer, run  # noqa: E402
 
 
+HOME = os.path.join(os.sep, "home", "watched")
 EICAR_SHA256 = hashlib.sha256(agents.EICAR).hexdigest()
 
 
@@ -89,8 +90,8 @@ class Service:
     def install(self, *packages):
         for package in packages:
             with open(package, "rb") as stream:
-                agents.put(self.host.path("root", os.path.basename(package)), stream.read())
-        self.host.run("dpkg", "--force-confold", "-i", *["/root/" + os.path.basename(package) for package in packages])
+                agents.put(self.host.path("opt", os.path.basename(package)), stream.read())
+        self.host.run("dpkg", "--force-confold", "-i", *["/opt/" + os.path.basename(package) for package in packages])
 
     def configure(self, paths):
         for name in os.listdir(hosts.SIGNATURES):
@@ -139,11 +140,11 @@ def test_the_service_under_systemd(place):
     host = service.host
     assert host.systemctl("is-enabled", "yagura-agent")[1] == "enabled"
     assert host.systemctl("is-active", "yagura-agent")[1] == "active"
-    host.run("mkdir", "-p", "/srv/watched", "/usr/local/lib/watched", "/home/watched", "/var/tmp/watched", "/srv/later")
-    service.configure(["/srv", "/usr/local/lib/watched", "/home/watched", "/var/tmp/watched"])
+    host.run("mkdir", "-p", "/srv/watched", "/usr/local/lib/watched", HOME, "/var/tmp/watched", "/srv/later")
+    service.configure(["/srv", "/usr/local/lib/watched", HOME, "/var/tmp/watched"])
     # A file system that the host mounts while the agent runs.
     host.run("mount", "-t", "tmpfs", "none", "/srv/later")
-    for path in ("/srv/watched/a", "/usr/local/lib/watched/b", "/home/watched/c", "/var/tmp/watched/d", "/srv/later/e"):
+    for path in ("/srv/watched/a", "/usr/local/lib/watched/b", HOME + "/c", "/var/tmp/watched/d", "/srv/later/e"):
         service.detects(path, mode=0o4755, owner=65534)
     host.run("umount", "/srv/later")
     # The restrictions are there, in the agent and in all its children.
