@@ -144,6 +144,9 @@ static enum parameter_outcome outcome_of(enum aws_outcome outcome)
     case AWS_DENIED:
     case AWS_NOT_FOUND:
     case AWS_REFUSED:
+    case AWS_CHANGED:
+    case AWS_CANCELLED:
+    case AWS_TAKER_FAILED:
         break;
     }
     return PARAMETERS_REFUSED;

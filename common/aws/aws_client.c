@@ -40,6 +40,8 @@ struct aws_client {
     unsigned attempts;
     void (*sleep_ns)(void *user, uint64_t ns);
     void *sleep_user;
+    bool (*cancel)(void *user);
+    void *cancel_user;
 };
 
 const char *aws_outcome_name(enum aws_outcome outcome)
@@ -159,6 +161,13 @@ void aws_client_set_sleep(struct aws_client *client, void (*sleep_ns)(void *user
 {
     client->sleep_ns = sleep_ns;
     client->sleep_user = user;
+}
+
+void aws_client_set_cancel(struct aws_client *client, bool (*asked)(void *user), void *user)
+{
+    client->cancel = asked;
+    client->cancel_user = user;
+    http_client_set_cancel(client->http, asked, user);
 }
 
 const char *aws_client_credential_source(const struct aws_client *client)
@@ -316,6 +325,9 @@ static int perform(struct aws_client *client, const struct aws_call *call,
         .content_type = call->content_type,
         .body = call->body,
         .body_length = call->body_length,
+        .source = call->source,
+        .sink = call->sink,
+        .stall_timeout_ns = call->stall_timeout_ns,
         .timeout_ns = call->timeout_ns > 0 ? call->timeout_ns : DEFAULT_TIMEOUT_NS,
         .maximum_answer = call->maximum_answer > 0 ? call->maximum_answer : DEFAULT_ANSWER,
     };
@@ -342,6 +354,7 @@ static int sign(struct aws_client *client, const struct aws_call *call,
         .header_count = collect_signed(call, pairs),
         .body = call->body != NULL ? call->body : "",
         .body_length = call->body_length,
+        .unsigned_payload = call->unsigned_payload || call->source != NULL,
         .time_ns = service_time_ns(client),
     };
     return sigv4_sign(&request, credentials, ret_signature);
@@ -354,7 +367,16 @@ static void read_failure(const struct aws_client *client, int error, const char 
         answer->http.problem[0] != '\0' ? answer->http.problem : log_error_text(error);
 
     answer->outcome = error == -EKEYREJECTED ? AWS_UNTRUSTED : AWS_UNREACHABLE;
-    if (error == -EKEYREJECTED)
+    if (answer->http.taker_failed) {
+        answer->taker_error = error;
+        answer->outcome = AWS_TAKER_FAILED;
+        (void)text_format(answer->problem, sizeof answer->problem,
+                          "what %s sends cannot be kept, or what it wants not be read: %s", host,
+                          log_error_text(error));
+    } else if (error == -ECANCELED) {
+        answer->outcome = AWS_CANCELLED;
+        (void)text_copy(answer->problem, sizeof answer->problem, "the request was ended early");
+    } else if (error == -EKEYREJECTED)
         (void)text_format(answer->problem, sizeof answer->problem,
                           "the certificate of %s is not trusted (%s): correct the clock, or give "
                           "the authority (AWS_CA_BUNDLE)",
@@ -400,7 +422,8 @@ static void describe(const struct aws_client *client, const char *host, struct a
     char words[sizeof answer->message + sizeof answer->code + 8];
     const char *source = credential_chain_source(client->chain);
 
-    if (answer->http.status == 0 || answer->outcome == AWS_OK)
+    if (answer->http.status == 0 || answer->http.problem[0] != '\0' || answer->outcome == AWS_OK ||
+        answer->outcome == AWS_TAKER_FAILED)
         return; /* told by whoever found it */
     (void)text_format(words, sizeof words, "%s%s%s", answer->code,
                       answer->code[0] != '\0' && answer->message[0] != '\0' ? ": " : "",
@@ -465,7 +488,8 @@ static bool go_on(struct aws_client *client, struct course *course, struct aws_a
     if (!mend(client, course, answer)) {
         course->requests++;
         course->silences += answer->outcome == AWS_UNREACHABLE;
-        if (course->silences >= DEFAULT_ATTEMPTS || answer->attempts == 0 ||
+        if ((client->cancel != NULL && client->cancel(client->cancel_user)) ||
+            course->silences >= DEFAULT_ATTEMPTS || answer->attempts == 0 ||
             course->requests >= client->attempts ||
             !aws_retry_again(&client->retry, answer->outcome, course->requests,
                              answer->http.retry_after_s * NS_PER_SECOND, &delay_ns) ||
@@ -492,7 +516,7 @@ enum aws_outcome aws_client_send(struct aws_client *client, const struct aws_cal
         do {
             ret_answer->problem[0] = '\0';
             (void)send_once(client, call, &preparation, ret_answer);
-        } while (go_on(client, &course, ret_answer));
+        } while (call->source == NULL && go_on(client, &course, ret_answer));
         describe(client, preparation.endpoint.host, ret_answer);
     }
     buffer_done(&preparation.path);

@@ -20,6 +20,7 @@
 #include "common/buffers/buffer.h"
 #include "common/http_client/http_client.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct aws_client;
@@ -37,7 +38,10 @@ enum aws_outcome {
     AWS_BAD_CREDENTIALS, /* refused: expired, unknown, wrong signature */
     AWS_DENIED,          /* the credentials are good, the permission is missing */
     AWS_NOT_FOUND,       /* 404, or the service's own word for it */
-    AWS_REFUSED,         /* any other 4xx */
+    AWS_REFUSED,         /* any other 4xx; S3's redirections */
+    AWS_CHANGED,         /* 412: not, or no longer, the content that was asked for */
+    AWS_CANCELLED,       /* aws_client_set_cancel said so */
+    AWS_TAKER_FAILED,    /* where the answer's body goes (sink), or the request's comes from */
 };
 const char *aws_outcome_name(enum aws_outcome outcome);
 
@@ -46,6 +50,7 @@ struct aws_answer {
     char code[96];           /* the service's word for the error: "AccessDeniedException"; "" */
     char message[768];       /* the service's text, escaped; "" */
     char problem[768];       /* what was wrong and what to do, for a person; "" when OK */
+    int taker_error;         /* -errno of sink or source */
     unsigned attempts;       /* requests that were sent */
     struct http_answer http; /* status, body and headers of the last answer */
 };
@@ -63,6 +68,10 @@ void aws_client_set_patience(struct aws_client *client, uint64_t patience_ns, un
 /* Replaces the sleep between repetitions: for virtual time, and to be woken early. */
 void aws_client_set_sleep(struct aws_client *client, void (*sleep_ns)(void *user, uint64_t ns),
                           void *user);
+
+/* Ends a request early, AWS_CANCELLED, and repeats none: asked about once a second while one goes
+ * on, in the client's thread. NULL = never. */
+void aws_client_set_cancel(struct aws_client *client, bool (*asked)(void *user), void *user);
 
 /* The region in use: from settings, the profile, or the instance's metadata. */
 enum aws_outcome aws_client_region(struct aws_client *client,
@@ -86,8 +95,13 @@ struct aws_call {
     const char *content_type;
     const void *body;
     size_t body_length;
-    size_t maximum_answer; /* 0 = 1 MiB */
-    uint64_t timeout_ns;   /* of one request; 0 = 30 s */
+    /* A body that is not in memory, sent with UNSIGNED-PAYLOAD and once: it is not repeated. */
+    const struct http_source *source;
+    bool unsigned_payload;        /* only where the service takes it */
+    const struct http_sink *sink; /* begin is called again for each repetition */
+    size_t maximum_answer;        /* 0 = 1 MiB */
+    uint64_t timeout_ns;          /* of one request; 0 = 30 s */
+    uint64_t stall_timeout_ns;    /* of one request without a byte; 0 = as timeout_ns */
 };
 
 /* Each makes one request, repeated as long as that helps. The answer is set in every case and freed

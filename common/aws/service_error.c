@@ -61,7 +61,9 @@ static const struct word words[] = {
     {"NoSuchKey", AWS_NOT_FOUND},
     {"NoSuchBucket", AWS_NOT_FOUND},
     {"NotFound", AWS_NOT_FOUND},
+    {"NoSuchVersion", AWS_NOT_FOUND},
     {"QueueDoesNotExist", AWS_NOT_FOUND},
+    {"PreconditionFailed", AWS_CHANGED},
 };
 
 /* "com.amazonaws.ssm#AccessDeniedException:http://..." is AccessDeniedException. */
@@ -147,6 +149,13 @@ static void read_words(struct aws_answer *answer)
 
 /* ---- what it means ---- */
 
+static bool names_region(const struct aws_answer *answer)
+{
+    char region[AWS_REGION_BYTES];
+
+    return http_answer_header(&answer->http, "x-amz-bucket-region", region, sizeof region) == 0;
+}
+
 static enum aws_outcome outcome_of(const struct aws_answer *answer)
 {
     long status = answer->http.status;
@@ -156,6 +165,8 @@ static enum aws_outcome outcome_of(const struct aws_answer *answer)
             return words[i].outcome;
     if (text_ends_with(answer->code, "NonExistentQueue"))
         return AWS_NOT_FOUND;
+    if (status >= 300 && status < 400 && names_region(answer))
+        return AWS_REFUSED; /* S3: the bucket is elsewhere. Other redirections are a proxy's */
     switch (status) {
     case 401:
         return AWS_BAD_CREDENTIALS;
@@ -165,6 +176,8 @@ static enum aws_outcome outcome_of(const struct aws_answer *answer)
         return AWS_NOT_FOUND;
     case 407:
         return AWS_UNREACHABLE; /* a proxy's */
+    case 412:
+        return AWS_CHANGED;
     case 429:
         return AWS_THROTTLED;
     default:
@@ -181,6 +194,17 @@ void service_error_read(struct aws_answer *answer)
     }
     read_words(answer);
     answer->outcome = outcome_of(answer);
+}
+
+void service_error_read_body(struct aws_answer *answer)
+{
+    const char *body = buffer_text(&answer->http.body);
+
+    if (answer->outcome != AWS_OK)
+        return;
+    if (answer->http.body.length <= MOST_BODY_BYTES)
+        read_xml(answer, body);
+    answer->outcome = answer->code[0] != '\0' ? outcome_of(answer) : AWS_UNAVAILABLE;
 }
 
 bool service_error_is_clock(const struct aws_answer *answer)

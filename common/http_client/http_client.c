@@ -28,6 +28,8 @@ struct http_client {
     X509 *certificate;
     EVP_PKEY *key;
     int verify_error; /* X509_V_ERR_* of the last handshake */
+    bool (*cancel)(void *user);
+    void *cancel_user;
     char curl_text[CURL_ERROR_SIZE];
 };
 
@@ -231,6 +233,23 @@ void http_client_guard_addresses(struct http_client *client,
     (void)curl_easy_setopt(client->easy, CURLOPT_OPENSOCKETDATA, client);
 }
 
+static int ask_cancel(void *user, curl_off_t a UNUSED, curl_off_t b UNUSED, curl_off_t c UNUSED,
+                      curl_off_t d UNUSED)
+{
+    const struct http_client *client = user;
+
+    return client->cancel(client->cancel_user) ? 1 : 0;
+}
+
+void http_client_set_cancel(struct http_client *client, bool (*asked)(void *user), void *user)
+{
+    client->cancel = asked;
+    client->cancel_user = user;
+    (void)curl_easy_setopt(client->easy, CURLOPT_XFERINFOFUNCTION, ask_cancel);
+    (void)curl_easy_setopt(client->easy, CURLOPT_XFERINFODATA, client);
+    (void)curl_easy_setopt(client->easy, CURLOPT_NOPROGRESS, asked != NULL ? 0L : 1L);
+}
+
 int http_client_set_proxy(struct http_client *client, const char *proxy, const char *no_proxy)
 {
     return curl_easy_setopt(client->easy, CURLOPT_PROXY, proxy) == CURLE_OK &&
@@ -241,19 +260,63 @@ int http_client_set_proxy(struct http_client *client, const char *proxy, const c
 
 /* ---- an answer ---- */
 
+/* One exchange, for curl's callbacks. */
+struct exchange {
+    struct http_client *client;
+    const struct http_request *request;
+    struct http_answer *answer;
+    bool begun;
+    uint64_t sent;
+    int error; /* of sink or source */
+};
+
+static bool for_the_sink(struct exchange *exchange)
+{
+    long status = 0;
+
+    if (exchange->request->sink == NULL)
+        return false;
+    (void)curl_easy_getinfo(exchange->client->easy, CURLINFO_RESPONSE_CODE, &status);
+    exchange->answer->status = status;
+    return status >= 200 && status < 300;
+}
+
+/* Anything but the full size makes curl give up. */
 static size_t take_body(char *bytes, size_t size, size_t count, void *user)
 {
-    struct http_answer *answer = user;
+    struct exchange *exchange = user;
+    const struct http_sink *sink = exchange->request->sink;
 
-    /* Anything but the full size makes curl give up. */
-    return buffer_append(&answer->body, bytes, size * count) == 0 ? size * count : 0;
+    if (!for_the_sink(exchange))
+        return buffer_append(&exchange->answer->body, bytes, size * count) == 0 ? size * count : 0;
+    if (!exchange->begun)
+        exchange->error = sink->begin(sink->user, exchange->answer);
+    exchange->begun = true;
+    if (exchange->error == 0)
+        exchange->error = sink->write(sink->user, bytes, size * count);
+    return exchange->error == 0 ? size * count : 0;
+}
+
+static size_t give_body(char *bytes, size_t size, size_t count, void *user)
+{
+    struct exchange *exchange = user;
+    const struct http_source *source = exchange->request->source;
+    uint64_t left = source->length - exchange->sent;
+
+    ssize_t got = source->read(source->user, bytes, (size_t)MIN(left, (uint64_t)(size * count)));
+    if (got < 0) {
+        exchange->error = (int)got;
+        return CURL_READFUNC_ABORT;
+    }
+    exchange->sent += (uint64_t)got;
+    return (size_t)got;
 }
 
 /* An answer may follow a preliminary one: only the last one's lines are kept. */
 static size_t take_header(char *line, size_t size, size_t count, void *user)
 {
     static const char status[] = "HTTP/";
-    struct http_answer *answer = user;
+    struct http_answer *answer = ((struct exchange *)user)->answer;
     size_t length = size * count;
 
     if (length >= strlen(status) && memcmp(line, status, strlen(status)) == 0)
@@ -343,6 +406,8 @@ static int errno_of(CURLcode code, const struct http_answer *answer)
                        buffer_failed(&answer->head) == -EMSGSIZE
                    ? -EFBIG
                    : -ENOMEM;
+    case CURLE_ABORTED_BY_CALLBACK:
+        return -ECANCELED;
     case CURLE_OUT_OF_MEMORY:
         return -ENOMEM;
     default:
@@ -398,7 +463,12 @@ static void set_method(CURL *easy, const struct http_request *request)
 {
     (void)curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, NULL);
     (void)curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L); /* whatever the last one was */
-    if (has_body(request)) {
+    if (request->source != NULL) {
+        (void)curl_easy_setopt(easy, CURLOPT_POST, 1L);
+        (void)curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
+        (void)curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
+                               (curl_off_t)request->source->length);
+    } else if (has_body(request)) {
         (void)curl_easy_setopt(easy, CURLOPT_POST, 1L);
         (void)curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_length);
         (void)curl_easy_setopt(easy, CURLOPT_POSTFIELDS,
@@ -411,7 +481,7 @@ static void set_method(CURL *easy, const struct http_request *request)
 }
 
 static void set_request(struct http_client *client, const struct http_request *request,
-                        struct http_answer *answer)
+                        struct exchange *exchange)
 {
     CURL *easy = client->easy;
     uint64_t connect_ns =
@@ -421,14 +491,22 @@ static void set_request(struct http_client *client, const struct http_request *r
     (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(connect_ns / NS_PER_MS));
     (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(request->timeout_ns / NS_PER_MS));
     (void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
-    (void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, answer);
+    (void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, exchange);
+    (void)curl_easy_setopt(easy, CURLOPT_READFUNCTION, give_body);
+    (void)curl_easy_setopt(easy, CURLOPT_READDATA, exchange);
+    /* Less than a byte a second is a stall. */
+    (void)curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    (void)curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME,
+                           (long)((request->stall_timeout_ns + NS_PER_SECOND - 1) / NS_PER_SECOND));
     (void)curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
-    (void)curl_easy_setopt(easy, CURLOPT_HEADERDATA, answer);
+    (void)curl_easy_setopt(easy, CURLOPT_HEADERDATA, exchange);
     set_method(easy, request);
 }
 
-static int exchange(struct http_client *client, struct http_answer *answer)
+static int run(struct exchange *exchange)
 {
+    struct http_client *client = exchange->client;
+    struct http_answer *answer = exchange->answer;
     curl_off_t connect_us = 0;
 
     CURLcode code = curl_easy_perform(client->easy);
@@ -436,7 +514,8 @@ static int exchange(struct http_client *client, struct http_answer *answer)
     (void)curl_easy_getinfo(client->easy, CURLINFO_CONNECT_TIME_T, &connect_us);
     answer->connected = code == CURLE_OK || connect_us > 0;
     read_clocks(answer);
-    int r = errno_of(code, answer);
+    answer->taker_failed = exchange->error < 0;
+    int r = exchange->error < 0 ? exchange->error : errno_of(code, answer);
     if (r == 0)
         return 0;
     if (client->verify_error != X509_V_OK) {
@@ -452,6 +531,7 @@ static int exchange(struct http_client *client, struct http_answer *answer)
 int http_client_perform(struct http_client *client, const struct http_request *request,
                         struct http_answer *ret_answer)
 {
+    struct exchange exchange = {.client = client, .request = request, .answer = ret_answer};
     struct curl_slist *headers = NULL;
 
     *ret_answer = (struct http_answer){.body = BUFFER_WITH_MAXIMUM(request->maximum_answer),
@@ -461,9 +541,9 @@ int http_client_perform(struct http_client *client, const struct http_request *r
     int r = make_headers(request, &headers);
     if (r < 0)
         return r;
-    set_request(client, request, ret_answer);
+    set_request(client, request, &exchange);
     (void)curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, headers);
-    r = exchange(client, ret_answer);
+    r = run(&exchange);
     (void)curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, NULL);
     curl_slist_free_all(headers);
     return r;

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct http_client;
 
@@ -42,8 +43,30 @@ struct sockaddr;
 void http_client_guard_addresses(struct http_client *client,
                                  bool (*allowed)(const struct sockaddr *address));
 
+/* Asked about once a second and more often while bytes flow: true ends the exchange, -ECANCELED.
+ * asked may be called from this client's thread only. NULL = never. */
+void http_client_set_cancel(struct http_client *client, bool (*asked)(void *user), void *user);
+
 struct http_header {
     const char *name, *value; /* without CR and LF: such a request is refused with -EINVAL */
+};
+
+struct http_answer;
+
+/* Where the body of a 2xx answer goes instead of memory; of any other answer it is kept. begin:
+ * once before the first byte (not for an empty body), with the head of the answer. Both return 0,
+ * or -errno: the exchange ends with it. */
+struct http_sink {
+    int (*begin)(void *user, const struct http_answer *answer);
+    int (*write)(void *user, const void *bytes, size_t length);
+    void *user;
+};
+
+/* A body that is not in memory. read: as read(2), -errno. */
+struct http_source {
+    ssize_t (*read)(void *user, void *bytes, size_t size);
+    void *user;
+    uint64_t length; /* of all */
 };
 
 struct http_request {
@@ -54,9 +77,12 @@ struct http_request {
     const char *content_type; /* NULL: application/json with POST and PUT, otherwise none */
     const void *body;
     size_t body_length;
-    uint64_t connect_timeout_ns; /* 0 = 15 s */
-    uint64_t timeout_ns;         /* of the whole exchange */
-    size_t maximum_answer;       /* bytes of the answer's body */
+    const struct http_source *source; /* NULL = body */
+    const struct http_sink *sink;     /* NULL = the answer's body */
+    uint64_t connect_timeout_ns;      /* 0 = 15 s */
+    uint64_t timeout_ns;              /* of the whole exchange; 0 = none */
+    uint64_t stall_timeout_ns;        /* without a byte in either direction; 0 = as timeout_ns */
+    size_t maximum_answer;            /* bytes of the answer's body */
 };
 
 struct http_answer {
@@ -66,6 +92,7 @@ struct http_answer {
     uint64_t retry_after_s; /* 0 = not said; dates are understood too */
     uint64_t date_s;        /* the server's clock in seconds since 1970; 0 = not said */
     bool connected;         /* a connection stood, whatever came of it */
+    bool taker_failed;      /* sink or source returned the error */
     char problem[256];      /* on failure: what went wrong */
 };
 
@@ -75,7 +102,8 @@ int http_answer_header(const struct http_answer *answer, const char *name, char 
 
 /* 0 when the server answered, whatever it said. -ETIMEDOUT, -ECONNREFUSED (no connection),
  * -EHOSTUNREACH (name not found), -EKEYREJECTED (not the server we trust, or it does not trust us),
- * -EFBIG (answer too long), -EPROTO, -EINVAL, -ENOMEM. The answer is set in every case. */
+ * -EFBIG (answer too long), -EPROTO, -EINVAL, -ENOMEM, -ECANCELED, what sink or source returned.
+ * The answer is set in every case. */
 int http_client_perform(struct http_client *client, const struct http_request *request,
                         struct http_answer *ret_answer) MUST_USE;
 void http_answer_done(struct http_answer *answer);
