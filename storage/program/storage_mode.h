@@ -1,0 +1,12 @@
+/* The modes of yagura-storage: one row in main.c each, the code in the mode's own folder. */
+#ifndef STORAGE_PROGRAM_STORAGE_MODE_H
+#define STORAGE_PROGRAM_STORAGE_MODE_H
+
+#include "storage/settings/storage_settings.h"
+
+/* argv[0] is the mode's name. Returns the exit code, or -1 for a wrong usage: main tells it. */
+typedef int storage_mode_run(const struct storage_settings *settings, int argc, char **argv);
+
+storage_mode_run storage_show_settings;
+
+#endif
