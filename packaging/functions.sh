@@ -51,7 +51,7 @@ check_built_tree() {
 build_programs() {
     (
         unset CMAKE_C_COMPILER_LAUNCHER CFLAGS CPPFLAGS LDFLAGS
-        cmake -S "$ROOT" -B "$1" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DYAGURA_TESTS=OFF \
+        cmake -S "$ROOT" -B "$1" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DYAGURA_TESTS=OFF -DYAGURA_APPLICATION=OFF \
             -DCMAKE_INSTALL_PREFIX=/usr "-DYAGURA_VERSION=$2"
         cmake --build "$1" -j "$3"
     )

@@ -1,0 +1,163 @@
+#include "application/detection/inspection.h"
+
+#include "application/detection/judgement.h"
+#include "application/detection/own_checks.h"
+#include "common/text/text.h"
+#include "common/time/clock.h"
+
+#include <errno.h>
+
+struct inspection {
+    struct arena arena;
+    struct detection_policy *policy;
+    bool exact;
+    unsigned paranoia;
+    struct event_view view;
+    struct request request;
+};
+
+const char *inspection_protection_name(enum inspection_protection protection)
+{
+    static const char *const names[PROTECTION_COUNT] = {
+        "SQL Injection", "Malicious Payload",     "Illegal File Access", "Remote Command Execution",
+        "Open Redirect", "Malicious File Upload", "IP Protection"};
+    return protection < PROTECTION_COUNT ? names[protection] : "";
+}
+
+const char *inspection_protection_word(enum inspection_protection protection)
+{
+    static const char *const words[PROTECTION_COUNT] = {
+        "sql_injection", "malicious_payload",     "illegal_file_access", "remote_command_execution",
+        "open_redirect", "malicious_file_upload", "ip_protection"};
+    return protection < PROTECTION_COUNT ? words[protection] : "";
+}
+
+const char *inspection_action_name(enum inspection_action action)
+{
+    static const char *const names[] = {"pass", "report", "block"};
+    return action <= INSPECTION_BLOCK ? names[action] : "";
+}
+
+int inspection_open(const struct inspection_options *options, struct inspection **ret_inspection,
+                    struct inspection_error *ret_error)
+{
+    struct settings_error error = {""};
+    struct inspection *inspection = calloc(1, sizeof(*inspection));
+    if (inspection == NULL)
+        return -ENOMEM;
+    inspection->exact = options->exact;
+    inspection->paranoia = options->paranoia == 0 ? 1 : options->paranoia;
+    int r = arena_init(&inspection->arena, APPLICATION_LIMIT_ARENA);
+    if (r == 0)
+        r = detection_policy_parse(options->policy, &inspection->policy, &error);
+    if (r < 0) {
+        if (ret_error != NULL)
+            (void)text_copy(ret_error->text, sizeof(ret_error->text), error.text);
+        inspection_free(inspection);
+        return r;
+    }
+    *ret_inspection = inspection;
+    return 0;
+}
+
+struct inspection *inspection_free(struct inspection *inspection)
+{
+    if (inspection == NULL)
+        return NULL;
+    detection_policy_free(inspection->policy);
+    arena_done(&inspection->arena);
+    free(inspection);
+    return NULL;
+}
+
+/* Source: AWS, proxy integration response formats; a load balancer wants a description, and lists
+ * where it sent lists. */
+static struct span answer_of(const struct event_view *view)
+{
+    if (view->kind == EVENT_LOAD_BALANCER && view->multi_value)
+        return SPAN("{\"statusCode\":403,\"statusDescription\":\"403 Forbidden\","
+                    "\"multiValueHeaders\":{\"content-type\":[\"application/json\"]},"
+                    "\"body\":\"{\\\"message\\\":\\\"Forbidden\\\"}\",\"isBase64Encoded\":false}");
+    if (view->kind == EVENT_LOAD_BALANCER)
+        return SPAN("{\"statusCode\":403,\"statusDescription\":\"403 Forbidden\","
+                    "\"headers\":{\"content-type\":\"application/json\"},"
+                    "\"body\":\"{\\\"message\\\":\\\"Forbidden\\\"}\",\"isBase64Encoded\":false}");
+    return SPAN("{\"statusCode\":403,\"headers\":{\"content-type\":\"application/json\"},"
+                "\"body\":\"{\\\"message\\\":\\\"Forbidden\\\"}\",\"isBase64Encoded\":false}");
+}
+
+static void set_facts(const struct event_view *view, struct inspection_result *result)
+{
+    result->is_http = view->kind != EVENT_OTHER;
+    result->kind = view->kind;
+    result->method = view->method;
+    result->path = view->path;
+    result->route = view->route;
+    result->host = view->host;
+    result->source = view->source;
+    result->request_id = view->request_id;
+    result->trace_id = view->trace_id;
+    result->block_answer = answer_of(view);
+}
+
+/* A request counts as malicious when what was found reaches the threshold; it is refused when what
+ * may be mitigated reaches it alone. */
+static void decide(const struct detection_policy *policy, struct inspection_result *result)
+{
+    unsigned threshold = detection_policy_threshold(policy);
+    unsigned mitigated = 0;
+    for (size_t i = 0; i < result->finding_count; i++) {
+        if (result->findings[i].action == INSPECTION_BLOCK)
+            mitigated += result->findings[i].score;
+    }
+    if (mitigated >= threshold)
+        result->action = INSPECTION_BLOCK;
+    else if (result->score >= threshold)
+        result->action = INSPECTION_REPORT;
+}
+
+static void inspect(struct inspection *inspection, struct judgement *judgement)
+{
+    if (!judgement->exact && own_check_address(judgement))
+        return;
+    own_check_injection(judgement);
+    (void)inspection;
+}
+
+int inspection_judge(struct inspection *inspection, const char *event, size_t length,
+                     uint64_t budget_us, struct inspection_result *ret_result)
+{
+    const struct request_options options = {.inflate = !inspection->exact};
+    struct judgement judgement = {
+        .arena = &inspection->arena,
+        .view = &inspection->view,
+        .request = &inspection->request,
+        .policy = inspection->policy,
+        .result = ret_result,
+        .deadline_ns = budget_us == 0 ? 0 : clock_monotonic_ns() + budget_us * NS_PER_US,
+        .exact = inspection->exact,
+    };
+    *ret_result = (struct inspection_result){.is_http = false};
+    arena_reset(&inspection->arena);
+    event_view_read((struct span){event, length}, &inspection->arena, &inspection->view);
+    if (inspection->view.kind == EVENT_OTHER)
+        return 0;
+    set_facts(&inspection->view, ret_result);
+    request_read(&inspection->view, &options, &inspection->arena, &inspection->request);
+    inspect(inspection, &judgement);
+    decide(inspection->policy, ret_result);
+    ret_result->budget_exhausted =
+        judgement.out_of_time || inspection->request.partial || inspection->arena.exhausted;
+    return 0;
+}
+
+int inspection_judge_response(struct inspection *inspection, const char *response, size_t length,
+                              struct inspection_result *ret_result)
+{
+    (void)response;
+    (void)length;
+    *ret_result = (struct inspection_result){.is_http = false};
+    if (inspection->view.kind != EVENT_OTHER)
+        set_facts(&inspection->view, ret_result);
+    return 0;
+}
