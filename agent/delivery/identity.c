@@ -4,12 +4,12 @@
  * from a messenger that has no token to show for it. */
 #include "agent/delivery/delivery_internal.h"
 
-#include "agent/delivery/console_keys.h"
 #include "common/crypto/keys.h"
 #include "common/log/log.h"
 #include "common/messages/message.h"
 #include "common/text/text.h"
 #include "common/time/clock.h"
+#include "common/wire/console_keys.h"
 
 #include <errno.h>
 #include <string.h>

@@ -5,8 +5,8 @@
 #include "common/text/text.h"
 #include "common/wire/wire.h"
 
-#include "agent/delivery/console_keys.h"
 #include "agent/delivery/signed_command.h"
+#include "common/wire/console_keys.h"
 
 #include <stdlib.h>
 #include <string.h>

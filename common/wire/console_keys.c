@@ -1,5 +1,5 @@
-/* Owns the walk from the pinned key to the one in use. Must not keep anything: delivery does. */
-#include "agent/delivery/console_keys.h"
+/* Owns the walk from the pinned key to the one in use. Must not keep anything: its callers do. */
+#include "common/wire/console_keys.h"
 
 #include "common/crypto/keys.h"
 #include "common/text/text.h"

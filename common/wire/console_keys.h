@@ -1,8 +1,8 @@
-/* The keys by which this host believes its console. One is current; the one before stays good for
- * documents until its successor's announcement says. Only the current key can announce another, so
- * a key that was replaced cannot come back, nor bring a rival. */
-#ifndef AGENT_DELIVERY_CONSOLE_KEYS_H
-#define AGENT_DELIVERY_CONSOLE_KEYS_H
+/* The keys by which a host or a sensor believes its console. One is current; the one before stays
+ * good for documents until its successor's announcement says. Only the current key can announce
+ * another, so a key that was replaced cannot come back, nor bring a rival. */
+#ifndef COMMON_WIRE_CONSOLE_KEYS_H
+#define COMMON_WIRE_CONSOLE_KEYS_H
 
 #include "common/attributes.h"
 

@@ -1,6 +1,6 @@
 /* From the pinned key to its successors: only the current key announces another, the one before
  * serves until it retires, and nothing leads back. */
-#include "agent/delivery/console_keys.h"
+#include "common/wire/console_keys.h"
 
 #include "common/buffers/buffer.h"
 #include "common/crypto/keys.h"
