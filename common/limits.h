@@ -55,6 +55,12 @@
     X(LIMIT_HEARTBEAT_BYTES, 1048576, "bytes", "largest heartbeat")                             \
     X(LIMIT_HEARTBEAT_EVENTS, 500, "events", "most events in a heartbeat")                      \
     X(LIMIT_HEARTBEAT_COMMANDS, 16, "commands", "most commands or results in a heartbeat")      \
+    X(LIMIT_SENSOR_QUEUE, 2000, "events", "most events a sensor keeps for the console")         \
+    X(LIMIT_SENSOR_QUEUE_BYTES, 4194304, "bytes", "most memory of such events")                 \
+    X(LIMIT_SENSOR_FACTS_BYTES, 16384, "bytes", "longest health report of a sensor")            \
+    X(LIMIT_SENSOR_KEYS, 10000, "keys", "most sensor keys that are not revoked")                \
+    X(LIMIT_SENSORS, 100000, "sensors", "most sensors a console knows")                         \
+    X(LIMIT_SENSOR_RUNS, 200000, "runs", "most runs of sensors whose events are told apart")    \
     X(LIMIT_COMMAND_OUTPUT_BYTES, 4096, "bytes", "longest output of a command")                 \
     X(LIMIT_BUNDLE_BYTES, 4194304, "bytes", "largest bundle of diagnostics")                    \
     X(LIMIT_SIGNED_DOCUMENT_BYTES, 12582912, "bytes", "largest signed policy or command")       \

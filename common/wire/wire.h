@@ -126,6 +126,46 @@ int wire_heartbeat_reply_decode(const char *body, size_t length,
                                 struct wire_problem *ret_problem) MUST_USE;
 void wire_heartbeat_reply_done(struct wire_heartbeat_reply *reply);
 
+/* --- sensors that are not hosts: POST /api/v1/sensor/report */
+
+struct wire_sensor {
+    const char *kind; /* "storage" or "application" */
+    const char *name; /* of the scanner's deployment, or of the function: 1 to 256 bytes */
+    const char *version, *account, *region, *arn, *runtime, *host; /* "" = unknown */
+};
+
+struct wire_sensor_report {
+    struct json_tree *tree; /* decode */
+    struct wire_sensor sensor;
+    const char *epoch;          /* UUID of this run: event numbers are its own */
+    uint64_t dropped;           /* events this run had to give up */
+    const char *policy_digest;  /* of the delivered policy in force, "" = none */
+    const char *policy_problem; /* why the last delivered one was refused, "" = it was not */
+    const char *facts;          /* a JSON object of counters and health as text; decode: or NULL */
+    struct wire_event *events;
+    size_t event_count;
+};
+
+struct wire_sensor_reply {
+    json_t *root;
+    const char *sensor_id; /* UUID: signed documents name it as their agent_id */
+    const char *epoch;     /* acknowledged: every event up to this number */
+    uint64_t acknowledged;
+    uint64_t server_ms, next_seconds;
+    const char *policy_digest; /* the sensor's target; "" = none is assigned */
+};
+
+bool wire_is_sensor_kind(const char *text);
+int wire_sensor_report_encode(const struct wire_sensor_report *report, struct buffer *body);
+int wire_sensor_report_decode(const char *body, size_t length,
+                              struct wire_sensor_report *ret_report,
+                              struct wire_problem *ret_problem) MUST_USE;
+void wire_sensor_report_done(struct wire_sensor_report *report);
+int wire_sensor_reply_encode(const struct wire_sensor_reply *reply, struct buffer *body);
+int wire_sensor_reply_decode(const char *body, size_t length, struct wire_sensor_reply *ret_reply,
+                             struct wire_problem *ret_problem) MUST_USE;
+void wire_sensor_reply_done(struct wire_sensor_reply *reply);
+
 /* --- signed documents: policies and commands
  *
  * {"document": text, "signature": base64, "key_id": hex}: the signature covers exactly the bytes

@@ -5,12 +5,12 @@
 
 #include <errno.h>
 
-static void write_events(struct json_writer *json, const struct wire_heartbeat *heartbeat)
+void wire_events_write(struct json_writer *json, const struct wire_event *events, size_t count)
 {
     json_write_key(json, "events");
     json_write_array_begin(json);
-    for (size_t i = 0; i < heartbeat->event_count; i++) {
-        const struct wire_event *event = &heartbeat->events[i];
+    for (size_t i = 0; i < count; i++) {
+        const struct wire_event *event = &events[i];
         json_write_object_begin(json);
         json_write_field_unsigned(json, "number", event->number);
         json_write_field_string(json, "id", event->id);
@@ -60,7 +60,7 @@ int wire_heartbeat_encode(const struct wire_heartbeat *heartbeat, struct buffer 
     json_write_object_end(&json);
     json_write_key(&json, "facts");
     json_write_raw(&json, heartbeat->facts);
-    write_events(&json, heartbeat);
+    wire_events_write(&json, heartbeat->events, heartbeat->event_count);
     write_results(&json, heartbeat);
     json_write_object_end(&json);
     return buffer_failed(body);
@@ -107,20 +107,24 @@ static const struct json_node *read_list(struct wire_reader *reader, const char 
     return list ? json_node_first(list) : NULL;
 }
 
-static int read_events(struct wire_reader *reader, struct wire_heartbeat *heartbeat)
+int wire_events_read(struct wire_reader *reader, struct json_tree *tree,
+                     struct wire_event **ret_events, size_t *ret_count)
 {
     size_t count;
     const struct json_node *node = read_list(reader, "events", LIMIT_HEARTBEAT_EVENTS, &count);
+    *ret_events = NULL;
+    *ret_count = 0;
     if (reader->error || count == 0)
         return reader->error;
-    heartbeat->events = calloc(count, sizeof(*heartbeat->events));
-    if (!heartbeat->events)
+    struct wire_event *events = calloc(count, sizeof(*events));
+    if (!events)
         return -ENOMEM;
-    heartbeat->event_count = count;
+    *ret_events = events;
+    *ret_count = count;
     uint64_t after = 0;
     for (size_t i = 0; i < count && node && !reader->error; i++) {
-        read_event(reader, heartbeat->tree, node, after, &heartbeat->events[i]);
-        after = heartbeat->events[i].number;
+        read_event(reader, tree, node, after, &events[i]);
+        after = events[i].number;
         node = json_node_next(node);
     }
     return reader->error;
@@ -180,7 +184,7 @@ int wire_heartbeat_decode(const char *body, size_t length, struct wire_heartbeat
     read_sections(&reader, &heartbeat);
     r = reader.error;
     if (r == 0)
-        r = read_events(&reader, &heartbeat);
+        r = wire_events_read(&reader, heartbeat.tree, &heartbeat.events, &heartbeat.event_count);
     if (r == 0)
         r = read_results(&reader, &heartbeat);
     if (r < 0) {

@@ -9,4 +9,10 @@
 void wire_sender_write(struct json_writer *json, const char *session, const struct wire_host *host);
 void wire_sender_read(struct wire_reader *reader, const char **ret_session, struct wire_host *host);
 
+/* "events" of a heartbeat or a sensor's report. read: the list is the caller's to free, also after
+ * a failure; its texts belong to the tree. The reader's error, or -ENOMEM. */
+void wire_events_write(struct json_writer *json, const struct wire_event *events, size_t count);
+int wire_events_read(struct wire_reader *reader, struct json_tree *tree,
+                     struct wire_event **ret_events, size_t *ret_count) MUST_USE;
+
 #endif
