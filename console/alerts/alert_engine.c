@@ -85,19 +85,19 @@ static void describe(struct found *found, struct sql_statement *row, const char 
 static bool compare_with_rules(struct alert_engine *engine, struct sql_statement *row)
 {
     struct event_facts event = {(unsigned)sql_number(row, 9), sql_text(row, 7), sql_text(row, 8),
-                                sql_text(row, 12), sql_text(row, 11)};
+                                sql_text(row, 13), sql_text(row, 11)};
     for (size_t i = 0; i < engine->rule_count; i++) {
         const struct alert_rule *rule = &engine->rules[i];
         if (rule->condition.type != ALERT_EVENT || !event_matches(&rule->condition.match, &event))
             continue;
         char signature[257];
         event_signature(event.detail, signature);
+        const char *owner = sql_text(row, sql_is_null(row, 5) ? 12 : 5); /* computer or sensor */
         bool by_signature = rule->condition.by_signature && signature[0];
-        struct found *found =
-            find_or_add(engine, rule, by_signature ? signature : sql_text(row, 5));
+        struct found *found = find_or_add(engine, rule, by_signature ? signature : owner);
         if (!found)
             return false;
-        found->computer = by_signature ? 0 : sql_number(row, 13);
+        found->computer = by_signature ? 0 : sql_number(row, 14);
         found->count++;
         (void)text_copy(found->subject, sizeof(found->subject),
                         by_signature ? signature : sql_text(row, 6));

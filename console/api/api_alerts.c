@@ -21,13 +21,15 @@ static const struct list_column ALERT_COLUMNS[] = {
 
 void api_alert_select(struct query *query)
 {
-    query_add(query,
-              "SELECT alerts.number, alerts.number, alerts.rule_id, alerts.rule, alerts.severity,"
-              " computers.id, computers.hostname, alerts.subject, alerts.detail, alerts.state,"
-              " alerts.count, alerts.first_ms, alerts.last_ms, alerts.acknowledged_ms,"
-              " alerts.acknowledged_by, alerts.resolved_ms, alerts.resolved_by, alerts.note,"
-              " computers.group_id, computers.id, alerts.changed FROM alerts"
-              " LEFT JOIN computers ON computers.number = alerts.computer WHERE ");
+    query_add(
+        query,
+        "SELECT alerts.number, alerts.number, alerts.rule_id, alerts.rule, alerts.severity,"
+        " computers.id, COALESCE(computers.hostname, sensors.name), alerts.subject, alerts.detail, alerts.state,"
+        " alerts.count, alerts.first_ms, alerts.last_ms, alerts.acknowledged_ms,"
+        " alerts.acknowledged_by, alerts.resolved_ms, alerts.resolved_by, alerts.note,"
+        " COALESCE(computers.group_id, sensors.group_id), computers.id, alerts.changed"
+        " FROM alerts LEFT JOIN computers ON computers.number = alerts.computer"
+        " LEFT JOIN sensors ON sensors.number = alerts.computer WHERE ");
 }
 
 int api_alert_group_column(void)

@@ -1,5 +1,5 @@
 /* Owns the list of events. It offers only what event_query can serve from an index: more than one
- * of computer, module and kind is refused. */
+ * of computer, sensor, module and kind is refused. */
 #include "common/text/text.h"
 #include "console/api/api_internal.h"
 #include "console/events/event_query.h"
@@ -10,7 +10,7 @@ static const struct list_column EVENT_COLUMNS[] = {
     {"number", LIST_NUMBER}, {"id", LIST_TEXT},       {"time", LIST_TIME},
     {"received", LIST_TIME}, {"computer", LIST_TEXT}, {"hostname", LIST_TEXT},
     {"module", LIST_TEXT},   {"kind", LIST_TEXT},     {"severity", LIST_SEVERITY},
-    {"subject", LIST_TEXT},  {"detail", LIST_JSON},
+    {"subject", LIST_TEXT},  {"detail", LIST_JSON},   {"sensor", LIST_TEXT},
 };
 
 static int parse_severities(const struct list_page *page, struct event_filter *filter)
@@ -41,6 +41,7 @@ static int parse_subject(const struct list_page *page, struct event_filter *filt
         const char *name;
         enum event_subject subject;
     } subjects[] = {{"computer", EVENTS_OF_COMPUTER},
+                    {"sensor", EVENTS_OF_SENSOR},
                     {"module", EVENTS_OF_MODULE},
                     {"kind", EVENTS_OF_KIND}};
     int given = 0;
@@ -58,7 +59,7 @@ static int parse_subject(const struct list_page *page, struct event_filter *filt
     }
     if (given > 1) {
         http_respond_problem(page->request, 400, "bad_filter",
-                             "give one of computer, module and kind");
+                             "give one of computer, sensor, module and kind");
         return -EINVAL;
     }
     return 0;
@@ -93,8 +94,8 @@ static int build_events(const struct list_page *page, struct query *query)
     return r;
 }
 
-static const char *const EVENT_FILTERS[] = {"computer", "module", "kind", "severity",
-                                            "since",    "until",  NULL};
+static const char *const EVENT_FILTERS[] = {"computer", "sensor", "module", "kind",
+                                            "severity", "since",  "until",  NULL};
 static const struct list EVENTS = {.name = "events",
                                    .columns = EVENT_COLUMNS,
                                    .column_count = ARRAY_LENGTH(EVENT_COLUMNS),

@@ -3,6 +3,7 @@
 #include "common/text/text.h"
 #include "console/api/api_internal.h"
 #include "console/people/user_store.h"
+#include "console/sensors/sensor_service.h"
 
 #include <errno.h>
 
@@ -40,6 +41,18 @@ const struct http_route API_ROUTES[] = {
     {"GET", "/api/v1/events", 0, api_events, PERMISSION_READ},
     {"GET", "/api/v1/events/counts", 0, api_event_counts, PERMISSION_READ},
     {"GET", "/api/v1/events/{number}", 0, api_event, PERMISSION_READ},
+
+    {"GET", "/api/v1/sensors", 0, api_sensors, PERMISSION_READ},
+    {"GET", "/api/v1/sensors/{id}", 0, api_sensor, PERMISSION_READ},
+    {"PATCH", "/api/v1/sensors/{id}", SMALL, api_sensor_change, PERMISSION_POLICY},
+    {"DELETE", "/api/v1/sensors/{id}", 0, api_sensor_delete, PERMISSION_OPERATE},
+    {"GET", "/api/v1/sensor-keys", 0, api_sensor_keys, PERMISSION_OPERATE},
+    {"POST", "/api/v1/sensor-keys", SMALL, api_sensor_key_create, PERMISSION_OPERATE},
+    {"DELETE", "/api/v1/sensor-keys/{id}", 0, api_sensor_key_revoke, PERMISSION_OPERATE},
+    /* Of sensors themselves, which show a sensor key. */
+    {"POST", "/api/v1/sensor/report", LIMIT_HEARTBEAT_BYTES, sensor_report, PERMISSION_NONE},
+    {"GET", "/api/v1/sensor/policy", 0, sensor_policy, PERMISSION_NONE},
+    {"GET", "/api/v1/sensor/key", 0, sensor_signing_key, PERMISSION_NONE},
 
     {"GET", "/api/v1/alerts", 0, api_alerts, PERMISSION_READ},
     {"GET", "/api/v1/alerts/{number}", 0, api_alert, PERMISSION_READ},

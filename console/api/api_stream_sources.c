@@ -46,7 +46,7 @@ static void put_event(struct stream_batch *batch, struct stream_message *message
     struct json_writer json;
     json_writer_init(&json, &batch->text);
     (void)text_copy(message->computer, sizeof(message->computer), sql_text(row, 5));
-    (void)text_copy(message->group, sizeof(message->group), sql_text(row, 12));
+    (void)text_copy(message->group, sizeof(message->group), sql_text(row, 13));
     api_event_write(&json, row);
 }
 

@@ -3,25 +3,27 @@
 #include "console/events/event_query.h"
 
 #define SETTLED_MS 5000LL
-#define COLUMNS                                                                     \
-    "SELECT events.number, events.number, events.id, events.time_ms,"               \
-    " (events.number / 4194304) + 1577836800000, computers.id, computers.hostname," \
+#define COLUMNS                                                       \
+    "SELECT events.number, events.number, events.id, events.time_ms," \
+    " (events.number / 4194304) + 1577836800000, computers.id,"       \
+    " COALESCE(computers.hostname, sensors.name),"                    \
     " events.module, events.kind, events.severity, events.subject, "
-#define TABLES " FROM events LEFT JOIN computers ON computers.number = events.computer WHERE "
+#define TABLES                                                               \
+    " FROM events LEFT JOIN computers ON computers.number = events.computer" \
+    " LEFT JOIN sensors ON sensors.number = events.computer WHERE "
+#define OWNER ", sensors.id, COALESCE(computers.group_id, sensors.group_id), events.computer"
 
 static void select_events(struct query *query)
 {
-    query_add(query, COLUMNS "events.detail" TABLES);
+    query_add(query, COLUMNS "events.detail, sensors.id" TABLES);
 }
 
 void event_query_after(struct query *query, const struct event_range *range)
 {
-    query_add(query, range->short_detail
-                         ? COLUMNS "CASE WHEN length(events.detail) > 2048 THEN '{\"cut\":true}'"
-                                   " ELSE events.detail END, computers.group_id,"
-                                   " events.computer" TABLES "events.number > "
-                         : COLUMNS "events.detail, computers.group_id, events.computer" TABLES
-                                   "events.number > ");
+    query_add(query, range->short_detail ? COLUMNS
+                         "CASE WHEN length(events.detail) > 2048 THEN '{\"cut\":true}'"
+                         " ELSE events.detail END" OWNER TABLES "events.number > "
+                                         : COLUMNS "events.detail" OWNER TABLES "events.number > ");
     query_add_number(query, range->after);
     query_add(query, " AND events.number < ");
     query_add_number(query, range->end);
@@ -42,6 +44,12 @@ static void add_subject(struct query *query, const struct event_filter *filter)
     case EVENTS_OF_COMPUTER:
         query_add(query, " AND computer = (SELECT computers.number FROM computers WHERE"
                          " computers.id = ");
+        query_add_text(query, filter->value);
+        query_add(query, ")");
+        return;
+    case EVENTS_OF_SENSOR:
+        query_add(query, " AND computer = (SELECT sensors.number FROM sensors WHERE"
+                         " sensors.id = ");
         query_add_text(query, filter->value);
         query_add(query, ")");
         return;

@@ -14,22 +14,29 @@
 #define EVENT_SEVERITIES 5
 
 /* What narrows a page besides severity and time: one thing, or nothing. */
-enum event_subject { EVENTS_OF_ALL, EVENTS_OF_COMPUTER, EVENTS_OF_MODULE, EVENTS_OF_KIND };
+enum event_subject {
+    EVENTS_OF_ALL,
+    EVENTS_OF_COMPUTER,
+    EVENTS_OF_SENSOR,
+    EVENTS_OF_MODULE,
+    EVENTS_OF_KIND
+};
 
 struct event_filter {
     enum event_subject subject;
-    const char *value;                 /* the computer's id, the module or the kind */
+    const char *value; /* the id of the computer or sensor, the module or the kind */
     bool severities[EVENT_SEVERITIES]; /* with by_severity: only these */
     bool by_severity;
     int64_t from, until; /* numbers; until is exclusive */
 };
 
 /* Columns: number (the cursor), then number, id, time_ms, received ms, computer's id, hostname,
- * module, kind, severity, subject, detail. */
+ * module, kind, severity, subject, detail, sensor's id. Of a sensor that is not a host, hostname is
+ * its name, and the computer's id is null. */
 void event_query_page(struct query *query, const struct event_filter *filter,
                       const struct viewer *viewer, int64_t limit);
-/* Those after a number and below end, oldest first, and the computer's group and number behind the
- * same columns. short_detail: one of more than 2 KiB is left out. */
+/* Those after a number and below end, oldest first, and the group and number of the computer or
+ * sensor behind the same columns. short_detail: one of more than 2 KiB is left out. */
 struct event_range {
     int64_t after, end, limit;
     bool short_detail;

@@ -222,10 +222,10 @@ int event_store_add_own(struct sql *sql, int64_t computer, const char *kind, uns
 static int lock_delivery(struct sql *sql, const struct event_batch *batch)
 {
     return sql_run(sql,
-                   "INSERT INTO deliveries (computer, epoch, acknowledged, dropped)"
-                   " VALUES ($1, $2, 0, 0) ON CONFLICT (computer, epoch) DO UPDATE"
-                   " SET acknowledged = deliveries.acknowledged",
-                   NULL, "nt", batch->computer, batch->epoch);
+                   "INSERT INTO deliveries (computer, epoch, acknowledged, dropped, used_ms)"
+                   " VALUES ($1, $2, 0, 0, $3) ON CONFLICT (computer, epoch) DO UPDATE"
+                   " SET used_ms = excluded.used_ms",
+                   NULL, "ntn", batch->computer, batch->epoch, batch->used_ms);
 }
 
 static int note_dropped(struct sql *sql, const struct event_batch *batch, uint64_t before)

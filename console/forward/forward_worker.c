@@ -103,6 +103,8 @@ static void write_event(struct buffer *output, struct sql_statement *row)
     write_time(&json, "received", sql_number(row, 4));
     json_write_field_string(&json, "computer", sql_text(row, 5));
     json_write_field_string(&json, "hostname", sql_text(row, 6));
+    if (!sql_is_null(row, 12))
+        json_write_field_string(&json, "sensor", sql_text(row, 12));
     json_write_field_string(&json, "module", sql_text(row, 7));
     json_write_field_string(&json, "kind", sql_text(row, 8));
     json_write_field_string(&json, "severity", severity ? severity : "info");
@@ -143,7 +145,7 @@ static int read_events(struct sql *sql, void *user)
     while (r == 0 && worker->taken_count < SINK_EVENTS &&
            worker->texts.length < BATCH_MAXIMUM / 2 && (r = sql_step(row)) == 1) {
         struct event_facts event = {(unsigned)sql_number(row, 9), sql_text(row, 7),
-                                    sql_text(row, 8), sql_text(row, 12), sql_text(row, 11)};
+                                    sql_text(row, 8), sql_text(row, 13), sql_text(row, 11)};
         if (event_matches(&worker->match, &event))
             take(worker, row);
         worker->last = sql_number(row, 0);

@@ -69,5 +69,8 @@ void viewer_limit_computers(const struct viewer *viewer, const char *column, str
         text, " AND %s IN (SELECT computers.number FROM computers WHERE computers.group_id IN (",
         column);
     append_groups(viewer, text);
+    (void)buffer_append_text(
+        text, ") UNION ALL SELECT sensors.number FROM sensors WHERE sensors.group_id IN (");
+    append_groups(viewer, text);
     (void)buffer_append_text(text, "))");
 }

@@ -40,7 +40,7 @@ int viewer_set_groups(struct viewer *viewer, const char *groups) MUST_USE;
 /* Appends " AND group_id IN (...)" for a table that has group_id, and nothing without limits. The
  * ids are UUIDs made by us, checked again before they are written. */
 void viewer_limit_groups(const struct viewer *viewer, const char *column, struct buffer *text);
-/* " AND computer IN (SELECT number FROM computers WHERE ...)". */
+/* The same for a column that holds the number of a computer or sensor. */
 void viewer_limit_computers(const struct viewer *viewer, const char *column, struct buffer *text);
 
 #endif

@@ -73,6 +73,11 @@ int policy_chain_read(struct sql *sql, const char *name, const struct policy_sub
 
 /* --- targets */
 
+struct policy_target {
+    int64_t number; /* of a computer or sensor; 0: all of both */
+    bool is_sensor;
+};
+
 /* Stores the body that agents of this policy get. ret_digest "" when there is no such policy. */
 static int compile(struct sql *sql, const char *name, char ret_digest[static 65])
 {
@@ -93,24 +98,25 @@ static int compile(struct sql *sql, const char *name, char ret_digest[static 65]
                    NULL, "tt", ret_digest, buffer_text(&body));
 }
 
-#define EFFECTIVE_POLICY                                       \
-    "COALESCE(policy_id, (SELECT groups.policy_id FROM groups" \
-    " WHERE groups.id = computers.group_id), $3)"
+#define ASSIGN(table)                                                                \
+    "UPDATE " table " SET policy_digest = $1, policy_revision = policy_revision + 1" \
+    " WHERE policy_digest <> $2 AND COALESCE(policy_id, (SELECT groups.policy_id"    \
+    " FROM groups WHERE groups.id = " table ".group_id), $3) = $4"
 
-/* computer 0: all. */
+/* number 0: all. */
 static int assign_policy(struct sql *sql, const char *id, const char *digest, const char *base_id,
-                         int64_t computer)
+                         const struct policy_target *target)
 {
-    if (computer)
-        return sql_run(sql,
-                       "UPDATE computers SET policy_digest = $1, policy_revision ="
-                       " policy_revision + 1 WHERE policy_digest <> $2 AND " EFFECTIVE_POLICY
-                       " = $4 AND number = $5",
-                       NULL, "ttttn", digest, digest, base_id, id, computer);
-    return sql_run(sql,
-                   "UPDATE computers SET policy_digest = $1, policy_revision = policy_revision + 1"
-                   " WHERE policy_digest <> $2 AND " EFFECTIVE_POLICY " = $4",
-                   NULL, "tttt", digest, digest, base_id, id);
+    static const char *const all[] = {ASSIGN("computers"), ASSIGN("sensors")};
+    static const char *const one[] = {ASSIGN("computers") " AND number = $5",
+                                      ASSIGN("sensors") " AND number = $5"};
+    int r = 0;
+    if (target->number)
+        return sql_run(sql, one[target->is_sensor], NULL, "ttttn", digest, digest, base_id, id,
+                       target->number);
+    for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(all); i++)
+        r = sql_run(sql, all[i], NULL, "tttt", digest, digest, base_id, id);
+    return r;
 }
 
 static int find_base(struct sql *sql, char ret_id[static UUID_TEXT_BYTES])
@@ -124,7 +130,7 @@ static int find_base(struct sql *sql, char ret_id[static UUID_TEXT_BYTES])
     return r < 0 ? r : 0;
 }
 
-static int assign(struct sql *sql, int64_t computer)
+static int assign(struct sql *sql, const struct policy_target *target)
 {
     char base_id[UUID_TEXT_BYTES];
     int r = find_base(sql, base_id);
@@ -135,7 +141,7 @@ static int assign(struct sql *sql, int64_t computer)
         char digest[65];
         int assigned = compile(sql, sql_text(row, 1), digest);
         if (assigned == 0)
-            assigned = assign_policy(sql, sql_text(row, 0), digest, base_id, computer);
+            assigned = assign_policy(sql, sql_text(row, 0), digest, base_id, target);
         r = assigned < 0 ? assigned : sql_step(row);
     }
     return r;
@@ -143,17 +149,26 @@ static int assign(struct sql *sql, int64_t computer)
 
 int policy_store_assign(struct sql *sql, int64_t computer)
 {
-    return assign(sql, computer);
+    const struct policy_target target = {.number = computer};
+    return assign(sql, &target);
+}
+
+int policy_store_assign_sensor(struct sql *sql, int64_t sensor)
+{
+    const struct policy_target target = {.number = sensor, .is_sensor = true};
+    return assign(sql, &target);
 }
 
 int policy_store_assign_all(struct sql *sql)
 {
-    int r = assign(sql, 0);
+    const struct policy_target all = {.number = 0};
+    int r = assign(sql, &all);
     if (r < 0)
         return r;
     return sql_run(sql,
                    "DELETE FROM policy_bodies WHERE NOT EXISTS (SELECT 1 FROM computers"
-                   " WHERE computers.policy_digest = policy_bodies.digest)",
+                   " WHERE computers.policy_digest = policy_bodies.digest) AND NOT EXISTS"
+                   " (SELECT 1 FROM sensors WHERE sensors.policy_digest = policy_bodies.digest)",
                    NULL, "");
 }
 
@@ -223,6 +238,8 @@ int policy_store_delete(struct sql *sql, const char *name)
                 " SELECT 1 FROM groups WHERE policy_id = $1 UNION ALL"
                 " SELECT 1 FROM activation_rules WHERE policy_id = $1 UNION ALL"
                 " SELECT 1 FROM tokens WHERE policy_id = $1 AND revoked_ms = 0 UNION ALL"
+                " SELECT 1 FROM sensor_keys WHERE policy_id = $1 AND revoked_ms = 0 UNION ALL"
+                " SELECT 1 FROM sensors WHERE policy_id = $1 UNION ALL"
                 " SELECT 1 FROM policies WHERE org_id = $2 AND parent = $3",
                 &used, "tnt", id, ORG, name);
     if (r != 0)
@@ -233,5 +250,7 @@ int policy_store_delete(struct sql *sql, const char *name)
     if (r == 0 && text_equal(name, BASE_POLICY))
         r = sql_run(sql, "UPDATE computers SET policy_digest = '' WHERE policy_id IS NULL", NULL,
                     "");
+    if (r == 0 && text_equal(name, BASE_POLICY))
+        r = sql_run(sql, "UPDATE sensors SET policy_digest = '' WHERE policy_id IS NULL", NULL, "");
     return r == 0 ? policy_store_assign_all(sql) : r;
 }

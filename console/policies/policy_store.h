@@ -30,12 +30,13 @@ int policy_chain_read(struct sql *sql, const char *name, const struct policy_sub
  * -ESTALE when it is not so. Everything was checked by policy_check. */
 int policy_store_put(struct sql *sql, const struct policy_substitute *policy, const char *author,
                      int64_t expected_revision, int64_t *ret_revision) MUST_USE;
-/* -EBUSY while a computer, group, token or other policy uses it; -ENOENT. */
+/* -EBUSY while a computer, sensor, group, token, key or other policy uses it; -ENOENT. */
 int policy_store_delete(struct sql *sql, const char *name) MUST_USE;
 
 /* Sets the target of one computer. */
 int policy_store_assign(struct sql *sql, int64_t computer) MUST_USE;
-/* The same for all, after a policy or a group changed. */
+int policy_store_assign_sensor(struct sql *sql, int64_t sensor) MUST_USE;
+/* The same for all of both, after a policy or a group changed. */
 int policy_store_assign_all(struct sql *sql) MUST_USE;
 
 #endif

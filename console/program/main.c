@@ -39,6 +39,12 @@ static const struct {
      "  user reset-password NAME        give a user a new one-time password\n"
      "  user list | user disable NAME | user enable NAME",
      "create list reset-password disable enable --role --group"},
+    {"sensor-key", console_sensor_key,
+     "sensor-key create storage|application [--days N] [--name TEXT] [--group NAME]\n"
+     "                    [--policy NAME]\n"
+     "                                  make a key for file storage or functions and print it\n"
+     "  sensor-key list | sensor-key revoke ID",
+     "create list revoke storage application --days --name --group --policy"},
     {"keys", console_keys,
      "keys rotate [--retire-now]      sign with a new key, which agents follow\n"
      "  keys show                       print its id, itself, and how many came before",

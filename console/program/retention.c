@@ -1,9 +1,11 @@
 /* Owns forgetting. Each piece is one transaction of the writer. */
 #include "console/program/retention.h"
 
+#include "common/limits.h"
 #include "common/text/text.h"
 #include "console/people/audit.h"
 #include "console/people/user_store.h"
+#include "console/sensors/sensor_store.h"
 
 #define EVENTS_A_PIECE    2000
 #define PIECES_A_CALL     25
@@ -43,6 +45,49 @@ static int remove_counts(struct sql *sql, void *user)
     return r < 0 ? r : session_remove_expired(sql);
 }
 
+#define RUN_MS       86400000LL /* no run that lives is silent for so long */
+#define RUNS_A_PIECE 2000
+
+static int remove_runs(struct sql *sql, void *user)
+{
+    struct piece *piece = user;
+    AUTO_STATEMENT struct sql_statement *row = NULL, *statement = NULL;
+    int64_t used_ms = piece->before;
+    int r = sql_run(sql,
+                    "SELECT used_ms FROM deliveries WHERE used_ms > 0 ORDER BY used_ms DESC"
+                    " LIMIT 1 OFFSET $1",
+                    &row, "n", (int64_t)LIMIT_SENSOR_RUNS);
+    if (r == 1)
+        used_ms = MAX(used_ms, sql_number(row, 0) + 1);
+    if (r >= 0)
+        r = sql_run(sql,
+                    "DELETE FROM deliveries WHERE (computer, epoch) IN (SELECT computer, epoch"
+                    " FROM deliveries WHERE used_ms > 0 AND used_ms < $1 ORDER BY used_ms"
+                    " LIMIT $2)",
+                    &statement, "nn", used_ms, (int64_t)RUNS_A_PIECE);
+    if (r == 0)
+        piece->removed = sql_changes(statement);
+    return r;
+}
+
+static int remove_sensors(struct sql *sql, void *user)
+{
+    struct piece *piece = user;
+    int64_t numbers[COMPUTERS_A_PIECE], count = 0;
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    piece->removed = 0;
+    int r = sql_run(sql,
+                    "SELECT number FROM sensors WHERE org_id = $1 AND last_seen_ms < $2"
+                    " ORDER BY number LIMIT $3",
+                    &row, "nnn", ORG, piece->before, (int64_t)COMPUTERS_A_PIECE);
+    for (; r == 1; r = sql_step(row))
+        numbers[count++] = sql_number(row, 0);
+    for (int64_t i = 0; r == 0 && i < count; i++)
+        r = sensor_remove(sql, numbers[i], "console", "", "sensor_not_seen_removed");
+    piece->removed = count;
+    return r;
+}
+
 static int remove_computer(struct sql *sql, int64_t number, const char *hostname)
 {
     static const char *const statements[] = {"DELETE FROM commands WHERE computer = $1",
@@ -80,6 +125,20 @@ static int remove_computers(struct sql *sql, void *user)
     return r;
 }
 
+static int forget_sensors(struct console_store *store, int64_t before, bool sensors_too)
+{
+    struct piece runs = {.before = console_store_now_ms() - RUN_MS, .removed = RUNS_A_PIECE};
+    struct piece sensors = {.before = before, .removed = COMPUTERS_A_PIECE};
+    int r = 0;
+    for (unsigned i = 0; r == 0 && runs.removed == RUNS_A_PIECE && i < PIECES_A_CALL * 10; i++)
+        r = console_store_write(store, remove_runs, &runs);
+    for (unsigned i = 0; r == 0 && sensors_too && sensors.removed == COMPUTERS_A_PIECE &&
+                         i < COMPUTERS_AN_HOUR / COMPUTERS_A_PIECE;
+         i++)
+        r = console_store_write(store, remove_sensors, &sensors);
+    return r;
+}
+
 int retention_apply(struct console_store *store, const struct retention *retention,
                     struct retention_result *ret_result)
 {
@@ -106,7 +165,7 @@ int retention_apply(struct console_store *store, const struct retention *retenti
         r = console_store_write(store, remove_computers, &computers);
         ret_result->computers += computers.removed;
     }
-    return r;
+    return r < 0 ? r : forget_sensors(store, computers.before, retention->computers_ms > 0);
 }
 
 #define AHEAD_MS 300000LL /* clocks of nodes on one database may differ a little */
@@ -114,9 +173,17 @@ int retention_apply(struct console_store *store, const struct retention *retenti
 static int settle_clock(struct sql *sql, void *user UNUSED)
 {
     int64_t now = console_store_now_ms();
-    return sql_run(sql,
-                   "UPDATE computers SET last_seen_ms = $1 WHERE org_id = $2 AND last_seen_ms > $3",
-                   NULL, "nnn", now, ORG, now + AHEAD_MS);
+    int r =
+        sql_run(sql,
+                "UPDATE computers SET last_seen_ms = $1 WHERE org_id = $2 AND last_seen_ms > $3",
+                NULL, "nnn", now, ORG, now + AHEAD_MS);
+    if (r == 0)
+        r = sql_run(sql,
+                    "UPDATE sensors SET last_seen_ms = $1 WHERE org_id = $2 AND last_seen_ms > $3",
+                    NULL, "nnn", now, ORG, now + AHEAD_MS);
+    return r < 0 ? r
+                 : sql_run(sql, "UPDATE deliveries SET used_ms = $1 WHERE used_ms > $2", NULL, "nn",
+                           now, now + AHEAD_MS);
 }
 
 int retention_settle_clock(struct console_store *store)

@@ -125,6 +125,28 @@
     " event BIGINT NOT NULL, reason TEXT NOT NULL, time_ms BIGINT NOT NULL);"                     \
     "CREATE INDEX dead_letters_destination ON dead_letters (destination, number);"
 
+/* Sensors that are not hosts. Their numbers are of the same row as computers', so that events and
+ * alerts hold either in one column. scope: the group of the key they were first heard with, ''
+ * without; a key never speaks for a sensor of another scope. used_ms: of a sensor's run, 0 of an
+ * agent's store: runs are forgotten, stores are not. */
+#define SENSORS_7(KEY)                                                                       \
+    "CREATE TABLE sensor_keys (id TEXT PRIMARY KEY, org_id BIGINT NOT NULL,"                 \
+    " hash TEXT NOT NULL UNIQUE, name TEXT NOT NULL, kind TEXT NOT NULL, group_id TEXT,"     \
+    " policy_id TEXT, expires_ms BIGINT NOT NULL, created_ms BIGINT NOT NULL,"               \
+    " created_by TEXT NOT NULL, revoked_ms BIGINT NOT NULL);"                                \
+    "CREATE TABLE sensors (number " KEY ", id TEXT NOT NULL UNIQUE, org_id BIGINT NOT NULL," \
+    " kind TEXT NOT NULL, scope TEXT NOT NULL, account TEXT NOT NULL, region TEXT NOT NULL," \
+    " name TEXT NOT NULL, version TEXT NOT NULL, arn TEXT NOT NULL, runtime TEXT NOT NULL,"  \
+    " host TEXT NOT NULL, address TEXT NOT NULL, group_id TEXT, policy_id TEXT,"             \
+    " key_id TEXT NOT NULL, first_seen_ms BIGINT NOT NULL, last_seen_ms BIGINT NOT NULL,"    \
+    " policy_digest TEXT NOT NULL, policy_revision BIGINT NOT NULL,"                         \
+    " applied_digest TEXT NOT NULL, applied_problem TEXT NOT NULL, facts TEXT NOT NULL,"     \
+    " UNIQUE (org_id, kind, scope, account, region, name));"                                 \
+    "CREATE INDEX sensors_kind ON sensors (org_id, kind, name);"                             \
+    "CREATE INDEX sensors_seen ON sensors (org_id, last_seen_ms);"                           \
+    "ALTER TABLE deliveries ADD COLUMN used_ms BIGINT NOT NULL DEFAULT 0;"                   \
+    "CREATE INDEX deliveries_used ON deliveries (used_ms);"
+
 const struct database_migration SCHEMA_SQLITE[SCHEMA_VERSION] = {
     {TABLES_1("INTEGER PRIMARY KEY")},
     {ACTIVATION_2},
@@ -132,6 +154,7 @@ const struct database_migration SCHEMA_SQLITE[SCHEMA_VERSION] = {
     {BUNDLE_4},
     {ALERTS_5("INTEGER PRIMARY KEY")},
     {FORWARD_6("INTEGER PRIMARY KEY")},
+    {SENSORS_7("INTEGER PRIMARY KEY")},
 };
 
 const char *const SCHEMA_POSTGRES[SCHEMA_VERSION] = {
@@ -141,4 +164,5 @@ const char *const SCHEMA_POSTGRES[SCHEMA_VERSION] = {
     BUNDLE_4,
     ALERTS_5("BIGINT PRIMARY KEY"),
     FORWARD_6("BIGINT PRIMARY KEY"),
+    SENSORS_7("BIGINT PRIMARY KEY"),
 };

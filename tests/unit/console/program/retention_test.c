@@ -95,6 +95,64 @@ static void at_most_a_thousand_go_at_once(void **state)
     expect_computers(place, LIVING);
 }
 
+static int add_runs(struct sql *sql, void *user UNUSED)
+{
+    int64_t now = console_store_now_ms();
+    int r = sql_run(sql,
+                    "INSERT INTO sensors (number, id, org_id, kind, scope, account, region, name,"
+                    " version, arn, runtime, host, address, key_id, first_seen_ms, last_seen_ms,"
+                    " policy_digest, policy_revision, applied_digest, applied_problem, facts)"
+                    " VALUES (7, 'id', 1, 'application', '', '', '', 'fn', '', '', '', '', '', '',"
+                    " 0, $1, '', 0, '', '', '{}')",
+                    NULL, "n", now - 9 * DAY_MS);
+    for (int64_t i = 1; r == 0 && i <= 5000; i++) { /* sandboxes of a function, one still alive */
+        char epoch[32];
+        (void)text_format(epoch, sizeof(epoch), "run%lld", (long long)i);
+        r = sql_run(sql,
+                    "INSERT INTO deliveries (computer, epoch, acknowledged, dropped, used_ms)"
+                    " VALUES (7, $1, 1, 0, $2)",
+                    NULL, "tn", epoch, i == 1 ? now - 1000 : now - 2 * DAY_MS);
+    }
+    if (r == 0)
+        r = sql_run(sql,
+                    "INSERT INTO deliveries (computer, epoch, acknowledged, dropped, used_ms)"
+                    " VALUES (8, 'an agent''s store', 1, 0, 0)",
+                    NULL, "");
+    return r;
+}
+
+static int count_runs(struct sql *sql, void *user)
+{
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    int64_t *counts = user;
+    int r = sql_run(sql,
+                    "SELECT (SELECT count(*) FROM deliveries), (SELECT count(*) FROM sensors),"
+                    " (SELECT count(*) FROM audit)",
+                    &row, "");
+    for (int i = 0; r == 1 && i < 3; i++)
+        counts[i] = sql_number(row, i);
+    return r < 0 ? r : 0;
+}
+
+static void runs_of_sensors_are_forgotten(void **state)
+{
+    const struct place *place = *state;
+    struct retention retention = {.computers_ms = 10 * DAY_MS};
+    struct retention_result result;
+    int64_t counts[3];
+    assert_int_equal(console_store_write(place->store, add_runs, NULL), 0);
+    assert_int_equal(retention_apply(place->store, &retention, &result), 0);
+    assert_int_equal(console_store_read(place->store, count_runs, counts), 0);
+    assert_int_equal(counts[0], 2); /* the run that lives, and the store */
+    assert_int_equal(counts[1], 1);
+    retention.computers_ms = 8 * DAY_MS;
+    assert_int_equal(retention_apply(place->store, &retention, &result), 0);
+    assert_int_equal(console_store_read(place->store, count_runs, counts), 0);
+    assert_int_equal(counts[0], 1); /* gone with the sensor */
+    assert_int_equal(counts[1], 0);
+    assert_int_equal(counts[2], 1);
+}
+
 #define START_NS (1000 * NS_PER_SECOND)
 
 static void a_clock_that_is_set_is_seen(void **state UNUSED)
@@ -122,6 +180,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(at_most_a_thousand_go_at_once, open_place, close_place),
+        cmocka_unit_test_setup_teardown(runs_of_sensors_are_forgotten, open_place, close_place),
         cmocka_unit_test(a_clock_that_is_set_is_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
