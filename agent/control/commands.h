@@ -13,6 +13,7 @@ extern const struct command command_policy_explain;
 extern const struct command command_policy_check;
 extern const struct command command_policy_keys;
 extern const struct command command_reload;
+extern const struct command command_reset;
 extern const struct command command_activate;
 extern const struct command command_deactivate;
 extern const struct command command_signatures;

@@ -137,6 +137,42 @@ def test_leaving_a_console_that_does_not_answer(place):
     assert "could not be told" in said and "within" not in said, said
 
 
+def reset(both, *options, accept=0):
+    done = subprocess.run([os.path.join(agents.PROGRAMS, "yaguractl"), "--config", both.agent.config, "reset", *options],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=agents.SECONDS, check=False)
+    assert done.returncode == accept, done
+    return done.stdout + done.stderr
+
+
+def test_an_image_of_this_computer(place):
+    """After a reset the next start is a new computer's; nothing of the old one is left to it."""
+    both = Pair(place)
+    both.agent.start()
+    both.activate()
+    first, epoch = both.console_status()["agent_id"], both.agent.status()["store"]["epoch"]
+    path = both.nudge()
+    both.agent.sync()
+    both.agent.expect_gone(path)
+    assert "the agent runs" in reset(both, accept=2)
+    both.agent.stop()
+    assert "holds 1 files" in reset(both, accept=2)
+    protection = agents.put(os.path.join(both.agent.state, "protection"), b"sha256 salt digest")
+    assert "protected" in reset(both, "--discard-quarantine", accept=2)
+    os.unlink(protection)
+    key = os.path.join(both.agent.state, "host.key")
+    assert os.path.exists(os.path.join(both.agent.state, "console", "identity.json"))
+    assert "Forgotten" in reset(both, "--discard-quarantine")
+    assert os.listdir(both.agent.state) == ["agent.lock"], os.listdir(both.agent.state)
+    assert "Forgotten" in reset(both)  # again
+    both.agent.start()
+    assert both.console_status()["state"] == "none", both.console_status()
+    assert both.agent.status()["store"]["epoch"] != epoch and not both.agent.subjects("malware_found")
+    both.activate()
+    assert both.console_status()["agent_id"] != first
+    assert os.path.exists(key) and not os.path.exists(path)
+    assert both.admin.get(f"/api/v1/computers/{first}").status == 200, "the original's record stays"
+
+
 def test_again_and_elsewhere(place):
     both = Pair(place)
     both.agent.start()
