@@ -18,7 +18,8 @@ Without options: installs what is missing, builds, tests and checks everything.
   --help       this text
 
 Environment: YAGURA_FUZZ_SECONDS (default 5): seconds for each fuzz target.
-             YAGURA_TEST_JOBS (default: number of processors): tests and compilers at once.
+             YAGURA_TEST_JOBS (default: number of processors): compilers and unit tests at once;
+             of system tests twice as many.
 TEXT
 }
 
@@ -168,7 +169,9 @@ run_ctest() {
     junit=$LOGS/$2-$1.xml
     rm -f "$junit"
     passed=true
-    logged "$2-$1" ctest --test-dir "$tree" -L "^$2\$" -j "$JOBS" --timeout 300 \
+    jobs=$JOBS
+    [ "$2" != system ] || jobs=$((JOBS * 2)) # which wait for each other's processes most of the time
+    logged "$2-$1" ctest --test-dir "$tree" -L "^$2\$" -j "$jobs" --timeout 300 \
         --output-on-failure --no-tests=ignore --test-output-size-passed 1000000 \
         --test-output-size-failed 1000000 --output-junit "$junit" || passed=false
     if [ ! -s "$junit" ]; then
