@@ -1,7 +1,8 @@
 /* Every key a policy may hold: the one list that validation, defaults, `policy explain`, the man
  * page and the console's editor are made from. X(symbol, "key", type, "default", "bounds",
  * "meaning"), where type and bounds are those of common/settings/schema.h: "least..most", "a|b|c",
- * or what each text of a list must be. A list's default entries are separated by '|'. */
+ * or what each text of a list must be. The keys of application are obeyed by functions, not by
+ * hosts. A list's default entries are separated by '|'. */
 #ifndef AGENT_POLICY_POLICY_KEYS_H
 #define AGENT_POLICY_POLICY_KEYS_H
 
@@ -76,6 +77,40 @@
       "events older than this are removed")                                                         \
     X(STORE_MAX_SIZE, "store.max_size", SIZE, "512M", "1M..64G",                                    \
       "space of the event store; malware events go last")                                           \
+    X(APPLICATION_SQL_INJECTION, "application.protection.sql_injection", CHOICE, "report",          \
+      "off|report|mitigate", "functions: SQL in arguments, cookies and bodies")                     \
+    X(APPLICATION_PAYLOAD, "application.protection.malicious_payload", CHOICE, "report",            \
+      "off|report|mitigate", "functions: scripts, templates, XML entities and other payloads")      \
+    X(APPLICATION_FILE_ACCESS, "application.protection.illegal_file_access", CHOICE, "report",      \
+      "off|report|mitigate", "functions: paths out of the application, included files")             \
+    X(APPLICATION_COMMANDS, "application.protection.remote_command_execution", CHOICE, "report",    \
+      "off|report|mitigate", "functions: commands of shells")                                       \
+    X(APPLICATION_REDIRECT, "application.protection.open_redirect", CHOICE, "report",               \
+      "off|report|mitigate", "functions: answers that send the browser where the request said")     \
+    X(APPLICATION_UPLOAD, "application.protection.malicious_file_upload", CHOICE, "report",         \
+      "off|report|mitigate", "functions: files that a server might run")                            \
+    X(APPLICATION_ADDRESS, "application.protection.ip_protection", CHOICE, "report",                \
+      "off|report|mitigate", "functions: addresses that are denied")                                \
+    X(APPLICATION_THRESHOLD, "application.detection.threshold", NUMBER, "5", "1..1000",             \
+      "functions: score from which a request counts as malicious")                                  \
+    X(APPLICATION_EXCLUSIONS, "application.detection.exclusions", LIST, "", "text",                 \
+      "functions: what is not inspected: route=, argument=, rule=, in any combination")             \
+    X(APPLICATION_ALLOW, "application.address.allow", LIST, "", "text",                             \
+      "functions: addresses and networks that are not inspected")                                   \
+    X(APPLICATION_DENY, "application.address.deny", LIST, "", "text",                               \
+      "functions: addresses and networks that are refused")                                         \
+    X(APPLICATION_UPLOAD_SIZE, "application.upload.max_file_size", SIZE, "6M", "0..6M",             \
+      "functions: largest uploaded file")                                                           \
+    X(APPLICATION_UPLOAD_FILES, "application.upload.max_files", NUMBER, "100", "0..512",            \
+      "functions: most files in one request")                                                       \
+    X(APPLICATION_UPLOAD_HASHES, "application.upload.denied_sha256", LIST, "", "sha256",            \
+      "functions: files that are refused, by SHA-256")                                              \
+    X(APPLICATION_REDIRECT_HOSTS, "application.redirect.allowed_hosts", LIST, "", "text",           \
+      "functions: hosts that answers may redirect to; *. before one for all below it")              \
+    X(APPLICATION_GRAPHQL_DEPTH, "application.graphql.max_depth", NUMBER, "20", "1..128",           \
+      "functions: deepest nesting of a GraphQL query")                                              \
+    X(APPLICATION_GRAPHQL_INTROSPECTION, "application.graphql.introspection", BOOL, "true", "",     \
+      "functions: GraphQL queries may ask for the schema")                                          \
     X(AGENT_LOG_LEVEL, "agent.log_level", CHOICE, "info", "error|warning|info|debug",               \
       "lowest level that is logged")                                                                \
     X(AGENT_NICE, "agent.scanner_nice", NUMBER, "10", "0..19", "scheduling niceness of the scanner")

@@ -23,27 +23,44 @@ static void require(bool held)
         abort();
 }
 
+/* Closes what is open of group beyond the part that key shares, and opens what it lacks. */
+static void enter_group(struct buffer *text, char group[static 64], const char *key)
+{
+    size_t length = (size_t)(strrchr(key, '.') - key), shared = 0;
+    for (size_t i = 0;; i++) {
+        bool group_ends = group[i] == '\0' || group[i] == '.';
+        if (group_ends && (i == length || key[i] == '.'))
+            shared = i;
+        if (group[i] == '\0' || i == length || group[i] != key[i])
+            break;
+    }
+    for (size_t i = shared; group[i] != '\0'; i++)
+        if (i == shared || group[i] == '.')
+            (void)buffer_append_text(text, "};\n");
+    for (size_t at = shared; at < length;) {
+        at += key[at] == '.';
+        size_t end = at + strcspn(key + at, ".");
+        (void)buffer_append_format(text, "%.*s = {\n", (int)(end - at), key + at);
+        at = end;
+    }
+    require(text_format(group, 64, "%.*s", (int)length, key) >= 0);
+}
+
 /* "scan.workers" and 4 become  scan = { workers = 4; };  and so on, group by group. */
 static void write_policy(const struct policy *policy, struct buffer *text)
 {
     char group[64] = "";
     for (int i = 0; i < POLICY_KEY_COUNT; i++) {
         const struct settings_rule *rule = policy_key_rule((enum policy_key)i);
-        const char *dot = strchr(rule->key, '.');
         AUTO_FREE char *value = policy_value_text(policy, (enum policy_key)i);
         bool quoted = rule->type == SETTINGS_SIZE || rule->type == SETTINGS_DURATION;
-        require(value != NULL && dot != NULL);
-        if (strncmp(group, rule->key, (size_t)(dot - rule->key)) != 0 ||
-            group[dot - rule->key] != '\0') {
-            (void)buffer_append_text(text, group[0] != '\0' ? "};\n" : "");
-            require(text_copy(group, MIN(sizeof(group), (size_t)(dot - rule->key) + 1),
-                              rule->key) == -ENAMETOOLONG);
-            (void)buffer_append_format(text, "%s = {\n", group);
-        }
-        (void)buffer_append_format(text, "%s = %s%s%s;\n", dot + 1, quoted ? "\"" : "", value,
-                                   quoted ? "\"" : "");
+        require(value != NULL && strchr(rule->key, '.') != NULL);
+        enter_group(text, group, rule->key);
+        (void)buffer_append_format(text, "%s = %s%s%s;\n", strrchr(rule->key, '.') + 1,
+                                   quoted ? "\"" : "", value, quoted ? "\"" : "");
     }
-    (void)buffer_append_text(text, "};\n");
+    for (const char *at = group; at; at = strchr(at + 1, '.'))
+        (void)buffer_append_text(text, "};\n");
 }
 
 static void check_same_again(const struct policy *policy)
