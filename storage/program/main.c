@@ -2,6 +2,7 @@
 #include "common/log/log.h"
 #include "common/text/text.h"
 #include "storage/program/storage_mode.h"
+#include "storage/runtime/lambda_runtime.h"
 
 #include <getopt.h>
 #include <signal.h>
@@ -13,6 +14,12 @@ static const struct {
     storage_mode_run *run;
     const char *usage;
 } MODES[] = {
+    {"poller", storage_serve_poller,
+     "poller                          scan what a queue tells of (the default)"},
+    {"lambda", storage_serve_lambda,
+     "lambda                          the same as a function (the default on AWS Lambda)"},
+    {"dead-letter", storage_serve_dead_letter,
+     "dead-letter                     tell of objects that were given up"},
     {"settings", storage_show_settings,
      "settings                        print what is set, and by which variables it can be"},
 };
@@ -88,7 +95,9 @@ int main(int argc, char **argv)
         return 1;
     }
     set_log_level(&settings);
-    const char *name = optind < argc ? argv[optind] : "settings";
+    const char *name = optind < argc              ? argv[optind]
+                       : lambda_runtime_is_here() ? "lambda"
+                                                  : "poller";
     int code = run_mode(&settings, name, MAX(argc - optind, 1), argv + optind);
     storage_settings_done(&settings);
     return code < 0 ? print_usage(stderr, 2) : code;

@@ -1,11 +1,13 @@
 """moto in the place of S3, SQS and SNS, and yagura-storage on it."""
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
 import sys
 import threading
 import time
+import urllib.parse
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
@@ -83,6 +85,135 @@ def until(holds, what, seconds=SECONDS, on_wait=None):
         time.sleep(0.05)
 
 
+class Storage:
+    """A bucket, a queue of its events, a topic, a queue of what is published; and the programs on
+    them. Everything has a name of its own."""
+    number = 0
+
+    def __init__(self, place, versions=True, notify=True, url=None, **settings):
+        Storage.number += 1
+        self.place, self.cloud = place, account()
+        name = f"storage-{os.getpid()}-{Storage.number}"
+        self.bucket = self.cloud.bucket(name, versions)
+        self.queue = self.cloud.queue(name + "-events")
+        self.results_queue = self.cloud.queue(name + "-results")
+        arn = "arn:aws:sqs:" + REGION + ":123456789012:" + name
+        self.topic = self.cloud.sns.create_topic(Name=name)["TopicArn"]
+        self.cloud.sns.subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=arn + "-results",
+                                 Attributes={"RawMessageDelivery": "true"})
+        if notify:
+            self.cloud.s3.put_bucket_notification_configuration(
+                Bucket=name, NotificationConfiguration={"QueueConfigurations": [
+                    {"QueueArn": arn + "-events", "Events": ["s3:ObjectCreated:*"]}]})
+        self.results = []
+        self.processes = []
+        endpoint = {"AWS_ENDPOINT_URL_S3": url} if url else {}
+        self.folder = place.folder(f"space{Storage.number}")
+        self.values = self.cloud.environment(
+            YAGURA_QUEUE_URL=self.queue, YAGURA_TOPIC_ARN=self.topic,
+            YAGURA_SCANNER_PROGRAM=os.path.join(agents.PROGRAMS, "yagura-scanner"),
+            YAGURA_SCANNER_DATABASES=agents.SIGNATURES, YAGURA_SCANNER_WORKERS="2",
+            YAGURA_WAIT="1s", YAGURA_DIRECTORY=self.folder)
+        self.values.update(endpoint)
+        self.values.update(("YAGURA_" + key.upper(), str(value))
+                           for key, value in settings.items())
+        place.cleanups.append(self.end)
+
+    def start(self, mode="poller", **settings):
+        log = open(f"{self.place.root}/{mode}{len(self.processes)}.log", "wb+")
+        process = subprocess.Popen(
+            [os.path.join(agents.PROGRAMS, "yagura-storage"), mode], stdin=subprocess.DEVNULL,
+            stdout=log, stderr=log, env={**self.values, **{
+                "YAGURA_" + key.upper(): str(value) for key, value in settings.items()}})
+        process.log = log
+        self.processes.append(process)
+        return process
+
+    def said(self, process=None):
+        text = ""
+        for one in [process] if process else self.processes:
+            with open(one.log.name, encoding="utf-8", errors="replace") as stream:
+                text += stream.read()
+        return text
+
+    def stop(self, process, accept=(0,)):
+        process.terminate()
+        code = process.wait(timeout=SECONDS)
+        assert code in accept, (code, self.said(process)[-4000:])
+
+    def end(self):
+        for process in self.processes:
+            if process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(timeout=40)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+            process.log.close()
+
+    def put(self, key, body, **more):
+        return self.cloud.s3.put_object(Bucket=self.bucket, Key=key, Body=body, **more)
+
+    def tags(self, key, version=None):
+        more = {"VersionId": version} if version else {}
+        found = self.cloud.s3.get_object_tagging(Bucket=self.bucket, Key=key, **more)["TagSet"]
+        return {tag["Key"]: tag["Value"] for tag in found}
+
+    def collect(self):
+        """All results so far."""
+        while True:
+            found = self.cloud.sqs.receive_message(
+                QueueUrl=self.results_queue, MaxNumberOfMessages=10, WaitTimeSeconds=0,
+                MessageAttributeNames=["All"]).get("Messages", [])
+            if not found:
+                return self.results
+            for message in found:
+                result = json.loads(message["Body"])
+                result["attributes"] = {name: value["StringValue"] for name, value in
+                                        message.get("MessageAttributes", {}).items()}
+                self.results.append(result)
+                self.cloud.sqs.delete_message(QueueUrl=self.results_queue,
+                                              ReceiptHandle=message["ReceiptHandle"])
+
+    def result(self, key, count=1, **wanted):
+        """The count-th result of that object."""
+        def find():
+            found = [result for result in self.collect() if result["file_name"] == key and
+                     all(result[name] == value for name, value in wanted.items())]
+            return found[count - 1] if len(found) >= count else None
+        return until(find, f"a result of {key}", on_wait=lambda: self.said()[-6000:])
+
+    def left(self):
+        """Messages in the queue of events: visible, hidden."""
+        found = self.cloud.sqs.get_queue_attributes(QueueUrl=self.queue, AttributeNames=["All"])
+        return (int(found["Attributes"]["ApproximateNumberOfMessages"]),
+                int(found["Attributes"]["ApproximateNumberOfMessagesNotVisible"]))
+
+    def until_done(self):
+        until(lambda: self.left() == (0, 0), "an empty queue",
+              on_wait=lambda: f"{self.left()}\n{self.said()[-6000:]}")
+
+    def send(self, body, queue=None):
+        return self.cloud.sqs.send_message(
+            QueueUrl=queue or self.queue,
+            MessageBody=body if isinstance(body, str) else json.dumps(body))["MessageId"]
+
+    def event(self, key, etag, version=None, size=None, bucket=None, name="ObjectCreated:Put"):
+        """S3's own notification, as AWS writes it."""
+        entry = {"key": urllib.parse.quote_plus(key, safe="/"), "eTag": etag.strip('"'),
+                 "sequencer": "0055AED6DCD90281E5"}
+        if version:
+            entry["versionId"] = version
+        if size is not None:
+            entry["size"] = size
+        return {"Records": [{
+            "eventVersion": "2.6", "eventSource": "aws:s3", "awsRegion": REGION,
+            "eventName": name, "responseElements": {"x-amz-request-id": "REQUEST"},
+            "s3": {"configurationId": "c", "bucket": {"name": bucket or self.bucket},
+                   "object": entry}}]}
+
+
 _account = []
 
 
@@ -100,5 +231,5 @@ def main():
             started.stop()
 
 
-__all__ = ["Account", "CLEAN", "EICAR", "REGION", "ROOT", "SECONDS", "Skip", "account", "agents",
+__all__ = ["Account", "CLEAN", "EICAR", "REGION", "ROOT", "SECONDS", "Skip", "Storage", "account", "agents",
            "main", "sys", "until"]

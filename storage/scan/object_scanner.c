@@ -1,0 +1,489 @@
+/* An object's way. Owns: the order of the steps, and what a failure at each of them means. */
+#include "storage/scan/object_scanner.h"
+
+#include "common/aws/sns.h"
+#include "common/log/log.h"
+#include "common/text/text.h"
+#include "common/time/clock.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FIRST_BYTES 8
+
+struct object_scanner {
+    struct scan_resources *resources;
+    struct aws_client *client;
+};
+
+/* ---- what is shared ---- */
+
+static int read_aws(struct scan_resources *resources)
+{
+    const char *variable;
+
+    int r = aws_settings_from_environment(&resources->aws, &variable);
+    if (r < 0)
+        log_error("environment_refused", "variable", variable, "problem", log_error_text(r), NULL);
+    return r;
+}
+
+static void find_name(struct scan_resources *resources)
+{
+    const char *name = storage_settings_text(resources->settings, STORAGE_NAME);
+    const char *function = getenv("AWS_LAMBDA_FUNCTION_NAME");
+
+    if (name[0] == '\0' && function != NULL)
+        name = function;
+    if (name[0] != '\0')
+        (void)text_copy(resources->name, sizeof resources->name, name);
+    else if (gethostname(resources->name, sizeof resources->name) < 0)
+        (void)text_copy(resources->name, sizeof resources->name, "yagura-storage");
+    resources->name[sizeof resources->name - 1] = '\0';
+}
+
+int scan_resources_start(const struct storage_settings *settings, bool scans,
+                         struct scan_resources *ret_resources)
+{
+    *ret_resources = (struct scan_resources){.settings = settings};
+    find_name(ret_resources);
+    ret_resources->tagger.prefix = storage_settings_text(settings, STORAGE_TAG_PREFIX);
+    int r = tag_format_read(storage_settings_text(settings, STORAGE_TAG_FORMAT),
+                            &ret_resources->tagger.format);
+    if (r == 0)
+        r = read_aws(ret_resources);
+    if (r == 0 && scans)
+        r = fetch_pool_new(&ret_resources->aws,
+                           (size_t)storage_settings_number(settings, STORAGE_RANGES),
+                           &ret_resources->pool);
+    if (r == 0 && scans)
+        r = scan_service_start(settings, &ret_resources->service);
+    if (r < 0) {
+        log_error("scanner_not_started", "problem", log_error_text(r), NULL);
+        scan_resources_stop(ret_resources);
+    }
+    return r;
+}
+
+void scan_resources_stop(struct scan_resources *resources)
+{
+    resources->service = scan_service_stop(resources->service);
+    resources->pool = fetch_pool_free(resources->pool);
+    aws_settings_wipe(&resources->aws);
+}
+
+void scan_resources_hurry(struct scan_resources *resources)
+{
+    __atomic_store_n(&resources->stopping, true, __ATOMIC_RELAXED);
+    if (resources->service != NULL)
+        scan_service_abandon(resources->service);
+}
+
+static bool is_stopping(void *user)
+{
+    const struct scan_resources *resources = user;
+
+    return __atomic_load_n(&resources->stopping, __ATOMIC_RELAXED);
+}
+
+int object_scanner_new(struct scan_resources *resources, struct object_scanner **ret_scanner)
+{
+    struct object_scanner *scanner = calloc(1, sizeof *scanner);
+
+    if (scanner == NULL)
+        return -ENOMEM;
+    scanner->resources = resources;
+    int r = aws_client_new(&resources->aws, NULL, &scanner->client);
+    if (r < 0) {
+        free(scanner);
+        return r;
+    }
+    aws_client_set_cancel(scanner->client, is_stopping, resources);
+    *ret_scanner = scanner;
+    return 0;
+}
+
+struct object_scanner *object_scanner_free(struct object_scanner *scanner)
+{
+    if (scanner == NULL)
+        return NULL;
+    (void)aws_client_free(scanner->client);
+    free(scanner);
+    return NULL;
+}
+
+struct aws_client *object_scanner_client(struct object_scanner *scanner)
+{
+    return scanner->client;
+}
+
+/* ---- which objects ---- */
+
+static bool matches(char *const *list, const char *text,
+                    bool (*fits)(const char *text, const char *entry))
+{
+    if (list[0] == NULL)
+        return true;
+    for (; *list != NULL; list++)
+        if (fits(text, *list))
+            return true;
+    return false;
+}
+
+bool object_scanner_wants(const struct object_scanner *scanner, const struct storage_object *object)
+{
+    const struct storage_settings *settings = scanner->resources->settings;
+
+    return matches(storage_settings_list(settings, STORAGE_BUCKETS), object->bucket, text_equal) &&
+           matches(storage_settings_list(settings, STORAGE_PREFIXES), object->key,
+                   text_starts_with) &&
+           matches(storage_settings_list(settings, STORAGE_SUFFIXES), object->key, text_ends_with);
+}
+
+static const char *or_null(const char *text)
+{
+    return text[0] != '\0' ? text : NULL;
+}
+
+static struct s3_object s3_of(const struct object_scanner *scanner,
+                              const struct storage_object *object)
+{
+    const struct storage_settings *settings = scanner->resources->settings;
+
+    return (struct s3_object){.bucket = object->bucket,
+                              .key = object->key,
+                              .version = or_null(object->version),
+                              .etag = or_null(object->etag),
+                              .region = or_null(object->region),
+                              .owner = or_null(storage_settings_text(settings, STORAGE_OWNER))};
+}
+
+/* ---- fetching ---- */
+
+static int later(const struct object_scanner *scanner, const struct storage_object *object,
+                 const char *step, const char *problem)
+{
+    bool shown = storage_settings_number(scanner->resources->settings, STORAGE_REPORT_KEY) != 0;
+
+    log_warning("object_later", "step", step, "bucket", object->bucket, "key",
+                shown ? object->key : NULL, "problem", problem, NULL);
+    return -EAGAIN;
+}
+
+/* A verdict although nothing was scanned; -EAGAIN when trying again may help. */
+static int judge_failure(const struct object_scanner *scanner, enum aws_outcome outcome,
+                         const struct fetched *fetched, struct storage_result *result)
+{
+    if (outcome == AWS_NOT_FOUND) {
+        result->verdict = STORAGE_DELETED;
+        return 0;
+    }
+    if (outcome == AWS_CHANGED) {
+        result->verdict = STORAGE_SUPERSEDED;
+        return 0;
+    }
+    if (text_equal(fetched->code, "InvalidObjectState")) {
+        storage_result_take_incomplete(result, 199, "archived",
+                                       "it is in an archive class: restore it to have it scanned");
+        return 0;
+    }
+    if (text_equal(fetched->code, "MethodNotAllowed")) { /* a delete marker's version */
+        result->verdict = STORAGE_DELETED;
+        return 0;
+    }
+    return later(scanner, &result->object, "fetch", fetched->problem);
+}
+
+static void take_facts(const struct fetched *fetched, struct storage_result *result)
+{
+    struct storage_object *object = &result->object;
+
+    (void)text_copy(object->etag, sizeof object->etag, fetched->facts.etag);
+    if (fetched->facts.version[0] != '\0')
+        (void)text_copy(object->version, sizeof object->version, fetched->facts.version);
+    object->size = fetched->facts.size;
+    object->size_known = true;
+    (void)text_copy(result->sha256, sizeof result->sha256, fetched->sha256);
+}
+
+static void note_engine(struct scan_resources *resources, struct storage_result *result)
+{
+    struct scanner_status status;
+
+    scan_service_status(resources->service, &status);
+    scan_service_signatures(resources->service, result->signatures);
+    (void)text_copy(result->engine_version, sizeof result->engine_version, status.engine_version);
+    (void)text_copy(result->sandbox, sizeof result->sandbox, status.sandbox);
+}
+
+static int scan_fetched(struct object_scanner *scanner, const struct fetched *fetched,
+                        uint64_t deadline_ns, struct storage_result *result)
+{
+    struct scan_result scan;
+    char first[FIRST_BYTES];
+
+    take_facts(fetched, result);
+    if (fetched->too_large) {
+        note_engine(scanner->resources, result);
+        storage_result_take_incomplete(result, 199, "object-size",
+                                       "it is larger than objects are scanned");
+        return 0;
+    }
+    ssize_t length = pread(fetched->fd, first, sizeof first, 0);
+    scan_service_scan(scanner->resources->service, fetched->fd, deadline_ns, &scan);
+    note_engine(scanner->resources, result);
+    /* Ours, not the object's fault: without an engine, or given up while it waited its turn. */
+    if (scan.verdict == SCAN_ERROR &&
+        (scan.reason == SCAN_REASON_NO_ENGINE || scan.reason == SCAN_REASON_TIME ||
+         scan.reason == SCAN_REASON_READ || is_stopping(scanner->resources)))
+        return later(scanner, &result->object, "scan", scan_reason_name(scan.reason));
+    storage_result_take_scan(result, &scan, first, length > 0 ? (size_t)length : 0);
+    return 0;
+}
+
+static void begin_result(const struct object_scanner *scanner, const struct storage_object *object,
+                         struct storage_result *result)
+{
+    *result = (struct storage_result){.object = *object,
+                                      .verdict = STORAGE_ERROR,
+                                      .status = STORAGE_STATUS_UNSUCCESSFUL,
+                                      .begin_ns = clock_realtime_ns()};
+    if (object->region[0] == '\0')
+        (void)text_copy(result->object.region, sizeof result->object.region,
+                        scanner->resources->aws.region);
+}
+
+int object_scanner_look(struct object_scanner *scanner, const struct storage_object *object,
+                        uint64_t deadline_ns, struct storage_result *ret_result)
+{
+    const struct storage_settings *settings = scanner->resources->settings;
+    const struct fetch_limits limits = {
+        .maximum = storage_settings_number(settings, STORAGE_MAXIMUM_OBJECT),
+        .memory = storage_settings_number(settings, STORAGE_MEMORY_OBJECT),
+        .part = storage_settings_number(settings, STORAGE_RANGE),
+        .directory = storage_settings_text(settings, STORAGE_DIRECTORY),
+    };
+    const struct s3_object wanted = s3_of(scanner, object);
+    struct fetched fetched;
+
+    begin_result(scanner, object, ret_result);
+    enum aws_outcome outcome =
+        fetch_object(scanner->client, scanner->resources->pool, &limits, &wanted,
+                     object->size_known, object->size, deadline_ns, &fetched);
+    int r = outcome == AWS_OK ? scan_fetched(scanner, &fetched, deadline_ns, ret_result)
+                              : judge_failure(scanner, outcome, &fetched, ret_result);
+    fetched_done(&fetched);
+    return r;
+}
+
+/* ---- tagging ---- */
+
+/* A version that can be written over: tags have no condition, so the content is compared around. */
+static bool is_fixed(const struct storage_object *object)
+{
+    return object->version[0] != '\0' && !text_equal(object->version, "null");
+}
+
+/* 0 it is still the content that was scanned; -ESTALE; -EAGAIN. */
+static int compare_content(struct object_scanner *scanner, const struct s3_object *wanted,
+                           char modified[static 40])
+{
+    struct s3_facts facts;
+    struct aws_answer answer;
+
+    enum aws_outcome outcome = s3_head(scanner->client, wanted, &facts, &answer);
+    aws_answer_done(&answer);
+    if (outcome == AWS_CHANGED || outcome == AWS_NOT_FOUND ||
+        (outcome == AWS_OK && wanted->etag != NULL && !text_equal(facts.etag, wanted->etag)) ||
+        (outcome == AWS_OK && modified[0] != '\0' && !text_equal(facts.modified, modified)))
+        return -ESTALE;
+    if (outcome == AWS_OK)
+        (void)text_copy(modified, 40, facts.modified);
+    return outcome == AWS_OK ? 0 : -EAGAIN;
+}
+
+/* Our verdict stands on a content it is not about: away with it. */
+static int take_back(struct object_scanner *scanner, const struct s3_object *wanted)
+{
+    struct s3_tags tags;
+    struct aws_answer answer;
+
+    enum aws_outcome outcome = s3_get_tags(scanner->client, wanted, &tags, &answer);
+    aws_answer_done(&answer);
+    if (outcome == AWS_NOT_FOUND)
+        return 0;
+    if (outcome != AWS_OK)
+        return -EAGAIN;
+    size_t before = tags.count;
+    tagger_clear(&scanner->resources->tagger, &tags);
+    if (tags.count == before)
+        return 0;
+    outcome = s3_put_tags(scanner->client, wanted, &tags, &answer);
+    aws_answer_done(&answer);
+    return outcome == AWS_OK || outcome == AWS_NOT_FOUND ? 0 : -EAGAIN;
+}
+
+static int put_merged(struct object_scanner *scanner, const struct s3_object *wanted,
+                      struct storage_result *result)
+{
+    struct s3_tags tags;
+    struct aws_answer answer;
+
+    enum aws_outcome outcome = s3_get_tags(scanner->client, wanted, &tags, &answer);
+    if (outcome == AWS_OK) {
+        aws_answer_done(&answer);
+        if (tagger_merge(&scanner->resources->tagger, result, &tags) < 0) {
+            (void)text_copy(result->tag_problem, sizeof result->tag_problem,
+                            "ten tags of others stand there");
+            return 0;
+        }
+        outcome = s3_put_tags(scanner->client, wanted, &tags, &answer);
+    }
+    if (outcome != AWS_OK)
+        (void)text_copy(result->tag_problem, sizeof result->tag_problem, answer.problem);
+    aws_answer_done(&answer);
+    result->tagged = outcome == AWS_OK;
+    if (outcome == AWS_NOT_FOUND)
+        return -ESTALE;
+    /* What another try does not change is told with the verdict. */
+    return outcome == AWS_OK || outcome == AWS_DENIED || outcome == AWS_REFUSED ? 0 : -EAGAIN;
+}
+
+static int put_over_changeable(struct object_scanner *scanner, const struct s3_object *wanted,
+                               struct storage_result *result)
+{
+    char modified[40] = "";
+
+    int r = compare_content(scanner, wanted, modified);
+    if (r == 0)
+        r = put_merged(scanner, wanted, result);
+    if (r == 0 && result->tagged)
+        r = compare_content(scanner, wanted, modified);
+    if (r == 0 || !result->tagged)
+        return r;
+    result->tagged = false;
+    return take_back(scanner, wanted) < 0 ? -EAGAIN : r;
+}
+
+/* 0 also when it cannot be tagged for a reason that stays; -EAGAIN. */
+static int tag(struct object_scanner *scanner, struct storage_result *result)
+{
+    const struct s3_object wanted = s3_of(scanner, &result->object);
+
+    if (scanner->resources->tagger.format == TAG_NONE)
+        return 0;
+    int r = is_fixed(&result->object) ? put_merged(scanner, &wanted, result)
+                                      : put_over_changeable(scanner, &wanted, result);
+    if (r != -ESTALE)
+        return r;
+    result->verdict = STORAGE_SUPERSEDED;
+    result->tag_problem[0] = '\0';
+    return 0;
+}
+
+/* ---- publishing ---- */
+
+static int publish(struct object_scanner *scanner, const struct storage_result *result,
+                   const char *message_id)
+{
+    AUTO_BUFFER struct buffer json = BUFFER_WITH_MAXIMUM(SNS_MOST_MESSAGE);
+    const struct storage_settings *settings = scanner->resources->settings;
+    const char *topic = storage_settings_text(settings, STORAGE_TOPIC);
+    struct aws_pair attributes[STORAGE_RESULT_ATTRIBUTES];
+    struct aws_answer answer;
+
+    if (topic[0] == '\0' ||
+        (result->verdict == STORAGE_CLEAN &&
+         text_equal(storage_settings_text(settings, STORAGE_PUBLISH), "findings")))
+        return 0;
+    if (storage_result_write(result, scanner->resources->name, message_id, &json) < 0)
+        return later(scanner, &result->object, "publish", "the message is too long");
+    size_t count = storage_result_attributes(result, attributes);
+    enum aws_outcome outcome =
+        sns_publish(scanner->client, topic, buffer_text(&json), attributes, count, &answer);
+    int r = outcome == AWS_OK ? 0 : later(scanner, &result->object, "publish", answer.problem);
+    aws_answer_done(&answer);
+    return r;
+}
+
+/* ---- all of it ---- */
+
+static void tell(struct object_scanner *scanner, const struct storage_result *result)
+{
+    struct scan_resources *resources = scanner->resources;
+    bool shown = storage_settings_number(resources->settings, STORAGE_REPORT_KEY) != 0;
+    bool quiet = result->verdict == STORAGE_CLEAN || result->verdict == STORAGE_SUPERSEDED ||
+                 result->verdict == STORAGE_DELETED;
+
+    log_event(quiet ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "object_scanned", "verdict",
+              storage_verdict_name(result->verdict), "bucket", result->object.bucket, "key",
+              shown ? result->object.key : NULL, "version", or_null(result->object.version),
+              "signature", or_null(result->signature), "reason", or_null(result->reason),
+              "untagged", or_null(result->tag_problem), "bytes",
+              log_number((int64_t)result->object.size), NULL);
+    if (resources->told != NULL)
+        resources->told(resources->told_user, result);
+}
+
+int object_scanner_tell(struct object_scanner *scanner, const struct storage_result *result,
+                        const char *message_id)
+{
+    int r = publish(scanner, result, message_id);
+
+    if (r == 0)
+        tell(scanner, result);
+    return r;
+}
+
+/* Tags are trusted only where a person said so: then what these signatures found clean need not be
+ * looked at again. */
+static bool is_known_clean(struct object_scanner *scanner, const struct storage_object *object,
+                           struct storage_result *result)
+{
+    const struct s3_object wanted = s3_of(scanner, object);
+    struct s3_tags tags;
+    struct aws_answer answer;
+
+    /* A tag says nothing of content that may be written over. */
+    if (storage_settings_number(scanner->resources->settings, STORAGE_SKIP_SAME) == 0 ||
+        !is_fixed(object))
+        return false;
+    begin_result(scanner, object, result);
+    note_engine(scanner->resources, result);
+    enum aws_outcome outcome = s3_get_tags(scanner->client, &wanted, &tags, &answer);
+    aws_answer_done(&answer);
+    if (outcome != AWS_OK ||
+        !tagger_is_current(&scanner->resources->tagger, &tags, result->signatures))
+        return false;
+    result->verdict = STORAGE_CLEAN;
+    result->status = STORAGE_STATUS_SCANNED;
+    result->cached = result->tagged = true;
+    return true;
+}
+
+int object_scanner_run(struct object_scanner *scanner, const struct storage_object *object,
+                       const char *message_id, uint64_t deadline_ns,
+                       struct storage_result *ret_result)
+{
+    int r = 0;
+
+    if (!is_known_clean(scanner, object, ret_result)) {
+        r = object_scanner_look(scanner, object, deadline_ns, ret_result);
+        if (r < 0)
+            return r;
+        bool about_it =
+            ret_result->verdict != STORAGE_SUPERSEDED && ret_result->verdict != STORAGE_DELETED;
+        r = about_it ? tag(scanner, ret_result) : 0;
+    }
+    /* Malware is told even when it could not be tagged. */
+    bool told = r == 0 || ret_result->verdict == STORAGE_INFECTED;
+    bool published =
+        told && ret_result->verdict != STORAGE_SUPERSEDED && ret_result->verdict != STORAGE_DELETED;
+    if (published && publish(scanner, ret_result, message_id) < 0)
+        return -EAGAIN;
+    if (r < 0)
+        return later(scanner, object, "tag", ret_result->tag_problem);
+    tell(scanner, ret_result);
+    return 0;
+}
