@@ -2,14 +2,19 @@
 
 #include "application/detection/judgement.h"
 #include "application/detection/own_checks.h"
+#include "application/detection/rule_engine.h"
+#include "common/files/file.h"
 #include "common/text/text.h"
 #include "common/time/clock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 struct inspection {
     struct arena arena;
     struct detection_policy *policy;
+    struct rule_table table;
+    struct rule_engine *engine; /* NULL: no table */
     bool exact;
     unsigned paranoia;
     struct event_view view;
@@ -38,6 +43,33 @@ const char *inspection_action_name(enum inspection_action action)
     return action <= INSPECTION_BLOCK ? names[action] : "";
 }
 
+static int open_table(struct inspection *inspection, const struct inspection_options *options,
+                      struct settings_error *error)
+{
+    AUTO_CLOSE int own_fd = -1;
+    int fd = options->table_fd;
+    if (options->table_path != NULL) {
+        int r = file_open_following(options->table_path, O_RDONLY, 0, &own_fd);
+        if (r < 0) {
+            (void)text_format(error->text, sizeof(error->text), "%s: cannot be read",
+                              options->table_path);
+            return r;
+        }
+        fd = own_fd;
+    }
+    if (fd < 0)
+        return 0;
+    int r = rule_table_open(fd, &inspection->table);
+    if (r < 0) {
+        (void)text_format(error->text, sizeof(error->text),
+                          "the rule table is damaged or of another version: build it again with "
+                          "yagura-rules-compiler");
+        return r;
+    }
+    return rule_engine_new(&inspection->table, inspection->exact, inspection->paranoia,
+                           &inspection->engine);
+}
+
 int inspection_open(const struct inspection_options *options, struct inspection **ret_inspection,
                     struct inspection_error *ret_error)
 {
@@ -50,6 +82,8 @@ int inspection_open(const struct inspection_options *options, struct inspection 
     int r = arena_init(&inspection->arena, APPLICATION_LIMIT_ARENA);
     if (r == 0)
         r = detection_policy_parse(options->policy, &inspection->policy, &error);
+    if (r == 0)
+        r = open_table(inspection, options, &error);
     if (r < 0) {
         if (ret_error != NULL)
             (void)text_copy(ret_error->text, sizeof(ret_error->text), error.text);
@@ -64,6 +98,8 @@ struct inspection *inspection_free(struct inspection *inspection)
 {
     if (inspection == NULL)
         return NULL;
+    rule_engine_free(inspection->engine);
+    rule_table_close(&inspection->table);
     detection_policy_free(inspection->policy);
     arena_done(&inspection->arena);
     free(inspection);
@@ -120,14 +156,17 @@ static void inspect(struct inspection *inspection, struct judgement *judgement)
 {
     if (!judgement->exact && own_check_address(judgement))
         return;
-    own_check_injection(judgement);
-    (void)inspection;
+    if (inspection->engine == NULL)
+        own_check_injection(judgement);
+    else
+        rule_engine_run(inspection->engine, judgement);
 }
 
 int inspection_judge(struct inspection *inspection, const char *event, size_t length,
                      uint64_t budget_us, struct inspection_result *ret_result)
 {
-    const struct request_options options = {.inflate = !inspection->exact};
+    const struct request_options options = {.inflate = !inspection->exact,
+                                            .length = inspection->exact};
     struct judgement judgement = {
         .arena = &inspection->arena,
         .view = &inspection->view,
@@ -145,7 +184,12 @@ int inspection_judge(struct inspection *inspection, const char *event, size_t le
     set_facts(&inspection->view, ret_result);
     request_read(&inspection->view, &options, &inspection->arena, &inspection->request);
     inspect(inspection, &judgement);
-    decide(inspection->policy, ret_result);
+    if (inspection->exact)
+        ret_result->action = inspection->engine != NULL && rule_engine_denied(inspection->engine)
+                                 ? INSPECTION_BLOCK
+                                 : INSPECTION_PASS;
+    else
+        decide(inspection->policy, ret_result);
     ret_result->budget_exhausted =
         judgement.out_of_time || inspection->request.partial || inspection->arena.exhausted;
     return 0;

@@ -26,7 +26,7 @@ bool judgement_excluded(const struct judgement *judgement, struct span name, uin
 /* "ARGS:name", cut to its limit. */
 static struct span matched_name(struct arena *arena, const struct judgement_match *match)
 {
-    struct span pieces[] = {span_of(match->list), SPAN(":"),
+    struct span pieces[] = {match->list, SPAN(":"),
                             span_first(match->name, APPLICATION_LIMIT_MATCHED)};
     return arena_join(arena, pieces, match->name.length == 0 ? 1 : 3);
 }
@@ -48,7 +48,7 @@ static bool is_secret(const struct judgement_match *match)
                                         "secret",     "token",         "api-key",    "api_key",
                                         "apikey",     "authorization", "cookie",     "session",
                                         "credential", "private"};
-    if (strncmp(match->list, "REQUEST_COOKIES", 15) == 0)
+    if (span_begins(match->list, "REQUEST_COOKIES"))
         return true;
     for (size_t i = 0; i < ARRAY_LENGTH(words); i++) {
         if (has_word(match->name, words[i]))

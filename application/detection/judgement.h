@@ -47,7 +47,7 @@ struct judgement_match {
     uint32_t rule;
     unsigned score;
     struct span message;
-    const char *list; /* "ARGS", "REQUEST_HEADERS" */
+    struct span list; /* "ARGS", "REQUEST_HEADERS" */
     struct span name; /* within the list; may be empty */
     struct span text; /* what was looked at */
     size_t offset;    /* of the match in it */

@@ -12,7 +12,7 @@ bool own_check_address(struct judgement *judgement)
                                                        .rule = RULE_ADDRESS,
                                                        .score = SCORE_CRITICAL,
                                                        .message = SPAN("Address is denied"),
-                                                       .list = "REMOTE_ADDR",
+                                                       .list = SPAN("REMOTE_ADDR"),
                                                        .text = source});
     return verdict == POLICY_ALLOWED;
 }
@@ -22,7 +22,7 @@ static void check_value(struct judgement *judgement, const char *list,
 {
     char fingerprint[8] = "";
     struct judgement_match match = {
-        .score = SCORE_CRITICAL, .list = list, .name = value->name, .text = value->text};
+        .score = SCORE_CRITICAL, .list = span_of(list), .name = value->name, .text = value->text};
     if (libinjection_sqli(value->text.data, value->text.length, fingerprint) == 1) {
         match.protection = PROTECTION_SQL_INJECTION;
         match.rule = RULE_INJECTED_SQL;

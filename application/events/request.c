@@ -95,8 +95,7 @@ static void read_target(struct request *request)
     add_single(request, REQUEST_URI_RAW, raw);
     add_single(request, REQUEST_URI, decoded);
     add_single(request, REQUEST_FILENAME, filename);
-    if (slash > 0 && slash < filename.length)
-        add_single(request, REQUEST_BASENAME, span_from(filename, slash));
+    add_single(request, REQUEST_BASENAME, slash > 0 ? span_from(filename, slash) : SPAN(""));
     add_single(request, REQUEST_LINE, arena_join(request->arena, line, ARRAY_LENGTH(line)));
     add_single(request, REQUEST_METHOD, view->method);
     add_single(request, REQUEST_PROTOCOL, view->protocol);
@@ -131,6 +130,19 @@ static enum body_kind kind_of_body(const struct event_view *view)
     return is_of(type, "xml") ? BODY_XML : BODY_PLAIN;
 }
 
+static void add_length(struct request *request)
+{
+    char digits[24];
+    size_t at = sizeof(digits);
+    if (event_view_header(request->view, "content-length").data != NULL)
+        return;
+    for (size_t rest = request->body.length; rest > 0; rest /= 10)
+        digits[--at] = (char)('0' + rest % 10);
+    struct span text = arena_copy(request->arena, (struct span){digits + at, sizeof(digits) - at});
+    request_add(request, REQUEST_HEADERS, SPAN("Content-Length"), text);
+    request_add(request, REQUEST_HEADER_NAMES, SPAN("Content-Length"), SPAN("Content-Length"));
+}
+
 static void read_body(struct request *request, const struct request_options *options)
 {
     static const char *const processors[] = {"", "URLENCODED", "JSON", "XML", "MULTIPART"};
@@ -148,6 +160,8 @@ static void read_body(struct request *request, const struct request_options *opt
         request->partial = request->partial || cut;
     }
     request->body = body;
+    if (options->length && body.length > 0)
+        add_length(request);
     add_single(request, REQUEST_BODY_PROCESSOR, span_of(processors[kind]));
     if (body.length == 0)
         return;

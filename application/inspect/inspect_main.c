@@ -1,6 +1,6 @@
 /* yagura-inspect: judges recorded events, one a line on standard input, one line of JSON each. */
 #include "application/detection/inspection.h"
-#include "application/events/json_scan.h"
+#include "application/events/event_line.h"
 #include "common/buffers/buffer.h"
 #include "common/files/file.h"
 #include "common/json/json_writer.h"
@@ -101,23 +101,6 @@ static int write_result(struct span id, const struct inspection_result *result)
     return puts(buffer_text(&line)) == EOF ? -EIO : 0;
 }
 
-/* The event in a line: the line itself, or its member "event". */
-static struct span event_of(struct span line, struct span *ret_id)
-{
-    struct json_item whole = json_whole(line);
-    struct json_cursor cursor = json_enter(&whole);
-    struct json_item value;
-    struct span key, event = line;
-    *ret_id = SPAN_NONE;
-    while (whole.kind == JSON_MAP && json_member(&cursor, &key, &value)) {
-        if (span_is(key, "event") && value.kind == JSON_MAP)
-            event = value.span;
-        else if (span_is(key, "id") && value.kind == JSON_TEXT)
-            *ret_id = value.span;
-    }
-    return event;
-}
-
 static int judge_lines(struct inspection *inspection, uint64_t budget_us)
 {
     AUTO_FREE char *line = NULL;
@@ -126,7 +109,7 @@ static int judge_lines(struct inspection *inspection, uint64_t budget_us)
     int r = 0;
     while (r == 0 && (length = getline(&line, &capacity, stdin)) > 0) {
         struct span id = SPAN_NONE;
-        struct span event = event_of((struct span){line, (size_t)length}, &id);
+        struct span event = event_line_read((struct span){line, (size_t)length}, &id);
         struct inspection_result result;
         (void)inspection_judge(inspection, event.data, event.length, budget_us, &result);
         r = write_result(id, &result);
