@@ -35,6 +35,13 @@
     X(LIMIT_RPM_HEADER_BYTES, 67108864, "bytes", "largest header of an installed rpm package")  \
     X(LIMIT_RPM_HEADER_ENTRIES, 65535, "entries", "most entries in it")                         \
     X(LIMIT_HELD, 10000, "files", "held detections kept; the oldest go first")                  \
+    X(LIMIT_INTEGRITY_PENDING, 65536, "paths",                                                  \
+      "most changed paths waiting to be compared; more become a check of all")                  \
+    X(LIMIT_INTEGRITY_ATTRIBUTES, 16384, "bytes", "names of a file's extended attributes")      \
+    X(LIMIT_INTEGRITY_FACTS, 32768, "bytes", "what the baseline keeps about one file")          \
+    X(LIMIT_INTEGRITY_TEXT, 65536, "bytes", "largest text whose differences are told")          \
+    X(LIMIT_INTEGRITY_DIFFERENCE, 8192, "bytes", "longest difference that is told")             \
+    X(LIMIT_INTEGRITY_DIFFERENCE_LINES, 2000, "lines", "longest text that is compared by line") \
     X(LIMIT_BACKLOG_FILES, 131072, "files",                                                     \
       "most single files waiting for a scan; more of one "                                      \
       "directory are folded into a scan of it")                                                 \

@@ -101,6 +101,19 @@ static void print_scan(const json_t *scan)
     (void)putchar('\n');
 }
 
+static void print_integrity(const json_t *integrity)
+{
+    char count[DISPLAY_BYTES];
+    if (text_equal(member_text(integrity, "state"), "off"))
+        return;
+    begin_row("Integrity");
+    display_print(member_text(integrity, "state"));
+    (void)printf(", %s entries", display_count(count, member_number(integrity, "entries")));
+    print_some(integrity, "changed", "not as approved");
+    print_some(integrity, "waiting", "waiting");
+    (void)putchar('\n');
+}
+
 static void print_agent(const json_t *status)
 {
     char text[DISPLAY_BYTES], size[DISPLAY_BYTES];
@@ -115,6 +128,7 @@ static void print_agent(const json_t *status)
     print_watch(json_object_get(status, "watch"));
     print_scanner(json_object_get(status, "scanner"));
     print_scan(json_object_get(status, "scan"));
+    print_integrity(json_object_get(status, "integrity"));
     print_console(json_object_get(status, "console"));
     begin_row("Events");
     (void)printf("%s recorded, %s", display_count(text, member_number(store, "last_number")),

@@ -128,6 +128,8 @@ int control_handlers_start(struct control_server *server, const struct control_c
                     {"signatures", handle_signatures},
                     {"scan", handle_scan},
                     {"sync", handle_sync},
+                    {"integrity-check", handle_integrity_check},
+                    {"integrity-show", handle_integrity_show},
                     {"events", handle_events},
                     {"policy", handle_policy},
                     {"reload", handle_reload},

@@ -16,6 +16,7 @@ struct agent_config;
 struct buffer;
 struct control_handlers;
 struct delivery;
+struct integrity;
 struct policy;
 struct responder;
 struct scan_pipeline;
@@ -29,6 +30,7 @@ struct control_context {
     struct store *store;
     struct responder *responder;
     struct scan_pipeline *pipeline;
+    struct integrity *integrity; /* NULL in tests */
     struct delivery *delivery;
     uint64_t started_ns;                                         /* realtime */
     struct watch *(*watch)(void *user);                          /* NULL while watching is off */

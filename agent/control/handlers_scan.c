@@ -2,12 +2,14 @@
  *   <- {"result":{"path","verdict","reason","signature"}}   what is not clean, or everything
  *   <- {"progress":{totals}}                                about twice a second
  *   <- {"totals":{totals}}                                  once
- * sync: {"timeout_ns":N}: done once everything that happened before has a committed verdict.
+ * sync: {"timeout_ns":N}: done once everything that happened before has a committed verdict, and
+ * was compared with the baseline.
  *
  * Results that a slow client does not take are left out and counted ("unsent"): the scan never
  * waits for it. */
 #include "agent/control/handlers_private.h"
 
+#include "agent/integrity/integrity.h"
 #include "agent/scan/scan_pipeline.h"
 #include "agent/store/store.h"
 #include "agent/watch/watch.h"
@@ -217,6 +219,7 @@ void handle_scan(void *user, struct control_request *request, const json_t *argu
 struct sync_request {
     struct control_request *request;
     struct scan_pipeline *pipeline;
+    struct integrity *integrity;
     struct store *store;
 };
 
@@ -240,10 +243,18 @@ static void sync_flushed(void *user, int result, uint64_t number UNUSED)
     sync_end(user, result);
 }
 
-static void sync_drained(void *user)
+static void sync_compared(void *user)
 {
     struct sync_request *sync = user;
     int r = store_flush(sync->store, sync_flushed, sync);
+    if (r < 0)
+        sync_end(sync, r);
+}
+
+static void sync_drained(void *user)
+{
+    struct sync_request *sync = user;
+    int r = integrity_drain(sync->integrity, sync_compared, sync);
     if (r < 0)
         sync_end(sync, r);
 }
@@ -273,6 +284,7 @@ void handle_sync(void *user, struct control_request *request, const json_t *argu
     }
     *sync = (struct sync_request){.request = control_request_ref(request),
                                   .pipeline = handlers->context.pipeline,
+                                  .integrity = handlers->context.integrity,
                                   .store = handlers->context.store};
     if (watch == NULL) {
         sync_watched(sync, 0);

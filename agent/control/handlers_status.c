@@ -1,10 +1,11 @@
 /* status: {"status":{"state","problems":[{"module","problem","cure"}],"agent":{},"policy":{},
- * "watch":{},"scanner":{},"scan":{},"store":{},"console":{}}}. state is "starting" (signatures are
- * being loaded, or the first walk is not done), "protecting" or "degraded"; times are in seconds
- * unless a name says otherwise. */
+ * "watch":{},"scanner":{},"scan":{},"integrity":{},"store":{},"console":{}}}. state is "starting"
+ * (signatures are being loaded, or the first walk is not done), "protecting" or "degraded"; times
+ * are in seconds unless a name says otherwise. */
 #include "agent/control/handlers_private.h"
 
 #include "agent/delivery/delivery.h"
+#include "agent/integrity/integrity.h"
 #include "agent/policy/policy.h"
 #include "agent/respond/responder.h"
 #include "agent/scan/scan_pipeline.h"
@@ -27,6 +28,7 @@ struct status {
     struct scan_pipeline_status scan;
     struct store_status store;
     struct responder_status respond;
+    struct integrity_status integrity;
     struct policy *policy;
     uint64_t now_ns;
 };
@@ -78,6 +80,19 @@ static void write_scanner_problems(struct json_writer *json, const struct status
     }
 }
 
+static void write_integrity_problems(struct json_writer *json,
+                                     const struct integrity_status *integrity)
+{
+    if (integrity->state == INTEGRITY_FAILED)
+        write_problem(json, "integrity", integrity->problem,
+                      "make room on the disk of the state directory, or repair it; everything is "
+                      "compared again then");
+    if (integrity->tampered)
+        write_problem(json, "integrity", "the baseline was changed by somebody else",
+                      "find out who; look at yaguractl integrity show, then yaguractl integrity "
+                      "rebuild");
+}
+
 static void write_problems(struct json_writer *json, const struct status *status)
 {
     char text[128];
@@ -102,6 +117,7 @@ static void write_problems(struct json_writer *json, const struct status *status
         write_problem(json, "respond", "the databases of installed packages cannot be read",
                       "detections in system directories are held until they are released: see "
                       "yaguractl quarantine held, and yagura-inspector(8)");
+    write_integrity_problems(json, &status->integrity);
     if (status->store.problem != 0)
         write_problem(json, "store", log_error_text(status->store.problem),
                       "make room on the disk of the state directory, or repair it; events wait in "
@@ -212,6 +228,32 @@ static void write_scan(struct json_writer *json, const struct scan_pipeline_stat
     json_write_object_end(json);
 }
 
+static void write_time(struct json_writer *json, const char *key, uint64_t realtime_ns)
+{
+    char text[CLOCK_TEXT_BYTES] = "";
+    if (realtime_ns != 0)
+        clock_format(text, realtime_ns);
+    json_write_field_string(json, key, text);
+}
+
+static void write_integrity(struct json_writer *json, const struct integrity_status *integrity)
+{
+    json_write_key(json, "integrity");
+    json_write_object_begin(json);
+    json_write_field_string(json, "state", integrity_state_name(integrity->state));
+    json_write_field_string(json, "problem", integrity->problem);
+    json_write_field_unsigned(json, "entries", integrity->entries);
+    json_write_field_unsigned(json, "changed", integrity->changed);
+    json_write_field_unsigned(json, "waiting", integrity->waiting);
+    json_write_field_unsigned(json, "files_checked", integrity->files_checked);
+    json_write_field_bool(json, "tampered", integrity->tampered);
+    json_write_field_string(json, "key", integrity->key_id);
+    write_time(json, "approved", integrity->approved_ns);
+    write_time(json, "checked", integrity->checked_ns);
+    write_time(json, "next", integrity->next_ns);
+    json_write_object_end(json);
+}
+
 static void write_store(struct json_writer *json, const struct store_status *store)
 {
     json_write_key(json, "store");
@@ -238,6 +280,7 @@ static void collect(const struct control_context *context, struct status *status
     scan_pipeline_status(context->pipeline, &status->scan);
     store_status(context->store, &status->store);
     responder_status(context->responder, &status->respond);
+    integrity_status(context->integrity, &status->integrity);
 }
 
 static const char *state_of(const struct status *status, bool degraded)
@@ -295,6 +338,7 @@ const char *control_write_status(const struct control_context *context, struct b
     write_watch(&json, &status);
     write_scanner(&json, &status);
     write_scan(&json, &status.scan);
+    write_integrity(&json, &status.integrity);
     write_store(&json, &status.store);
     write_console(&json, context);
     json_write_object_end(&json);

@@ -106,6 +106,7 @@ int command_delivery_new(struct delivery *delivery)
     const struct command_context context = {
         .pipeline = delivery->options.pipeline,
         .responder = delivery->options.responder,
+        .integrity = delivery->options.integrity,
         .program_directory = delivery->options.program_directory,
         .directory = directory,
         .control_socket = delivery->options.control_socket,

@@ -55,13 +55,6 @@ static void command_deactivate(struct commands *commands, const struct wire_comm
     commands->context.deactivate(commands->context.user);
 }
 
-static void command_rebuild_baseline(struct commands *commands, const struct wire_command *command)
-{
-    command_answer(commands, command->id, false,
-                   "integrity monitoring is off: this agent (%s) has no baseline to rebuild",
-                   YAGURA_VERSION);
-}
-
 /* ---- the list ---- */
 
 static const struct known_command {
@@ -240,6 +233,7 @@ struct commands *commands_free(struct commands *commands)
     (void)!eventfd_write(commands->end_fd, 1);
     (void)pthread_join(commands->worker, NULL);
     command_scan_wait(commands);
+    command_baseline_wait(commands);
     while (commands->first != NULL) {
         struct waiting_command *next = commands->first->next;
         free_waiting(commands->first);

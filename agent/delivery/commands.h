@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+struct integrity;
 struct responder;
 struct scan_pipeline;
 
@@ -14,6 +15,7 @@ struct scan_pipeline;
 struct command_context {
     struct scan_pipeline *pipeline;
     struct responder *responder;
+    struct integrity *integrity;
     const char *program_directory;
     const char *directory;             /* the console's files: upgrades and bundles on their way */
     const char *control_socket;        /* of this agent, for yaguractl diagnose */

@@ -36,6 +36,7 @@ struct commands {
     bool scanning;         /* a scan has been started and has not told its end */
     char scan_id[40];
     uint64_t scan_told_ns;
+    unsigned rebuilding; /* baselines that are being approved */
 };
 
 void command_answer(struct commands *commands, const char *id, bool good, const char *format, ...)
@@ -50,6 +51,9 @@ void command_scan_cancel(struct commands *commands);
 void command_scan_wait(struct commands *commands);
 
 command_handler command_quarantine_list, command_quarantine_restore, command_quarantine_delete;
+
+command_handler command_rebuild_baseline;
+void command_baseline_wait(struct commands *commands);
 
 command_handler command_update_signatures;
 

@@ -15,6 +15,7 @@
 
 struct delivery;
 struct event_loop;
+struct integrity;
 struct responder;
 struct scan_pipeline;
 struct store;
@@ -30,6 +31,7 @@ struct delivery_options {
     struct store *store;
     struct scan_pipeline *pipeline;
     struct responder *responder;
+    struct integrity *integrity;
     /* Called in the main loop's thread. */
     int (*write_facts)(void *user, struct buffer *json); /* the agent's state, a JSON object */
     /* Loads and applies the policy at path; "" = the one of the local configuration again. */

@@ -1,13 +1,16 @@
 /* yagura-inspector: reads what others wrote, so that the root process need not. Answers whether a
- * file belongs to an installed package and still has the package's content.
+ * file belongs to an installed package and still has the package's content, and which lines differ
+ * between two texts.
  *
- * Started by agent/respond with a SOCK_SEQPACKET socket as descriptor 3. May: read dpkg's and rpm's
- * databases and the descriptors it is handed. Must never: write, open anything else, use the
- * network, keep root. Owns nothing that outlives it. */
+ * Started by agent/inspector/client with a SOCK_SEQPACKET socket as descriptor 3. May: read dpkg's
+ * and rpm's databases and the descriptors it is handed. Must never: write, open anything else, use
+ * the network, keep root. Owns nothing that outlives it. */
 #include "agent/inspector/dpkg_database.h"
 #include "agent/inspector/inspector_messages.h"
+#include "agent/inspector/line_difference.h"
 #include "agent/inspector/package_content.h"
 #include "agent/inspector/rpm_database.h"
+#include "common/files/file.h"
 #include "common/limits.h"
 #include "common/log/log.h"
 #include "common/messages/message.h"
@@ -59,6 +62,8 @@ struct inspector {
     struct places places;
     struct identities identities;
     struct dpkg_database *packages;
+    struct buffer before; /* the first of two texts */
+    bool has_before;
     uint8_t buffer[LIMIT_MESSAGE_BYTES + 4];
     struct message_writer answer;
 };
@@ -219,10 +224,58 @@ static int answer_question(void *user, struct message *message)
     return message_writer_send(&inspector->answer, CLIENT_SOCKET, INSPECTOR_ANSWER, -1);
 }
 
+/* ---- texts ---- */
+
+static int read_text(struct message *message, struct buffer *text)
+{
+    struct message_reader reader = message_reader_of(message);
+
+    if (message_reader_end(&reader) < 0)
+        return -EBADMSG;
+    buffer_done(text);
+    buffer_init(text, LIMIT_INTEGRITY_TEXT);
+    return file_read_all_fd(message->fds[0], text);
+}
+
+static int take_before(void *user, struct message *message)
+{
+    struct inspector *inspector = user;
+    int r = read_text(message, &inspector->before);
+
+    inspector->has_before = r == 0;
+    return r == -EFBIG || r == -EMSGSIZE ? 0 : r;
+}
+
+static int answer_difference(void *user, struct message *message)
+{
+    struct inspector *inspector = user;
+    enum inspector_difference outcome = INSPECTOR_TOO_LARGE;
+    AUTO_BUFFER struct buffer after = {.data = NULL};
+    AUTO_BUFFER struct buffer lines = BUFFER_WITH_MAXIMUM(LIMIT_MESSAGE_BYTES / 2);
+    int r = read_text(message, &after);
+
+    if (r < 0 && r != -EFBIG && r != -EMSGSIZE)
+        return r;
+    if (r == 0 && inspector->has_before) {
+        r = line_difference_write(buffer_text(&inspector->before), inspector->before.length,
+                                  buffer_text(&after), after.length, &lines, &outcome);
+        if (r < 0)
+            return r;
+    }
+    inspector->has_before = false;
+    buffer_done(&inspector->before);
+    inspector->answer = (struct message_writer){.length = 0};
+    message_write_u32(&inspector->answer, outcome);
+    message_write_bytes(&inspector->answer, buffer_text(&lines), lines.length);
+    return message_writer_send(&inspector->answer, CLIENT_SOCKET, INSPECTOR_DIFFERENCE, -1);
+}
+
 static int serve(struct inspector *inspector)
 {
     struct message_route routes[] = {
         {INSPECTOR_QUESTION, "question", .permitted = true, .with_fd = true, answer_question},
+        {INSPECTOR_TEXT_BEFORE, "text before", .permitted = true, .with_fd = true, take_before},
+        {INSPECTOR_TEXT_AFTER, "text after", .permitted = true, .with_fd = true, answer_difference},
     };
 
     for (;;) {

@@ -73,6 +73,34 @@
     X(QUARANTINE_SIZE, "quarantine.max_size", SIZE, "1G", "1M..1024G", "space of the quarantine")   \
     X(QUARANTINE_FULL, "quarantine.when_full", CHOICE, "refuse", "refuse|drop-oldest",              \
       "what happens when it is full")                                                               \
+    X(INTEGRITY_ENABLED, "integrity.enabled", BOOL, "false", "",                                    \
+      "compare files that must not change with a baseline")                                         \
+    X(INTEGRITY_PATHS, "integrity.paths", LIST, "", "absolute",                                     \
+      "files and directories, with all below them, of which everything is compared")                \
+    X(INTEGRITY_ATTRIBUTES, "integrity.attributes", LIST, "", "absolute",                           \
+      "the same, but content may change: only mode, owner, links and attributes count")             \
+    X(INTEGRITY_LOGS, "integrity.logs", LIST, "", "absolute",                                       \
+      "the same, of logs: they may grow and be rotated, but not lose or change what they hold")     \
+    X(INTEGRITY_EXCLUDE_DIRECTORIES, "integrity.exclude_directories", LIST, "", "directory",        \
+      "directories left alone: /path/, or a name anywhere; * within one level")                     \
+    X(INTEGRITY_EXCLUDE_FILES, "integrity.exclude_files", LIST, "", "file",                         \
+      "files left alone: a name anywhere, or a path; * within one level")                           \
+    X(INTEGRITY_CRITICAL, "integrity.critical", LIST, "", "absolute",                               \
+      "changes of these, or below them, are of high severity")                                      \
+    X(INTEGRITY_DIFF, "integrity.diff", LIST, "", "absolute",                                       \
+      "of text files here that everybody may read, the lines that changed are told")                \
+    X(INTEGRITY_NO_DIFF, "integrity.no_diff", LIST, "", "file",                                     \
+      "files whose lines are never told, beside keys, passwords and the like")                      \
+    X(INTEGRITY_MAX_SIZE, "integrity.max_file_size", SIZE, "100M", "1K..64G",                       \
+      "of larger files size and time are compared, not content")                                    \
+    X(INTEGRITY_TRUST_PACKAGES, "integrity.trust_packages", BOOL, "true", "",                       \
+      "a file that becomes what its package brought is expected: low severity, approved")           \
+    X(INTEGRITY_INTERVAL, "integrity.interval", DURATION, "24h", "0s..365d",                        \
+      "time between two checks of everything; 0s: only on demand")                                  \
+    X(INTEGRITY_WINDOW, "integrity.window", TEXT, "", "window",                                     \
+      "when such a check may begin, in local time: 22:00-05:00; empty: at any time")                \
+    X(INTEGRITY_JITTER, "integrity.jitter", DURATION, "1h", "0s..24h",                              \
+      "most delay of it, another one on every host")                                                \
     X(STORE_MAX_AGE, "store.max_age", DURATION, "90d", "1h..3650d",                                 \
       "events older than this are removed")                                                         \
     X(STORE_MAX_SIZE, "store.max_size", SIZE, "512M", "1M..64G",                                    \

@@ -30,4 +30,8 @@ enum package_answer package_owner_ask(struct package_owner *owner, const char *p
 enum package_databases { PACKAGES_NOT_ASKED, PACKAGES_READABLE, PACKAGES_UNREADABLE };
 enum package_databases package_owner_databases(const struct package_owner *owner);
 
+/* The child that is asked, for other questions of the same thread; NULL: there is none. */
+struct inspector_client;
+struct inspector_client *package_owner_inspector(const struct package_owner *owner);
+
 #endif

@@ -191,6 +191,7 @@ void scan_pipeline_take_event(struct scan_pipeline *pipeline, const struct watch
     /* Attributes are not content: whoever changed that as well is told as WRITTEN. */
     case WATCH_FILE_CHANGED:
     case WATCH_DIRECTORY_ARRIVED:
+    case WATCH_DIRECTORY_CHANGED:
     case WATCH_DIRECTORY_REMOVED:
     case WATCH_GAP:
     case WATCH_GAP_CLOSED:

@@ -85,15 +85,36 @@ static int visit_file(struct walk *walk, struct level *level, const char *name)
         tell_problem(walk, length, -errno);
         return 0;
     }
-    if (!S_ISREG(status.st_mode))
-        return S_ISDIR(status.st_mode) ? 1 : 0;
-    return walk->visitor->file(walk->user, &(struct tree_walk_file){
-                                               .directory_fd = level->fd,
-                                               .name = name,
-                                               .path = walk->path,
-                                               .path_length = length,
-                                               .status = &status,
-                                           });
+    const struct tree_walk_file file = {
+        .directory_fd = level->fd,
+        .name = name,
+        .path = walk->path,
+        .path_length = length,
+        .status = &status,
+    };
+    if (S_ISREG(status.st_mode))
+        return walk->visitor->file(walk->user, &file);
+    if (S_ISDIR(status.st_mode))
+        return 1;
+    return walk->visitor->other != NULL ? walk->visitor->other(walk->user, &file) : 0;
+}
+
+/* A directory that is about to be entered; asked of its descriptor, so that nothing mounted there
+ * is. */
+static int visit_directory(struct walk *walk, const struct level *parent, const char *name,
+                           size_t length, int fd)
+{
+    struct stat status;
+
+    if (walk->visitor->other == NULL || fstat(fd, &status) < 0)
+        return 0;
+    return walk->visitor->other(walk->user, &(struct tree_walk_file){
+                                                .directory_fd = parent->fd,
+                                                .name = name,
+                                                .path = walk->path,
+                                                .path_length = length,
+                                                .status = &status,
+                                            });
 }
 
 /* Room that this level's names may use: less and less as the walk gets deeper. */
@@ -133,7 +154,8 @@ static int read_entry(struct walk *walk, struct level *level, const struct direc
 
     if (is_dot(entry->name))
         return 0;
-    if (entry->type == DT_REG || entry->type == DT_UNKNOWN)
+    if (entry->type == DT_REG || entry->type == DT_UNKNOWN ||
+        (r == 0 && walk->visitor->other != NULL))
         r = visit_file(walk, level, entry->name);
     if (r <= 0 || !walk->recursive)
         return MIN(r, 0);
@@ -258,6 +280,11 @@ static int descend(struct walk *walk, struct level *parent, const char *name)
         if (r != -ELOOP)
             tell_problem(walk, length, r);
         return 0;
+    }
+    r = visit_directory(walk, parent, name, length, fd);
+    if (r < 0) {
+        (void)close(fd);
+        return r;
     }
     return enter_directory(walk, fd, length, status.stx_mnt_id);
 }

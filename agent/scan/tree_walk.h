@@ -20,7 +20,7 @@ struct tree_walk_file {
     const char *name;
     const char *path; /* absolute, raw */
     size_t path_length;
-    const struct stat *status; /* regular */
+    const struct stat *status; /* regular, but for other() */
 };
 
 struct tree_walk_visitor {
@@ -28,6 +28,9 @@ struct tree_walk_visitor {
     bool (*enters)(void *user, const char *path, size_t length);
     /* < 0 ends the walk with this result. */
     int (*file)(void *user, const struct tree_walk_file *file);
+    /* Anything else below the root: links, devices, and directories when they are about to be
+     * entered. As file. NULL: they are not looked at. */
+    int (*other)(void *user, const struct tree_walk_file *file);
     /* Something could not be read or is too deep: -errno. ENOENT is not told: it vanished. */
     void (*problem)(void *user, const char *path, size_t length, int error);
     /* A mount that was not entered: pseudo, or remote below a local root. */

@@ -40,7 +40,9 @@ int agent_start_watch(struct agent *agent)
     }
     if (agent->watch != NULL)
         return watch_reconfigure(agent->watch, &agent->options->watch);
-    agent->reports = (struct watch_reports){.pipeline = agent->pipeline, .store = agent->store};
+    agent->reports = (struct watch_reports){.pipeline = agent->pipeline,
+                                            .integrity = agent->integrity,
+                                            .store = agent->store};
     return watch_start(&agent->options->watch, watch_reports_take, &agent->reports, &agent->watch);
 }
 
@@ -55,6 +57,8 @@ static int apply_options(struct agent *agent, struct module_options *options)
         r = responder_reconfigure(agent->responder, &options->respond);
     if (r == 0)
         r = scan_pipeline_reconfigure(agent->pipeline, &options->scan);
+    if (r == 0)
+        r = integrity_reconfigure(agent->integrity, &options->integrity);
     if (r == 0)
         r = agent_start_watch(agent);
     if (r == 0)

@@ -14,6 +14,7 @@ struct control_server;
 struct delivery;
 struct event_loop;
 struct instance_lock;
+struct integrity;
 
 struct agent {
     struct agent_config *config;
@@ -23,6 +24,7 @@ struct agent {
     struct store *store;
     struct responder *responder;
     struct scan_pipeline *pipeline;
+    struct integrity *integrity;
     struct watch_reports reports;
     struct delivery *delivery;
     struct watch *watch; /* NULL while the policy switches watching off */

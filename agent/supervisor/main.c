@@ -167,6 +167,16 @@ static void stop_pipeline(struct agent *agent)
     agent->pipeline = scan_pipeline_stop(agent->pipeline);
 }
 
+static int start_integrity(struct agent *agent)
+{
+    return integrity_start(&agent->options->integrity, agent->store, &agent->integrity);
+}
+
+static void stop_integrity(struct agent *agent)
+{
+    agent->integrity = integrity_stop(agent->integrity);
+}
+
 static int start_watch(struct agent *agent)
 {
     return agent_start_watch(agent);
@@ -224,6 +234,7 @@ static int start_delivery(struct agent *agent)
         .store = agent->store,
         .pipeline = agent->pipeline,
         .responder = agent->responder,
+        .integrity = agent->integrity,
         .write_facts = write_facts,
         .apply_policy = apply_policy,
         .user = agent,
@@ -246,6 +257,7 @@ static int start_control(struct agent *agent)
         .store = agent->store,
         .responder = agent->responder,
         .pipeline = agent->pipeline,
+        .integrity = agent->integrity,
         .delivery = agent->delivery,
         .started_ns = agent->started_ns,
         .watch = current_watch,
@@ -279,6 +291,7 @@ static const struct step {
     {"store", start_store, stop_store},
     {"responder", start_responder, stop_responder},
     {"scan pipeline", start_pipeline, stop_pipeline},
+    {"integrity monitoring", start_integrity, stop_integrity},
     {"watch", start_watch, stop_watch},
     {"delivery", start_delivery, stop_delivery},
     {"control socket", start_control, stop_control},

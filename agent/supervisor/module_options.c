@@ -3,9 +3,11 @@
 
 #include "agent/respond/holding.h"
 #include "agent/supervisor/policy_hashes.h"
+#include "common/crypto/hash.h"
 #include "common/text/text.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -76,10 +78,92 @@ static bool fill_databases(struct module_options *options, const struct agent_co
     return true;
 }
 
+static size_t count_texts(const char *const *list)
+{
+    size_t count = 0;
+
+    while (list[count] != NULL)
+        count++;
+    return count;
+}
+
+static bool is_below(const char *path, const char *const *tops)
+{
+    for (; *tops != NULL; tops++) {
+        size_t length = strlen(*tops);
+        if (length == 1 ||
+            (text_starts_with(path, *tops) && (path[length] == '/' || path[length] == '\0')))
+            return true;
+    }
+    return false;
+}
+
+/* Integrity monitoring learns of changes by the same watch, so that its paths are watched, and
+ * scanned, too. False when out of memory. */
+static bool fill_watched(struct module_options *options, const struct policy *policy)
+{
+    static const enum policy_key keys[] = {POLICY_WATCH_PATHS, POLICY_INTEGRITY_PATHS,
+                                           POLICY_INTEGRITY_ATTRIBUTES, POLICY_INTEGRITY_LOGS};
+    size_t most = policy_bool(policy, POLICY_INTEGRITY_ENABLED) ? ARRAY_LENGTH(keys) : 1;
+    size_t count = 0, all = 0;
+
+    for (size_t i = 0; i < most; i++)
+        all += count_texts(policy_list(policy, keys[i]));
+    options->watched = calloc(all + 1, sizeof options->watched[0]);
+    if (options->watched == NULL)
+        return false;
+    for (size_t i = 0; i < most; i++)
+        for (const char *const *path = policy_list(policy, keys[i]); *path != NULL; path++)
+            if (i == 0 || !is_below(*path, policy_list(policy, POLICY_WATCH_PATHS)))
+                options->watched[count++] = *path;
+    return true;
+}
+
+static void fill_integrity(struct module_options *options, const struct agent_config *config,
+                           const struct policy *policy)
+{
+    char name[HOST_NAME_MAX + 1] = "";
+    uint8_t digest[SHA256_BYTES] = {0};
+    uint64_t host;
+
+    /* Hosts of a fleet differ by their names: so do their delays. */
+    (void)gethostname(name, sizeof name - 1);
+    (void)!hash_sha256(name, strlen(name), digest);
+    memcpy(&host, digest, sizeof host);
+    options->integrity = (struct integrity_options){
+        .enabled = policy_bool(policy, POLICY_INTEGRITY_ENABLED),
+        .state_directory = config->state_directory,
+        .inspector_program = options->respond.inspector_program,
+        .lists =
+            {
+                .paths = policy_list(policy, POLICY_INTEGRITY_PATHS),
+                .attributes = policy_list(policy, POLICY_INTEGRITY_ATTRIBUTES),
+                .logs = policy_list(policy, POLICY_INTEGRITY_LOGS),
+                .exclude_directories = policy_list(policy, POLICY_INTEGRITY_EXCLUDE_DIRECTORIES),
+                .exclude_files = policy_list(policy, POLICY_INTEGRITY_EXCLUDE_FILES),
+                .own_directories = options->own_directories,
+                .critical = policy_list(policy, POLICY_INTEGRITY_CRITICAL),
+                .diff = policy_list(policy, POLICY_INTEGRITY_DIFF),
+                .no_diff = policy_list(policy, POLICY_INTEGRITY_NO_DIFF),
+            },
+        .most_bytes = policy_number(policy, POLICY_INTEGRITY_MAX_SIZE),
+        .schedule =
+            {
+                .interval_ns = policy_number(policy, POLICY_INTEGRITY_INTERVAL),
+                .jitter_ns = policy_number(policy, POLICY_INTEGRITY_JITTER),
+                .seed = host,
+            },
+        .trust_packages = policy_bool(policy, POLICY_INTEGRITY_TRUST_PACKAGES),
+    };
+    (void)!schedule_parse_window(policy_text(policy, POLICY_INTEGRITY_WINDOW),
+                                 &options->integrity.schedule.begin,
+                                 &options->integrity.schedule.end);
+}
+
 static void fill_watch(struct module_options *options, const struct policy *policy)
 {
     options->watch = (struct watch_options){
-        .paths = policy_list(policy, POLICY_WATCH_PATHS),
+        .paths = options->watched,
         .exclude_directories = policy_list(policy, POLICY_WATCH_EXCLUDE_DIRECTORIES),
         .exclude_files = policy_list(policy, POLICY_WATCH_EXCLUDE_FILES),
         .exclude_extensions = policy_list(policy, POLICY_WATCH_EXCLUDE_EXTENSIONS),
@@ -164,10 +248,11 @@ int module_options_new(const struct agent_config *config, struct policy *policy,
     options->own_directories[1] = config->runtime_directory;
     options->watch_enabled = policy_bool(policy, POLICY_WATCH_ENABLED);
     options->log_level = log_level_of(config, policy);
-    bool complete = fill_databases(options, config);
+    bool complete = fill_databases(options, config) && fill_watched(options, policy);
     fill_watch(options, policy);
     fill_scan(options, config, policy);
     fill_respond(options, config, policy);
+    fill_integrity(options, config, policy);
     options->store = (struct store_options){
         .path = join(options, config->state_directory, "events.db"),
         .max_age_ns = policy_number(policy, POLICY_STORE_MAX_AGE),
@@ -190,6 +275,7 @@ struct module_options *module_options_free(struct module_options *options)
     for (size_t i = 0; i < options->path_count; i++)
         free(options->paths[i]);
     free(options->databases);
+    free(options->watched);
     (void)policy_unref(options->policy);
     free(options);
     return NULL;

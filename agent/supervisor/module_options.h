@@ -4,6 +4,7 @@
 #ifndef AGENT_SUPERVISOR_MODULE_OPTIONS_H
 #define AGENT_SUPERVISOR_MODULE_OPTIONS_H
 
+#include "agent/integrity/integrity.h"
 #include "agent/policy/agent_config.h"
 #include "agent/policy/policy.h"
 #include "agent/respond/responder.h"
@@ -18,12 +19,14 @@ struct module_options {
     struct scan_pipeline_options scan;
     struct responder_options respond;
     struct store_options store;
+    struct integrity_options integrity;
     enum log_level log_level;
     bool watch_enabled;
     /* What the pointers above point to, beside the policy and the configuration. */
     char *paths[8];
     size_t path_count;
     const char *own_directories[4];
+    const char **watched;   /* the policy's paths, and those of integrity monitoring */
     const char **databases; /* the configured ones, then the policy's own list */
 };
 

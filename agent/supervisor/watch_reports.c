@@ -1,6 +1,7 @@
 /* The watch's sink. Runs in the watch's threads: copies and enqueues, never waits. */
 #include "agent/supervisor/watch_reports.h"
 
+#include "agent/integrity/integrity.h"
 #include "agent/scan/scan_pipeline.h"
 #include "agent/store/store.h"
 #include "common/json/json_writer.h"
@@ -46,6 +47,7 @@ void watch_reports_take(void *user, const struct watch_event *event)
         store_report(reports->store, event, "watch_gap", EVENT_MEDIUM);
         break;
     case WATCH_GAP_CLOSED:
+        integrity_take_event(reports->integrity, event);
         store_report(reports->store, event, "watch_gap_closed", EVENT_INFO);
         break;
     case WATCH_LIMITED:
@@ -60,8 +62,10 @@ void watch_reports_take(void *user, const struct watch_event *event)
     case WATCH_FILE_CHANGED:
     case WATCH_FILE_REMOVED:
     case WATCH_DIRECTORY_ARRIVED:
+    case WATCH_DIRECTORY_CHANGED:
     case WATCH_DIRECTORY_REMOVED:
         scan_pipeline_take_event(reports->pipeline, event);
+        integrity_take_event(reports->integrity, event);
         break;
     }
 }

@@ -1,15 +1,18 @@
-/* The watch's sink: files go to the scan pipeline, what the watch could not see becomes an event.
+/* The watch's sink: files go to the scan pipeline and to integrity monitoring, what the watch could
+ * not see becomes an event.
  */
 #ifndef AGENT_SUPERVISOR_WATCH_REPORTS_H
 #define AGENT_SUPERVISOR_WATCH_REPORTS_H
 
 #include "agent/watch/watch.h"
 
+struct integrity;
 struct scan_pipeline;
 struct store;
 
 struct watch_reports {
     struct scan_pipeline *pipeline;
+    struct integrity *integrity;
     struct store *store;
 };
 

@@ -219,7 +219,7 @@ static void retry(struct watch *watch, uint32_t epoch)
 /* --- settled files ------------------------------------------------------------------------------
  */
 
-/* Tells one created file that no close was told of. Links, sockets and the like are not told. */
+/* Tells one created file that no close was told of, or a link, socket or the like. */
 static void tell_settled(struct watch *watch, struct settle_entry *entry, char *path)
 {
     AUTO_CLOSE int fd = -1;
@@ -244,7 +244,9 @@ static void tell_settled(struct watch *watch, struct settle_entry *entry, char *
     if (r == 0 && fstat(fd, &status) < 0)
         r = -errno;
     /* What cannot be looked at for now is told all the same. */
-    if (r != -ENOENT && r != -ELOOP && S_ISREG(status.st_mode))
+    if (r == -ELOOP || (r == 0 && !S_ISREG(status.st_mode)))
+        watch_tell(watch, WATCH_FILE_CHANGED, path, length, NULL);
+    else if (r != -ENOENT)
         watch_tell(watch, WATCH_FILE_ARRIVED, path, length, NULL);
     (void)pthread_mutex_lock(&watch->lock);
     if (r == 0 && S_ISREG(status.st_mode))

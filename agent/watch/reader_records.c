@@ -282,6 +282,8 @@ static void handle_directory(struct reader *reader, const struct place *place)
         directory_moved_to(reader, place);
     else if ((record->what & RECORD_DELETED) != 0)
         directory_deleted(reader, place);
+    else if ((record->what & RECORD_ATTRIBUTES) != 0)
+        tell(reader, WATCH_DIRECTORY_CHANGED, NULL);
 }
 
 /* At a directory on the way to a watched path only the next name of that way matters, whatever it

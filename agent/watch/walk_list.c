@@ -96,13 +96,13 @@ static void meet_directories(struct walker *walker, struct walk *walk, size_t li
     restore_path(walker);
 }
 
-/* Tells a regular file if this walk has to. */
-static void meet_file(struct walker *walker, struct walk *walk, const char *name)
+/* Tells a regular file, a link or the like if this walk has to. */
+static void meet_file(struct walker *walker, struct walk *walk, const char *name, uint8_t type)
 {
     struct watch *watch = walker->watch;
     size_t name_length = strlen(name);
     size_t length = entry_path(walker, name, name_length);
-    enum watch_event_kind kind = WATCH_FILE_ARRIVED;
+    enum watch_event_kind kind = type == DT_REG ? WATCH_FILE_ARRIVED : WATCH_FILE_CHANGED;
 
     if (length == 0 ||
         exclusions_match_file(walk->scope->exclusions, walker->path, length, name_length))
@@ -131,8 +131,10 @@ static void meet_files(struct walker *walker, struct walk *walk, size_t listed_b
     for (size_t offset = 0; offset < listed_bytes;) {
         const struct listed *entry = (const void *)(walker->listing + offset);
 
-        if (entry->type == DT_REG)
-            meet_file(walker, walk, entry->name);
+        /* The first walk tells files only: nothing else has content to be scanned. */
+        if (entry->type == DT_REG ||
+            (entry->type != DT_DIR && entry->type != DT_UNKNOWN && (walk->flags & WALK_FOUND) == 0))
+            meet_file(walker, walk, entry->name, entry->type);
         offset += entry->length;
     }
     restore_path(walker);

@@ -18,9 +18,11 @@ enum watch_event_kind {
     WATCH_FILE_WRITTEN, /* closed after writing: scan it whatever the cache says */
     WATCH_FILE_ARRIVED, /* moved or linked in, found by a walk, or created and not closed in time */
     WATCH_FILE_FOUND,   /* seen by the first walk or the slow verifying crawl: may be cached */
-    WATCH_FILE_CHANGED, /* attributes: mode, owner, times, link count */
+    WATCH_FILE_CHANGED, /* attributes: mode, owner, times, link count; or something that is neither
+                         * a regular file nor a directory appeared, as a symbolic link */
     WATCH_FILE_REMOVED, /* deleted or moved out */
     WATCH_DIRECTORY_ARRIVED,
+    WATCH_DIRECTORY_CHANGED, /* attributes */
     WATCH_DIRECTORY_REMOVED,
     WATCH_GAP,           /* events were lost; path = tree being walked again; detail says why */
     WATCH_GAP_CLOSED,    /* that walk is done */

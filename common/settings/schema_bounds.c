@@ -7,6 +7,7 @@
 #include "common/settings/schema_private.h"
 #include "common/text/text.h"
 #include "common/time/clock.h"
+#include "common/time/schedule.h"
 
 #define BOUND_BYTES  64
 #define SHA256_CHARS 64
@@ -137,6 +138,15 @@ static const char *problem_of_name(const char *text)
     return NULL;
 }
 
+static const char *problem_of_window(const char *text)
+{
+    unsigned begin, end;
+
+    return schedule_parse_window(text, &begin, &end) == 0
+               ? NULL
+               : "is not a daily time span such as 22:00-05:00";
+}
+
 const char *schema_problem_of_text(const char *bounds, const char *text)
 {
     static const struct {
@@ -146,6 +156,7 @@ const char *schema_problem_of_text(const char *bounds, const char *text)
         {"absolute", problem_of_path}, {"directory", problem_of_directory},
         {"file", problem_of_file},     {"extension", problem_of_extension},
         {"sha256", problem_of_sha256}, {"name", problem_of_name},
+        {"window", problem_of_window},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(checks); i++) {
         if (text_equal(bounds, checks[i].bounds))

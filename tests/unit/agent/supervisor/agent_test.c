@@ -18,7 +18,7 @@ static struct {
     enum respond_action action;
     uint64_t max_file_size;
     size_t watched_paths;
-    bool watching;
+    bool watching, integrity;
     int refuse; /* what scan_pipeline_reconfigure answers to a limit other than 100 MiB */
     char last_kind[64];
     char last_detail[512];
@@ -54,6 +54,18 @@ int scan_pipeline_reconfigure(struct scan_pipeline *pipeline UNUSED,
 
 void scan_pipeline_take_event(struct scan_pipeline *pipeline UNUSED,
                               const struct watch_event *event UNUSED)
+{
+}
+
+int integrity_reconfigure(struct integrity *integrity UNUSED,
+                          const struct integrity_options *options)
+{
+    modules.integrity = options->enabled;
+    return 0;
+}
+
+void integrity_take_event(struct integrity *integrity UNUSED,
+                          const struct watch_event *event UNUSED)
 {
 }
 

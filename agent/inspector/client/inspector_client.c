@@ -1,0 +1,136 @@
+/* Owns: the child, and when it is started again. Must not own: questions, what answers mean. */
+#include "agent/inspector/client/inspector_client.h"
+
+#include "common/sandbox/spawn.h"
+#include "common/time/clock.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#define ANSWER_TIMEOUT_MS 10000
+/* The first answer waits until the child has read the whole database. */
+#define FIRST_TIMEOUT_MS 60000
+/* After a failure the child is not started again before this. */
+#define RESTART_PAUSE (60 * NS_PER_SECOND)
+
+struct inspector_client {
+    char *program;
+    pid_t child;
+    int socket;
+    uint64_t failed_ns; /* monotonic; 0 = never */
+    uint8_t buffer[LIMIT_MESSAGE_BYTES + 4];
+};
+
+int inspector_client_new(const char *program, struct inspector_client **ret_client)
+{
+    struct inspector_client *client = calloc(1, sizeof(*client));
+
+    if (!client)
+        return -ENOMEM;
+    client->socket = -1;
+    client->program = strdup(program);
+    if (!client->program) {
+        free(client);
+        return -ENOMEM;
+    }
+    *ret_client = client;
+    return 0;
+}
+
+static void end_child(struct inspector_client *client)
+{
+    if (client->socket >= 0)
+        (void)close(TAKE_FD(client->socket));
+    if (client->child > 0) {
+        (void)kill(client->child, SIGKILL);
+        while (waitpid(client->child, NULL, 0) < 0 && errno == EINTR)
+            ;
+        client->child = 0;
+    }
+}
+
+struct inspector_client *inspector_client_free(struct inspector_client *client)
+{
+    if (!client)
+        return NULL;
+    end_child(client);
+    free(client->program);
+    free(client);
+    return NULL;
+}
+
+static int start_child(struct inspector_client *client)
+{
+    char *arguments[] = {client->program, NULL};
+    int pair[2], r;
+
+    if (client->failed_ns && clock_monotonic_ns() - client->failed_ns < RESTART_PAUSE)
+        return -EAGAIN;
+    r = message_pair(false, pair);
+    if (r < 0)
+        return r;
+    r = spawn_program(client->program, arguments, &pair[1], 1, &client->child, NULL);
+    (void)close(pair[1]);
+    if (r < 0) {
+        (void)close(pair[0]);
+        return r;
+    }
+    client->socket = pair[0];
+    return 0;
+}
+
+static int wait_for_answer(struct inspector_client *client, int timeout_ms,
+                           const struct inspector_question *question)
+{
+    struct pollfd ready = {.fd = client->socket, .events = POLLIN};
+    struct message message;
+    int r;
+
+    do {
+        r = poll(&ready, 1, timeout_ms);
+    } while (r < 0 && errno == EINTR);
+    if (r <= 0)
+        return r < 0 ? -errno : -ETIMEDOUT;
+    r = message_receive(client->socket, client->buffer, sizeof(client->buffer), &message);
+    if (r <= 0)
+        return r < 0 ? r : -EPIPE;
+    r = message.fd_count > 0 ? -EBADMSG : question->read(question->user, &message);
+    message_release(&message);
+    return r;
+}
+
+static int ask_child(struct inspector_client *client, const struct inspector_question *question)
+{
+    bool fresh = client->socket < 0;
+    int r = 0;
+
+    if (fresh)
+        r = start_child(client);
+    if (r == 0)
+        r = question->ask(question->user, client->socket);
+    if (r < 0)
+        return r;
+    return wait_for_answer(client, fresh ? FIRST_TIMEOUT_MS : ANSWER_TIMEOUT_MS, question);
+}
+
+int inspector_client_converse(struct inspector_client *client,
+                              const struct inspector_question *question)
+{
+    bool worked = client->socket >= 0;
+    int r = ask_child(client, question);
+
+    if (worked && (r == -EPIPE || r == -ECONNRESET)) {
+        /* It ended by itself, as it does when a database moved; another sees the new one. */
+        end_child(client);
+        r = ask_child(client, question);
+    }
+    if (r < 0) {
+        if (r != -EAGAIN || client->socket >= 0)
+            client->failed_ns = clock_monotonic_ns();
+        end_child(client);
+    }
+    return MIN(r, 0);
+}
