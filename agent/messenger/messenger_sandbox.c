@@ -116,6 +116,7 @@ static const struct privileges_path paths[] = {
     {.path = "/usr/share/ca-certificates"},
     {.path = "/usr/local/share/ca-certificates"},
     {.path = "/usr/share/pki"},
+    {.path = "/var/lib/ca-certificates"},
     {.path = "/usr/share/zoneinfo"},
     {.path = "/usr/lib"},
     {.path = "/usr/lib64"},

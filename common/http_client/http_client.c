@@ -2,6 +2,7 @@
 #include "common/http_client/http_client.h"
 
 #include "common/crypto/keys.h"
+#include "common/http_client/trust_store.h"
 #include "common/text/text.h"
 #include "common/time/clock.h"
 
@@ -153,6 +154,16 @@ static void allow(CURL *easy, bool plain)
 #endif
 }
 
+/* libcurl's own file where it is there. */
+static void trust_system(CURL *easy)
+{
+    const char *own = curl_version_info(CURLVERSION_NOW)->cainfo;
+    const char *found = trust_store_find(own, "");
+
+    if (found != NULL && !text_equal(found, own != NULL ? own : ""))
+        (void)curl_easy_setopt(easy, CURLOPT_CAINFO, found);
+}
+
 static void set_options(struct http_client *client)
 {
     CURL *easy = client->easy;
@@ -174,6 +185,8 @@ static void set_options(struct http_client *client)
     if (client->pin[0] != '\0') {
         (void)curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
         (void)curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    } else {
+        trust_system(easy);
     }
 }
 
