@@ -167,7 +167,7 @@ build_deb() {
     {
         printf '#!/bin/sh\nset -e\ncase $1 in\nconfigure)\n    if [ -n "${2:-}" ]; then\n        /opt/yagura/lifecycle installed upgrade\n    else\n        /opt/yagura/lifecycle installed first\n    fi\n    ;;\nesac\n' >"$control/postinst"
         printf '#!/bin/sh\nset -e\n[ "$1" != remove ] || /opt/yagura/lifecycle removing\n' >"$control/prerm"
-        printf '#!/bin/sh\nset -e\nif [ "$1" = purge ]; then\n    rm -rf /var/lib/yagura /run/yagura /etc/yagura/signatures /etc/yagura/policies\n    rmdir --ignore-fail-on-non-empty /etc/yagura 2>/dev/null || true\nfi\n' >"$control/postrm"
+        printf '#!/bin/sh\nset -e\nif [ "$1" = purge ] && [ ! -e /usr/sbin/yagura-agent ]; then\n    rm -rf /var/lib/yagura /run/yagura /etc/yagura/signatures /etc/yagura/policies\n    rmdir --ignore-fail-on-non-empty /etc/yagura 2>/dev/null || true\nfi\n' >"$control/postrm"
     }
     chmod 755 "$control/postinst" "$control/prerm" "$control/postrm"
     find "$control" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +

@@ -4,7 +4,6 @@
 # The same packages give the same bytes.
 set -eu
 
-ALL_PLATFORMS="almalinux amazon debian oracle redhat rocky suse ubuntu"
 SCRIPTS="common.sh install.sh uninstall.sh update.sh validate.sh"
 # AWS takes 20 attachments a package; a zip is fetched by every new machine.
 MOST_ZIPS=20
@@ -17,8 +16,9 @@ Usage: ssm-package/build.sh --version VERSION --output FOLDER [--sign KEY] PACKA
   --version VERSION  of the package: letters, digits, "_", "-", "."; also its VersionName
   --output FOLDER    is made, or must be empty
   --sign KEY         Ed25519 private key: signs deployment.list, for installer/deployment.sh
-  PACKAGES           folders that try.sh has been run on: debs, or rpms, with everything a machine of that
-                     distribution may lack; or one portable bundle
+  PACKAGES           folders that try.sh has been run on: debs, or rpms, of Yagura. With the portable package
+                     among them, or alone, machines need nothing else; without it, everything that a machine
+                     of that distribution may lack belongs into the folder
 
 Environment: SOURCE_DATE_EPOCH (default 1980-01-01) is the time of every file in the zips.
 TEXT
@@ -31,15 +31,15 @@ die() {
 
 # --- one folder of packages ------------------------------------------------------------------
 
-# kind_of FOLDER: apt, rpm or bundle, by what is in it.
+# kind_of FOLDER: apt or rpm, by what is in it.
 kind_of() {
     found=
-    for pair in apt:deb rpm:rpm bundle:tar.xz; do
+    for pair in apt:deb rpm:rpm; do
         [ -z "$(find "$1" -maxdepth 1 -name "*.${pair#*:}" -print -quit)" ] || found="$found ${pair%%:*}"
     done
     case $found in
-    ' apt' | ' rpm' | ' bundle') echo "${found# }" ;;
-    '') die "$1 holds no deb, no rpm and no bundle" ;;
+    ' apt' | ' rpm') echo "${found# }" ;;
+    '') die "$1 holds no deb and no rpm" ;;
     *) die "$1 holds packages of several kinds:$found" ;;
     esac
 }
@@ -49,7 +49,7 @@ check_tried() {
     [ -s "$1/EXECUTED" ] || die "$1 was never executed: run ssm-package/try.sh $1 on a machine it is for"
     (cd "$1" && sed -n 's/^file //p' EXECUTED | sha256sum --check --strict --status) ||
         die "$1 is not what was executed: run ssm-package/try.sh $1 again"
-    find "$1" -maxdepth 1 \( -name '*.deb' -o -name '*.rpm' -o -name '*.tar.xz' \) -printf '%f\n' |
+    find "$1" -maxdepth 1 \( -name '*.deb' -o -name '*.rpm' \) -printf '%f\n' |
         while IFS= read -r name; do
             grep -q "^file [0-9a-f]*  $name\$" "$1/EXECUTED" || die "$1/$name was never executed: run try.sh again"
         done
@@ -63,9 +63,18 @@ index_debs() {
     done
 }
 
-# Sets PACKAGES (name=version of ours) and INSTALLED_KB of the packages in the current folder.
+# take_package NAME VERSION: of ours.
+take_package() {
+    case $1 in
+    yagura-agent-portable) PORTABLE="$1=$2" ;;
+    yagura*) PACKAGES="$PACKAGES $1=$2" ;;
+    esac
+}
+
+# Sets PACKAGES and PORTABLE (name=version of ours) and INSTALLED_KB of the packages in the current folder.
 describe_packages() {
     PACKAGES=
+    PORTABLE=
     INSTALLED_KB=0
     case $1 in
     apt)
@@ -73,26 +82,19 @@ describe_packages() {
             name=$(dpkg-deb --field "$deb" Package)
             size=$(dpkg-deb --field "$deb" Installed-Size)
             INSTALLED_KB=$((INSTALLED_KB + ${size:-0}))
-            case $name in yagura*) PACKAGES="$PACKAGES $name=$(dpkg-deb --field "$deb" Version)" ;; esac
+            take_package "$name" "$(dpkg-deb --field "$deb" Version)"
         done
         ;;
     rpm)
         for rpm in *.rpm; do
             name=$(rpm -qp --nosignature --qf '%{NAME}' "$rpm")
             INSTALLED_KB=$((INSTALLED_KB + $(rpm -qp --nosignature --qf '%{SIZE}' "$rpm") / 1024))
-            case $name in yagura*) PACKAGES="$PACKAGES $name=$(rpm -qp --nosignature --qf '%{VERSION}-%{RELEASE}' "$rpm")" ;; esac
+            take_package "$name" "$(rpm -qp --nosignature --qf '%{VERSION}-%{RELEASE}' "$rpm")"
         done
-        ;;
-    bundle)
-        PACKAGES="yagura-bundle=$(sed -n 's/^program_version //p' EXECUTED)"
-        INSTALLED_KB=$(($(xz --robot --list ./*.tar.xz | awk '$1 == "totals" { print $5 }') / 1024))
         ;;
     esac
     PACKAGES=${PACKAGES# }
-    case $PACKAGES in
-    *yagura*) ;;
-    *) die "none of Yagura's own packages is among them" ;;
-    esac
+    [ -n "$PACKAGES$PORTABLE" ] || die "none of Yagura's own packages is among them"
 }
 
 # An epoch stands as %3a in the name of a downloaded deb, which apt would take for a colon.
@@ -110,8 +112,8 @@ write_zip() {
     rm -f EXECUTED
     {
         printf 'version=%s\nkind=%s\narchitecture=%s\nplatforms=%s\n' "$VERSION" "$1" "$3" "$2"
-        printf 'packages=%s\ninstalled_kb=%s\n' "$PACKAGES" "$INSTALLED_KB"
-        printf 'files=%s\n' "$(find . -maxdepth 1 \( -name '*.deb' -o -name '*.rpm' -o -name '*.tar.xz' \) -printf '%f\n' | sort | tr '\n' ' ' | sed 's/ $//')"
+        printf 'packages=%s\nportable=%s\ninstalled_kb=%s\n' "$PACKAGES" "$PORTABLE" "$INSTALLED_KB"
+        printf 'files=%s\n' "$(find . -maxdepth 1 \( -name '*.deb' -o -name '*.rpm' \) -printf '%f\n' | sort | tr '\n' ' ' | sed 's/ $//')"
     } >package.conf
     for script in $SCRIPTS; do
         cp "$HERE/scripts/$script" .
@@ -127,16 +129,9 @@ write_zip() {
     printf '%s  %s MB\n' "$4" "$(awk -v n="$bytes" 'BEGIN { printf "%.1f", n / 1048576 }')"
 }
 
-# pairs_of KIND FOLDER: "platform version" lines that the packages serve. A bundle has its own loader and
-# libraries and was executed with nothing else around it, so it serves every platform.
+# pairs_of FOLDER: "platform version" lines of where its packages were executed.
 pairs_of() {
-    if [ "$1" = bundle ]; then
-        for platform in $ALL_PLATFORMS; do
-            echo "$platform _any"
-        done
-    else
-        sed -n 's/^platform //p' "$2/EXECUTED"
-    fi
+    sed -n 's/^platform //p' "$1/EXECUTED"
 }
 
 # add_folder FOLDER
@@ -144,21 +139,21 @@ add_folder() {
     check_tried "$1"
     kind=$(kind_of "$1")
     architecture=$(sed -n 's/^architecture //p' "$1/EXECUTED")
-    platforms=$(pairs_of "$kind" "$1" | tr ' ' ':' | tr '\n' ' ' | sed 's/ $//')
+    platforms=$(pairs_of "$1" | tr ' ' ':' | tr '\n' ' ' | sed 's/ $//')
     if [ -z "$platforms" ] || [ -z "$architecture" ]; then
         die "$1/EXECUTED is not whole: run try.sh again"
     fi
     label=$(printf %s "$platforms" | tr ': ' '-_')
-    [ "$kind" != bundle ] || label=linux
+    [ "${#label}" -le 32 ] || label=$(printf '%s-%s' "$kind" "$(printf %s "$label" | sha256sum | cut -c1-8)")
     name=yagura-agent_${VERSION}_${label}_$architecture.zip
     [ ! -e "$OUTPUT/$name" ] || die "two folders are for the same platform: $name"
     mkdir "$WORK/zip"
-    find "$1" -maxdepth 1 \( -name '*.deb' -o -name '*.rpm' -o -name '*.tar.xz' -o -name EXECUTED \) -exec cp {} "$WORK/zip/" \;
+    find "$1" -maxdepth 1 \( -name '*.deb' -o -name '*.rpm' -o -name EXECUTED \) -exec cp {} "$WORK/zip/" \;
     chmod 0644 "$WORK"/zip/*
     plain_names "$WORK/zip"
     (cd "$WORK/zip" && write_zip "$kind" "$platforms" "$architecture" "$name")
     rm -rf "$WORK/zip"
-    pairs_of "$kind" "$1" | while read -r platform version; do
+    pairs_of "$1" | while read -r platform version; do
         printf '%s %s %s %s\n' "$platform" "$version" "$architecture" "$name" >>"$WORK/served"
     done
 }

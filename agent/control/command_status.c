@@ -165,8 +165,11 @@ static int print_status(void *user, const char *key UNUSED, const json_t *status
         return 0;
     }
     bool well = text_equal(member_text(status, "state"), "protecting");
-    (void)printf("%sYagura: %s%s\n", display_colour(well ? COLOUR_GREEN : COLOUR_YELLOW),
-                 member_text(status, "state"), display_colour(COLOUR_PLAIN));
+    const json_t *scanner = json_object_get(status, "scanner");
+    bool blind = text_equal(member_text(scanner, "state"), "no-signatures");
+    (void)printf("%sYagura: %s%s%s\n", display_colour(well ? COLOUR_GREEN : COLOUR_YELLOW),
+                 member_text(status, "state"), blind ? ": no signatures" : "",
+                 display_colour(COLOUR_PLAIN));
     print_agent(status);
     print_problems(json_object_get(status, "problems"));
     return 0;

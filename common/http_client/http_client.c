@@ -154,13 +154,14 @@ static void allow(CURL *easy, bool plain)
 #endif
 }
 
-/* libcurl's own file where it is there. */
+/* libcurl's own file where it is there, otherwise another distribution's. */
 static void trust_system(CURL *easy)
 {
     const char *own = curl_version_info(CURLVERSION_NOW)->cainfo;
     const char *found = trust_store_find(own, "");
 
-    if (found != NULL && !text_equal(found, own != NULL ? own : ""))
+    /* One that is not there would be an error of its own; nobody is trusted then. */
+    if (found == NULL || own == NULL || !text_equal(found, own))
         (void)curl_easy_setopt(easy, CURLOPT_CAINFO, found);
 }
 

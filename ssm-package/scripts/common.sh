@@ -22,7 +22,6 @@ STATE=/var/lib/yagura
 SETTINGS=/etc/yagura/ssm-package.conf
 LOG=/var/log/yagura-ssm-package.log
 SERVICE=yagura-agent.service
-AGENT=/usr/sbin/yagura-agent
 CONTROL=/usr/sbin/yaguractl
 
 say() {
@@ -179,7 +178,9 @@ service_pid() {
 service_is_current() {
     pid=$(service_pid) || return 1
     program=$(readlink "/proc/$pid/exe" 2>/dev/null) || return 1
-    [ "$program" = "$(readlink -f "$AGENT")" ]
+    agent=/opt/yagura/bin/yagura-agent
+    [ -e "$agent" ] || agent=/usr/sbin/yagura-agent
+    [ "$program" = "$(readlink -f "$agent")" ]
 }
 
 # --- packages --------------------------------------------------------------------------------
@@ -195,11 +196,19 @@ installed_version() {
     esac
 }
 
-# packages_are_right: whether every package of this version, and no other version, is installed.
-packages_are_right() {
-    for package in $(setting packages); do
+# all_installed NAME=VERSION...: whether each is, in this version. Nothing is not all.
+all_installed() {
+    [ $# -gt 0 ] || return 1
+    for package in "$@"; do
         [ "$(installed_version "${package%%=*}")" = "${package#*=}" ] || return 1
     done
+}
+
+# packages_are_right: whether this version is installed, as the distribution's packages or with its own
+# libraries.
+packages_are_right() {
+    # shellcheck disable=SC2046  # one word a package
+    all_installed $(setting packages) || all_installed $(setting portable)
 }
 
 # lock_holder: who has the package database, for a message.

@@ -39,20 +39,36 @@ finish_dpkg() {
     done
 }
 
-install_apt() {
+open_repository() {
     ln -s "$PWD" "$WORK/repository"
     mkdir -p "$WORK/lists/partial" "$WORK/cache/archives/partial"
     printf 'deb [trusted=yes] file:%s ./\n' "$WORK/repository" >"$WORK/sources.list"
     finish_dpkg
-    # shellcheck disable=SC2046  # one word a package
-    apt_here update && apt_here --allow-downgrades --no-remove install $(setting packages)
+    apt_here update
 }
 
+# install_apt NAME=VERSION...: in place of what is in REPLACED.
+install_apt() {
+    [ -e "$WORK/repository" ] || open_repository || return 1
+    for package in $REPLACED; do
+        set -- "$@" "$package-"
+    done
+    [ -n "$REPLACED" ] || set -- --no-remove "$@"
+    apt_here --allow-downgrades install "$@"
+}
+
+# install_rpm NAME=VERSION...: in place of what is in REPLACED.
 install_rpm() {
-    # shellcheck disable=SC2046  # names without blanks, all of this package
-    set -- $(setting files | tr ' ' '\n' | sed 's,^,./,')
+    wanted=-v
+    case $1 in yagura-agent-portable=*) wanted= ;; esac
+    # shellcheck disable=SC2046,SC2086  # names without blanks, all of this package
+    set -- $(setting files | tr ' ' '\n' | grep $wanted '^yagura-agent-portable-' | sed 's,^,./,')
+    # shellcheck disable=SC2086
+    if [ -n "$REPLACED" ] && ! command -v dnf >/dev/null 2>&1; then
+        logged rpm --erase $REPLACED || return 1
+    fi
     if command -v dnf >/dev/null 2>&1; then
-        logged timeout "$LOCK_SECONDS" dnf -y -q --disablerepo='*' --setopt=install_weak_deps=False install "$@" ||
+        logged timeout "$LOCK_SECONDS" dnf -y -q --disablerepo='*' --setopt=install_weak_deps=False --allowerasing install "$@" ||
             logged timeout "$LOCK_SECONDS" dnf -y -q --disablerepo='*' downgrade "$@"
     elif command -v zypper >/dev/null 2>&1; then
         logged env ZYPP_LOCK_TIMEOUT="$LOCK_SECONDS" zypper --non-interactive --no-refresh --no-remote install \
@@ -74,16 +90,50 @@ undo() {
     done
 }
 
+# installed_of NAME...: those that are.
+installed_of() {
+    for name in "$@"; do
+        [ -z "$(installed_version "$name")" ] || echo "$name"
+    done
+}
+
+# try_packages NAME=VERSION...
+try_packages() {
+    [ $# -gt 0 ] || return 1
+    NEW=
+    for package in "$@"; do
+        [ -n "$(installed_version "${package%%=*}")" ] || NEW="${package%%=*} $NEW"
+    done
+    case $1 in
+    yagura-agent-portable=*) REPLACED=$(installed_of yagura-agent yagura-scanner) ;;
+    *) REPLACED=$(installed_of yagura-agent-portable) ;;
+    esac
+    "install_$KIND" "$@" && packages_are_right
+}
+
+# The distribution's libraries are mended by the distribution, so packages that use them come first. A
+# machine that lacks them, and whose zip does not bring them, gets the programs with libraries of their
+# own; where these are installed, they stay.
+choose_packages() {
+    # shellcheck disable=SC2046  # one word a package
+    if [ -z "$(installed_of yagura-agent-portable)" ] || [ -z "$(setting portable)" ]; then
+        ! try_packages $(setting packages) || return 0
+        [ -z "$(setting packages)" ] || lacks_libraries || return 1
+    fi
+    # shellcheck disable=SC2046
+    try_packages $(setting portable)
+}
+
+lacks_libraries() {
+    grep -qE 'unmet dependencies|Unmet dependencies|Failed dependencies|nothing provides' "$LOG"
+}
+
 install_packages() {
     if packages_are_right; then
         return 0
     fi
     check_space
-    NEW=
-    for package in $(setting packages); do
-        [ -n "$(installed_version "${package%%=*}")" ] || NEW="${package%%=*} $NEW"
-    done
-    if "install_$KIND" && packages_are_right; then
+    if choose_packages; then
         return 0
     fi
     if apt_is_locked; then
@@ -136,6 +186,8 @@ keep_settings() {
 main() {
     begin installing
     begin_log
+    # Packages that take the place of others do not leave the console.
+    export YAGURA_KEEP_ACTIVATION=yes
     read_package
     check_machine
     choose_parameters

@@ -58,6 +58,34 @@ class ContractTest(package_case.PackageTest):
         self.done(agent.configure(version="2.0", how=REINSTALL), ["uninstall", "install", "validate"])
         self.assertEqual(machine.version(), "2.0")
 
+    def test_portable(self):
+        """Where libraries are missing the portable package comes; it stays; and it takes the others' place."""
+        portable = "yagura-agent-portable"
+        self.make("5.0", portable=True, library=False)
+        self.make("6.0", portable=True)
+        machine, agent = self.machine("5.0")
+        self.done(agent.configure(), ["install", "validate"])
+        self.assertEqual((machine.version(portable), machine.version()), ("5.0", None))
+        self.assertTrue(machine.runs)
+        agent.publish(self.built["6.0"])
+        self.done(agent.configure(how=IN_PLACE), ["update", "validate"])
+        self.assertEqual((machine.version(portable), machine.version()), ("6.0", None))
+        self.done(agent.configure("Uninstall"), ["uninstall"])
+        self.assertIsNone(machine.version(portable))
+
+        machine, agent = self.machine("6.0")
+        self.done(agent.configure())
+        self.assertEqual((machine.version(portable), machine.version()), (None, "6.0"))
+        machine.write("/var/lib/yagura/identity", "mine")
+        machine.must("dpkg", "--force-depends", "--purge", "libyagura-test")
+        self.make("7.0", portable=True, library=False)
+        agent.publish(self.built["7.0"])
+        self.done(agent.configure(how=IN_PLACE), ["update", "validate"])
+        self.assertEqual((machine.version(portable), machine.version()), ("7.0", None))
+        self.assertTrue(machine.runs)
+        self.assertEqual(machine.read("/var/lib/yagura/identity"), "mine")
+        self.assertNotIn("deactivate", machine.asked)
+
     def test_replaced_program_is_restarted(self):
         """A service that runs the program of before does not validate, and is started anew."""
         machine, agent = self.machine()

@@ -31,7 +31,7 @@ def architecture():
                           check=True).stdout.strip()
 
 
-def make_deb(folder, name, version, files, depends="", size=100, scripts=None):
+def make_deb(folder, name, version, files, depends="", size=100, scripts=None, replaces=""):
     tree = os.path.join(folder, "tree")
     for path, (content, mode) in files.items():
         target = tree + path
@@ -46,7 +46,9 @@ def make_deb(folder, name, version, files, depends="", size=100, scripts=None):
     with open(tree + "/DEBIAN/control", "w", encoding="ascii") as file:
         file.write(f"Package: {name}\nVersion: {version}\nArchitecture: {architecture()}\n"
                    f"Maintainer: Tests <tests@yagura.invalid>\nInstalled-Size: {size}\n"
-                   + (f"Depends: {depends}\n" if depends else "") + "Description: for tests\n")
+                   + (f"Depends: {depends}\n" if depends else "")
+                   + (f"Provides: {replaces}\nConflicts: {replaces}\nReplaces: {replaces}\n" if replaces else "")
+                   + "Description: for tests\n")
     for script, text in (scripts or {}).items():
         with open(tree + "/DEBIAN/" + script, "w", encoding="ascii") as file:
             file.write(textwrap.dedent(text))
@@ -82,9 +84,26 @@ def program(name):
         return (file.read(), 0o755)
 
 
-def make_packages(folder, version, postinst="", blob=0):
-    """blob: bytes of the scanner that its Installed-Size does not tell."""
+def make_portable(folder, version):
+    """The same programs in the places of the portable package, which needs nothing and takes the others' place."""
+    programs = {"/opt/yagura/bin/" + name: program("/bin/true")
+                for name in ("yagura-scanner", "yagura-messenger", "yagura-inspector")}
+    make_deb(folder, "yagura-agent-portable", version, {
+        **programs,
+        "/opt/yagura/bin/yagura-agent": program("/bin/sleep"),
+        "/opt/yagura/bin/yaguractl": (CONTROL, 0o755),
+        "/opt/yagura/lib/ld-linux-test": ('#!/bin/sh\nshift 2\nexec "$@"\n', 0o755),
+        "/usr/sbin/yaguractl": (CONTROL, 0o755),
+        "/lib/systemd/system/yagura-agent.service": (UNIT.replace("/usr/sbin/", "/opt/yagura/bin/"), 0o644),
+    }, replaces="yagura-agent, yagura-scanner")
+
+
+def make_packages(folder, version, postinst="", blob=0, portable=False, library=True):
+    """blob: bytes of the scanner that its Installed-Size does not tell. portable: that package too. library: with what
+    the scanner needs."""
     os.makedirs(folder)
+    if portable:
+        make_portable(folder, version)
     make_deb(folder, "yagura-agent", version, {
         "/usr/sbin/yagura-agent": program("/bin/sleep"),
         "/usr/sbin/yaguractl": (CONTROL, 0o755),
@@ -97,7 +116,8 @@ def make_packages(folder, version, postinst="", blob=0):
     if blob:
         files["/usr/share/yagura/blob"] = (bytes(blob), 0o644)
     make_deb(folder, "yagura-scanner", version, files, depends="libyagura-test (>= 1:1)")
-    make_deb(folder, "libyagura-test", "1:1.0", {"/usr/lib/yagura/test": ("library", 0o644)})
+    if library:
+        make_deb(folder, "libyagura-test", "1:1.0", {"/usr/lib/yagura/test": ("library", 0o644)})
     execute(folder)
 
 
