@@ -32,6 +32,13 @@ async function problemOf(answer) {
 }
 
 /**
+ * JSON whose long numbers become texts: those of events and alerts have 64 bits, and a number of
+ * JavaScript holds 53. A quote inside a text of JSON has a backslash before it, so only a key matches.
+ * @param {string} text
+ */
+export const parseJson = (text) => JSON.parse(text.replace(/(?<!\\)("\w+":\s*)(\d{16,})(?=[,}\]\s])/g, '$1"$2"'));
+
+/**
  * @param {string} method @param {string} path below /api/v1
  * @param {unknown} [body] @param {Record<string, string>} [headers] @param {AbortSignal} [abort]
  */
@@ -56,7 +63,7 @@ export async function request(method, path, body, headers = {}, abort) {
     }
     if (answer.ok) {
         const text = await answer.text();
-        return { body: text ? JSON.parse(text) : null, etag: answer.headers.get("ETag") ?? "" };
+        return { body: text ? parseJson(text) : null, etag: answer.headers.get("ETag") ?? "" };
     }
     const problem = await problemOf(answer);
     if (problem.status === 401 && problem.code === "not_signed_in") signedOut.value = true;

@@ -2,6 +2,7 @@
 // in two seconds, when something it shows has changed. While the stream is down the page asks every
 // 15 seconds, and says so.
 import { effect, signal } from "../vendor/vendor.js";
+import { parseJson } from "./api.js";
 import { session } from "./session.js";
 
 const TOPICS = ["event", "computer", "command", "alert"];
@@ -38,7 +39,7 @@ function stopPolling() {
 /** @param {MessageEvent} message */
 function parse(message) {
     try {
-        return JSON.parse(message.data);
+        return parseJson(message.data);
     } catch {
         return null;
     }
