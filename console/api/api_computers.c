@@ -19,6 +19,7 @@ static const struct list_column COMPUTER_COLUMNS[] = {
     {"region", LIST_TEXT},
     {"group", LIST_TEXT},
     {"policy", LIST_TEXT},
+    {"effective_policy", LIST_TEXT},
     {"policy_in_force", LIST_BOOL},
     {"policy_problem", LIST_TEXT},
     {"tags", LIST_JSON},
@@ -40,15 +41,19 @@ void api_add_status(struct query *query, int64_t online_after_ms)
 
 static void begin_select(struct query *query, int64_t online_after_ms)
 {
-    query_add(query,
-              "SELECT cursor_key, id, hostname, display_name, status, os, agent_version,"
-              " address, instance_id, account, region, group_name, policy_name, policy_in_force,"
-              " applied_problem, tags, activated_ms, last_seen_ms, certificate_expires_ms,"
-              " facts FROM (SELECT computers.hostname || ' ' || computers.id AS cursor_key,"
-              " computers.*, groups.name AS group_name, policies.name AS policy_name,"
-              " CASE WHEN computers.policy_digest = computers.applied_digest THEN 1 ELSE 0"
-              " END AS policy_in_force,"
-              " ");
+    query_add(
+        query,
+        "SELECT cursor_key, id, hostname, display_name, status, os, agent_version,"
+        " address, instance_id, account, region, group_name, policy_name, effective_policy,"
+        " policy_in_force,"
+        " applied_problem, tags, activated_ms, last_seen_ms, certificate_expires_ms,"
+        " facts FROM (SELECT computers.hostname || ' ' || computers.id AS cursor_key,"
+        " computers.*, groups.name AS group_name, policies.name AS policy_name,"
+        " " EFFECTIVE_POLICY_NAME(
+            "computers") " AS effective_policy,"
+                         " CASE WHEN computers.policy_digest = computers.applied_digest THEN 1 ELSE 0"
+                         " END AS policy_in_force,"
+                         " ");
     api_add_status(query, online_after_ms);
     query_add(query, " AS status FROM computers LEFT JOIN groups ON groups.id = computers.group_id"
                      " LEFT JOIN policies ON policies.id = computers.policy_id"

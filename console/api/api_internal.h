@@ -111,6 +111,12 @@ void api_alert_write(struct json_writer *json, struct sql_statement *row);
 int api_alert_group_column(void);
 int api_computer_write(struct sql *sql, const struct api_service *service, int64_t number,
                        struct buffer *output) MUST_USE;
+/* The name of the policy that counts for a row of a table joined with groups: its own, its
+ * group's, or base. */
+#define EFFECTIVE_POLICY_NAME(table)                                                \
+    "(SELECT chosen.name FROM policies AS chosen WHERE chosen.id = COALESCE(" table \
+    ".policy_id, groups.policy_id, (SELECT base.id FROM policies AS base WHERE"     \
+    " base.org_id = " table ".org_id AND base.name = 'base')))"
 /* The expression of a computer's status. */
 void api_add_status(struct query *query, int64_t online_after_ms);
 int64_t api_online_after(const struct api_service *service);

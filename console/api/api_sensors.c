@@ -24,6 +24,7 @@ static const struct list_column SENSOR_COLUMNS[] = {
     {"address", LIST_TEXT},
     {"group", LIST_TEXT},
     {"policy", LIST_TEXT},
+    {"effective_policy", LIST_TEXT},
     {"policy_in_force", LIST_BOOL},
     {"policy_problem", LIST_TEXT},
     {"key", LIST_TEXT},
@@ -35,14 +36,17 @@ static const struct list_column SENSOR_COLUMNS[] = {
 /* Functions are silent while nobody calls them: that is no fault, so it has a word of its own. */
 static void begin_select(struct query *query, int64_t online_after_ms)
 {
-    query_add(query,
-              "SELECT cursor_key, id, kind, name, status, version, account, region, arn, runtime,"
-              " host, address, group_name, policy_name, policy_in_force, applied_problem, key_name,"
-              " first_seen_ms, last_seen_ms, facts FROM (SELECT sensors.name || ' ' || sensors.id"
-              " AS cursor_key, sensors.*, groups.name AS group_name,"
-              " policies.name AS policy_name, sensor_keys.name AS key_name,"
-              " CASE WHEN sensors.policy_digest = sensors.applied_digest THEN 1 ELSE 0 END"
-              " AS policy_in_force, CASE WHEN sensors.last_seen_ms >= ");
+    query_add(
+        query,
+        "SELECT cursor_key, id, kind, name, status, version, account, region, arn, runtime,"
+        " host, address, group_name, policy_name, effective_policy, policy_in_force, applied_problem, key_name,"
+        " first_seen_ms, last_seen_ms, facts FROM (SELECT sensors.name || ' ' || sensors.id"
+        " AS cursor_key, sensors.*, groups.name AS group_name,"
+        " policies.name AS policy_name, sensor_keys.name AS key_name,"
+        " " EFFECTIVE_POLICY_NAME(
+            "sensors") " AS effective_policy,"
+                       " CASE WHEN sensors.policy_digest = sensors.applied_digest THEN 1 ELSE 0 END"
+                       " AS policy_in_force, CASE WHEN sensors.last_seen_ms >= ");
     query_add_number(query, online_after_ms);
     query_add(query, " THEN 'reporting' ELSE 'silent' END AS status FROM sensors"
                      " LEFT JOIN groups ON groups.id = sensors.group_id"

@@ -161,6 +161,29 @@ static int count_computers(struct sql *sql, const struct overview *overview,
     return 0;
 }
 
+static int count_sensors(struct sql *sql, const struct overview *overview, struct json_writer *json)
+{
+    AUTO_QUERY struct query query;
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    query_init(&query);
+    query_add(&query, "SELECT COALESCE(sum(CASE WHEN kind = 'storage' THEN 1 ELSE 0 END), 0),"
+                      " COALESCE(sum(CASE WHEN kind = 'application' THEN 1 ELSE 0 END), 0)"
+                      " FROM sensors WHERE org_id = ");
+    query_add_number(&query, API_ORG);
+    viewer_limit_groups(api_viewer(overview->request), "group_id", &query.text);
+    int r = query_prepare(&query, sql, &row);
+    if (r == 0)
+        r = sql_step(row);
+    if (r != 1)
+        return r < 0 ? r : -EIO;
+    json_write_key(json, "sensors");
+    json_write_object_begin(json);
+    json_write_field_number(json, "storage", sql_number(row, 0));
+    json_write_field_number(json, "application", sql_number(row, 1));
+    json_write_object_end(json);
+    return 0;
+}
+
 static int count_events(struct sql *sql, struct json_writer *json)
 {
     AUTO_STATEMENT struct sql_statement *row = NULL;
@@ -223,6 +246,8 @@ static int read_overview(struct sql *sql, void *user)
     json_writer_init(&json, &overview->body);
     json_write_object_begin(&json);
     int r = count_computers(sql, overview, &json);
+    if (r == 0)
+        r = count_sensors(sql, overview, &json);
     /* The roll-up knows no groups: who is limited to some does not see counts of all. */
     if (r == 0 && api_viewer(overview->request)->group_count == 0)
         r = count_events(sql, &json);

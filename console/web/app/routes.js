@@ -8,6 +8,8 @@ export const NAVIGATION = [
     { name: "computers", icon: "▤", allowed: always },
     { name: "events", icon: "≣", allowed: always },
     { name: "alerts", icon: "!", allowed: always },
+    { name: "buckets", icon: "▦", allowed: always },
+    { name: "functions", icon: "ƒ", allowed: always },
     { name: "quarantine", icon: "▣", allowed: always },
     { name: "policies", icon: "§", allowed: always },
     { name: "activation", icon: "+", allowed: () => may("operate") },
@@ -23,6 +25,9 @@ const PAGES = {
     computer: () => import("./pages/computer.js"),
     events: () => import("./pages/events.js"),
     alerts: () => import("./pages/alerts.js"),
+    buckets: () => import("./pages/buckets.js"),
+    functions: () => import("./pages/functions.js"),
+    sensor: () => import("./pages/sensor.js"),
     quarantine: () => import("./pages/quarantine.js"),
     policies: () => import("./pages/policies.js"),
     policy: () => import("./pages/policy.js"),
@@ -31,7 +36,7 @@ const PAGES = {
     audit: () => import("./pages/audit.js"),
     settings: () => import("./pages/settings.js"),
 };
-const DETAILS = /** @type {Record<string, string>} */ ({ computers: "computer", policies: "policy" });
+const DETAILS = /** @type {Record<string, string>} */ ({ computers: "computer", policies: "policy", buckets: "sensor", functions: "sensor" });
 
 /** The name of the page at an address; "overview" for the empty one, "" for an unknown one. @param {string[]} path */
 export function pageAt(path) {

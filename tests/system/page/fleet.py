@@ -12,6 +12,7 @@ SOURCE = os.path.abspath(os.path.join(HERE, "../../.."))
 sys.path.insert(0, os.path.join(SOURCE, "tests/system/console"))
 
 from harness import PASSWORD, Agent, Console  # noqa: E402
+from sensors_test import Sensor  # noqa: E402
 
 HOSTILE = ["<img src=x onerror=alert(1)>", "invoice\u202egnp.exe", "line\\nbreak\u0007bell",
            "/srv/" + "x" * 4000]
@@ -54,7 +55,41 @@ class Fleet:
         first.heartbeat([first.event("malware_quarantined", "medium", subject="/srv/report.pdf",
                                      detail={"signature": "Test.Pdf", "id": self.quarantined,
                                              "sha256": "a" * 64, "size": 4242})], facts=FACTS)
+        self.sensors()
         self.administrator_password()
+
+    def sensor(self, kind, name, group="", **more):
+        key = self.admin.post("/api/v1/sensor-keys", {"name": "for " + name, "kind": kind,
+                                                      "group": group}, expect=201).json["key"]
+        return Sensor(self.console, key, kind, name, **more)
+
+    def sensors(self):
+        """Scanners of buckets and functions, as they report."""
+        uploads = self.sensor("storage", "uploads-scanner", "web")
+        uploads.report([
+            uploads.event(subject="uploads/2026/11/invoice.zip", detail={
+                "bucket": "uploads", "key": "2026/11/invoice.zip", "version_id": "3sL4kqtJ",
+                "size": 183022, "sha256": "b" * 64, "signature": "Win.Test.EICAR_HDB-1",
+                "verdict": "infected", "action": "quarantine"}),
+            uploads.event("object_quarantined", "medium", subject="uploads/2026/11/invoice.zip",
+                          detail={"bucket": "uploads", "to": "quarantine-bucket"}),
+            uploads.event("scan_incomplete", "low", subject="uploads/" + HOSTILE[0],
+                          detail={"bucket": "uploads", "reason": "encrypted archive"})],
+            facts={"health": "good", "scanned": 1203388, "infected": 41, "incomplete": 12,
+                   "errors": 0, "signatures": 8707231})
+        self.sensor("storage", "archive-scanner").report(
+            facts={"health": "degraded", "problem": "signatures are 4 days old", "scanned": 7})
+        shop = self.sensor("application", "shop-checkout", "web", runtime="nodejs22.x",
+                           arn="arn:aws:lambda:eu-central-1:111122223333:function:shop-checkout")
+        shop.report([
+            shop.event("attack_blocked", "high", subject="POST /login", detail={
+                "protection": "sql_injection", "rule": 942100, "mode": "mitigate",
+                "method": "POST", "path": "/login", "source": "192.0.2.7",
+                "matched": "ARGS:user", "excerpt": "' OR 1=1 --", "request_id": "c6af9ac6-7b61"}),
+            shop.event("attack_reported", "medium", subject="GET /items", detail={
+                "protection": "malicious_payload", "rule": 941100, "mode": "report",
+                "excerpt": HOSTILE[0]})],
+            facts={"health": "good", "requests": 48211, "blocked": 17, "reported": 92})
 
     def administrator_password(self):
         """A second administrator, who has to choose a password in the browser."""
@@ -74,6 +109,17 @@ class Fleet:
         agent = self.agents[1]
         agent.heartbeat([agent.event(subject=f"/srv/{name}", detail={"signature": "Eicar"})],
                         facts=FACTS)
+
+    def report(self, kind, key):
+        sensor = Sensor(self.console, key, kind, "newcomer-" + kind)
+        sensor.report([sensor.event(subject="first/object")])
+
+    def policy_of(self, group):
+        """What the functions of a group would get."""
+        groups = self.admin.get("/api/v1/groups").json["groups"]
+        name = [each for each in groups if each["name"] == group][0]["policy"]
+        values = self.admin.get(f"/api/v1/policies/{name}/effective", expect=200).json["values"]
+        return {value["key"]: value["value"] for value in values} | {"policy": name}
 
     def activation(self, token):
         agent = Agent(self.console, hostname="newcomer.example")

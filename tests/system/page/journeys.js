@@ -3,6 +3,8 @@
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 
+import { setPolicyValue } from "../../../console/web/app/policy_text.js";
+
 const [modules, pictures] = process.argv.slice(2);
 const require = createRequire(`${modules}/package.json`);
 const { chromium } = require("playwright-core");
@@ -11,7 +13,7 @@ const AXE = require.resolve("axe-core/axe.min.js");
 const PAGE = process.env.YAGURA_PAGE;
 const PASSWORD = process.env.YAGURA_PAGE_PASSWORD;
 const PATIENCE = 30000; /* ms: far more than anything needs */
-const PAGES = ["overview", "computers", "events", "alerts", "quarantine", "policies", "policies/web", "policies/web?tab=values", "activation", "activation?new=1", "people", "audit", "settings"];
+const PAGES = ["overview", "computers", "events", "alerts", "buckets", "buckets?tab=events", "buckets?tab=keys", "buckets?new=1", "functions", "functions?tab=protections", "quarantine", "policies", "policies/web", "policies/web?tab=values", "activation", "activation?new=1", "people", "audit", "settings"];
 /* What a browser says by itself of answers the page expects. */
 const EXPECTED = /status of (401|404|409|412|422|503)|ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_INCOMPLETE_CHUNKED|ERR_EMPTY_RESPONSE/;
 
@@ -85,6 +87,22 @@ async function axe(page) {
     const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"], runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] }));
     return violations.map((each) => `${each.id}: ${each.nodes.map((node) => node.html.slice(0, 160)).slice(0, 3).join(" | ")}`);
 }
+
+await journey("one value is set in a policy's text, and nothing else", async () => {
+    const cases = [
+        ["", "a.b", "a = {\n    b = 1;\n};\n"],
+        ["a = { b = 2; };", "a.b", "a = { b = 1; };"],
+        ["a = { /* b = 3; */ b = (2, # }\n 3); c = 4; };", "a.b", "a = { /* b = 3; */ b = 1; c = 4; };"],
+        ['s = "a = { b = 2; };";\n', "a.b", 's = "a = { b = 2; };";\na = {\n    b = 1;\n};\n'],
+        ["a = {\n    c = { d = 1; };\n};\n", "a.c.b", "a = {\n    c = { d = 1; \n        b = 1;\n};\n};\n"],
+        ["a = {\n    c = 4;\n};\n", "a.b", "a = {\n    c = 4;\n    b = 1;\n};\n"],
+        ["a : { b : { c : 2 } }", "a.b.c", "a : { b : { c : 1 } }"],
+    ];
+    for (const [text, key, wanted] of cases) {
+        const got = setPolicyValue(text, key, "1");
+        check(got === wanted, `${JSON.stringify(text)} became ${JSON.stringify(got)}`);
+    }
+});
 
 const browser = await chromium.launch({ executablePath: process.env.YAGURA_CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] });
 /** @param {object} [more] */
@@ -199,6 +217,59 @@ await journey("an earlier revision comes back", async () => {
     checkComplaints();
 });
 
+for (const [kind, address, name] of [["storage", "buckets", "Connect a scanner"], ["application", "functions", "Connect functions"]]) {
+    await journey(`a key connects ${address}`, async () => {
+        await show(page, address);
+        await page.getByRole("button", { name }).click();
+        await page.fill("dialog input[name=name]", "journey");
+        await page.selectOption("dialog select[name=group]", "web");
+        await page.getByRole("button", { name: "Make the key" }).click();
+        const key = await page.locator("dialog code.secret").innerText();
+        check(/^ysk1_[\w-]{43}$/.test(key), `this is no sensor key: ${key}`);
+        await page.locator("dialog pre").filter({ hasText: `YAGURA_CONSOLE_URL=${PAGE.replace(/\/$/, "")}` }).filter({ hasText: "YAGURA_CONSOLE_PIN=sha256//" }).waitFor();
+        await shows(page, "Waiting for the first report");
+        await ask("report", kind, key);
+        await shows(page, "1 sensor reports with this key");
+        await page.keyboard.press("Escape");
+        await show(page, `${address}?name=newcomer`);
+        await page.getByRole("link", { name: `newcomer-${kind}` }).click();
+        await page.getByRole("heading", { name: `newcomer-${kind}` }).waitFor();
+        await page.getByRole("link", { name: "Events", exact: true }).last().click();
+        await shows(page, "first/object");
+        await show(page, `${address}?tab=keys`);
+        await page.locator("tr", { hasText: "journey" }).getByRole("button", { name: "Revoke" }).click();
+        await page.locator("dialog").getByRole("button", { name: "Revoke" }).click();
+        await page.locator("tr", { hasText: "journey" }).getByText("Revoked").waitFor();
+        checkComplaints();
+    });
+}
+
+await journey("what functions report reads as it should", async () => {
+    await show(page, "functions?tab=events");
+    await page.getByRole("button", { name: "Attack reported" }).click();
+    await page.locator("dialog.drawer").getByText("<img src=x onerror=alert(1)>").waitFor();
+    await page.locator("dialog.drawer").getByRole("link", { name: "shop-checkout" }).click();
+    await shows(page, "48,211");
+    checkComplaints();
+});
+
+await journey("a group's functions are protected, by keyboard alone", async () => {
+    await show(page, "functions?tab=protections&group=web");
+    const block = page.getByRole("group", { name: "SQL injection" }).getByLabel("Block and report");
+    await page.getByRole("group", { name: "SQL injection" }).getByLabel("Report", { exact: true }).focus();
+    await page.keyboard.press("ArrowRight");
+    check(await block.isChecked(), "the arrow key chose nothing");
+    await page.getByRole("button", { name: "Review changes" }).focus();
+    await page.keyboard.press("Enter");
+    await page.locator("dialog .added").filter({ hasText: 'sql_injection = "mitigate"' }).waitFor();
+    await page.getByRole("button", { name: "Save and deliver" }).focus();
+    await page.keyboard.press("Enter");
+    await shows(page, "Saved. Functions get it");
+    const values = await ask("policy_of", "web");
+    check(values["application.protection.sql_injection"] === '"mitigate"', JSON.stringify(values));
+    checkComplaints();
+});
+
 await journey("a rule places new computers", async () => {
     await show(page, "activation");
     await page.getByRole("button", { name: "New rule" }).click();
@@ -268,14 +339,15 @@ for (const language of ["en", "ja"]) {
             await page.evaluate(([l, s]) => (localStorage.setItem("yagura.language", l), localStorage.setItem("yagura.theme", s)), [language, scheme]);
             await page.goto(PAGE);
             await page.waitForSelector(".frame");
+            const sensors = await page.evaluate(async () => (await (await fetch("api/v1/sensors?kind=storage&name=uploads")).json()).sensors);
             const computers = await page.evaluate(async () => (await (await fetch("api/v1/computers?limit=3")).json()).computers);
             const findings = [];
-            for (const address of [...PAGES, `computers/${computers[1].id}`, `computers/${computers[1].id}?tab=policy`]) {
+            for (const address of [...PAGES, `computers/${computers[1].id}`, `computers/${computers[1].id}?tab=policy`, `buckets/${sensors[0].id}`]) {
                 await show(page, address);
                 findings.push(...(await axe(page)).map((finding) => `${address}: ${finding}`));
-                const left = await page.evaluate(() => document.querySelector("main").innerText.match(/\b(page|kind|module|status|severity|tab|filter|policy|token)\.[a-z_]+\b/g));
+                const left = await page.evaluate(() => document.querySelector("main").innerText.match(/\b(page|kind|module|status|severity|tab|filter|policy|token|sensor|protection|health)\.[a-z_]+\b/g));
                 if (left && !address.startsWith("policies") && !address.includes("policy")) findings.push(`${address}: untranslated ${left}`);
-                await page.screenshot({ path: `${pictures}/${address.replace(/\W+/g, "-").replace(computers[1].id, "one")}-${language}-${scheme}.png` });
+                await page.screenshot({ path: `${pictures}/${address.replace(/\W+/g, "-").replace(computers[1].id, "one").replace(sensors[0].id, "one")}-${language}-${scheme}.png` });
             }
             check(findings.length === 0, findings.join("\n"));
             checkComplaints();

@@ -201,7 +201,7 @@ const Identity = ({ computer }) => html`<section class="panel">
 const Policy = ({ computer }) => html`
     ${computer.policy_problem && html`<div class="note bad" role="alert">${t("policy.refused")}: <${Literal} text=${computer.policy_problem} /></div>`}
     <p>${computer.policy_in_force ? html`<${Mark} tone="good">${t("policy.in_force")}<//>` : html`<${Mark} tone="waiting">${t("policy.pending")}<//>`}</p>
-    <${PolicyValues} name=${computer.policy ?? computer.group_policy ?? "base"} />
+    <${PolicyValues} name=${computer.effective_policy ?? "base"} />
 `;
 
 /** @param {{path: string[], query: Record<string, string>}} props */
@@ -221,7 +221,7 @@ export function Page({ path, query }) {
             <${Status} status=${computer.status} />
             <span>${t("last_seen")} <${Time} at=${computer.last_seen} /></span>
             <span>${t("group")}: ${computer.group ?? "—"}</span>
-            <span>${t("policy")}: ${computer.policy ? html`<a href=${linkTo(["policies", computer.policy])}>${computer.policy}</a>` : t("policy.inherited")}</span>
+            <span>${t("policy")}: ${computer.effective_policy ? html`<a href=${linkTo(["policies", computer.effective_policy])}>${computer.effective_policy}</a>` : "—"}${!computer.policy && html` <span class="dim">(${t("policy.inherited")})</span>`}</span>
             <span><${Tags} tags=${computer.tags} /></span>
         </p>
         <nav class="tabs" aria-label=${t("sections")}>

@@ -14,6 +14,14 @@ export const SEVERITIES = ["critical", "high", "medium", "low", "info"];
 /** @param {any} event */
 const drawerOf = (event) => () => setQuery({ event: String(event.number) });
 
+/** The computer or sensor an event is of. @param {{event: any}} props */
+function Origin({ event }) {
+    const id = event.computer ?? event.sensor;
+    if (!id) return html`<span class="dim">—</span>`;
+    const page = event.computer ? "computers" : event.module === "application" ? "functions" : "buckets";
+    return html`<a href=${linkTo([page, id])}><${Literal} text=${event.hostname ?? id} /></a>`;
+}
+
 /** @param {boolean} ofOne */
 const columns = (ofOne) => [
     { name: "time", title: t("time"), cell: (/** @type {any} */ event) => html`<${Time} at=${event.time} />` },
@@ -26,7 +34,7 @@ const columns = (ofOne) => [
               {
                   name: "computer",
                   title: t("computer"),
-                  cell: (/** @type {any} */ event) => (event.computer ? html`<a href=${linkTo(["computers", event.computer])}><${Literal} text=${event.hostname ?? event.computer} /></a>` : html`<span class="dim">—</span>`),
+                  cell: (/** @type {any} */ event) => html`<${Origin} event=${event} />`,
               },
           ]),
     { name: "module", title: t("module"), wide: true, cell: (/** @type {any} */ event) => word("module", event.module) },
@@ -42,7 +50,7 @@ export function EventList({ filters, short }) {
     return html`
         <${ListTable}
             caption=${t("page.events")}
-            columns=${columns(filters.computer !== undefined)}
+            columns=${columns(filters.computer !== undefined || filters.sensor !== undefined)}
             list=${shown}
             rowKey="number"
             csv=${short ? undefined : "events"}
@@ -72,7 +80,7 @@ function EventDrawer({ number }) {
             <dl class="facts">
                 <${Fact} name=${t("time")}>${formatTime(data.time)}<//>
                 <${Fact} name=${t("received")}>${formatTime(data.received)}<//>
-                ${data.computer && html`<${Fact} name=${t("computer")}><a href=${linkTo(["computers", data.computer])}><${Literal} text=${data.hostname ?? data.computer} /></a><//>`}
+                ${(data.computer || data.sensor) && html`<${Fact} name=${t(data.computer ? "computer" : "sensor.sensor")}><${Origin} event=${data} /><//>`}
                 ${Object.entries(data.detail ?? {}).map(([name, value]) => html`<${Detail} key=${name} name=${name} value=${value} />`)}
                 <${Fact} name=${t("event_id")}><code>${data.id}</code><//>
             </dl>

@@ -15,13 +15,15 @@ const SEVERITIES = ["info", "low", "medium", "high", "critical"];
 /** @param {{text: string, value: number, href: string, tone?: string}} props */
 const Number = ({ text, value, href, tone }) => html`<a class=${`number-card ${value > 0 ? (tone ?? "") : ""}`} href=${href}><strong>${formatNumber(value)}</strong><span>${text}</span></a>`;
 
-/** @param {{computers: any, alerts: any}} props */
-function Numbers({ computers, alerts }) {
+/** @param {{computers: any, sensors: any, alerts: any}} props */
+function Numbers({ computers, sensors, alerts }) {
     return html`<section class="numbers" aria-label=${t("overview.fleet")}>
         <${Number} text=${t("overview.computers")} value=${computers.all} href=${linkTo(["computers"])} />
         <${Number} text=${t("overview.online")} value=${computers.online} href=${linkTo(["computers"], { status: "online" })} tone="good" />
         <${Number} text=${t("overview.offline")} value=${computers.offline} href=${linkTo(["computers"], { status: "offline" })} tone="bad" />
         <${Number} text=${t("overview.deactivated")} value=${computers.deactivated} href=${linkTo(["computers"], { status: "deactivated" })} />
+        ${sensors.storage > 0 && html`<${Number} text=${t("page.buckets")} value=${sensors.storage} href=${linkTo(["buckets"])} />`}
+        ${sensors.application > 0 && html`<${Number} text=${t("page.functions")} value=${sensors.application} href=${linkTo(["functions"])} />`}
         ${alerts && html`<${Number} text=${t("overview.alerts")} value=${alerts.alerts.length} href=${linkTo(["alerts"])} tone="bad" />`}
     </section>`;
 }
@@ -84,8 +86,8 @@ export function Page() {
     const chart = timeline.data && asSeries(timeline.data.counts);
     return html`
         <h1>${t("page.overview")}</h1>
-        <${Numbers} computers=${data.computers} alerts=${alerts.data} />
-        ${data.computers.all === 0
+        <${Numbers} computers=${data.computers} sensors=${data.sensors} alerts=${alerts.data} />
+        ${data.computers.all + data.sensors.storage + data.sensors.application === 0
             ? html`<${FirstSteps} />`
             : html`<div class="columns">
                   ${chart && html`<section class="panel span"><${TimeChart} caption=${t("overview.chart")} times=${chart.times} series=${chart.series} /></section>`}

@@ -33,6 +33,22 @@ async function findComputers(text) {
     }));
 }
 
+/** Scanners of buckets and functions. @param {string} text @returns {Promise<Choice[]>} */
+async function findSensors(text) {
+    const page = await get(`sensors${queryText({ name: text, limit: 5 })}`);
+    return page.sensors.map((/** @type {any} */ sensor) => ({
+        text: literal(sensor.name),
+        hint: t(`page.${SENSOR_PAGES[sensor.kind]}`),
+        run: () => goTo(linkTo([SENSOR_PAGES[sensor.kind], sensor.id])),
+    }));
+}
+
+/** @type {Record<string, string>} */
+const SENSOR_PAGES = { storage: "buckets", application: "functions" };
+
+/** @param {string} text */
+const find = async (text) => (await Promise.all([findComputers(text), findSensors(text)])).flat();
+
 /** @param {{close: () => void}} props */
 export function Palette({ close }) {
     const [text, setText] = useState("");
@@ -45,7 +61,7 @@ export function Palette({ close }) {
         setAt(0);
         if (text.length < 2) return setComputers([]);
         let current = true;
-        const timer = setTimeout(() => findComputers(text).then((found) => current && setComputers(found), () => current && setComputers([])), 150);
+        const timer = setTimeout(() => find(text).then((found) => current && setComputers(found), () => current && setComputers([])), 150);
         return () => {
             current = false;
             clearTimeout(timer);
