@@ -14,6 +14,7 @@
 
 #define MOST_CANONICAL_BYTES (256 * 1024)
 #define SCOPE_BYTES          128
+#define SIGV4_LONGEST_LINK_S 604800
 
 void sigv4_append_encoded(struct buffer *out, const char *text, bool slash_stays)
 {
@@ -201,23 +202,43 @@ static int format_date(char text[static SIGV4_DATE_BYTES], uint64_t time_ns)
     return 0;
 }
 
+/* day, region, service */
+static int format_scope(char scope[static SCOPE_BYTES], const struct sigv4_request *request,
+                        const char *date)
+{
+    int r = text_format(scope, SCOPE_BYTES, "%.8s/%s/%s/aws4_request", date, request->region,
+                        request->service);
+
+    return r < 0 ? r : 0;
+}
+
+static int sign_hash(const struct sigv4_request *request, const struct aws_credentials *credentials,
+                     const char *date, const char *canonical_hash,
+                     char hex[static SIGV4_HASH_BYTES])
+{
+    char scope[SCOPE_BYTES], day[9], text[512];
+
+    (void)text_copy(day, sizeof day, date); /* the first eight characters */
+    int r = format_scope(scope, request, date);
+    if (r < 0)
+        return r;
+    r = text_format(text, sizeof text, "AWS4-HMAC-SHA256\n%s\n%s\n%s", date, scope, canonical_hash);
+    if (r < 0)
+        return r;
+    return make_signature(request, credentials, day, text, hex);
+}
+
 static int write_authorization(const struct sigv4_request *request,
                                const struct aws_credentials *credentials,
                                const struct header_list *list, const char *canonical_hash,
                                struct sigv4_signature *signature)
 {
-    char scope[SCOPE_BYTES], day[9], text[512], hex[SIGV4_HASH_BYTES];
+    char scope[SCOPE_BYTES], hex[SIGV4_HASH_BYTES];
 
-    (void)text_copy(day, sizeof day, signature->date); /* the first eight characters */
-    int r = text_format(scope, sizeof scope, "%s/%s/%s/aws4_request", day, request->region,
-                        request->service);
+    int r = sign_hash(request, credentials, signature->date, canonical_hash, hex);
     if (r < 0)
         return r;
-    r = text_format(text, sizeof text, "AWS4-HMAC-SHA256\n%s\n%s\n%s", signature->date, scope,
-                    canonical_hash);
-    if (r < 0)
-        return r;
-    r = make_signature(request, credentials, day, text, hex);
+    r = format_scope(scope, request, signature->date);
     if (r < 0)
         return r;
     (void)buffer_append_format(&signature->authorization,
@@ -271,6 +292,86 @@ int sigv4_sign(const struct sigv4_request *request, const struct aws_credentials
     }
     *ret_signature = signature;
     return 0;
+}
+
+/* ---- links ---- */
+
+static int add_query(struct aws_pair *query, size_t *count, const char *name, const char *value)
+{
+    if (*count == SIGV4_MOST_QUERY)
+        return -E2BIG;
+    query[(*count)++] = (struct aws_pair){name, value};
+    return 0;
+}
+
+/* The request with what a link says of itself added to its query. */
+static int complete_query(const struct sigv4_request *request,
+                          const struct aws_credentials *credentials, const char *credential,
+                          const char *date, const char *expires,
+                          struct aws_pair query[static SIGV4_MOST_QUERY], size_t *ret_count)
+{
+    const struct aws_pair own[] = {
+        {"X-Amz-Algorithm", "AWS4-HMAC-SHA256"},
+        {"X-Amz-Credential", credential},
+        {"X-Amz-Date", date},
+        {"X-Amz-Expires", expires},
+        {"X-Amz-SignedHeaders", "host"},
+        {"X-Amz-Security-Token", credentials->session_token},
+    };
+    size_t count = 0;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < request->query_count; i++)
+        r = add_query(query, &count, request->query[i].name, request->query[i].value);
+    for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(own); i++)
+        if (own[i].value != NULL)
+            r = add_query(query, &count, own[i].name, own[i].value);
+    *ret_count = count;
+    return r;
+}
+
+static int sign_link(const struct sigv4_request *request, const struct aws_credentials *credentials,
+                     const char *date, struct buffer *target)
+{
+    AUTO_BUFFER struct buffer canonical = BUFFER_WITH_MAXIMUM(MOST_CANONICAL_BYTES);
+    struct header_list headers = {.count = 0};
+    char canonical_hash[SIGV4_HASH_BYTES], hex[SIGV4_HASH_BYTES];
+
+    int r = add_header(&headers, "host", request->host);
+    if (r == 0)
+        r = append_canonical_request(&canonical, request, &headers, "UNSIGNED-PAYLOAD");
+    if (r == 0)
+        r = hash_hex(buffer_text(&canonical), canonical.length, canonical_hash);
+    if (r == 0)
+        r = sign_hash(request, credentials, date, canonical_hash, hex);
+    if (r == 0)
+        r = write_target(request, target);
+    return r < 0 ? r : buffer_append_format(target, "&X-Amz-Signature=%s", hex);
+}
+
+int sigv4_presign(const struct sigv4_request *request, const struct aws_credentials *credentials,
+                  uint32_t expires_s, struct buffer *target)
+{
+    struct aws_pair query[SIGV4_MOST_QUERY];
+    struct sigv4_request link = *request;
+    char date[SIGV4_DATE_BYTES], scope[SCOPE_BYTES], credential[SCOPE_BYTES + 160], expires[12];
+
+    if (expires_s == 0 || expires_s > SIGV4_LONGEST_LINK_S || request->header_count > 0)
+        return -EINVAL;
+    int r = format_date(date, request->time_ns);
+    if (r == 0)
+        r = format_scope(scope, request, date);
+    if (r < 0)
+        return r;
+    r = text_format(credential, sizeof credential, "%s/%s", credentials->access_key_id, scope);
+    if (r < 0)
+        return r;
+    (void)text_format(expires, sizeof expires, "%u", expires_s);
+    r = complete_query(request, credentials, credential, date, expires, query, &link.query_count);
+    if (r < 0)
+        return r;
+    link.query = query;
+    return sign_link(&link, credentials, date, target);
 }
 
 void sigv4_signature_done(struct sigv4_signature *signature)

@@ -59,6 +59,13 @@ int sigv4_sign(const struct sigv4_request *request, const struct aws_credentials
                struct sigv4_signature *ret_signature) MUST_USE;
 void sigv4_signature_done(struct sigv4_signature *signature);
 
+/* A link that needs no headers: target is path and query with everything in it, good for expires_s
+ * (1..604800) from time_ns. The payload is not signed, headers of the request are not allowed.
+ * Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
+ * -EINVAL, -E2BIG, -EMSGSIZE, -ENOMEM. */
+int sigv4_presign(const struct sigv4_request *request, const struct aws_credentials *credentials,
+                  uint32_t expires_s, struct buffer *target) MUST_USE;
+
 /* Percent-encodes all but unreserved characters (RFC 3986), as paths, queries and forms need it. */
 void sigv4_append_encoded(struct buffer *out, const char *text, bool slash_stays);
 

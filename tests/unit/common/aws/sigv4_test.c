@@ -4,6 +4,7 @@
 
 #include "common/text/text.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -138,9 +139,69 @@ static void too_many_headers_are_refused(void **state)
     assert_true(sigv4_sign(&request, &example, &signature) < 0);
 }
 
+static void check_link(const json_t *vector)
+{
+    AUTO_BUFFER struct buffer target = BUFFER_WITH_MAXIMUM(8192);
+    struct aws_credentials credentials = example;
+    struct aws_pair query[MOST_PAIRS];
+    char end[SIGV4_HASH_BYTES + 32];
+    const struct sigv4_request request = {
+        .method = "GET",
+        .service = "s3",
+        .region = text_of(vector, "region"),
+        .host = text_of(vector, "host"),
+        .path = text_of(vector, "raw_key"),
+        .query = query,
+        .query_count = pairs_of_query(json_object_get(vector, "query"), query),
+        .time_ns = VECTOR_TIME_NS,
+    };
+
+    credentials.session_token = text_of(vector, "session_token");
+    assert_int_equal(sigv4_presign(&request, &credentials,
+                                   (uint32_t)json_integer_value(json_object_get(vector, "expires")),
+                                   &target),
+                     0);
+    (void)text_format(end, sizeof end, "&X-Amz-Signature=%s", text_of(vector, "signature"));
+    assert_true(text_starts_with(buffer_text(&target), text_of(vector, "wire_path")));
+    assert_true(text_ends_with(buffer_text(&target), end));
+}
+
+static void links_agree_with_every_vector(void **state)
+{
+    json_error_t error;
+    json_t *vectors = json_load_file(YAGURA_FIXTURES "/sigv4_links.json", 0, &error);
+
+    (void)state;
+    assert_non_null(vectors);
+    assert_int_equal(json_array_size(vectors), 5);
+    for (size_t i = 0; i < json_array_size(vectors); i++)
+        check_link(json_array_get(vectors, i));
+    json_decref(vectors);
+}
+
+static void links_without_an_end_are_refused(void **state)
+{
+    AUTO_BUFFER struct buffer target = BUFFER_WITH_MAXIMUM(8192);
+    struct sigv4_request request = {.method = "GET",
+                                    .service = "s3",
+                                    .region = "r",
+                                    .host = "h",
+                                    .path = "/",
+                                    .time_ns = VECTOR_TIME_NS};
+
+    (void)state;
+    assert_int_equal(sigv4_presign(&request, &example, 0, &target), -EINVAL);
+    assert_int_equal(sigv4_presign(&request, &example, 604801, &target), -EINVAL);
+    request.header_count = 1;
+    assert_int_equal(sigv4_presign(&request, &example, 60, &target), -EINVAL);
+    assert_int_equal(target.length, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(links_agree_with_every_vector),
+        cmocka_unit_test(links_without_an_end_are_refused),
         cmocka_unit_test(agrees_with_every_vector),
         cmocka_unit_test(blanks_in_header_values_are_folded),
         cmocka_unit_test(too_many_headers_are_refused),
