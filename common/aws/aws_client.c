@@ -263,6 +263,11 @@ static enum aws_outcome prepare(struct aws_client *client, const struct aws_call
     if (aws_endpoint_find(&client->settings, call->service, preparation->region, call->bucket,
                           &preparation->endpoint, problem, size) < 0)
         return AWS_NOT_CONFIGURED;
+    if (call->label != NULL && aws_endpoint_label(&client->settings, call->service, call->label,
+                                                  &preparation->endpoint) < 0) {
+        (void)text_copy(problem, size, "the request's host has no name");
+        return AWS_NOT_CONFIGURED;
+    }
     preparation->path = BUFFER_WITH_MAXIMUM(AWS_TEXT_BYTES * 16);
     (void)buffer_append_text(&preparation->path, preparation->endpoint.prefix);
     (void)buffer_append_text(&preparation->path, call->path != NULL ? call->path : "/");
@@ -521,6 +526,51 @@ enum aws_outcome aws_client_send(struct aws_client *client, const struct aws_cal
     }
     buffer_done(&preparation.path);
     return ret_answer->outcome;
+}
+
+/* ---- links ---- */
+
+static enum aws_outcome presign(struct aws_client *client, const struct aws_call *call,
+                                const struct preparation *preparation, uint32_t expires_s,
+                                struct buffer *url, char *problem, size_t size)
+{
+    struct aws_credentials credentials;
+
+    enum aws_outcome outcome = credential_chain_get(client->chain, &credentials, problem, size);
+    if (outcome != AWS_OK)
+        return outcome;
+    const struct sigv4_request request = {
+        .method = "GET",
+        .service = call->service,
+        .region = preparation->region,
+        .host = preparation->endpoint.host,
+        .path = buffer_text(&preparation->path),
+        .query = call->query,
+        .query_count = call->query_count,
+        .time_ns = service_time_ns(client),
+    };
+    int r = buffer_failed(&preparation->path);
+    if (r == 0)
+        r = buffer_append_text(url, preparation->endpoint.origin);
+    if (r == 0)
+        r = sigv4_presign(&request, &credentials, expires_s, url);
+    if (r == 0)
+        return AWS_OK;
+    (void)text_format(problem, size, "the link could not be signed: %s", log_error_text(r));
+    return AWS_NOT_CONFIGURED;
+}
+
+enum aws_outcome aws_client_presign(struct aws_client *client, const struct aws_call *call,
+                                    uint32_t expires_s, struct buffer *url, char *problem,
+                                    size_t problem_size)
+{
+    struct preparation preparation = {.region = ""};
+
+    enum aws_outcome outcome = prepare(client, call, &preparation, problem, problem_size);
+    if (outcome == AWS_OK)
+        outcome = presign(client, call, &preparation, expires_s, url, problem, problem_size);
+    buffer_done(&preparation.path);
+    return outcome;
 }
 
 /* ---- protocols ---- */

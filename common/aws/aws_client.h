@@ -87,6 +87,7 @@ struct aws_call {
     const char *region;  /* NULL = the client's */
     const char *method;  /* NULL = "POST" */
     const char *bucket;  /* S3 only */
+    const char *label;   /* before the host's name, where the service wants one; NULL = none */
     const char *path;    /* raw, NULL = "/"; for S3 "/" and the key */
     const struct aws_pair *query;
     size_t query_count;
@@ -108,6 +109,11 @@ struct aws_call {
  * with aws_answer_done; its outcome is returned. */
 enum aws_outcome aws_client_send(struct aws_client *client, const struct aws_call *call,
                                  struct aws_answer *ret_answer);
+/* A link for whoever holds it, by GET, good for expires_s: method, headers and bodies of the call
+ * are not looked at. Appends the URL. No request is made but what credentials and region need. */
+enum aws_outcome aws_client_presign(struct aws_client *client, const struct aws_call *call,
+                                    uint32_t expires_s, struct buffer *url, char *problem,
+                                    size_t problem_size);
 /* JSON 1.1 (SSM): target "AmazonSSM.GetParameters". */
 enum aws_outcome aws_client_json(struct aws_client *client, const char *service, const char *target,
                                  const char *json, struct aws_answer *ret_answer);

@@ -146,3 +146,19 @@ int aws_endpoint_find(const struct aws_settings *settings, const char *service, 
         place_bucket(ret_endpoint, bucket, own[0] != '\0');
     return 0;
 }
+
+int aws_endpoint_label(const struct aws_settings *settings, const char *service, const char *label,
+                       struct aws_endpoint *endpoint)
+{
+    char host[AWS_TEXT_BYTES];
+
+    if (!aws_region_is_valid(label))
+        return -EINVAL;
+    if (set_endpoint(settings, service)[0] != '\0')
+        return 0;
+    (void)text_copy(host, sizeof host, endpoint->host);
+    int r = text_format(endpoint->host, sizeof endpoint->host, "%s.%s", label, host);
+    if (r >= 0)
+        r = text_format(endpoint->origin, sizeof endpoint->origin, "https://%s", endpoint->host);
+    return r < 0 ? r : 0;
+}

@@ -18,5 +18,9 @@ struct aws_endpoint {
 int aws_endpoint_find(const struct aws_settings *settings, const char *service, const char *region,
                       const char *bucket, struct aws_endpoint *ret_endpoint, char *problem,
                       size_t problem_size) MUST_USE;
+/* Puts "LABEL." before the host's name, as some requests want it (S3 Object Lambda's routes); an
+ * endpoint that was set stays as it is. -EINVAL: not letters, digits and dashes. */
+int aws_endpoint_label(const struct aws_settings *settings, const char *service, const char *label,
+                       struct aws_endpoint *endpoint) MUST_USE;
 
 #endif

@@ -265,6 +265,21 @@ enum aws_outcome s3_delete(struct aws_client *client, const struct s3_object *ob
     return finish(client, &call, ret_answer);
 }
 
+enum aws_outcome s3_link(struct aws_client *client, const struct s3_object *object,
+                         uint32_t expires_s, struct buffer *url, char *problem, size_t problem_size)
+{
+    enum aws_outcome outcome = AWS_UNAVAILABLE;
+    struct s3_call call;
+
+    begin(&call, "GET", object);
+    if (call.path != NULL)
+        outcome = aws_client_presign(client, &call.call, expires_s, url, problem, problem_size);
+    else
+        (void)text_copy(problem, problem_size, "memory is short");
+    free(call.path);
+    return outcome;
+}
+
 /* ---- tags ---- */
 
 enum aws_outcome s3_get_tags(struct aws_client *client, const struct s3_object *object,
