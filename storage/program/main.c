@@ -20,6 +20,12 @@ static const struct {
      "lambda                          the same as a function (the default on AWS Lambda)"},
     {"dead-letter", storage_serve_dead_letter,
      "dead-letter                     tell of objects that were given up"},
+    {"action", storage_run_action,
+     "action                          quarantine, promote and tell of what results are published"},
+    {"quarantine", storage_run_quarantine,
+     "quarantine list [--json]        what was quarantined\n"
+     "  quarantine restore ID [--to s3://BUCKET/KEY] [--overwrite]\n"
+     "  quarantine delete ID | forbid SHA256"},
     {"settings", storage_show_settings,
      "settings                        print what is set, and by which variables it can be"},
 };

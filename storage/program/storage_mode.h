@@ -16,5 +16,6 @@ storage_mode_run storage_serve_dead_letter; /* a function, or a poller elsewhere
 
 /* Set by SIGTERM and SIGINT from now on. */
 const bool *storage_stop_flag(void);
+storage_mode_run storage_run_action, storage_run_quarantine; /* storage/actions/ */
 
 #endif

@@ -66,6 +66,36 @@
       "objects with encrypted parts are incomplete")                                               \
     X(SCAN_MACROS, "scanner.detect_macros", BOOL, "false", "", "any macro is a finding")           \
     X(SCAN_UNWANTED, "scanner.unwanted_applications", BOOL, "false", "", "PUA signatures")         \
+    X(QUARANTINE, "quarantine.bucket", TEXT, "", "", "where malicious objects go; empty: nowhere") \
+    X(QUARANTINE_KEY, "quarantine.key", TEXT, "", "",                                              \
+      "ARN of the KMS key of what is there; empty: the bucket's own")                              \
+    X(QUARANTINE_INCOMPLETE, "quarantine.incomplete", CHOICE, "leave", "leave|quarantine",         \
+      "objects that could not be scanned whole; they are never promoted")                          \
+    X(PROMOTE, "promote.bucket", TEXT, "", "", "where clean objects go; empty: they stay")         \
+    X(PROMOTE_KEY, "promote.key", TEXT, "", "",                                                    \
+      "ARN of the KMS key of what is there; empty: the bucket's own")                              \
+    X(PART, "part", SIZE, "0", "0..5G",                                                            \
+      "larger objects are moved in parts of this size, of 5M at least; 0: those above 5G")         \
+    X(WEBHOOK, "webhook.url", TEXT, "", "", "gets each malicious result by POST; empty: none")     \
+    X(WEBHOOK_PIN, "webhook.pin", TEXT, "", "", "sha256//... of its authority's public key")       \
+    X(WEBHOOK_SECRET, "webhook.secret_file", TEXT, "", "",                                         \
+      "file with the secret that signs what it gets")                                              \
+    X(WEBHOOK_PARAMETER, "webhook.secret_parameter", TEXT, "", "",                                 \
+      "the same as a SecureString of Parameter Store")                                             \
+    X(SECURITY_HUB, "security_hub", BOOL, "false", "",                                             \
+      "each malicious result becomes a finding of Security Hub")                                   \
+    X(ACCOUNT, "account", TEXT, "", "", "number of the AWS account, for such findings")            \
+    X(GATE_LISTEN, "gate.listen", TEXT, "127.0.0.1:8080", "",                                      \
+      "address and port of the read gate where it is no function")                                 \
+    X(GATE_SECRET, "gate.secret_file", TEXT, "", "",                                               \
+      "file with the secret of links to the read gate; needed where it is no function")            \
+    X(GATE_PARAMETER, "gate.secret_parameter", TEXT, "", "",                                       \
+      "the same as a SecureString of Parameter Store")                                             \
+    X(GATE_FRESH, "gate.fresh", DURATION, "24h", "1m..3650d",                                      \
+      "an older clean verdict is not believed: the object is scanned when it is read")             \
+    X(GATE_SCAN, "gate.scan_size", SIZE, "64M", "0..2147483647",                                   \
+      "larger objects are not scanned while the reader waits, but by the queue")                   \
+    X(GATE_LINK, "gate.link", DURATION, "60s", "1s..60s", "how long a link to an object is good")  \
     X(LOG_LEVEL, "log_level", CHOICE, "info", "error|warning|info|debug",                          \
       "lowest level that is logged")
 

@@ -1,0 +1,177 @@
+/* Actions. Owns: their order, and which failure brings the message back. */
+#include "storage/actions/actions.h"
+
+#include "common/log/log.h"
+#include "common/text/text.h"
+#include "storage/actions/published_result.h"
+#include "storage/actions/quarantine.h"
+#include "storage/actions/security_hub.h"
+#include "storage/actions/webhook.h"
+#include "storage/settings/storage_secret.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct actions {
+    const struct storage_settings *settings;
+    struct aws_client *client;
+    struct quarantine_policy policy;
+    struct webhook *webhook; /* NULL = none */
+    const char *account;     /* NULL = no Security Hub */
+    bool report_key;
+};
+
+static int complain(char *problem, size_t size, const char *text)
+{
+    (void)text_copy(problem, size, text);
+    return -EINVAL;
+}
+
+/* ---- settings ---- */
+
+static void read_policy(struct actions *actions)
+{
+    const struct storage_settings *settings = actions->settings;
+
+    actions->policy = (struct quarantine_policy){
+        .bucket = storage_settings_text(settings, STORAGE_QUARANTINE),
+        .kms_key = storage_settings_text(settings, STORAGE_QUARANTINE_KEY),
+        .promote_bucket = storage_settings_text(settings, STORAGE_PROMOTE),
+        .promote_kms_key = storage_settings_text(settings, STORAGE_PROMOTE_KEY),
+        .incomplete = text_equal(storage_settings_text(settings, STORAGE_QUARANTINE_INCOMPLETE),
+                                 "quarantine"),
+        .tag_prefix = storage_settings_text(settings, STORAGE_TAG_PREFIX),
+        .part_bytes = storage_settings_number(settings, STORAGE_PART),
+    };
+    actions->report_key = storage_settings_number(settings, STORAGE_REPORT_KEY) != 0;
+}
+
+static int open_webhook(struct actions *actions, char *problem, size_t size)
+{
+    const char *url = storage_settings_text(actions->settings, STORAGE_WEBHOOK);
+    char secret[STORAGE_SECRET_BYTES];
+
+    if (url[0] == '\0')
+        return 0;
+    int r = storage_secret_load(actions->settings, STORAGE_WEBHOOK_SECRET,
+                                STORAGE_WEBHOOK_PARAMETER, actions->client, secret, problem, size);
+    if (r == 0)
+        r = webhook_new(url, storage_settings_text(actions->settings, STORAGE_WEBHOOK_PIN), secret,
+                        &actions->webhook);
+    explicit_bzero(secret, sizeof secret);
+    if (r == -EINVAL)
+        return complain(problem, size,
+                        "webhook.url must be https://, and webhook.secret_file or "
+                        "webhook.secret_parameter must name a secret");
+    return r == -EBADMSG ? complain(problem, size, "webhook.pin is none") : r;
+}
+
+static int read_hub(struct actions *actions, char *problem, size_t size)
+{
+    const char *account = storage_settings_text(actions->settings, STORAGE_ACCOUNT);
+
+    if (storage_settings_number(actions->settings, STORAGE_SECURITY_HUB) == 0)
+        return 0;
+    if (strlen(account) != 12 || account[strspn(account, "0123456789")] != '\0')
+        return complain(problem, size, "with security_hub, account must be its twelve digits");
+    actions->account = account;
+    return 0;
+}
+
+struct actions *actions_free(struct actions *actions)
+{
+    if (actions == NULL)
+        return NULL;
+    (void)webhook_free(actions->webhook);
+    free(actions);
+    return NULL;
+}
+
+int actions_new(const struct storage_settings *settings, struct aws_client *client,
+                struct actions **ret_actions, char *problem, size_t problem_size)
+{
+    struct actions *actions = calloc(1, sizeof *actions);
+
+    if (actions == NULL)
+        return -ENOMEM;
+    actions->settings = settings;
+    actions->client = client;
+    read_policy(actions);
+    int r = open_webhook(actions, problem, problem_size);
+    if (r == 0)
+        r = read_hub(actions, problem, problem_size);
+    if (r == 0 && actions->policy.bucket[0] == '\0' && actions->policy.promote_bucket[0] == '\0' &&
+        actions->webhook == NULL && actions->account == NULL)
+        r = complain(problem, problem_size,
+                     "no action is set: give quarantine.bucket, promote.bucket, webhook.url or "
+                     "security_hub");
+    if (r < 0)
+        return (void)actions_free(actions), r;
+    *ret_actions = actions;
+    return 0;
+}
+
+/* ---- a message ---- */
+
+static int move(struct actions *actions, const struct published_result *result)
+{
+    struct quarantine_outcome outcome;
+
+    enum quarantine_action action =
+        quarantine_act(actions->client, &actions->policy, result, &outcome);
+    bool failed = action == QUARANTINE_FAILED || action == QUARANTINE_REFUSED;
+    if (action != QUARANTINE_NOTHING)
+        log_event(failed ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "object_action", "bucket",
+                  result->bucket, "key", actions->report_key ? result->key : "", "version",
+                  result->version, "verdict", published_verdict_name(result->verdict), "malware",
+                  result->malware, "action", quarantine_action_name(action), "id", outcome.id,
+                  "problem", failed ? outcome.problem : "", NULL);
+    return failed ? -EAGAIN : 0;
+}
+
+/* What the receiver never takes is logged and forgotten: it was told, and the object is dealt with.
+ */
+static int judge_notice(const char *receiver, int r, const char *problem)
+{
+    if (r < 0)
+        log_error("notice_failed", "receiver", receiver, "problem", problem, "now",
+                  r == -EAGAIN ? "tried again" : "given up", NULL);
+    return r == -EAGAIN ? r : 0;
+}
+
+static int tell(struct actions *actions, const struct published_result *result, const char *text,
+                size_t length)
+{
+    char problem[512] = "";
+    int first = 0, second = 0;
+
+    if (result->verdict != PUBLISHED_INFECTED)
+        return 0;
+    if (actions->webhook != NULL)
+        first = judge_notice("webhook",
+                             webhook_send(actions->webhook, text, length, problem, sizeof problem),
+                             problem);
+    if (actions->account != NULL)
+        second = judge_notice("security-hub",
+                              security_hub_import(actions->client, actions->account, result,
+                                                  problem, sizeof problem),
+                              problem);
+    return first < 0 ? first : second;
+}
+
+int actions_handle(struct actions *actions, const char *text, size_t length)
+{
+    struct published_result result;
+    char problem[128];
+
+    int r = published_result_read(text, length, &result, problem);
+    if (r == -ENOMSG)
+        return 0;
+    if (r < 0) {
+        log_error("result_refused", "problem", r == -ENOMEM ? "memory is short" : problem, NULL);
+        return -EAGAIN; /* to the dead letters, where somebody looks */
+    }
+    int moved = move(actions, &result);
+    int told = tell(actions, &result, text, length);
+    return moved < 0 ? moved : told;
+}

@@ -1,0 +1,21 @@
+/* All that is done about a published result, in this order: quarantine or promotion, webhook,
+ * Security Hub. Each may come twice, and is made so that this harms nobody. One thread. */
+#ifndef STORAGE_ACTIONS_ACTIONS_H
+#define STORAGE_ACTIONS_ACTIONS_H
+
+#include "common/attributes.h"
+#include "common/aws/aws_client.h"
+#include "storage/settings/storage_settings.h"
+
+struct actions;
+
+/* -EINVAL with a problem: the settings ask for nothing, or for what cannot be; -EIO: a secret
+ * cannot be read; -ENOMEM. settings and client stay the caller's and live longer. */
+int actions_new(const struct storage_settings *settings, struct aws_client *client,
+                struct actions **ret_actions, char *problem, size_t problem_size) MUST_USE;
+struct actions *actions_free(struct actions *actions);
+
+/* A message's text. 0: done, forget it. -EAGAIN: it shall come again. Logged here. */
+int actions_handle(struct actions *actions, const char *text, size_t length) MUST_USE;
+
+#endif
