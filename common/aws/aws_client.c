@@ -540,7 +540,7 @@ static enum aws_outcome presign(struct aws_client *client, const struct aws_call
     if (outcome != AWS_OK)
         return outcome;
     const struct sigv4_request request = {
-        .method = "GET",
+        .method = call->method != NULL ? call->method : "GET",
         .service = call->service,
         .region = preparation->region,
         .host = preparation->endpoint.host,

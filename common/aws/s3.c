@@ -266,12 +266,13 @@ enum aws_outcome s3_delete(struct aws_client *client, const struct s3_object *ob
 }
 
 enum aws_outcome s3_link(struct aws_client *client, const struct s3_object *object,
-                         uint32_t expires_s, struct buffer *url, char *problem, size_t problem_size)
+                         const char *method, uint32_t expires_s, struct buffer *url, char *problem,
+                         size_t problem_size)
 {
     enum aws_outcome outcome = AWS_UNAVAILABLE;
     struct s3_call call;
 
-    begin(&call, "GET", object);
+    begin(&call, method, object);
     if (call.path != NULL)
         outcome = aws_client_presign(client, &call.call, expires_s, url, problem, problem_size);
     else

@@ -78,10 +78,10 @@ int s3_write_copy_source(const struct s3_object *object, struct buffer *text) MU
 enum aws_outcome s3_delete(struct aws_client *client, const struct s3_object *object,
                            struct aws_answer *ret_answer);
 
-/* A link to that version of the object, by GET, good for expires_s: appends the URL. Its etag is no
- * condition: S3 takes none from a link. */
+/* A link to that version of the object, by GET or HEAD, good for expires_s: appends the URL. Its
+ * etag is no condition: S3 takes none from a link. */
 enum aws_outcome s3_link(struct aws_client *client, const struct s3_object *object,
-                         uint32_t expires_s, struct buffer *url, char *problem,
+                         const char *method, uint32_t expires_s, struct buffer *url, char *problem,
                          size_t problem_size);
 
 /* A copy of any size in parts of part_bytes (5 MiB..S3_MOST_PUT, at most 10,000 of them), each

@@ -3,34 +3,99 @@
 #include "common/log/log.h"
 #include "common/text/text.h"
 #include "storage/actions/actions.h"
+#include "storage/actions/message_batch.h"
 #include "storage/program/storage_client.h"
 #include "storage/program/storage_mode.h"
+#include "storage/runtime/lambda_runtime.h"
 
 #include <errno.h>
-#include <signal.h>
+#include <stdint.h>
 
 #define HIDE_S              900 /* the longest copy */
 #define AGAIN_S             60
 #define FAILURES_BEFORE_END 10
 
-static bool stopping; /* set by a signal */
-
-static void stop(int signal_number UNUSED)
-{
-    __atomic_store_n(&stopping, true, __ATOMIC_RELAXED);
-}
-
 static bool is_stopping(void *user UNUSED)
 {
-    return __atomic_load_n(&stopping, __ATOMIC_RELAXED);
+    return __atomic_load_n(storage_stop_flag(), __ATOMIC_RELAXED);
 }
 
-static void catch_signals(void)
-{
-    const struct sigaction action = {.sa_handler = stop};
+/* ---- a function: each thread has a client and actions of its own ---- */
 
-    (void)sigaction(SIGTERM, &action, NULL);
-    (void)sigaction(SIGINT, &action, NULL);
+struct action_context {
+    struct aws_client *client;
+    struct actions *actions;
+};
+
+static struct action_context *action_context_free(struct action_context *context)
+{
+    if (context == NULL)
+        return NULL;
+    (void)actions_free(context->actions);
+    (void)aws_client_free(context->client);
+    free(context);
+    return NULL;
+}
+
+static int action_context_new(const struct storage_settings *settings,
+                              struct action_context **ret_context)
+{
+    struct action_context *context = calloc(1, sizeof *context);
+    char problem[512] = "memory is short";
+
+    if (context == NULL)
+        return -ENOMEM;
+    int r = storage_client_open(&context->client, problem, sizeof problem);
+    if (r == 0)
+        r = actions_new(settings, context->client, &context->actions, problem, sizeof problem);
+    if (r < 0) {
+        log_error("action_cannot_start", "problem", problem, NULL);
+        return (void)action_context_free(context), r;
+    }
+    *ret_context = context;
+    return 0;
+}
+
+static int begin(void *user, void **ret_context)
+{
+    struct action_context *context = NULL;
+
+    int r = action_context_new(user, &context);
+    *ret_context = context;
+    return r;
+}
+
+static void end(void *user UNUSED, void *context)
+{
+    (void)action_context_free(context);
+}
+
+static int handle_message(void *user, const char *body, size_t length)
+{
+    return actions_handle(user, body, length);
+}
+
+static int handle_event(void *user UNUSED, void *context, const struct lambda_event *event,
+                        struct buffer *response, struct lambda_failure *ret_failure)
+{
+    const struct action_context *own = context;
+
+    int r =
+        message_batch_handle(event->body, event->length, handle_message, own->actions, response);
+    if (r < 0) {
+        (void)text_copy(ret_failure->type, sizeof ret_failure->type, "Storage.NotUnderstood");
+        (void)text_copy(ret_failure->message, sizeof ret_failure->message,
+                        "the event is no batch of a queue's messages");
+    }
+    return r;
+}
+
+static int serve_function(const struct storage_settings *settings)
+{
+    const struct lambda_function function = {
+        .begin = begin, .end = end, .handle = handle_event, .user = (void *)(uintptr_t)settings};
+
+    return lambda_runtime_run(&function, storage_stop_flag()) < 0 ? 1 : 0;
 }
 
 /* ---- a queue ---- */
@@ -88,24 +153,16 @@ static int serve_queue(const struct storage_settings *settings, struct aws_clien
 
 int storage_run_action(const struct storage_settings *settings, int argc, char **argv UNUSED)
 {
-    struct aws_client *client = NULL;
-    struct actions *actions = NULL;
-    char problem[512] = "memory is short";
-    int code = 1;
+    struct action_context *context = NULL;
 
     if (argc != 1)
         return -1;
-    int r = storage_client_open(&client, problem, sizeof problem);
-    if (r == 0)
-        r = actions_new(settings, client, &actions, problem, sizeof problem);
-    if (r < 0) {
-        log_error("action_cannot_start", "problem", problem, NULL);
-    } else {
-        catch_signals();
-        log_info("action_ready", NULL);
-        code = serve_queue(settings, client, actions);
-    }
-    (void)actions_free(actions);
-    (void)aws_client_free(client);
+    if (lambda_runtime_is_here())
+        return serve_function(settings);
+    if (action_context_new(settings, &context) < 0)
+        return 1;
+    log_info("action_ready", NULL);
+    int code = serve_queue(settings, context->client, context->actions);
+    (void)action_context_free(context);
     return code;
 }

@@ -22,6 +22,10 @@ static const struct {
      "dead-letter                     tell of objects that were given up"},
     {"action", storage_run_action,
      "action                          quarantine, promote and tell of what results are published"},
+    {"gate", storage_serve_gate,
+     "gate                            give out what is clean when it is read; scan what is not known"},
+    {"gate-link", storage_make_gate_link,
+     "gate-link s3://BUCKET/KEY [--version V] [--for 1h]   a link to the gate"},
     {"quarantine", storage_run_quarantine,
      "quarantine list [--json]        what was quarantined\n"
      "  quarantine restore ID [--to s3://BUCKET/KEY] [--overwrite]\n"

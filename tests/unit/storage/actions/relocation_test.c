@@ -234,7 +234,8 @@ static void test_links(void **state)
     AUTO_BUFFER struct buffer url = BUFFER_WITH_MAXIMUM(8192);
     char start[256], problem[256];
 
-    assert_int_equal(s3_link(world->client, &object, 60, &url, problem, sizeof problem), AWS_OK);
+    assert_int_equal(s3_link(world->client, &object, "GET", 60, &url, problem, sizeof problem),
+                     AWS_OK);
     (void)text_format(start, sizeof start, "%s/from/a%%20b?X-Amz-Algorithm=", world->stand_in.url);
     assert_true(text_starts_with(buffer_text(&url), start));
     assert_non_null(strstr(buffer_text(&url), "&X-Amz-Expires=60&"));
