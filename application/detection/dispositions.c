@@ -1,12 +1,49 @@
 #include "application/detection/dispositions.h"
 
+#include "application/detection/prose.h"
+
+/* What a rule that needs a second signal adds: alone, and with one like it, it stays below the
+ * threshold. */
+#define WEAK_SCORE 2
+/* Two of these do reach it. */
+#define HALF_SCORE 3
+
 static const struct disposition_entry entries[] = {
     {910000, 912999, DISPOSITION_LEFT_OUT,
      "reputation, methods and request rates: API Gateway's routes and throttling decide these"},
     {920000, 920999, DISPOSITION_LEFT_OUT,
      "protocol enforcement: the gateway has parsed the request, and events lack what these ask for"},
-    {920220, 920271, DISPOSITION_AS_IS, "abuse of encodings reaches the function as it was sent"},
+    {920270, 920270, DISPOSITION_AS_IS, "a NUL byte reaches the function as it was sent"},
+    {921110, 921110, DISPOSITION_REQUEST_LINE,
+     "\"get\" at the beginning of a line smuggles nothing without the rest of a request line"},
+    {930120, 930130, DISPOSITION_PATH, "package.json alone is a name that people write"},
+    {931120, 931120, DISPOSITION_SECOND_SIGNAL, "addresses that end in '?' are common in JSON"},
+    {932100, 932159, DISPOSITION_NOT_IN_PROSE, "lines of prose begin with words that are commands"},
+    {933210, 933210, DISPOSITION_NOT_IN_PROSE, "words in parentheses before a semicolon"},
+    {941370, 941370, DISPOSITION_NOT_IN_PROSE, "\"this [bug]\""},
+    {942100, 942100, DISPOSITION_HALF_IN_PROSE, "some sentences read like SQL to a tokenizer"},
+    {942190, 942190, DISPOSITION_HALF_IN_PROSE, "\"union\" after a quotation mark"},
+    {942230, 942230, DISPOSITION_HALF_IN_PROSE, "\"having\" at the end of a sentence"},
     {949000, 949999, DISPOSITION_LEFT_OUT, "the policy's threshold decides"},
+};
+
+static const struct disposition_entry additions[] = {
+    {941150, 941150, DISPOSITION_NOT_IN_PROSE, "attributes of markup"},
+    {941320, 941340, DISPOSITION_NOT_IN_PROSE, "tags and script in odd places"},
+    {942120, 942120, DISPOSITION_WEAK_NOT_IN_PROSE, "operators of SQL"},
+    {942130, 942130, DISPOSITION_WEAK_NOT_IN_PROSE, "comparisons that are always true"},
+    {942150, 942150, DISPOSITION_WEAK_NOT_IN_PROSE, "names of SQL functions"},
+    {942180, 942180, DISPOSITION_WEAK_NOT_IN_PROSE, "ways around a log-in"},
+    {942210, 942210, DISPOSITION_NOT_IN_PROSE, "chained SQL"},
+    {942260, 942260, DISPOSITION_WEAK_NOT_IN_PROSE, "ways around a log-in"},
+    {942300, 942300, DISPOSITION_WEAK_NOT_IN_PROSE, "comments and conditions of MySQL"},
+    {942310, 942310, DISPOSITION_NOT_IN_PROSE, "chained SQL"},
+    {942330, 942330, DISPOSITION_WEAK_NOT_IN_PROSE, "probing for SQL"},
+    {942361, 942361, DISPOSITION_NOT_IN_PROSE, "the beginnings of SQL statements"},
+    {942370, 942370, DISPOSITION_WEAK_NOT_IN_PROSE, "probing for SQL"},
+    {942380, 942380, DISPOSITION_WEAK_NOT_IN_PROSE, "clauses of SQL"},
+    {942390, 942400, DISPOSITION_NOT_IN_PROSE, "conditions of SQL with numbers"},
+    {942480, 942480, DISPOSITION_NOT_IN_PROSE, "SQL that reads files or tables of the system"},
 };
 
 const struct disposition_entry *disposition_entries(size_t *ret_count)
@@ -15,12 +52,78 @@ const struct disposition_entry *disposition_entries(size_t *ret_count)
     return entries;
 }
 
-enum disposition disposition_of(uint32_t rule)
+const struct disposition_entry *disposition_additions(size_t *ret_count)
 {
-    enum disposition disposition = DISPOSITION_AS_IS;
-    for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
-        if (rule >= entries[i].first_rule && rule <= entries[i].last_rule)
-            disposition = entries[i].disposition;
+    *ret_count = sizeof(additions) / sizeof(additions[0]);
+    return additions;
+}
+
+static enum disposition find(const struct disposition_entry *list, size_t count, uint32_t rule,
+                             enum disposition otherwise)
+{
+    for (size_t i = count; i > 0; i--) {
+        if (rule >= list[i - 1].first_rule && rule <= list[i - 1].last_rule)
+            return list[i - 1].disposition;
     }
-    return disposition;
+    return otherwise;
+}
+
+enum disposition disposition_of(uint32_t rule, unsigned paranoia)
+{
+    if (paranoia <= 1)
+        return find(entries, sizeof(entries) / sizeof(entries[0]), rule, DISPOSITION_AS_IS);
+    return paranoia == 2 ? find(additions, sizeof(additions) / sizeof(additions[0]), rule,
+                                DISPOSITION_LEFT_OUT)
+                         : DISPOSITION_LEFT_OUT;
+}
+
+const char *disposition_name(enum disposition disposition)
+{
+    static const char *const names[] = {"as it is",
+                                        "left out",
+                                        "needs a second signal",
+                                        "needs a second signal in prose",
+                                        "second signal, not in prose",
+                                        "with a request line",
+                                        "in a path"};
+    return names[disposition];
+}
+
+static bool has_request_line(struct span text)
+{
+    for (size_t i = 0; i + 5 <= text.length; i++) {
+        if (span_begins_alike(span_from(text, i), "http/"))
+            return true;
+    }
+    return false;
+}
+
+/* A file's name counts behind a separator, or when it has one in it. */
+static bool in_path(struct span text, size_t offset)
+{
+    return span_find(text, '/') < text.length || span_find(text, '\\') < text.length ||
+           (offset > 0 && offset < text.length && text.data[offset - 1] == '%');
+}
+
+unsigned disposition_score(enum disposition disposition, unsigned score, struct span text,
+                           size_t offset)
+{
+    switch (disposition) {
+    case DISPOSITION_LEFT_OUT:
+        return 0;
+    case DISPOSITION_SECOND_SIGNAL:
+        return WEAK_SCORE;
+    case DISPOSITION_NOT_IN_PROSE:
+        return prose_like(text) ? 1 : score;
+    case DISPOSITION_HALF_IN_PROSE:
+        return prose_like(text) ? HALF_SCORE : score;
+    case DISPOSITION_WEAK_NOT_IN_PROSE:
+        return prose_like(text) ? 0 : WEAK_SCORE;
+    case DISPOSITION_REQUEST_LINE:
+        return has_request_line(text) ? score : 1;
+    case DISPOSITION_PATH:
+        return in_path(text, offset) && !prose_like(text) ? score : 1;
+    default:
+        return score;
+    }
 }

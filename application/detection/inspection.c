@@ -1,8 +1,13 @@
 #include "application/detection/inspection.h"
 
+#include "application/detection/derived_values.h"
+#include "application/detection/graphql.h"
 #include "application/detection/judgement.h"
 #include "application/detection/own_checks.h"
+#include "application/detection/own_patterns.h"
+#include "application/detection/redirect_check.h"
 #include "application/detection/rule_engine.h"
+#include "application/detection/upload_checks.h"
 #include "common/files/file.h"
 #include "common/text/text.h"
 #include "common/time/clock.h"
@@ -10,10 +15,14 @@
 #include <errno.h>
 #include <fcntl.h>
 
+/* What inspection_prepare() compiles in one call: some milliseconds. */
+#define EXPRESSIONS_AT_ONCE 8
+
 struct inspection {
     struct arena arena;
     struct detection_policy *policy;
     struct rule_table table;
+    struct own_patterns *patterns;
     struct rule_engine *engine; /* NULL: no table */
     bool exact;
     unsigned paranoia;
@@ -82,6 +91,10 @@ int inspection_open(const struct inspection_options *options, struct inspection 
     int r = arena_init(&inspection->arena, APPLICATION_LIMIT_ARENA);
     if (r == 0)
         r = detection_policy_parse(options->policy, &inspection->policy, &error);
+    if (r == 0) {
+        inspection->patterns = own_patterns_new();
+        r = inspection->patterns == NULL ? -ENOMEM : 0;
+    }
     if (r == 0)
         r = open_table(inspection, options, &error);
     if (r < 0) {
@@ -98,6 +111,7 @@ struct inspection *inspection_free(struct inspection *inspection)
 {
     if (inspection == NULL)
         return NULL;
+    own_patterns_free(inspection->patterns);
     rule_engine_free(inspection->engine);
     rule_table_close(&inspection->table);
     detection_policy_free(inspection->policy);
@@ -154,8 +168,17 @@ static void decide(const struct detection_policy *policy, struct inspection_resu
 
 static void inspect(struct inspection *inspection, struct judgement *judgement)
 {
-    if (!judgement->exact && own_check_address(judgement))
+    if (judgement->exact) {
+        if (inspection->engine != NULL)
+            rule_engine_run(inspection->engine, judgement);
         return;
+    }
+    if (own_check_address(judgement))
+        return;
+    graphql_check(judgement);
+    derived_values_add(judgement);
+    upload_checks_run(judgement);
+    own_patterns_check(inspection->patterns, judgement);
     if (inspection->engine == NULL)
         own_check_injection(judgement);
     else
@@ -195,13 +218,28 @@ int inspection_judge(struct inspection *inspection, const char *event, size_t le
     return 0;
 }
 
+bool inspection_prepare(struct inspection *inspection)
+{
+    own_patterns_prepare(inspection->patterns);
+    return inspection->engine == NULL ||
+           rule_engine_prepare(inspection->engine, EXPRESSIONS_AT_ONCE);
+}
+
 int inspection_judge_response(struct inspection *inspection, const char *response, size_t length,
                               struct inspection_result *ret_result)
 {
-    (void)response;
-    (void)length;
+    struct judgement judgement = {
+        .arena = &inspection->arena,
+        .view = &inspection->view,
+        .request = &inspection->request,
+        .policy = inspection->policy,
+        .result = ret_result,
+    };
     *ret_result = (struct inspection_result){.is_http = false};
-    if (inspection->view.kind != EVENT_OTHER)
-        set_facts(&inspection->view, ret_result);
+    if (inspection->view.kind == EVENT_OTHER || inspection->exact)
+        return 0;
+    set_facts(&inspection->view, ret_result);
+    redirect_check(&judgement, (struct span){response, length});
+    decide(inspection->policy, ret_result);
     return 0;
 }

@@ -83,4 +83,9 @@ int inspection_judge(struct inspection *inspection, const char *event, size_t le
 int inspection_judge_response(struct inspection *inspection, const char *response, size_t length,
                               struct inspection_result *ret_result);
 
+/* Compiles some of the expressions that were not needed yet: for moments when the function has
+ * answered and nobody waits. True when nothing is left to do. Without it each is compiled by the
+ * first request that needs it. */
+bool inspection_prepare(struct inspection *inspection);
+
 #endif

@@ -8,7 +8,6 @@
 
 /* Our own rules; those of the rule set are below 990000. */
 enum own_rule {
-    RULE_ENCODED_ATTACK = 990100, /* an attack behind one more encoding */
     RULE_INJECTED_SQL = 990110,
     RULE_INJECTED_SCRIPT = 990120,
     RULE_XML_ENTITY = 990200,
@@ -16,6 +15,9 @@ enum own_rule {
     RULE_NOSQL = 990300,
     RULE_LDAP = 990310,
     RULE_TEMPLATE = 990320,
+    RULE_INTERNAL_ADDRESS = 990330,
+    RULE_LOCAL_FILE = 990340,
+    RULE_COMMAND = 990350,
     RULE_GRAPHQL_DEPTH = 990400,
     RULE_GRAPHQL_INTROSPECTION = 990410,
     RULE_UPLOAD_SIZE = 990500,

@@ -18,6 +18,15 @@ static void find_capture_slots(struct rule_engine *engine)
     }
 }
 
+/* "paranoia-level/2" among the tags. */
+static unsigned paranoia_of(const struct rule_table *table, const struct table_rule *rule)
+{
+    static const char tag[] = "paranoia-level/";
+    struct span tags = table_span(table, rule->tags);
+    const char *at = memmem(tags.data, tags.length, tag, sizeof(tag) - 1);
+    return at == NULL ? 1 : (unsigned)(at[sizeof(tag) - 1] - '0');
+}
+
 int rule_engine_new(const struct rule_table *table, bool exact, unsigned paranoia,
                     struct rule_engine **ret_engine)
 {
@@ -27,15 +36,19 @@ int rule_engine_new(const struct rule_table *table, bool exact, unsigned paranoi
         return -ENOMEM;
     engine->table = table;
     engine->exact = exact;
-    engine->paranoia = paranoia;
+    engine->paranoia = exact ? paranoia : DISPOSITION_PARANOIA;
     engine->regexes = regex_cache_new((size_t)rules + table->counts[TABLE_TARGETS]);
     engine->dispositions = calloc((size_t)rules + 1, 1);
     if (engine->regexes == NULL || engine->dispositions == NULL) {
         rule_engine_free(engine);
         return -ENOMEM;
     }
-    for (uint32_t i = 0; !exact && i < rules; i++)
-        engine->dispositions[i] = (uint8_t)disposition_of(table->rules[i].id);
+    for (uint32_t i = 0; !exact && i < rules; i++) {
+        /* Rules that do not score steer others. */
+        if ((table->rules[i].flags & RULE_SCORES) != 0)
+            engine->dispositions[i] =
+                (uint8_t)disposition_of(table->rules[i].id, paranoia_of(table, &table->rules[i]));
+    }
     find_capture_slots(engine);
     *ret_engine = engine;
     return 0;
@@ -123,7 +136,7 @@ static void conclude(struct rule_run *run, uint32_t index)
 {
     struct rule_engine *engine = run->engine;
     const struct table_rule *rule = &run->table->rules[index];
-    bool weak = engine->dispositions[index] == DISPOSITION_SECOND_SIGNAL;
+    enum disposition disposition = (enum disposition)engine->dispositions[index];
     if ((rule->flags & RULE_DENIES) != 0 && engine->exact) {
         engine->denied = true;
         run->engine_off = true;
@@ -132,7 +145,10 @@ static void conclude(struct rule_run *run, uint32_t index)
         return;
     run->finding.protection = (enum inspection_protection)(rule->protection % PROTECTION_COUNT);
     run->finding.rule = rule->id;
-    run->finding.score = weak ? SECOND_SIGNAL_SCORE : rule->score;
+    run->finding.score =
+        disposition_score(disposition, rule->score, run->finding.text, run->finding.offset);
+    if (run->finding.score == 0 && !engine->exact)
+        return;
     run->finding.message = table_span(run->table, rule->message);
     (void)judgement_find(run->judgement, &run->finding);
 }
