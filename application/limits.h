@@ -22,6 +22,8 @@ enum application_limit {
     APPLICATION_LIMIT_MATCHED = 64,          /* bytes of the name of a matched part */
     APPLICATION_LIMIT_TABLE = 16 << 20,      /* bytes of a rule table */
     APPLICATION_LIMIT_RULES = 16384,         /* rules in it */
+    APPLICATION_LIMIT_PIPELINES = 4096,      /* different rows of transformations in it */
+    APPLICATION_LIMIT_PIPELINE_DEPTH = 64,   /* transformations in a row */
     APPLICATION_LIMIT_POLICY_ENTRIES = 1024, /* exclusions, addresses, hosts, hashes: each */
     APPLICATION_LIMIT_PCRE_MATCH = 100000,   /* PCRE2's match limit */
     APPLICATION_LIMIT_PCRE_HEAP_KIB = 4096,  /* PCRE2's heap limit */

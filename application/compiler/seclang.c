@@ -15,13 +15,14 @@ static const char prelude[] =
 
 struct seclang *seclang_new(void)
 {
+    static const char digits[] = "0123456789"; /* what expressions capture: TX:0 to TX:9 */
     struct seclang *seclang = calloc(1, sizeof(*seclang));
     struct seclang_error error;
     if (seclang == NULL)
         return NULL;
     table_builder_init(&seclang->builder);
-    for (char digit = '0'; digit <= '9'; digit++) /* what expressions capture */
-        (void)table_builder_slot(&seclang->builder, (struct span){&digit, 1});
+    for (size_t i = 0; i < sizeof(digits) - 1; i++)
+        (void)table_builder_slot(&seclang->builder, (struct span){digits + i, 1});
     buffer_init(&seclang->rules, APPLICATION_LIMIT_RULES * sizeof(struct pending_rule));
     buffer_init(&seclang->markers, APPLICATION_LIMIT_TABLE);
     buffer_init(&seclang->skips, APPLICATION_LIMIT_TABLE);

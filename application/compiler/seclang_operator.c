@@ -61,6 +61,18 @@ static void add_needs(struct seclang *seclang, const struct regex_needs *needs,
     rule->least_length = (uint32_t)MIN(needs->least_length, (size_t)UINT32_MAX);
 }
 
+/* To libinjection a text of letters, digits, '.' and '_' is a single word or number, and that is no
+ * injection; without '<' and '=' there is no markup and no attribute. */
+static void add_injection_needs(struct seclang *seclang, struct table_rule *rule)
+{
+    struct regex_needs needs = {.count = 1};
+    static const struct table_class between_words = {
+        {~0x03ff400000000000ULL, ~0x07fffffe87fffffeULL, ~0ULL, ~0ULL}};
+    static const struct table_class markup = {{0x3000000000000000ULL, 0, 0, 0}};
+    needs.classes[0] = rule->operation == OPERATOR_SQL ? between_words : markup;
+    add_needs(seclang, &needs, rule);
+}
+
 /* "32-36,38-126": the bytes that may be. */
 static int read_byte_range(struct seclang *seclang, struct span text, struct table_rule *rule,
                            struct seclang_error *error)
@@ -149,6 +161,8 @@ int seclang_read_operator(struct seclang *seclang, struct span text, struct tabl
         return read_phrases(seclang, text, !span_alike(name, SPAN("pm")), rule, error);
     if (rule->operation == OPERATOR_BYTE_RANGE)
         return read_byte_range(seclang, text, rule, error);
+    if (rule->operation == OPERATOR_SQL || rule->operation == OPERATOR_SCRIPT)
+        add_injection_needs(seclang, rule);
     if (rule->operation == OPERATOR_REGEX && (rule->flags & RULE_MACRO) == 0) {
         struct regex_needs needs;
         regex_needs_read(text, &needs);

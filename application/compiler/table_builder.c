@@ -95,7 +95,8 @@ int table_builder_finish(struct table_builder *builder, struct buffer *file)
             return r;
         (void)buffer_append(file, padding, (8 - file->length % 8) % 8);
         head.sections[i] =
-            (struct table_section){(uint32_t)file->length, table_builder_count(builder, i)};
+            (struct table_section){(uint32_t)file->length,
+                                   table_builder_count(builder, (enum rule_table_section)i)};
         if (builder->sections[i].length > 0)
             (void)buffer_append(file, builder->sections[i].data, builder->sections[i].length);
     }

@@ -189,6 +189,7 @@ int inspection_judge(struct inspection *inspection, const char *event, size_t le
                      uint64_t budget_us, struct inspection_result *ret_result)
 {
     const struct request_options options = {.inflate = !inspection->exact,
+                                            .whole_body = inspection->exact,
                                             .length = inspection->exact};
     struct judgement judgement = {
         .arena = &inspection->arena,

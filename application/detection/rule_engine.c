@@ -2,8 +2,23 @@
 
 #include "application/detection/dispositions.h"
 #include "application/detection/rule_run.h"
+#include "application/detection/transformations.h"
 
 #include <errno.h>
+
+static uint8_t hints_of(const struct rule_table *table, const struct table_rule *rule)
+{
+    uint8_t hints = 0;
+    for (uint32_t i = 0; i < rule->class_count; i++) {
+        if (!bytes_meet(table->classes[rule->first_class + i].bytes, plain_bytes))
+            hints |= HINT_SPECIAL;
+    }
+    for (uint32_t i = 0; i < rule->target_count; i++) {
+        if ((table->targets[rule->first_target + i].flags & TARGET_EXCLUDED) != 0)
+            hints |= HINT_EXCLUDES;
+    }
+    return hints;
+}
 
 static void find_capture_slots(struct rule_engine *engine)
 {
@@ -39,10 +54,13 @@ int rule_engine_new(const struct rule_table *table, bool exact, unsigned paranoi
     engine->paranoia = exact ? paranoia : DISPOSITION_PARANOIA;
     engine->regexes = regex_cache_new((size_t)rules + table->counts[TABLE_TARGETS]);
     engine->dispositions = calloc((size_t)rules + 1, 1);
-    if (engine->regexes == NULL || engine->dispositions == NULL) {
+    engine->hints = calloc((size_t)rules + 1, 1);
+    if (engine->regexes == NULL || engine->dispositions == NULL || engine->hints == NULL) {
         rule_engine_free(engine);
         return -ENOMEM;
     }
+    for (uint32_t i = 0; i < rules; i++)
+        engine->hints[i] = hints_of(table, &table->rules[i]);
     for (uint32_t i = 0; !exact && i < rules; i++) {
         /* Rules that do not score steer others. */
         if ((table->rules[i].flags & RULE_SCORES) != 0)
@@ -60,6 +78,7 @@ struct rule_engine *rule_engine_free(struct rule_engine *engine)
         return NULL;
     regex_cache_free(engine->regexes);
     free(engine->dispositions);
+    free(engine->hints);
     free(engine);
     return NULL;
 }

@@ -48,6 +48,18 @@ const struct value_form *value_form_of(struct rule_run *run, struct request_valu
     return value->forms[pipeline];
 }
 
+/* Letters, digits, blank, '.', '_' and '-'. */
+const uint64_t plain_bytes[4] = {0x03ff600100000000ULL, 0x07fffffe87fffffeULL, 0, 0};
+
+static bool is_plain(const uint64_t bytes[4])
+{
+    for (size_t i = 0; i < 4; i++) {
+        if ((bytes[i] & ~plain_bytes[i]) != 0)
+            return false;
+    }
+    return true;
+}
+
 const struct list_summary *list_summary_of(struct rule_run *run, enum request_list list,
                                            uint32_t pipeline)
 {
@@ -57,12 +69,15 @@ const struct list_summary *list_summary_of(struct rule_run *run, enum request_li
         return summary;
     struct request_values *values = &run->request->lists[list];
     summary->made = true;
+    summary->special = arena_take(run->arena, values->count * sizeof(*summary->special));
     for (size_t i = 0; i < values->count; i++) {
         const struct value_form *form = value_form_of(run, &values->values[i], pipeline);
         if (form == NULL)
             continue;
         for (size_t j = 0; j < 4; j++)
             summary->bytes[j] |= form->bytes[j];
+        if (summary->special != NULL && !is_plain(form->bytes))
+            summary->special[summary->special_count++] = (uint32_t)i;
         summary->longest = MAX(summary->longest, form->text.length);
     }
     return summary;

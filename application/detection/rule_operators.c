@@ -7,17 +7,10 @@
 #include "application/detection/transformations.h"
 #include "application/detection/transformations_decode.h"
 
-/* Any but letters, digits, '.' and '_': without one a text is a single word or number to
- * libinjection, and that is no injection. */
-static const uint64_t between_words[4] = {~0x03ff400000000000ULL, ~0x07fffffe87fffffeULL, ~0ULL,
-                                          ~0ULL};
-/* '<' and '=': without one there is no markup and no attribute. */
-static const uint64_t markup_bytes[4] = {0x3000000000000000ULL, 0, 0, 0};
-
 static bool match_sql(const struct value_form *form, struct span *captures)
 {
     char fingerprint[8] = "";
-    if (form->text.length == 0 || !bytes_meet(form->bytes, between_words) ||
+    if (form->text.length == 0 ||
         libinjection_sqli(form->text.data, form->text.length, fingerprint) != 1)
         return false;
     captures[0] = form->text;
@@ -26,8 +19,7 @@ static bool match_sql(const struct value_form *form, struct span *captures)
 
 static bool match_script(const struct value_form *form, struct span *captures)
 {
-    if (form->text.length == 0 || !bytes_meet(form->bytes, markup_bytes) ||
-        libinjection_xss(form->text.data, form->text.length) != 1)
+    if (form->text.length == 0 || libinjection_xss(form->text.data, form->text.length) != 1)
         return false;
     captures[0] = form->text;
     return true;

@@ -15,6 +15,8 @@ struct list_summary {
     bool made;
     uint64_t bytes[4];
     size_t longest;
+    uint32_t *special; /* the values with other bytes than words have; NULL: no memory for it */
+    size_t special_count;
 };
 
 /* A variable whose name was made from the request. */
@@ -41,12 +43,18 @@ struct matched_value {
     struct matched_value *next;
 };
 
+enum rule_hint {
+    HINT_SPECIAL = 1 << 0,  /* what is plain words and numbers cannot match */
+    HINT_EXCLUDES = 1 << 1, /* some of its targets are exclusions */
+};
+
 struct rule_engine {
     const struct rule_table *table;
     struct regex_cache *regexes; /* rules, then targets */
     bool exact;
     unsigned paranoia;
     uint8_t *dispositions; /* of rules: enum disposition */
+    uint8_t *hints;        /* of rules: enum rule_hint */
     uint32_t capture_slots[REGEX_CAPTURES];
     size_t prepared;
     bool denied;
@@ -74,6 +82,7 @@ struct rule_run {
 /* Values in forms (rule_forms.c). NULL: out of memory. */
 const struct value_form *value_form_of(struct rule_run *run, struct request_value *value,
                                        uint32_t pipeline);
+extern const uint64_t plain_bytes[4];
 const struct list_summary *list_summary_of(struct rule_run *run, enum request_list list,
                                            uint32_t pipeline);
 

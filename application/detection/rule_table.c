@@ -115,14 +115,21 @@ static bool actions_fit(const struct rule_table *table)
     return true;
 }
 
+/* Forms are made by recursion: how deep it goes is bounded here. */
 static bool pipelines_fit(const struct rule_table *table)
 {
-    for (uint32_t i = 0; i < table->counts[TABLE_PIPELINES]; i++) {
-        if (table->pipelines[i].transformation >= TRANSFORM_COUNT ||
-            (i > 0 && table->pipelines[i].parent >= i))
+    uint8_t depths[APPLICATION_LIMIT_PIPELINES] = {0};
+    uint32_t count = table->counts[TABLE_PIPELINES];
+    if (count == 0 || count > APPLICATION_LIMIT_PIPELINES)
+        return false;
+    for (uint32_t i = 1; i < count; i++) {
+        const struct table_pipeline *pipeline = &table->pipelines[i];
+        if (pipeline->transformation >= TRANSFORM_COUNT || pipeline->parent >= i ||
+            depths[pipeline->parent] == APPLICATION_LIMIT_PIPELINE_DEPTH)
             return false;
+        depths[i] = (uint8_t)(depths[pipeline->parent] + 1);
     }
-    return table->counts[TABLE_PIPELINES] > 0;
+    return true;
 }
 
 static bool phrases_fit(const struct rule_table *table)

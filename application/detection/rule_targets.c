@@ -171,33 +171,60 @@ static bool match_loose(struct rule_run *run, const struct table_rule *rule, str
     return match_form(run, rule, collection, name, &form);
 }
 
+static bool has_exclusions(const struct rule_run *run, const struct table_rule *rule,
+                           uint16_t variable)
+{
+    const struct table_target *targets = targets_of(run, rule);
+    if ((run->engine->hints[rule - run->table->rules] & HINT_EXCLUDES) == 0)
+        return false;
+    for (uint32_t i = 0; i < rule->target_count; i++) {
+        if ((targets[i].flags & TARGET_EXCLUDED) != 0 && targets[i].variable == variable)
+            return true;
+    }
+    return false;
+}
+
+/* A value of a list that the rule's needs do not rule out. */
+static bool match_listed(struct rule_run *run, const struct table_rule *rule,
+                         const struct table_target *target, struct span collection,
+                         struct request_value *value, bool excludes)
+{
+    if (target->flags != 0 && !selects(run, target, value->name))
+        return false;
+    if (excludes && is_excluded(run, rule, target->variable, value->name))
+        return false;
+    if (run->removed != NULL && is_removed(run, collection, value->name))
+        return false;
+    return match_value(run, rule, collection, value);
+}
+
 static bool match_list(struct rule_run *run, const struct table_rule *rule,
                        const struct table_target *target, enum request_list list)
 {
     struct request_values *values = &run->request->lists[list];
     struct span collection = collection_of(run, target);
+    bool sieved = rule->class_count > 0 && (rule->flags & RULE_MULTI_MATCH) == 0;
+    const uint32_t *chosen = NULL;
+    size_t count = values->count;
+    bool excludes = has_exclusions(run, rule, target->variable);
     bool matched = false;
-    if (values->count == 0)
+    if (count == 0)
         return false;
-    if (rule->class_count > 0 && (rule->flags & RULE_MULTI_MATCH) == 0) {
+    if (sieved) {
         const struct list_summary *summary = list_summary_of(run, list, rule->pipeline);
         if (!may_match(run, rule, summary->bytes, summary->longest))
             return false;
+        if ((run->engine->hints[rule - run->table->rules] & HINT_SPECIAL) != 0 &&
+            summary->special != NULL) {
+            chosen = summary->special;
+            count = summary->special_count;
+        }
     }
-    for (size_t i = 0; i < values->count && !run->judgement->out_of_time; i++) {
-        struct request_value *value = &values->values[i];
-        const struct value_form *form =
-            rule->class_count > 0 && (rule->flags & RULE_MULTI_MATCH) == 0
-                ? value_form_of(run, value, rule->pipeline)
-                : NULL;
-        if (form != NULL && !may_match(run, rule, form->bytes, form->text.length))
-            continue;
-        if (target->flags != 0 && !selects(run, target, value->name))
-            continue;
-        if (is_excluded(run, rule, target->variable, value->name) ||
-            (run->removed != NULL && is_removed(run, collection, value->name)))
-            continue;
-        matched = match_value(run, rule, collection, value) || matched;
+    for (size_t i = 0; i < count && !run->judgement->out_of_time; i++) {
+        struct request_value *value = &values->values[chosen == NULL ? i : chosen[i]];
+        const struct value_form *form = sieved ? value_form_of(run, value, rule->pipeline) : NULL;
+        if (form == NULL || may_match(run, rule, form->bytes, form->text.length))
+            matched = match_listed(run, rule, target, collection, value, excludes) || matched;
     }
     return matched;
 }

@@ -29,35 +29,59 @@ struct span percent_decode(struct arena *arena, struct span text, bool plus)
     return (struct span){plain, length};
 }
 
-static int base64_digit(char byte)
+/* A digit's value and one; 0: no digit. */
+#define D(value) ((value) + 1)
+static const uint8_t base64_digits[256] = {
+    ['A'] = D(0),  ['B'] = D(1),  ['C'] = D(2),  ['D'] = D(3),  ['E'] = D(4),  ['F'] = D(5),
+    ['G'] = D(6),  ['H'] = D(7),  ['I'] = D(8),  ['J'] = D(9),  ['K'] = D(10), ['L'] = D(11),
+    ['M'] = D(12), ['N'] = D(13), ['O'] = D(14), ['P'] = D(15), ['Q'] = D(16), ['R'] = D(17),
+    ['S'] = D(18), ['T'] = D(19), ['U'] = D(20), ['V'] = D(21), ['W'] = D(22), ['X'] = D(23),
+    ['Y'] = D(24), ['Z'] = D(25), ['a'] = D(26), ['b'] = D(27), ['c'] = D(28), ['d'] = D(29),
+    ['e'] = D(30), ['f'] = D(31), ['g'] = D(32), ['h'] = D(33), ['i'] = D(34), ['j'] = D(35),
+    ['k'] = D(36), ['l'] = D(37), ['m'] = D(38), ['n'] = D(39), ['o'] = D(40), ['p'] = D(41),
+    ['q'] = D(42), ['r'] = D(43), ['s'] = D(44), ['t'] = D(45), ['u'] = D(46), ['v'] = D(47),
+    ['w'] = D(48), ['x'] = D(49), ['y'] = D(50), ['z'] = D(51), ['0'] = D(52), ['1'] = D(53),
+    ['2'] = D(54), ['3'] = D(55), ['4'] = D(56), ['5'] = D(57), ['6'] = D(58), ['7'] = D(59),
+    ['8'] = D(60), ['9'] = D(61), ['+'] = D(62), ['-'] = D(62), ['/'] = D(63), ['_'] = D(63),
+};
+#undef D
+
+/* Four digits at a time for as long as there are four in a row. */
+static size_t read_quads(const unsigned char *from, size_t length, char *to, size_t *ret_written)
 {
-    if (byte >= 'A' && byte <= 'Z')
-        return byte - 'A';
-    if (byte >= 'a' && byte <= 'z')
-        return byte - 'a' + 26;
-    if (byte_is_digit(byte))
-        return byte - '0' + 52;
-    if (byte == '+' || byte == '-')
-        return 62;
-    return byte == '/' || byte == '_' ? 63 : -1;
+    size_t at = 0;
+    size_t written = 0;
+    for (; at + 4 <= length; at += 4) {
+        uint32_t a = base64_digits[from[at]], b = base64_digits[from[at + 1]];
+        uint32_t c = base64_digits[from[at + 2]], d = base64_digits[from[at + 3]];
+        if (a == 0 || b == 0 || c == 0 || d == 0)
+            break;
+        uint32_t bits = (a - 1) << 18 | (b - 1) << 12 | (c - 1) << 6 | (d - 1);
+        to[written++] = (char)(bits >> 16);
+        to[written++] = (char)(bits >> 8 & 0xff);
+        to[written++] = (char)(bits & 0xff);
+    }
+    *ret_written = written;
+    return at;
 }
 
 struct span base64_read(struct arena *arena, struct span text)
 {
     char *plain = arena_take(arena, text.length / 4 * 3 + 3);
-    if (plain == NULL)
-        return SPAN_NONE;
+    size_t length = 0;
     uint32_t bits = 0;
     unsigned held = 0;
-    size_t length = 0;
-    for (size_t i = 0; i < text.length; i++) {
-        int digit = base64_digit(text.data[i]);
-        if (digit < 0) {
+    if (plain == NULL)
+        return SPAN_NONE;
+    size_t i = read_quads((const unsigned char *)text.data, text.length, plain, &length);
+    for (; i < text.length; i++) {
+        unsigned digit = base64_digits[(unsigned char)text.data[i]];
+        if (digit == 0) {
             if (byte_is_space(text.data[i]))
                 continue;
             break;
         }
-        bits = bits << 6 | (uint32_t)digit;
+        bits = bits << 6 | (digit - 1);
         held += 6;
         if (held >= 8) {
             held -= 8;

@@ -165,7 +165,8 @@ static void read_body(struct request *request, const struct request_options *opt
     add_single(request, REQUEST_BODY_PROCESSOR, span_of(processors[kind]));
     if (body.length == 0)
         return;
-    add_single(request, REQUEST_BODY, body);
+    if (kind != BODY_MULTIPART || options->whole_body)
+        add_single(request, REQUEST_BODY, body);
     if (kind == BODY_FORM)
         body_form_read(request, body, REQUEST_ARGUMENTS_POST, REQUEST_ARGUMENTS_POST_NAMES);
     else if (kind == BODY_JSON)

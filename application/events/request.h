@@ -71,8 +71,9 @@ struct request {
 };
 
 struct request_options {
-    bool inflate; /* undo Content-Encoding */
-    bool length;  /* a Content-Length where the event has lost it, for rules that ask for one */
+    bool inflate;    /* undo Content-Encoding */
+    bool whole_body; /* REQUEST_BODY of multipart too: files and all */
+    bool length;     /* a Content-Length where the event has lost it, for rules that ask for one */
 };
 
 /* view and arena must outlive request. What does not fit is left out: request->partial. */

@@ -1,0 +1,207 @@
+/* What is looked for beside the rule set: each kind of attack is found, what only looks like it is
+ * not. No rule table: libinjection and our own rules alone. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "application/detection/inspection.h"
+#include "application/detection/judgement.h"
+#include "application/detection/prose.h"
+
+static struct inspection *inspection;
+
+static int set_up(void **state)
+{
+    static const char policy[] =
+        "graphql = { introspection = false; max_depth = 3; };"
+        "redirect = { allowed_hosts = (\"*.example.org\"); };"
+        "upload = { max_file_size = \"1K\"; max_files = 2; denied_sha256 = "
+        "(\"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"); };";
+    const struct inspection_options options = {.table_fd = -1, .policy = policy};
+    (void)state;
+    return inspection_open(&options, &inspection, NULL);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    inspection = inspection_free(inspection);
+    return 0;
+}
+
+/* body is written as JSON has it. */
+static void judge(const char *query, const char *type, const char *body,
+                  struct inspection_result *result)
+{
+    static char event[8192]; /* the answer points into it */
+    assert_true(snprintf(event, sizeof(event),
+                         "{\"version\":\"2.0\",\"rawPath\":\"/p\",\"rawQueryString\":\"%s\","
+                         "\"headers\":{\"host\":\"shop.example\",\"content-type\":\"%s\"},"
+                         "\"requestContext\":{\"http\":{\"method\":\"POST\"}},\"body\":\"%s\"}",
+                         query, type, body) < (int)sizeof(event));
+    assert_int_equal(inspection_judge(inspection, event, strlen(event), 0, result), 0);
+}
+
+static void expect(const char *what, const struct inspection_result *result, uint32_t rule)
+{
+    if (rule == 0 && result->action != INSPECTION_PASS)
+        fail_msg("%s: %u", what, result->findings[0].rule);
+    for (size_t i = 0; rule != 0 && i < result->finding_count; i++) {
+        if (result->findings[i].rule == rule)
+            return;
+    }
+    if (rule != 0)
+        fail_msg("%s: nothing found", what);
+}
+
+static const struct {
+    const char *query;
+    uint32_t rule; /* 0: passes */
+} queries[] = {
+    {"a=MScgT1IgJzEnPScxJy0tIA==", RULE_INJECTED_SQL},        /* Base64 of 1' OR '1'='1'-- */
+    {"a=%2527%2520or%25201%253D1--%2520", RULE_INJECTED_SQL}, /* encoded twice */
+    {"a=SGVsbG8gd29ybGQsIGhlbGxv", 0},
+    {"user[$ne]=x", RULE_NOSQL},
+    {"filter=%7B%22%24where%22%3A%22sleep(1)%22%7D", RULE_NOSQL},
+    {"price[min]=1&cost=%245", 0},
+    {"user=*)(uid=*))(%7C(uid=*", RULE_LDAP},
+    {"note=(a)(b)", 0},
+    {"name=%7B%7B7*7%7D%7D", RULE_TEMPLATE},
+    {"name=%24%7BT(java.lang.Runtime).getRuntime()%7D", RULE_TEMPLATE},
+    {"name=%7B%7Bname%7D%7D&v=%24%7BHOME%7D", 0},
+    {"u=http://169.254.169.254/latest/meta-data/", RULE_INTERNAL_ADDRESS},
+    {"u=https://example.com/image.png", 0},
+    {"f=file:///etc/passwd", RULE_LOCAL_FILE},
+    {"f=..%2F..%2F..%2Fetc%2Fpasswd", RULE_LOCAL_FILE},
+    {"f=docs/readme.txt&w=wait...", 0},
+    {"host=127.0.0.1;id", RULE_COMMAND},
+    {"host=a%7Cwhoami", RULE_COMMAND},
+    {"title=Salt%20%26%20Pepper;%20cats%20and%20dogs", 0},
+    {"q=%3Csvg/onload=alert(1)%3E", RULE_INJECTED_SCRIPT},
+    {"x=%3C!DOCTYPE%20a%20%5B%3C!ENTITY%20b%20SYSTEM%20%22file:///c%22%3E%5D%3E", RULE_XML_ENTITY},
+    {"q=O'Brien%20and%20sons", 0},
+};
+
+static void test_values(void **state)
+{
+    (void)state;
+    struct inspection_result result;
+    for (size_t i = 0; i < ARRAY_LENGTH(queries); i++) {
+        judge(queries[i].query, "text/plain", "", &result);
+        expect(queries[i].query, &result, queries[i].rule);
+    }
+}
+
+static void test_bodies(void **state)
+{
+    (void)state;
+    struct inspection_result result;
+    judge("", "application/xml", "<!DOCTYPE a SYSTEM 'http://x/'><a/>", &result);
+    expect("document type", &result, RULE_XML_ENTITY);
+    judge("", "application/xml", "<a xmlns='urn:a'>text</a>", &result);
+    expect("plain XML", &result, 0);
+    judge("", "application/json", "{\\\"login\\\":{\\\"$gt\\\":\\\"\\\"}}", &result);
+    expect("operator as a key", &result, RULE_NOSQL);
+    judge("", "application/json", "{\\\"$schema\\\":\\\"x\\\",\\\"$ref\\\":\\\"#/a\\\"}", &result);
+    expect("JSON schema", &result, 0);
+    judge("", "text/plain", "{\\\"a\\\":\\\"1' or '1'='1'-- \\\"}", &result);
+    expect("JSON under another type", &result, RULE_INJECTED_SQL);
+}
+
+static void test_graphql(void **state)
+{
+    (void)state;
+    struct inspection_result result;
+    judge(
+        "", "application/json",
+        "{\\\"query\\\":\\\"query q($id: ID!) { user(id: $id) { name } }\\\",\\\"variables\\\":{\\\"id\\\":\\\"4\\\"}}",
+        &result);
+    expect("a query", &result, 0);
+    judge("", "application/json",
+          "{\\\"query\\\":\\\"{ user(name: \\\\\\\"1' or '1'='1'-- \\\\\\\") { name } }\\\"}",
+          &result);
+    expect("an attack in a text", &result, RULE_INJECTED_SQL);
+    judge("", "application/json", "{\\\"query\\\":\\\"{ a { b { c { d } } } }\\\"}", &result);
+    expect("too deep", &result, RULE_GRAPHQL_DEPTH);
+    judge("", "application/json", "{\\\"query\\\":\\\"{ __schema { types { name } } }\\\"}",
+          &result);
+    expect("introspection", &result, RULE_GRAPHQL_INTROSPECTION);
+}
+
+#define PART(name, type, content)                                                 \
+    "--b\\r\\nContent-Disposition: form-data; name=\\\"f\\\"; filename=\\\"" name \
+    "\\\"\\r\\nContent-Type: " type "\\r\\n\\r\\n" content "\\r\\n"
+#define END "--b--\\r\\n"
+
+static void test_uploads(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body;
+        uint32_t rule;
+    } cases[] = {
+        {PART("notes.txt", "text/plain", "hello") END, 0},
+        {PART("a.png", "image/png", "GIF89a") END, RULE_UPLOAD_TYPE},
+        {PART("shell.php.jpg", "image/jpeg", "x") END, RULE_UPLOAD_NAME},
+        {PART("../x", "text/plain", "x") END, RULE_UPLOAD_NAME},
+        {PART("a.txt", "text/plain", "<?php system(1);") END, RULE_UPLOAD_CONTENT},
+        {PART("a.txt", "text/plain", "#!/bin/sh") END, RULE_UPLOAD_CONTENT},
+        {PART("a.txt", "text/plain", "abc") END, RULE_UPLOAD_HASH},
+        {PART("a.txt", "text/plain", "1") PART("b.txt", "text/plain", "2")
+             PART("c.txt", "text/plain", "3") END,
+         RULE_UPLOAD_COUNT},
+    };
+    struct inspection_result result;
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        judge("", "multipart/form-data; boundary=b", cases[i].body, &result);
+        expect(cases[i].body, &result, cases[i].rule);
+    }
+}
+
+static void test_redirects(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *location;
+        bool found;
+    } cases[] = {
+        {"https://evil.example/login", true},  {"//evil.example/login", true},
+        {"/\\\\evil.example/login", true},     {"https://shop.example/evil.example", false},
+        {"/account?next=evil.example", false}, {"https://a.example.org/", false},
+        {"https://other.example/", false},
+    };
+    char response[512];
+    struct inspection_result result;
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        judge("next=%2F%2Fevil.example%2Flogin&x=evil.example", "text/plain", "", &result);
+        (void)snprintf(response, sizeof(response),
+                       "{\"statusCode\":302,\"headers\":{\"Location\":\"%s\"},\"body\":\"\"}",
+                       cases[i].location);
+        assert_int_equal(inspection_judge_response(inspection, response, strlen(response), &result),
+                         0);
+        expect(cases[i].location, &result, cases[i].found ? RULE_REDIRECT : 0);
+    }
+}
+
+static void test_prose(void **state)
+{
+    (void)state;
+    assert_true(prose_like(SPAN("I never took\ntime enough to figure out where the goal was")));
+    assert_true(prose_like(SPAN("The quick, brown fox; it jumps over the dog.")));
+    assert_false(prose_like(SPAN("127.0.0.1; cat /etc/passwd | mail root")));
+    assert_false(prose_like(SPAN("1 or (select count(*) from users where a=b and c=d)")));
+    assert_false(prose_like(SPAN("hello world")));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_values),    cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_graphql),   cmocka_unit_test(test_uploads),
+        cmocka_unit_test(test_redirects), cmocka_unit_test(test_prose),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
