@@ -45,8 +45,13 @@ static int handle_record(struct object_scanner *scanner, message_handler *handle
     /* Not begun rather than ended by the platform in the middle. */
     if (clock_monotonic_ns() >= deadline_ns)
         return -EAGAIN;
-    const struct message message = {
-        .body = body, .length = strlen(body), .id = id, .deadline_ns = deadline_ns};
+    const struct json_node *attributes = json_node_find(record, "attributes");
+    const char *count = attributes != NULL ? text_of(attributes, "ApproximateReceiveCount") : NULL;
+    const struct message message = {.body = body,
+                                    .length = strlen(body),
+                                    .id = id,
+                                    .deadline_ns = deadline_ns,
+                                    .again = count == NULL || !text_equal(count, "1")};
     return handler(scanner, &message);
 }
 
@@ -106,7 +111,8 @@ int function_handle(struct object_scanner *scanner, message_handler *handler,
         const struct message message = {.body = event->body,
                                         .length = event->length,
                                         .id = event->request_id,
-                                        .deadline_ns = event->deadline_ns};
+                                        .deadline_ns = event->deadline_ns,
+                                        .again = true}; /* nobody says */
         r = handler(scanner, &message);
         if (r == 0)
             r = buffer_append_text(response, "{}");

@@ -22,6 +22,9 @@ static int read_event(const struct message *message, struct storage_event *event
 
 int message_scan(struct object_scanner *scanner, const struct message *message)
 {
+    const struct scan_order order = {.message_id = message->id,
+                                     .deadline_ns = message->deadline_ns,
+                                     .again = message->again};
     struct storage_event event;
     struct storage_result result;
 
@@ -30,8 +33,7 @@ int message_scan(struct object_scanner *scanner, const struct message *message)
         return r;
     for (size_t i = 0; r == 0 && i < event.count; i++)
         if (object_scanner_wants(scanner, &event.objects[i]))
-            r = object_scanner_run(scanner, &event.objects[i], message->id, message->deadline_ns,
-                                   &result);
+            r = object_scanner_run(scanner, &event.objects[i], &order, &result);
     storage_event_done(&event);
     return r;
 }

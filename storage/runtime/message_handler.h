@@ -13,6 +13,7 @@ struct message {
     size_t length;
     const char *id;       /* "" = none */
     uint64_t deadline_ns; /* monotonic */
+    bool again;           /* it came before */
 };
 
 /* 0: done with, acknowledge it. -EAGAIN: bring it again. -EBADMSG: it is not understood. */

@@ -76,7 +76,8 @@ static void work_on(struct poller *poller, struct object_scanner *scanner, struc
     const struct message message = {.body = flight->message.body,
                                     .length = flight->message.body_length,
                                     .id = flight->message.id,
-                                    .deadline_ns = clock_monotonic_ns() + time_ns};
+                                    .deadline_ns = clock_monotonic_ns() + time_ns,
+                                    .again = flight->message.received != 1};
     int r = poller->handler(scanner, &message);
     (void)pthread_mutex_lock(&poller->lock);
     flight->state = r == 0 ? FLIGHT_DONE : FLIGHT_FAILED;

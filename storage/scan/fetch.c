@@ -63,6 +63,8 @@ void fetched_done(struct fetched *fetched)
 
 struct taking {
     const struct fetch_limits *limits;
+    bool size_known; /* from the event */
+    uint64_t size;
     int fd;
     struct sha256 *hash;
     uint64_t length;
@@ -118,7 +120,8 @@ static enum aws_outcome settle(struct taking *taking, struct fetched *fetched)
 {
     int r = 0;
 
-    if (taking->length != fetched->facts.size) {
+    if (taking->length != fetched->facts.size ||
+        (taking->size_known && taking->length != taking->size)) {
         (void)text_copy(fetched->problem, sizeof fetched->problem,
                         "the object came with another length than was said");
         return AWS_UNAVAILABLE;
@@ -135,11 +138,10 @@ static enum aws_outcome settle(struct taking *taking, struct fetched *fetched)
     return AWS_OK;
 }
 
-static enum aws_outcome fetch_whole(struct aws_client *client, const struct fetch_limits *limits,
-                                    const struct s3_object *object, uint64_t deadline_ns,
+static enum aws_outcome fetch_whole(struct aws_client *client, const struct s3_object *object,
+                                    struct taking taking, uint64_t deadline_ns,
                                     struct fetched *fetched)
 {
-    struct taking taking = {.limits = limits, .fd = -1};
     const struct http_sink sink = {begin, take, &taking};
     const struct s3_get get = {.sink = &sink,
                                .maximum_answer = 65536,
@@ -203,9 +205,12 @@ enum aws_outcome fetch_object(struct aws_client *client, struct fetch_pool *pool
                               bool size_known, uint64_t size, uint64_t deadline_ns,
                               struct fetched *ret_fetched)
 {
+    const struct taking taking = {
+        .limits = limits, .fd = -1, .size_known = size_known && object->etag != NULL, .size = size};
+
     *ret_fetched = (struct fetched){.fd = -1};
     if (!size_known || (size <= limits->maximum && (pool == NULL || size <= limits->part)))
-        return fetch_whole(client, limits, object, deadline_ns, ret_fetched);
+        return fetch_whole(client, object, taking, deadline_ns, ret_fetched);
     enum aws_outcome outcome = ask_facts(client, object, ret_fetched);
     if (outcome != AWS_OK)
         return outcome;
@@ -214,6 +219,6 @@ enum aws_outcome fetch_object(struct aws_client *client, struct fetch_pool *pool
         return AWS_OK;
     }
     if (pool == NULL || ret_fetched->facts.size <= limits->part)
-        return fetch_whole(client, limits, object, deadline_ns, ret_fetched);
+        return fetch_whole(client, object, taking, deadline_ns, ret_fetched);
     return fetch_large(pool, limits, object, deadline_ns, ret_fetched);
 }

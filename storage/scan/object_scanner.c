@@ -360,26 +360,34 @@ static int put_over_changeable(struct object_scanner *scanner, const struct s3_o
         r = put_merged(scanner, wanted, result);
     if (r == 0 && result->tagged)
         r = compare_content(scanner, wanted, modified);
-    if (r == 0 || !result->tagged)
-        return r;
+    if (r == 0)
+        return 0;
+    if (!result->tagged) {
+        /* Nothing of ours stands there; the other content has its own event. */
+        if (r == -ESTALE)
+            result->verdict = STORAGE_SUPERSEDED;
+        return r == -ESTALE ? 0 : r;
+    }
     result->tagged = false;
-    return take_back(scanner, wanted) < 0 ? -EAGAIN : r;
+    if (take_back(scanner, wanted) < 0)
+        log_error("verdict_not_taken_back", "bucket", result->object.bucket, NULL);
+    return r;
 }
 
-/* 0 also when it cannot be tagged for a reason that stays; -EAGAIN. */
+/* 0 also when it cannot be tagged for a reason that stays; -EAGAIN; -ESTALE: what stands there now
+ * had our tags for a moment. */
 static int tag(struct object_scanner *scanner, struct storage_result *result)
 {
     const struct s3_object wanted = s3_of(scanner, &result->object);
 
     if (scanner->resources->tagger.format == TAG_NONE)
         return 0;
-    int r = is_fixed(&result->object) ? put_merged(scanner, &wanted, result)
-                                      : put_over_changeable(scanner, &wanted, result);
-    if (r != -ESTALE)
-        return r;
-    result->verdict = STORAGE_SUPERSEDED;
-    result->tag_problem[0] = '\0';
-    return 0;
+    if (!is_fixed(&result->object))
+        return put_over_changeable(scanner, &wanted, result);
+    int r = put_merged(scanner, &wanted, result);
+    if (r == -ESTALE)
+        result->verdict = STORAGE_DELETED;
+    return r == -ESTALE ? 0 : r;
 }
 
 /* ---- publishing ---- */
@@ -462,28 +470,51 @@ static bool is_known_clean(struct object_scanner *scanner, const struct storage_
     return true;
 }
 
-int object_scanner_run(struct object_scanner *scanner, const struct storage_object *object,
-                       const char *message_id, uint64_t deadline_ns,
-                       struct storage_result *ret_result)
+/* -ESTALE: another content may bear a verdict that is not its own. */
+static int run_once(struct object_scanner *scanner, const struct storage_object *object,
+                    const struct scan_order *order, struct storage_result *result)
 {
     int r = 0;
 
-    if (!is_known_clean(scanner, object, ret_result)) {
-        r = object_scanner_look(scanner, object, deadline_ns, ret_result);
+    if (!is_known_clean(scanner, object, result)) {
+        r = object_scanner_look(scanner, object, order->deadline_ns, result);
         if (r < 0)
             return r;
-        bool about_it =
-            ret_result->verdict != STORAGE_SUPERSEDED && ret_result->verdict != STORAGE_DELETED;
-        r = about_it ? tag(scanner, ret_result) : 0;
+        if (result->verdict == STORAGE_SUPERSEDED && order->again && !is_fixed(object))
+            return -ESTALE;
+        bool about_it = result->verdict != STORAGE_SUPERSEDED && result->verdict != STORAGE_DELETED;
+        r = about_it ? tag(scanner, result) : 0;
     }
+    if (r == -ESTALE)
+        return r;
     /* Malware is told even when it could not be tagged. */
-    bool told = r == 0 || ret_result->verdict == STORAGE_INFECTED;
+    bool told = r == 0 || result->verdict == STORAGE_INFECTED;
     bool published =
-        told && ret_result->verdict != STORAGE_SUPERSEDED && ret_result->verdict != STORAGE_DELETED;
-    if (published && publish(scanner, ret_result, message_id) < 0)
+        told && result->verdict != STORAGE_SUPERSEDED && result->verdict != STORAGE_DELETED;
+    if (published && publish(scanner, result, order->message_id) < 0)
         return -EAGAIN;
     if (r < 0)
-        return later(scanner, object, "tag", ret_result->tag_problem);
-    tell(scanner, ret_result);
+        return later(scanner, object, "tag", result->tag_problem);
+    tell(scanner, result);
     return 0;
+}
+
+int object_scanner_run(struct object_scanner *scanner, const struct storage_object *object,
+                       const struct scan_order *order, struct storage_result *ret_result)
+{
+    enum { MOST_CONTENTS = 3 };
+    struct storage_object current = *object;
+    int r = -ESTALE;
+
+    for (unsigned i = 0; r == -ESTALE && i < MOST_CONTENTS; i++) {
+        r = run_once(scanner, &current, order, ret_result);
+        if (r != -ESTALE)
+            return r;
+        /* Its tags were ours for a moment: whatever stands there now is scanned by us. */
+        ret_result->verdict = STORAGE_SUPERSEDED;
+        tell(scanner, ret_result);
+        current.etag[0] = current.version[0] = '\0';
+        current.size_known = false;
+    }
+    return later(scanner, object, "tag", "it is written over again and again");
 }

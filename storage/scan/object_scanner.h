@@ -43,11 +43,15 @@ struct aws_client *object_scanner_client(struct object_scanner *scanner);
 /* Whether the settings want this object scanned. */
 bool object_scanner_wants(const struct object_scanner *scanner,
                           const struct storage_object *object);
+struct scan_order {
+    const char *message_id; /* "" = none */
+    uint64_t deadline_ns;   /* monotonic */
+    bool again;             /* the message came before, and who knows how far it got */
+};
 /* 0: all is done, the result was tagged and published as far as that can be. -EAGAIN: try again
- * later, the problem is logged. deadline_ns: monotonic. message_id "" = none. */
+ * later, the problem is logged. */
 int object_scanner_run(struct object_scanner *scanner, const struct storage_object *object,
-                       const char *message_id, uint64_t deadline_ns,
-                       struct storage_result *ret_result) MUST_USE;
+                       const struct scan_order *order, struct storage_result *ret_result) MUST_USE;
 /* Fetches and scans without telling anybody: -EAGAIN as above; other outcomes are a verdict. */
 int object_scanner_look(struct object_scanner *scanner, const struct storage_object *object,
                         uint64_t deadline_ns, struct storage_result *ret_result) MUST_USE;

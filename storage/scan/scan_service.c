@@ -137,10 +137,13 @@ static void tell_state(struct scan_service *service)
     if (status->state == service->told)
         return;
     service->told = status->state;
+    /* What the platform does not allow is left out, and is never left unsaid. */
+    enum log_level level =
+        strstr(status->sandbox, "missing") != NULL ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO;
     if (status->state == SCANNER_READY)
-        log_info("scanner_ready", "signatures", log_number((int64_t)status->signatures), "engine",
-                 status->engine_version, "sandbox", status->sandbox, "problem",
-                 status->problem[0] != '\0' ? status->problem : NULL, NULL);
+        log_event(level, "scanner_ready", "signatures", log_number((int64_t)status->signatures),
+                  "engine", status->engine_version, "sandbox", status->sandbox, "problem",
+                  status->problem[0] != '\0' ? status->problem : NULL, NULL);
     else if (status->state == SCANNER_NO_SIGNATURES || status->state == SCANNER_FAILED)
         log_error("scanner_not_ready", "problem", status->problem, NULL);
 }
@@ -187,7 +190,9 @@ static int start_client(struct scan_service *service)
     const struct scanner_options options = {
         .program = storage_settings_text(settings, STORAGE_SCANNER),
         .databases = (const char *const *)storage_settings_list(settings, STORAGE_DATABASES),
-        .user = user[0] != '\0' ? user : NULL,
+        .user = user[0] != '\0'  ? user
+                : geteuid() == 0 ? "nobody"
+                                 : NULL,
         .temporary_directory = directory,
         .temporary_bytes = storage_settings_number(settings, STORAGE_TEMPORARY),
         .workers = (size_t)storage_settings_number(settings, STORAGE_WORKERS),
