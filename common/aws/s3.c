@@ -61,7 +61,7 @@ static const char *quoted(struct s3_call *call, const char *etag)
     return call->etag;
 }
 
-static enum aws_outcome send_in(struct aws_client *client, struct s3_call *call,
+static enum aws_outcome send_in(struct aws_client *client, const struct s3_call *call,
                                 struct aws_answer *answer)
 {
     char used[AWS_REGION_BYTES], named[AWS_REGION_BYTES];
@@ -79,8 +79,9 @@ static enum aws_outcome send_in(struct aws_client *client, struct s3_call *call,
     if (text_equal(used, named) || call->call.source != NULL)
         return outcome;
     aws_answer_done(answer);
-    call->call.region = named;
-    return aws_client_send(client, &call->call, answer);
+    struct aws_call elsewhere = call->call;
+    elsewhere.region = named;
+    return aws_client_send(client, &elsewhere, answer);
 }
 
 static enum aws_outcome finish(struct aws_client *client, struct s3_call *call,

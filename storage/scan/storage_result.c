@@ -152,7 +152,9 @@ static const char *status_message(enum storage_status status)
 
 static double seconds(uint64_t ns)
 {
-    return (double)(ns / NS_PER_MS) / 1000.0;
+    uint64_t ms = ns / NS_PER_MS; /* more digits would say what nobody knows */
+
+    return (double)ms / 1000.0;
 }
 
 static void write_url(struct json_writer *writer, const struct storage_object *object)
