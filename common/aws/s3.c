@@ -359,14 +359,16 @@ enum aws_outcome s3_list(struct aws_client *client, const struct s3_list *list,
     const struct s3_object bucket = {.bucket = list->bucket,
                                      .region = list->region,
                                      .owner = list->owner};
-    char sent[S3_TOKEN_BYTES];
+    char sent[S3_TOKEN_BYTES], page[16];
     struct s3_call call;
 
     (void)text_copy(sent, sizeof sent, token);
+    (void)text_format(page, sizeof page, "%u", list->page);
     begin(&call, "GET", &bucket);
     add_query(&call, "list-type", "2");
     add_query(&call, "encoding-type", "url");
     add_query(&call, "prefix", list->prefix);
+    add_query(&call, "max-keys", list->page > 0 ? page : NULL);
     add_query(&call, "start-after", sent[0] == '\0' ? list->start_after : NULL);
     add_query(&call, "continuation-token", sent[0] != '\0' ? sent : NULL);
     call.call.maximum_answer = MOST_LIST_ANSWER;

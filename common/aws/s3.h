@@ -124,12 +124,14 @@ struct s3_listed {
     uint64_t size;
 };
 #define S3_TOKEN_BYTES 2048
-/* One page, at most 1,000 objects by key. each: 0, or the reading ends with its error, which is
- * then answer.taker_error of AWS_TAKER_FAILED. token: "" at first, and again after the last page.
+/* One page, at most 1,000 objects in the order of their keys. each: 0, or the reading ends with its
+ * error, which is then answer.taker_error of AWS_TAKER_FAILED. token: "" at first, and again after
+ * the last page.
  */
 struct s3_list {
     const char *bucket, *region, *owner;
     const char *prefix, *start_after; /* NULL = none */
+    unsigned page;                    /* most objects of it; 0 = 1,000 */
     int (*each)(void *user, const struct s3_listed *listed);
     void *user;
 };

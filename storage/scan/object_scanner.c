@@ -453,9 +453,7 @@ static bool is_known_clean(struct object_scanner *scanner, const struct storage_
     struct s3_tags tags;
     struct aws_answer answer;
 
-    /* A tag says nothing of content that may be written over. */
-    if (storage_settings_number(scanner->resources->settings, STORAGE_SKIP_SAME) == 0 ||
-        !is_fixed(object))
+    if (storage_settings_number(scanner->resources->settings, STORAGE_SKIP_SAME) == 0)
         return false;
     begin_result(scanner, object, result);
     note_engine(scanner->resources, result);
