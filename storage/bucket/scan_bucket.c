@@ -4,6 +4,7 @@
 #include "common/time/clock.h"
 #include "storage/bucket/bucket_scan.h"
 #include "storage/program/storage_mode.h"
+#include "storage/report/console_report.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -240,16 +241,21 @@ static int run_watched(struct scan_resources *resources, const struct order *ord
 
 int storage_scan_bucket(const struct storage_settings *settings, int argc, char **argv)
 {
+    struct console_report *report;
     struct scan_resources resources;
     struct scan_place place;
     struct order order;
+    int r = -ENOKEY;
 
     if (read_order(argc, argv, &order) < 0)
         return -1;
     if (begin_place(&order, &place) < 0 ||
         scan_resources_start(settings, order.here, &resources) < 0)
         return 1;
-    int r = run_watched(&resources, &order, &place);
+    if (console_report_start(&resources, "scan-bucket", &report) == 0 &&
+        console_report_run(report) == 0)
+        r = run_watched(&resources, &order, &place);
+    (void)console_report_stop(report);
     scan_resources_stop(&resources);
     return exit_code(r, &place);
 }

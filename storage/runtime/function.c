@@ -13,7 +13,8 @@
 
 /* The platform gives 10 s before it begins the start again from nothing; what is not loaded by then
  * is loaded while the first event waits. */
-#define START_TIME_NS (8500 * NS_PER_MS)
+#define START_TIME_NS  (8500 * NS_PER_MS)
+#define REPORT_TIME_NS (3 * NS_PER_SECOND)
 
 static const char *text_of(const struct json_node *object, const char *key)
 {
@@ -128,6 +129,7 @@ int function_handle(struct object_scanner *scanner, message_handler *handler,
 struct function {
     struct scan_resources *resources;
     message_handler *handler;
+    struct console_report *report;
 };
 
 static int begin(void *user, void **ret_context)
@@ -154,6 +156,13 @@ static int handle(void *user, void *context, const struct lambda_event *event,
     return function_handle(context, function->handler, event, response, ret_failure);
 }
 
+static void after(void *user, uint64_t deadline_ns)
+{
+    const struct function *function = user;
+
+    console_report_flush(function->report, MIN(deadline_ns, clock_monotonic_ns() + REPORT_TIME_NS));
+}
+
 /* False when there will never be an engine. */
 static bool load_for_a_while(struct scan_resources *resources)
 {
@@ -172,11 +181,12 @@ static bool load_for_a_while(struct scan_resources *resources)
     return false;
 }
 
-int function_run(struct scan_resources *resources, message_handler *handler, const bool *stop)
+int function_run(struct scan_resources *resources, message_handler *handler,
+                 struct console_report *report, const bool *stop)
 {
-    struct function function = {resources, handler};
+    struct function function = {resources, handler, report};
     const struct lambda_function lambda = {
-        .begin = begin, .end = end, .handle = handle, .user = &function};
+        .begin = begin, .end = end, .handle = handle, .after = after, .user = &function};
 
     if (!load_for_a_while(resources))
         return 1;

@@ -6,6 +6,7 @@
 
 #include "common/attributes.h"
 #include "common/buffers/buffer.h"
+#include "storage/report/console_report.h"
 #include "storage/runtime/lambda_runtime.h"
 #include "storage/runtime/message_handler.h"
 
@@ -14,7 +15,8 @@
 int function_handle(struct object_scanner *scanner, message_handler *handler,
                     const struct lambda_event *event, struct buffer *response,
                     struct lambda_failure *ret_failure) MUST_USE;
-/* Serves until the platform ends us. The exit code. */
-int function_run(struct scan_resources *resources, message_handler *handler, const bool *stop);
+/* Serves until the platform ends us. report may be NULL. The exit code. */
+int function_run(struct scan_resources *resources, message_handler *handler,
+                 struct console_report *report, const bool *stop);
 
 #endif

@@ -171,11 +171,17 @@ static int handle(struct lambda_thread *thread, const struct http_answer *given)
         r = -EMSGSIZE;
         (void)text_copy(failure.message, sizeof failure.message, "the response is too long");
     }
-    if (r < 0)
-        return answer_failure(thread, id, &failure);
-    (void)text_format(path, sizeof path, "invocation/%s/response", id);
-    r = write_url(url, path);
-    return r < 0 ? r : post(thread->http, url, &response, NULL);
+    if (r < 0) {
+        r = answer_failure(thread, id, &failure);
+    } else {
+        (void)text_format(path, sizeof path, "invocation/%s/response", id);
+        r = write_url(url, path);
+        if (r == 0)
+            r = post(thread->http, url, &response, NULL);
+    }
+    if (function->after != NULL)
+        function->after(function->user, event.deadline_ns);
+    return r;
 }
 
 static int serve_one(struct lambda_thread *thread)

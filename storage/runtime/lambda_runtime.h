@@ -39,6 +39,9 @@ struct lambda_function {
      * invocation failed. */
     int (*handle)(void *user, void *context, const struct lambda_event *event,
                   struct buffer *response, struct lambda_failure *ret_failure);
+    /* After the answer was given and before the next event is asked for: whoever invoked us does
+     * not wait for it. NULL = none. deadline_ns as the event's. */
+    void (*after)(void *user, uint64_t deadline_ns);
     void *user;
 };
 

@@ -27,18 +27,32 @@ const bool *storage_stop_flag(void)
     return &stop;
 }
 
+static int run(struct scan_resources *resources, message_handler *handler,
+               struct console_report *report)
+{
+    if (lambda_runtime_is_here())
+        return function_run(resources, handler, report, &stop);
+    int r = console_report_run(report);
+    if (r < 0) {
+        log_error("console_thread_not_started", "problem", log_error_text(r), NULL);
+        return 1;
+    }
+    return poller_run(resources, handler, &stop);
+}
+
 static int serve(const struct storage_settings *settings, bool scans, message_handler *handler)
 {
+    struct console_report *report;
     struct scan_resources resources;
-    int code;
+    int code = 1;
 
     take_signals();
     if (scan_resources_start(settings, scans, &resources) < 0)
         return 1;
-    if (lambda_runtime_is_here())
-        code = function_run(&resources, handler, &stop);
-    else
-        code = poller_run(&resources, handler, &stop);
+    if (console_report_start(&resources, lambda_runtime_is_here() ? "lambda" : "poller", &report) ==
+        0)
+        code = run(&resources, handler, report);
+    (void)console_report_stop(report);
     scan_resources_stop(&resources);
     return code;
 }

@@ -96,6 +96,13 @@
     X(GATE_SCAN, "gate.scan_size", SIZE, "64M", "0..2147483647",                                   \
       "larger objects are not scanned while the reader waits, but by the queue")                   \
     X(GATE_LINK, "gate.link", DURATION, "60s", "1s..60s", "how long a link to an object is good")  \
+    X(CONSOLE_URL, "console.url", TEXT, "", "",                                                    \
+      "https://HOST:4119 of a console that is told what was found; empty: none")                   \
+    X(CONSOLE_PIN, "console.pin", TEXT, "", "", "sha256//... of its authority")                    \
+    X(CONSOLE_AUTHORITY, "console.authority", TEXT, "", "", "or a file with its authority")        \
+    X(CONSOLE_KEY_FILE, "console.key_file", TEXT, "", "", "file with our sensor key")              \
+    X(CONSOLE_KEY_PARAMETER, "console.key_parameter", TEXT, "", "",                                \
+      "or the name of a parameter of Systems Manager that holds it")                               \
     X(LOG_LEVEL, "log_level", CHOICE, "info", "error|warning|info|debug",                          \
       "lowest level that is logged")
 
