@@ -253,11 +253,11 @@ static bool has_engine(const struct passage *passage)
 
 static void scan_now(struct passage *passage)
 {
+    const struct scan_order order = {.message_id = "", .deadline_ns = passage->deadline_ns};
     struct storage_result result;
 
     passage->object.trigger = STORAGE_TRIGGER_READ;
-    if (object_scanner_run(passage->scanner, &passage->object, "", passage->deadline_ns, &result) ==
-        0)
+    if (object_scanner_run(passage->scanner, &passage->object, &order, &result) == 0)
         answer_result(passage, &result);
     else
         leave_to_queue(passage);

@@ -12,10 +12,9 @@ typedef int storage_mode_run(const struct storage_settings *settings, int argc, 
 storage_mode_run storage_show_settings;
 storage_mode_run storage_serve_lambda;
 storage_mode_run storage_serve_poller;
-storage_mode_run storage_serve_dead_letter;                  /* a function, or a poller elsewhere */
 storage_mode_run storage_run_action, storage_run_quarantine; /* storage/actions/ */
 storage_mode_run storage_serve_gate, storage_make_gate_link; /* storage/gate/ */
-storage_mode_run storage_serve_dead_letter; /* a function, or a poller elsewhere */
+storage_mode_run storage_serve_dead_letter;                  /* a function, or a poller elsewhere */
 storage_mode_run storage_scan_bucket;
 
 /* Set by SIGTERM and SIGINT from now on. */

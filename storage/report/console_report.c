@@ -2,23 +2,22 @@
 #include "storage/report/console_report.h"
 
 #include "common/files/file.h"
-#include "common/json/json_tree.h"
 #include "common/json/json_writer.h"
 #include "common/log/log.h"
 #include "common/sensor_report/sensor_report.h"
 #include "common/text/text.h"
 #include "common/time/clock.h"
+#include "storage/settings/storage_secret.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
 
-#define MOST_KEY_BYTES 256
-#define MOST_PEM       (1024 * 1024)
-#define TURN_NS        (2 * NS_PER_SECOND)
-#define LAST_TIME_NS   (5 * NS_PER_SECOND)
-#define FLUSH_TIME_NS  (15 * NS_PER_SECOND)
-#define VERDICTS       6
+#define MOST_PEM      (1024 * 1024)
+#define TURN_NS       (2 * NS_PER_SECOND)
+#define LAST_TIME_NS  (5 * NS_PER_SECOND)
+#define FLUSH_TIME_NS (15 * NS_PER_SECOND)
+#define VERDICTS      6
 
 struct console_report {
     struct scan_resources *resources;
@@ -208,82 +207,22 @@ int console_report_run(struct console_report *report)
 
 /* ---- the key ---- */
 
-/* "Parameter": {"Value": ...} of Systems Manager's GetParameter. */
-static int take_parameter(const struct aws_answer *answer, char key[static MOST_KEY_BYTES])
+static int find_key(const struct scan_resources *resources, char key[static STORAGE_SECRET_BYTES])
 {
-    struct json_tree *tree;
-    char problem[128];
-
-    int r =
-        json_tree_parse(buffer_text(&answer->http.body), answer->http.body.length, &tree, problem);
-    if (r < 0)
-        return r;
-    const struct json_node *root = json_tree_root(tree);
-    const struct json_node *parameter =
-        root->kind == JSON_NODE_OBJECT ? json_node_find(root, "Parameter") : NULL;
-    const struct json_node *value = parameter != NULL && parameter->kind == JSON_NODE_OBJECT
-                                        ? json_node_find(parameter, "Value")
-                                        : NULL;
-    r = value != NULL && value->kind == JSON_NODE_STRING
-            ? text_copy(key, MOST_KEY_BYTES, value->text)
-            : -EBADMSG;
-    (void)json_tree_free(tree);
-    return r < 0 ? r : 0;
-}
-
-static int ask_parameter(const struct scan_resources *resources, const char *name,
-                         char key[static MOST_KEY_BYTES])
-{
-    AUTO_BUFFER struct buffer json = BUFFER_WITH_MAXIMUM(4096);
     struct aws_client *client;
-    struct json_writer writer;
-    struct aws_answer answer;
+    char problem[768];
 
-    json_writer_init(&writer, &json);
-    json_write_object_begin(&writer);
-    json_write_field_string(&writer, "Name", name);
-    json_write_field_bool(&writer, "WithDecryption", true);
-    json_write_object_end(&writer);
     int r = aws_client_new(&resources->aws, NULL, &client);
     if (r < 0)
         return r;
-    enum aws_outcome outcome =
-        aws_client_json(client, "ssm", "AmazonSSM.GetParameter", buffer_text(&json), &answer);
-    r = outcome == AWS_OK ? take_parameter(&answer, key) : -ENOKEY;
-    if (r < 0)
-        log_error("sensor_key_not_read", "parameter", name, "problem",
-                  answer.problem[0] != '\0' ? answer.problem : log_error_text(r), NULL);
-    aws_answer_done(&answer);
+    r = storage_secret_load(resources->settings, STORAGE_CONSOLE_KEY_FILE,
+                            STORAGE_CONSOLE_KEY_PARAMETER, client, key, problem, sizeof problem);
     (void)aws_client_free(client);
-    return r;
-}
-
-static int read_key_file(const char *path, char key[static MOST_KEY_BYTES])
-{
-    AUTO_BUFFER struct buffer text = BUFFER_WITH_MAXIMUM(MOST_KEY_BYTES);
-
-    int r = file_read_all(path, &text);
-    if (r < 0) {
-        log_error("sensor_key_not_read", "path", path, "problem", log_error_text(r), NULL);
-        return r;
-    }
-    r = text_format(key, MOST_KEY_BYTES, "%.*s", (int)strcspn(buffer_text(&text), "\r\n"),
-                    buffer_text(&text));
-    return r < 0 ? r : 0;
-}
-
-static int find_key(const struct scan_resources *resources, char key[static MOST_KEY_BYTES])
-{
-    const char *file = storage_settings_text(resources->settings, STORAGE_CONSOLE_KEY_FILE);
-    const char *parameter =
-        storage_settings_text(resources->settings, STORAGE_CONSOLE_KEY_PARAMETER);
-
-    if (file[0] != '\0')
-        return read_key_file(file, key);
-    if (parameter[0] != '\0')
-        return ask_parameter(resources, parameter, key);
-    log_error("no_sensor_key", "cure", "set console.key_file or console.key_parameter", NULL);
-    return -ENOKEY;
+    if (r < 0)
+        log_error("sensor_key_not_read", "problem", problem, NULL);
+    else if (key[0] == '\0')
+        log_error("no_sensor_key", "cure", "set console.key_file or console.key_parameter", NULL);
+    return r == 0 && key[0] == '\0' ? -ENOKEY : r;
 }
 
 /* ---- start and end ---- */
@@ -300,7 +239,7 @@ static int start_sensor(struct console_report *report, const char *runtime)
     AUTO_BUFFER struct buffer pem = BUFFER_WITH_MAXIMUM(MOST_PEM);
     const struct storage_settings *settings = report->resources->settings;
     const char *pin = storage_settings_text(settings, STORAGE_CONSOLE_PIN);
-    char key[MOST_KEY_BYTES];
+    char key[STORAGE_SECRET_BYTES];
 
     int r = find_key(report->resources, key);
     if (r < 0)
