@@ -66,6 +66,23 @@ static void limit_groups(struct query *query, const struct viewer *viewer)
     viewer_limit_groups(viewer, "computers.group_id", &query->text);
 }
 
+/* Tags are kept as a JSON array of texts, so one of them stands there between quotes. */
+static int add_tag(const struct list_page *page, struct query *query)
+{
+    char tag[65];
+    int r = list_filter(page, "tag", tag, sizeof(tag));
+    if (r != 1)
+        return r;
+    AUTO_BUFFER struct buffer json = BUFFER_WITH_MAXIMUM(1024);
+    struct json_writer writer;
+    json_writer_init(&writer, &json);
+    json_write_string(&writer, tag);
+    query_add(query, " AND replace(computers.tags, ");
+    query_add_text(query, buffer_text(&json));
+    query_add(query, ", '') <> computers.tags");
+    return 0;
+}
+
 static int build_computers(const struct list_page *page, struct query *query)
 {
     static const char *const statuses[][2] = {{"online", "Managed (Online)"},
@@ -93,6 +110,8 @@ static int build_computers(const struct list_page *page, struct query *query)
     }
     begin_select(query, page->online_after_ms);
     limit_groups(query, page->viewer);
+    if (add_tag(page, query) < 0)
+        return -EINVAL;
     if (with_name) { /* a prefix, as a range that the index by name serves */
         query_add(query, " AND computers.hostname >= ");
         query_add_text(query, name);
@@ -120,7 +139,8 @@ static int build_computers(const struct list_page *page, struct query *query)
     return 0;
 }
 
-static const char *const COMPUTER_FILTERS[] = {"group", "policy", "status", "hostname", NULL};
+static const char *const COMPUTER_FILTERS[] = {"group",    "policy", "status",
+                                               "hostname", "tag",    NULL};
 static const struct list COMPUTERS = {.name = "computers",
                                       .columns = COMPUTER_COLUMNS,
                                       .column_count = ARRAY_LENGTH(COMPUTER_COLUMNS),

@@ -1,5 +1,5 @@
 // The frame around every page: navigation, who is signed in, the live mark, the palette.
-import { html, useEffect, useState } from "../vendor/vendor.js";
+import { html, useEffect, useRef, useState } from "../vendor/vendor.js";
 import { signedOut } from "./api.js";
 import { t } from "./i18n.js";
 import { liveState } from "./live.js";
@@ -26,9 +26,11 @@ function usePage(name) {
 
 function Navigation() {
     const current = place.value.path[0] ?? "overview";
+    const list = useRef(/** @type {HTMLUListElement | null} */ (null));
+    useEffect(() => list.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }), [current]);
     return html`<nav aria-label=${t("navigation")}>
         <a class="brand" href="#/overview"><img src="icon.svg" alt="" width="22" height="22" /> Yagura</a>
-        <ul>
+        <ul ref=${list}>
             ${NAVIGATION.filter((page) => page.allowed()).map(
                 ({ name, icon }) => html`<li key=${name}>
                     <a href=${linkTo([name])} aria-current=${name === current ? "page" : undefined}><span aria-hidden="true">${icon}</span> ${t(`page.${name}`)}</a>

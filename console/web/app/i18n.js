@@ -45,6 +45,12 @@ export function t(key, values = {}) {
  * @param {string} prefix @param {string} word */
 export const word = (prefix, word) => (knows(`${prefix}.${word}`) ? t(`${prefix}.${word}`) : word);
 
+/** All words of the API that the catalogue knows. @param {string} prefix */
+export const wordsOf = (prefix) =>
+    Object.keys(words.value)
+        .filter((key) => key.startsWith(`${prefix}.`) && !key.slice(prefix.length + 1).includes("."))
+        .map((key) => key.slice(prefix.length + 1));
+
 /** @param {number} value @param {Intl.NumberFormatOptions} [options] */
 export const formatNumber = (value, options) => new Intl.NumberFormat(language.value, options).format(value);
 

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""The figures of the console. Usage: bench.py [--quick] [heartbeats] [fleet] [pages]"""
+"""The figures of the console. Usage: bench.py [--quick] [heartbeats] [fleet] [pages] [browser]"""
 
 import sys
 
 sys.dont_write_bytecode = True
 
+import browser  # noqa: E402
 import fleet  # noqa: E402
 import heartbeats  # noqa: E402
 import pages  # noqa: E402
@@ -21,6 +22,8 @@ def main():
             fleet.run(*((300, 5, 3, 10) if quick else ()))
         if not wanted or "pages" in wanted:
             pages.run(*((100000,) if quick else ()))
+        if not wanted or "browser" in wanted:
+            browser.run(*((100000, 1000) if quick else ()))
     finally:
         harness.stop_postgres()
 

@@ -10,8 +10,12 @@ import uuid
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.abspath(os.path.join(HERE, "../../.."))
 sys.path.insert(0, os.path.join(SOURCE, "tests/system/console"))
+sys.path.insert(0, os.path.join(SOURCE, "tests/system/delivery"))
+os.environ.setdefault("YAGURA_PROGRAMS", os.environ["YAGURA_BIN"])
+os.environ.setdefault("YAGURA_SIGNATURES", os.path.join(SOURCE, "installer/demo-signatures"))
 
 from harness import PASSWORD, Agent, Console  # noqa: E402
+from pair import agents  # noqa: E402
 from sensors_test import Sensor  # noqa: E402
 
 HOSTILE = ["<img src=x onerror=alert(1)>", "invoice\u202egnp.exe", "line\\nbreak\u0007bell",
@@ -34,8 +38,9 @@ EVENTS = [("malware_found", "critical", "malware"), ("malware_held", "critical",
 
 
 class Fleet:
-    def __init__(self, console):
+    def __init__(self, console, place):
         self.console = console
+        self.place = place
         self.admin = console.administrator()
         self.admin.post("/api/v1/groups", {"name": "web"}, expect=201)
         self.admin.put("/api/v1/policies/web", {"text": 'parent = "base";\n'}, expect=201,
@@ -121,6 +126,38 @@ class Fleet:
         values = self.admin.get(f"/api/v1/policies/{name}/effective", expect=200).json["values"]
         return {value["key"]: value["value"] for value in values} | {"policy": name}
 
+    # --- a real agent on a real disk
+
+    def real(self):
+        """Starts one that watches a folder of its own, and joins it: where that is. null: it needs
+        root."""
+        if os.geteuid() != 0:
+            return None
+        agent = self.place.agent()
+        self.admin.put("/api/v1/policies/real", {"text": agents.policy_text(agent.values)},
+                       expect=201, If_None_Match="*")
+        token = self.admin.post("/api/v1/tokens", {"name": "real", "policy": "real"},
+                                expect=201).json["token"]
+        agent.start()
+        path = agents.put(os.path.join(self.place.root, "token"), token.encode() + b"\n")
+        agent.control("activate", "--url", f"https://127.0.0.1:{self.console.agents_port}",
+                      "--ca-pin", self.console.pin, "--token-file", path)
+        agent.until(lambda status: agent.events("policy_applied"), "the console's policy")
+        return agent.watched
+
+    def infect(self, name, blanks="0"):
+        """A heartbeat soon, too: malware is told of at once. blanks: more content, another hash."""
+        agents.put(os.path.join(self.place.agents[0].watched, name),
+                   agents.EICAR + b" " * int(blanks))
+
+    def lies_there(self, name):
+        """Whether the file is back in its place, with what it held."""
+        try:
+            with open(os.path.join(self.place.agents[0].watched, name), "rb") as file:
+                return file.read() == agents.EICAR
+        except FileNotFoundError:
+            return False
+
     def activation(self, token):
         agent = Agent(self.console, hostname="newcomer.example")
         agent.activate(token)
@@ -178,8 +215,12 @@ def run_browser(fleet, modules, pictures):
 def main():
     modules, pictures = sys.argv[1:3]
     os.makedirs(pictures, exist_ok=True)
-    with Console(f'web = "{SOURCE}/console/web";\n') as console:
-        failed = run_browser(Fleet(console), modules, pictures)
+    place = agents.Place()
+    try:
+        with Console(f'web = "{SOURCE}/console/web";\n') as console:
+            failed = run_browser(Fleet(console, place), modules, pictures)
+    finally:
+        place.remove()
     sys.exit(1 if failed else 0)
 
 

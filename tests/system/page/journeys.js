@@ -13,7 +13,7 @@ const AXE = require.resolve("axe-core/axe.min.js");
 const PAGE = process.env.YAGURA_PAGE;
 const PASSWORD = process.env.YAGURA_PAGE_PASSWORD;
 const PATIENCE = 30000; /* ms: far more than anything needs */
-const PAGES = ["overview", "computers", "events", "alerts", "buckets", "buckets?tab=events", "buckets?tab=keys", "buckets?new=1", "functions", "functions?tab=protections", "quarantine", "policies", "policies/web", "policies/web?tab=values", "activation", "activation?new=1", "people", "audit", "settings"];
+const PAGES = ["overview", "computers", "events", "alerts", "buckets", "buckets?tab=events", "buckets?tab=keys", "buckets?new=1", "functions", "functions?tab=protections", "quarantine", "policies", "policies/web", "policies/web?tab=values", "policies/web?tab=assignment", "activation", "activation?new=1", "people", "audit", "settings"];
 /* What a browser says by itself of answers the page expects. */
 const EXPECTED = /status of (401|404|409|412|422|503)|ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_INCOMPLETE_CHUNKED|ERR_EMPTY_RESPONSE/;
 
@@ -191,6 +191,33 @@ await journey("a false positive is restored with an exclusion", async () => {
     checkComplaints();
 });
 
+await journey("a real agent: malware appears, comes back with an exclusion, and stays", async () => {
+    const folder = await ask("real");
+    if (!folder) return console.log("# SKIP a real agent needs root");
+    await show(page, "events?module=malware");
+    await ask("infect", "report.com");
+    await shows(page, `${folder}/report.com`);
+    await show(page, "quarantine");
+    const row = page.locator("tr", { hasText: `${folder}/report.com` });
+    await row.getByRole("button", { name: "Restore" }).click();
+    await page.getByLabel("It is no malware").check();
+    await page.locator("dialog").getByRole("button", { name: "Restore" }).click();
+    await shows(page, "Restoring at the next heartbeat");
+    const end = Date.now() + 4 * PATIENCE;
+    for (let turn = 1; !(await ask("lies_there", "report.com")); turn++) {
+        check(Date.now() < end, "the file did not come back");
+        await ask("infect", `nudge-${turn}.com`, String(turn));
+        await page.waitForTimeout(1000);
+    }
+    for (let turn = 1; !(await row.getByText("Restored").count()); turn++) {
+        check(Date.now() < end, "the page does not tell of it");
+        await ask("infect", `later-${turn}.com`, String(turn + 100));
+        await page.waitForTimeout(1000);
+    }
+    check(await ask("lies_there", "report.com"), "the file was caught again");
+    checkComplaints();
+});
+
 await journey("a policy is refused with its line, then saved", async () => {
     await show(page, "policies/web");
     const text = page.locator("textarea");
@@ -293,6 +320,42 @@ await journey("events are sent on, until it is switched off", async () => {
     await row.getByRole("button", { name: "Delete" }).click();
     await page.locator("dialog").getByRole("button", { name: "Delete" }).click();
     await shows(page, "Events are not sent on");
+    checkComplaints();
+});
+
+await journey("a filter is typed, with completion, by keyboard alone", async () => {
+    await show(page, "computers");
+    const box = page.getByRole("combobox", { name: "Filter" });
+    await box.focus();
+    for (const [typed, choice] of [["sta", "status:"], ["onl", "status:online"], ["gr", "group:"], ["w", "group:web"]]) {
+        await page.keyboard.type(typed);
+        await page.getByRole("option").filter({ hasText: choice }).first().waitFor();
+        await page.keyboard.press("ArrowDown");
+        await page.keyboard.press("Enter");
+    }
+    await page.keyboard.type("web-1");
+    await page.waitForFunction(() => /status=online/.test(location.hash) && /group=web/.test(location.hash) && /hostname=web-1/.test(location.hash));
+    await page.getByRole("link", { name: "web-12.tokyo.example" }).waitFor();
+    await page.reload();
+    check((await box.inputValue()) === "status:online group:web web-1", `the box says ${await box.inputValue()}`);
+    await show(page, "computers?tag=prod");
+    check((await box.inputValue()) === "tag:prod", `the box says ${await box.inputValue()}`);
+    await box.fill("nonsense:x");
+    await box.press("Enter");
+    await shows(page, "“nonsense:x” filters nothing");
+    checkComplaints();
+});
+
+await journey("a policy is assigned to a group, taken away, and given back", async () => {
+    await show(page, "policies/web?tab=assignment");
+    await page.getByRole("button", { name: "Assign to a group" }).click();
+    await page.locator("dialog").getByRole("button", { name: "Save" }).click();
+    await shows(page, "12 computers");
+    check((await ask("policy_of", "web")).policy === "web", "the group has another policy");
+    await page.getByRole("button", { name: "Take away" }).click();
+    await shows(page, "No group has it");
+    await page.getByRole("button", { name: "Undo" }).last().click();
+    await shows(page, "12 computers");
     checkComplaints();
 });
 

@@ -163,11 +163,21 @@ const Events = ({ id, query }) => html`<search class="filters"><${RangeFilter} /
 
 const TONES = /** @type {Record<string, string>} */ ({ done: "good", failed: "bad", expired: "bad", delivered: "waiting", queued: "off", running: "waiting" });
 
+/** How many files a running scan has seen; how many there are nobody knows before its end. @param {any} row */
+function progressOf(row) {
+    try {
+        const files = JSON.parse(row.output).files;
+        return typeof files === "number" ? files : null;
+    } catch {
+        return null; /* not a scan's */
+    }
+}
+
 /** @param {{row: any}} props */
 function CommandState({ row }) {
-    const progress = row.progress;
-    const share = progress && progress.total > 0 ? Math.min(1, progress.done / progress.total) : null;
-    return html`<${Mark} tone=${TONES[row.state] ?? "waiting"}>${word("command.state", row.state)}<//> ${share !== null && !row.finished && html`<${Progress} value=${share} label=${t("progress")} />`}`;
+    const files = row.state === "running" ? progressOf(row) : null;
+    return html`<${Mark} tone=${TONES[row.state] ?? "waiting"}>${word("command.state", row.state)}<//>
+        ${row.state === "running" && html` <${Progress} label=${t("progress")} /> ${files !== null && html`<span class="dim">${t("scan.progress", { count: files })}</span>`}`}`;
 }
 
 /** @param {{id: string}} props */

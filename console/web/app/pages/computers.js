@@ -7,7 +7,8 @@ import { linkTo } from "../router.js";
 import { may } from "../session.js";
 import { FormDialog } from "../ui/dialog.js";
 import { Empty, Field, Literal, Status, Tags, Time } from "../ui/elements.js";
-import { ChoiceFilter, TextFilter } from "../ui/filters.js";
+import { FilterBox } from "../ui/filter_box.js";
+import { ChoiceFilter } from "../ui/filters.js";
 import { ListTable } from "../ui/table.js";
 import { say } from "../ui/toast.js";
 
@@ -93,15 +94,21 @@ export function Page({ query }) {
     const [chosen, setChosen] = useState(/** @type {Set<string>} */ (new Set()));
     const groups = useResource("groups?limit=200");
     const policies = useResource("policies?limit=200");
-    const filters = { hostname: query.hostname, status: query.status, group: query.group, policy: query.policy };
+    const filters = { hostname: query.hostname, status: query.status, group: query.group, policy: query.policy, tag: query.tag };
     const list = useList("computers", "computers", filters, ["computer"]);
     const filtered = Object.values(filters).some(Boolean);
     /** @param {any[] | undefined} rows @returns {[string, string][]} */
     const names = (rows) => (rows ?? []).map((row) => [row.name, row.name]);
+    const fields = [
+        { name: "status", title: t("status"), values: /** @type {[string, string][]} */ (STATUSES.map((name) => [name, t(`filter.status.${name}`)])) },
+        { name: "group", title: t("group"), values: names(groups.data?.groups) },
+        { name: "policy", title: t("policy"), values: names(policies.data?.policies) },
+        { name: "tag", title: t("tags") },
+    ];
     return html`
         <h1>${t("page.computers")}</h1>
         <search class="filters">
-            <${TextFilter} label=${t("hostname")} name="hostname" hint=${t("computers.begins")} />
+            <${FilterBox} label=${t("filter")} hint=${t("computers.filter_hint")} fields=${fields} free="hostname" />
             <${ChoiceFilter} label=${t("status")} name="status" options=${STATUSES.map((name) => [name, t(`filter.status.${name}`)])} />
             <${ChoiceFilter} label=${t("group")} name="group" options=${names(groups.data?.groups)} />
             <${ChoiceFilter} label=${t("policy")} name="policy" options=${names(policies.data?.policies)} />

@@ -1,11 +1,12 @@
 // Every event of every sensor, newest first, with its whole detail in a drawer.
 import { html } from "../../vendor/vendor.js";
 import { useList, useResource } from "../data.js";
-import { formatTime, knows, t, word } from "../i18n.js";
+import { formatTime, knows, t, word, wordsOf } from "../i18n.js";
 import { linkTo, place, setQuery } from "../router.js";
 import { Dialog } from "../ui/dialog.js";
 import { Copy, Empty, Fact, Literal, ProblemNote, Severity, Skeleton, Time } from "../ui/elements.js";
-import { ChoiceFilter, RangeFilter, sinceOf, TextFilter } from "../ui/filters.js";
+import { FilterBox } from "../ui/filter_box.js";
+import { ChoiceFilter, RangeFilter, sinceOf } from "../ui/filters.js";
 import { ListTable } from "../ui/table.js";
 
 export const MODULES = ["malware", "quarantine", "integrity", "prevention", "watch", "scanner", "scan", "policy", "agent", "store", "storage", "application", "console"];
@@ -97,10 +98,18 @@ export const eventFilters = (query) => ({
     since: sinceOf(query.hours),
 });
 
+/** What can be typed. @returns {import("../filter_text.js").FilterField[]} */
+const eventFields = () => [
+    { name: "module", title: t("module"), values: MODULES.map((name) => [name, word("module", name)]) },
+    { name: "severity", title: t("severity"), several: true, values: SEVERITIES.map((name) => [name, word("severity", name)]) },
+    { name: "kind", title: t("kind"), values: wordsOf("kind").map((name) => [name, word("kind", name)]), open: true },
+    { name: "hours", title: t("filter.range"), values: ["1", "24", "168", "720"].map((hours) => [hours, t(`range.${hours}`)]) },
+];
+
 export const EventFilters = () => html`<search class="filters">
     <${ChoiceFilter} label=${t("module")} name="module" options=${MODULES.map((name) => [name, word("module", name)])} />
     <${ChoiceFilter} label=${t("severity")} name="severity" options=${SEVERITIES.map((name) => [name, word("severity", name)])} />
-    <${TextFilter} label=${t("kind")} name="kind" hint="malware_found" />
+    <${FilterBox} label=${t("filter")} hint="kind:malware_found severity:high,critical" fields=${eventFields()} />
     <${RangeFilter} />
 </search>`;
 

@@ -1,18 +1,18 @@
 // One policy: its text with what the agents' own parser says of it, the values in force and where
 // each comes from, and how it came to be.
 import { html, useEffect, useState } from "../../vendor/vendor.js";
-import { post, Problem, remove, request } from "../api.js";
+import { patch, post, Problem, remove, request } from "../api.js";
 import { useList, useResource } from "../data.js";
 import { t } from "../i18n.js";
 import { goTo, linkTo, place } from "../router.js";
 import { may } from "../session.js";
-import { Confirm, Dialog } from "../ui/dialog.js";
+import { Confirm, Dialog, FormDialog } from "../ui/dialog.js";
 import { Difference } from "../ui/difference.js";
-import { Empty, Literal, Mark, ProblemNote, problemText, Skeleton, Time } from "../ui/elements.js";
+import { Empty, Field, Literal, Mark, ProblemNote, problemText, Skeleton, Time } from "../ui/elements.js";
 import { ListTable } from "../ui/table.js";
 import { say } from "../ui/toast.js";
 
-const TABS = ["text", "values", "revisions"];
+const TABS = ["text", "values", "assignment", "revisions"];
 
 /** "web.conf:3", or several joined by " + ": the policies and lines a value comes from. @param {{text: string, name: string}} props */
 function Origin({ text, name }) {
@@ -162,6 +162,53 @@ function Revisions({ name }) {
         ${shown > 0 && html`<${RevisionDialog} name=${name} revision=${shown} newest=${list.rows?.[0]?.revision === shown} close=${() => setShown(0)} done=${list.reload} />`}`;
 }
 
+/** Which groups have it, and for whom it counts. @param {{name: string}} props */
+function Assignment({ name }) {
+    const groups = useResource("groups?limit=200");
+    const [asking, setAsking] = useState(false);
+    if (!groups.data) return groups.problem ? html`<${ProblemNote} problem=${groups.problem} retry=${groups.reload} />` : html`<${Skeleton} />`;
+    const all = /** @type {any[]} */ (groups.data.groups);
+    const own = all.filter((group) => group.policy === name);
+    const others = all.filter((group) => group.policy !== name);
+    /** @param {any} group @param {string} policy */
+    const assign = async (group, policy) => {
+        await patch(`groups/${group.id}`, { policy });
+        groups.reload();
+        say(t("policy.assigned"));
+    };
+    /** @param {any} group */
+    const takeAway = async (group) => {
+        try {
+            await patch(`groups/${group.id}`, { policy: "" });
+            groups.reload();
+            say(t("policy.taken"), () => void assign(group, name));
+        } catch (error) {
+            if (!(error instanceof Problem)) throw error;
+            say(problemText(error));
+        }
+    };
+    return html`<section class="panel">
+        <header class="title">
+            <h2>${t("policy.groups")}</h2>
+            ${may("operate") && others.length > 0 && html`<div class="actions"><button class="primary" onClick=${() => setAsking(true)}>${t("policy.assign")}</button></div>`}
+        </header>
+        ${name === "base" && html`<p class="dim">${t("policy.base_text")}</p>`}
+        ${own.length === 0 && name !== "base" && html`<p class="dim">${t("policy.no_groups")}</p>`}
+        <ul class="rows">
+            ${own.map(
+                (group) => html`<li key=${group.id}>
+                    <span><a href=${linkTo(["computers"], { group: group.name })}><${Literal} text=${group.name} /></a> <span class="dim">${t("policy.computers", { count: group.computers })}</span></span>
+                    ${may("operate") && html`<button class="quiet" onClick=${() => takeAway(group)}>${t("policy.unassign")}</button>`}
+                </li>`,
+            )}
+        </ul>
+        ${asking &&
+        html`<${FormDialog} title=${t("policy.assign")} action=${t("save")} close=${() => setAsking(false)} submit=${(/** @type {FormData} */ data) => assign(others.find((group) => group.id === data.get("group")), name)}>
+            <${Field} label=${t("group")}><select name="group">${others.map((group) => html`<option key=${group.id} value=${group.id}>${group.name}${group.policy ? ` (${group.policy})` : ""}</option>`)}</select><//>
+        <//>`}
+    </section>`;
+}
+
 /** @param {{path: string[], query: Record<string, string>}} props */
 export function Page({ path, query }) {
     const name = path[1];
@@ -185,6 +232,7 @@ export function Page({ path, query }) {
         </nav>
         ${tab === "text" && html`<${Editor} name=${name} />`}
         ${tab === "values" && html`<${PolicyValues} name=${name} />`}
+        ${tab === "assignment" && html`<${Assignment} name=${name} />`}
         ${tab === "revisions" && html`<${Revisions} name=${name} />`}
         ${deleting && html`<${Confirm} title=${t("delete")} text=${t("policy.delete_text", { name })} action=${t("delete")} close=${() => setDeleting(false)} act=${act} />`}
     `;

@@ -94,5 +94,5 @@ export const Fact = ({ name, children }) => html`<div class="fact"><dt>${name}</
 /** A labelled input. @param {{label: string, hint?: string, children: any}} props */
 export const Field = ({ label, hint, children }) => html`<label class="field"><span>${label}</span>${children}${hint && html`<small>${hint}</small>`}</label>`;
 
-/** A bar of how far something is. @param {{value: number, label: string}} props value: 0 to 1 */
-export const Progress = ({ value, label }) => html`<progress max="1" value=${value} aria-label=${label}></progress>`;
+/** A bar of something that is under way; its end is not known. @param {{label: string}} props */
+export const Progress = ({ label }) => html`<progress aria-label=${label}></progress>`;
