@@ -112,10 +112,18 @@ static const struct {
      "{\"type\":\"signatures_old\",\"seconds\":259200}", 2},
     {"00000000-0000-4000-8000-000000000005", "Sensor error",
      "{\"type\":\"event\",\"modules\":[\"agent\",\"scanner\",\"scan\",\"watch\",\"store\","
-     "\"policy\",\"quarantine\",\"storage\",\"application\"],\"severity\":\"high\"}",
+     "\"policy\",\"quarantine\"],\"severity\":\"high\"}",
      3},
     {"00000000-0000-4000-8000-000000000006", "Identity used twice, or events lost",
      "{\"type\":\"event\",\"modules\":[\"console\"],\"severity\":\"high\"}", 3},
+    {"00000000-0000-4000-8000-000000000007", "Malware in a bucket",
+     "{\"type\":\"event\",\"modules\":[\"storage\"],\"kinds\":[\"malware_found\"],"
+     "\"severity\":\"high\"}",
+     4},
+    {"00000000-0000-4000-8000-000000000008", "Object not scanned",
+     "{\"type\":\"event\",\"modules\":[\"storage\"],\"kinds\":[\"object_not_scanned\"]}", 2},
+    {"00000000-0000-4000-8000-000000000009", "Attack on a function",
+     "{\"type\":\"event\",\"modules\":[\"application\"],\"severity\":\"high\"}", 3},
 };
 
 int alert_rules_ship(struct sql *sql)

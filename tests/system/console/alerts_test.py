@@ -85,7 +85,8 @@ class AlertTest(ConsoleTest):
     def test_rules(self):
         rules = self.admin.get("/api/v1/alert-rules").json["rules"]
         self.assertLessEqual({"Malware found", "Computer offline", "Agent degraded",
-                              "Signatures old", "Sensor error"}, {rule["name"] for rule in rules})
+                              "Signatures old", "Sensor error", "Malware in a bucket",
+                              "Object not scanned", "Attack on a function"}, {rule["name"] for rule in rules})
         made = self.rule("Gaps", {"type": "event", "kinds": ["gap_rule"]})
         path = "/api/v1/alert-rules/" + made
         agent = self.agent(hostname="ruled")

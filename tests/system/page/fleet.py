@@ -78,7 +78,7 @@ class Fleet:
                 "verdict": "infected", "action": "quarantine"}),
             uploads.event("object_quarantined", "medium", subject="uploads/2026/11/invoice.zip",
                           detail={"bucket": "uploads", "to": "quarantine-bucket"}),
-            uploads.event("scan_incomplete", "low", subject="uploads/" + HOSTILE[0],
+            uploads.event("object_incomplete", "medium", subject="uploads/" + HOSTILE[0],
                           detail={"bucket": "uploads", "reason": "encrypted archive"})],
             facts={"health": "good", "scanned": 1203388, "infected": 41, "incomplete": 12,
                    "errors": 0, "signatures": 8707231})
@@ -87,13 +87,16 @@ class Fleet:
         shop = self.sensor("application", "shop-checkout", "web", runtime="nodejs22.x",
                            arn="arn:aws:lambda:eu-central-1:111122223333:function:shop-checkout")
         shop.report([
-            shop.event("attack_blocked", "high", subject="POST /login", detail={
-                "protection": "sql_injection", "rule": 942100, "mode": "mitigate",
-                "method": "POST", "path": "/login", "source": "192.0.2.7",
-                "matched": "ARGS:user", "excerpt": "' OR 1=1 --", "request_id": "c6af9ac6-7b61"}),
-            shop.event("attack_reported", "medium", subject="GET /items", detail={
-                "protection": "malicious_payload", "rule": 941100, "mode": "report",
-                "excerpt": HOSTILE[0]})],
+            shop.event("request_blocked", "high", subject="SQL Injection", detail={
+                "action": "block", "score": 5, "function": "shop-checkout",
+                "aws_request_id": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
+                "request": {"method": "POST", "path": "/login", "source_address": "192.0.2.7"},
+                "findings": [{"protection": "SQL Injection", "rule": 942100, "score": 5,
+                              "matched": "ARGS:user", "excerpt": "' OR 1=1 --",
+                              "action": "block"}]}),
+            shop.event("request_reported", "medium", subject="Malicious Payload", detail={
+                "action": "report", "score": 5,
+                "findings": [{"protection": "Malicious Payload", "excerpt": HOSTILE[0]}]})],
             facts={"health": "good", "requests": 48211, "blocked": 17, "reported": 92})
 
     def administrator_password(self):

@@ -273,7 +273,7 @@ for (const [kind, address, name] of [["storage", "buckets", "Connect a scanner"]
 
 await journey("what functions report reads as it should", async () => {
     await show(page, "functions?tab=events");
-    await page.getByRole("button", { name: "Attack reported" }).click();
+    await page.getByRole("button", { name: "Attack reported, not blocked" }).click();
     await page.locator("dialog.drawer").getByText("<img src=x onerror=alert(1)>").waitFor();
     await page.locator("dialog.drawer").getByRole("link", { name: "shop-checkout" }).click();
     await shows(page, "48,211");

@@ -23,7 +23,7 @@ const columns = () => [
     },
     { name: "status", title: t("status"), cell: (/** @type {any} */ row) => html`<${Status} status=${row.status} />` },
     { name: "group", title: t("group"), wide: true, cell: (/** @type {any} */ row) => row.group ?? "—" },
-    { name: "policy", title: t("policy"), wide: true, cell: (/** @type {any} */ row) => html`${row.policy ?? t("policy.inherited")}${!row.policy_in_force && row.status === "Managed (Online)" && html` <span class="mark waiting small">◐ ${t("policy.pending")}</span>`}` },
+    { name: "policy", title: t("policy"), wide: true, cell: (/** @type {any} */ row) => html`${row.effective_policy ?? "—"}${!row.policy_in_force && row.status === "Managed (Online)" && html` <span class="mark waiting small">◐ ${t("policy.pending")}</span>`}` },
     { name: "tags", title: t("tags"), wide: true, cell: (/** @type {any} */ row) => html`<${Tags} tags=${row.tags} />` },
     { name: "agent", title: t("agent_version"), wide: true, cell: (/** @type {any} */ row) => row.agent_version },
     { name: "signatures", title: t("signature_age"), wide: true, cell: (/** @type {any} */ row) => html`<${Time} at=${row.facts?.scanner?.signatures_time || null} />` },

@@ -34,7 +34,7 @@ const columns = (ofOne) => [
         : [
               {
                   name: "computer",
-                  title: t("computer"),
+                  title: t("event.from"),
                   cell: (/** @type {any} */ event) => html`<${Origin} event=${event} />`,
               },
           ]),
@@ -63,8 +63,13 @@ export function EventList({ filters, short }) {
 
 /** @param {{name: string, value: any}} props */
 function Detail({ name, value }) {
-    const text = typeof value === "string" ? value : JSON.stringify(value);
-    return html`<${Fact} name=${knows(`detail.${name}`) ? t(`detail.${name}`) : name}><${Literal} text=${text} /><//>`;
+    const title = knows(`detail.${name}`) ? t(`detail.${name}`) : name;
+    const parts = (Array.isArray(value) ? value : [value]).filter((part) => part && typeof part === "object");
+    if (parts.length === 0) return html`<${Fact} name=${title}><${Literal} text=${typeof value === "string" ? value : JSON.stringify(value)} /><//>`;
+    return html`<div class="part">
+        <dt>${title}</dt>
+        ${parts.map((part, i) => html`<dd key=${i}><dl class="facts">${Object.entries(part).map(([key, each]) => html`<${Detail} key=${key} name=${key} value=${each} />`)}</dl></dd>`)}
+    </div>`;
 }
 
 /** @param {{number: string}} props */

@@ -89,7 +89,7 @@ export function Page() {
         <${Numbers} computers=${data.computers} sensors=${data.sensors} alerts=${alerts.data} />
         ${data.computers.all + data.sensors.storage + data.sensors.application === 0
             ? html`<${FirstSteps} />`
-            : html`<div class="columns">
+            : html`<div class="columns two">
                   ${chart && html`<section class="panel span"><${TimeChart} caption=${t("overview.chart")} times=${chart.times} series=${chart.series} /></section>`}
                   ${data.events_24h && html`<section class="panel"><h2>${t("overview.by_module")}</h2><${ByModule} counts=${data.events_24h} /></section>`}
                   ${alerts.data && html`<section class="panel"><h2><a href=${linkTo(["alerts"])}>${t("overview.attention")}</a></h2><${Attention} alerts=${alerts.data.alerts} /></section>`}

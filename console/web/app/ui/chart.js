@@ -52,7 +52,7 @@ export function TimeChart({ caption, times, series }) {
                 legend: { show: false },
                 scales: { x: { range: (_, first, last) => [first - half, last + half] }, y: { range: (_, __, most) => [0, Math.max(4, most * 1.1)] } },
                 axes: [
-                    { ...axis, values: (_, splits) => splits.map((second) => formatAxis(second, long)) },
+                    { ...axis, size: 28, values: (_, splits) => splits.map((second) => formatAxis(second, long)) },
                     { ...axis, size: 44, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000], values: (_, splits) => splits.map((value) => formatNumber(value)) },
                 ],
                 series: [{}, ...drawn.map(({ colour: name }) => ({ fill: colour(name), stroke: colour(name), width: 0, paths: bars, points: { show: false } }))],
