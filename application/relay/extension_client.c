@@ -132,6 +132,8 @@ void extension_event_read(const char *json, size_t length, struct extension_even
     *ret_event = (struct extension_event){0};
     read_text(json, length, "\"eventType\"", type, sizeof type);
     read_text(json, length, "\"requestId\"", ret_event->request_id, sizeof ret_event->request_id);
+    read_text(json, length, "\"invokedFunctionArn\"", ret_event->function_arn,
+              sizeof ret_event->function_arn);
     ret_event->deadline_ms = read_number(json, length, "\"deadlineMs\"");
     ret_event->shutdown = text_equal(type, "SHUTDOWN");
 }

@@ -16,6 +16,7 @@ struct extension_event {
     bool shutdown; /* else an invocation */
     char request_id[RELAY_REQUEST_ID_BYTES];
     uint64_t deadline_ms; /* since 1970; 0 = not said */
+    char function_arn[256];
 };
 
 /* name: of the program's file. invocations: be told of them too, not only of the end. -errno;

@@ -179,6 +179,8 @@ static int prepare(struct program *program)
  * left. Lambda has released the answer by then: the caller does not wait for us. */
 static void follow(struct program *program, const struct extension_event *event)
 {
+    /* For the reporter, which inherits it; nothing else reads the environment any more. */
+    (void)setenv("YAGURA_FUNCTION_ARN", event->function_arn, 0);
     uint64_t now_ms = clock_realtime_ns() / NS_PER_MS;
     uint64_t left_ns = event->deadline_ms > now_ms ? (event->deadline_ms - now_ms) * NS_PER_MS : 0;
     uint64_t until_ns = clock_monotonic_ns() + left_ns;

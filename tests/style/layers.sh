@@ -65,7 +65,7 @@ if [ -d "$bin" ] && command -v readelf >/dev/null 2>&1; then
             forbidden='libcurl|libssl|libsqlite3|libmicrohttpd|libpq'
             needed_libraries "$program" | grep -q '^libclamav' || fail "$name links libclamav"
             ;;
-        yagura-messenger | yagura-storage | yagura-console) forbidden='libclamav' ;;
+        yagura-messenger | yagura-storage | yagura-console | yagura-application-reporter) forbidden='libclamav' ;;
         yagura-agent) forbidden='libclamav|libcurl|libssl|libarchive|libxml2|libz\.|libpcre' ;;
         *) forbidden='libclamav|libcurl|libssl' ;;
         esac

@@ -1,0 +1,120 @@
+"""From a function to a real console: events, the function in the list, and the console's policy."""
+import atexit
+import importlib.util
+import json
+import os
+import sys
+import urllib.parse
+
+from functions import BAD, FIXTURES, GOOD, HERE, PROGRAMS, Run, Skip, http_event, main
+
+PYTHON = [sys.executable, "-B", os.path.join(FIXTURES, "loop.py")]
+_spec = importlib.util.spec_from_file_location("console_harness", os.path.join(HERE, "../console/harness.py"))
+consoles = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(consoles)
+
+
+_console = []
+
+
+def console():
+    """One for all tests: it takes seconds to start."""
+    if not _console:
+        _console.append(consoles.Console())
+        _console[0].__enter__()
+        atexit.register(_console[0].__exit__, None, None, None)
+    return _console[0]
+
+
+class Protected:
+    """The console with a sensor key, and functions that report to it."""
+
+    def __init__(self, place):
+        self.place = place
+        self.console = console()
+        self.home = os.path.join(place, "layer")
+        os.makedirs(os.path.join(self.home, "bin"), exist_ok=True)
+        os.symlink(os.path.join(PROGRAMS, "yagura-application-reporter"),
+                   os.path.join(self.home, "bin", "yagura-application-reporter"))
+
+    def __enter__(self):
+        if not hasattr(self.console, "somebody"):
+            self.console.somebody = self.console.administrator()
+        self.admin = self.console.somebody
+        self.key = self.admin.post("/api/v1/sensor-keys",
+                                   {"name": os.path.basename(self.place), "kind": "application"},
+                                   expect=201).json["key"]
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def run(self, events, name="shop", **environment):
+        given = {"YAGURA_APPLICATION_HOME": self.home, "AWS_LAMBDA_FUNCTION_NAME": name,
+                 "AWS_REGION": "eu-central-1", "YAGURA_APPLICATION_MODE": "",
+                 "YAGURA_CONSOLE_URL": f"https://127.0.0.1:{self.console.people_port}",
+                 "YAGURA_CONSOLE_PIN": self.console.pin, "YAGURA_SENSOR_KEY": self.key,
+                 "YAGURA_APPLICATION_REPORT_MS": "30000", **environment}
+        return Run(self.place, events, PYTHON, environment=given, options=["--timeout", "60000"])
+
+    def sensor(self, name="shop"):
+        return self.admin.get("/api/v1/sensors?name=" + name).json["sensors"]
+
+    def events(self, name="shop"):
+        sensor = self.sensor(name)[0]["id"]
+        return self.admin.get("/api/v1/events?sensor=" + urllib.parse.quote(sensor)).json["events"]
+
+
+def test_events_stand_in_the_console(place):
+    with Protected(place) as protected:
+        run = protected.run([GOOD, BAD, GOOD], YAGURA_APPLICATION_MODE="mitigate")
+        assert run.outcomes() == ["response"] * 3 and run.status(1) == 403, run.errors()
+        assert run.lines == [], (run.lines, run.errors())
+        found = protected.events()
+        assert [(event["kind"], event["module"], event["subject"]) for event in found] == \
+            [("request_blocked", "application", "SQL Injection")], found
+        detail = found[0]["detail"]
+        detail = json.loads(detail) if isinstance(detail, str) else detail
+        assert detail["request"]["path"] == "/bad" and detail["aws_request_id"] == run.results[1]["request_id"]
+        listed = protected.sensor()[0]
+        assert listed["kind"] == "application" and listed["region"] == "eu-central-1", listed
+        assert listed["account"] == "123456789012" and "function:sample" in listed["arn"], listed
+
+
+def test_the_consoles_policy_is_obeyed(place):
+    """Nothing said: report. The console says mitigate: from the next invocation on."""
+    with Protected(place) as protected:
+        base = protected.admin.get("/api/v1/policies/base")
+        text = base.json["text"] + '\napplication = { protection = { sql_injection = "mitigate"; }; };\n'
+        protected.admin.put("/api/v1/policies/base", {"text": text}, If_Match=base.headers["ETag"])
+        run = protected.run([BAD, BAD, GOOD], "other", YAGURA_APPLICATION_INTERVAL_MS="0")
+        assert [run.status(number) for number in range(3)] == [200, 403, 200], (run.results, run.errors())
+        assert "policy_in_force" in run.errors()
+        assert sorted(event["kind"] for event in protected.events("other")) == ["request_blocked", "request_reported"]
+
+
+def test_without_a_console_the_events_are_lines(place):
+    with Protected(place) as protected:
+        for change in ({"YAGURA_CONSOLE_URL": "https://127.0.0.1:1"},
+                       {"YAGURA_SENSOR_KEY": "ysk1_" + "0" * 43}, {"YAGURA_SENSOR_KEY": ""},
+                       {"YAGURA_CONSOLE_PIN": "sha256//" + "A" * 43 + "="}):
+            run = protected.run([BAD, GOOD], YAGURA_APPLICATION_MODE="mitigate",
+                                YAGURA_APPLICATION_REPORT_MS="2000", **change)
+            assert run.status(0) == 403 and run.status(1) == 200, run.errors()
+            assert run.kinds() == ["request_blocked"], (change, run.lines, run.errors())
+            assert run.errors().count("console_not_reached") == 1, run.errors()
+
+
+def test_a_reporter_that_dies_loses_nothing(place):
+    with Protected(place) as protected:
+        os.unlink(os.path.join(protected.home, "bin", "yagura-application-reporter"))
+        os.symlink("/bin/false", os.path.join(protected.home, "bin", "yagura-application-reporter"))
+        run = protected.run([BAD, http_event("/x"), BAD], YAGURA_APPLICATION_MODE="mitigate")
+        assert run.kinds() == ["request_blocked"] * 2, (run.lines, run.errors())
+        assert "reporter_ended" in run.errors()
+
+
+if __name__ == "__main__":
+    if not os.path.exists(os.path.join(PROGRAMS, "yagura-console")):
+        raise Skip("no yagura-console")
+    main()
