@@ -70,7 +70,7 @@ class Run:
     """Events given to a runtime; what became of them."""
 
     def __init__(self, place, events, runtime, protected=True, options=(), environment=None,
-                 start_only=False):
+                 start_only=False, extension=EXTENSION, wrapper=WRAPPER):
         self.folder = tempfile.mkdtemp(dir=place)
         self.ran_path = os.path.join(self.folder, "ran")
         with open(os.path.join(self.folder, "events"), "wb") as stream:
@@ -83,9 +83,9 @@ class Run:
         variables.update(environment or {})
         command = [STAND_IN, *options]
         if protected:
-            command += ["--extension", EXTENSION]
+            command += ["--extension", extension]
         command += [os.path.join(self.folder, "events")]
-        command += [WRAPPER, *runtime] if protected else list(runtime)
+        command += [wrapper, *runtime] if protected else list(runtime)
         self.log = open(os.path.join(self.folder, "log"), "w+", encoding="utf-8")
         self.process = subprocess.Popen(command, env=variables, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=self.log, text=True)
