@@ -14,8 +14,8 @@
 int compare_load_page(struct integrity *integrity, const char *directory, size_t length,
                       struct baseline_page *page, bool *ret_broken)
 {
+    *ret_broken = false;
     int r = baseline_load(integrity->baseline, directory, length, page);
-
     *ret_broken = r == -EBADMSG;
     if (*ret_broken) {
         baseline_note_tampering(integrity->baseline);

@@ -95,7 +95,8 @@ static int queue_path(struct expansion *expansion, const char *path, size_t leng
     if (is_in_batch(expansion->batch, path))
         return 0;
     (void)pthread_mutex_lock(&integrity->lock);
-    int r = pending_add(integrity->pending, path, length, false, false, clock_monotonic_ns());
+    int r =
+        pending_add(integrity->pending, path, length, false, PENDING_AT_ONCE, clock_monotonic_ns());
     if (r == -ENOBUFS) {
         integrity->check_all = true;
         r = 0;
@@ -138,7 +139,9 @@ static int queue_met(void *user, const struct tree_walk_file *file)
     const struct integrity *integrity = expansion->integrity;
 
     if (integrity_rules_care_here(integrity->now->rules, file->path, file->path_length) ==
-        CARE_NONE)
+            CARE_NONE ||
+        (S_ISDIR(file->status->st_mode) &&
+         integrity_rules_exclude_directory(integrity->now->rules, file->path, file->path_length)))
         return 0;
     return queue_path(expansion, file->path, file->path_length);
 }
@@ -295,8 +298,8 @@ int examine_pending(struct integrity *integrity, bool all)
         int r = examine_batch(integrity, batch);
         if (r < 0)
             return check_all_instead(integrity, r);
-        /* What trees were taken apart into belongs to the same list: a rename has two halves. */
-        all = true;
+        /* What trees were taken apart into is due at once, and belongs to the same list: a rename
+         * has two halves. */
     }
     return report_changes(integrity);
 }

@@ -97,7 +97,8 @@ void integrity_take_event(struct integrity *integrity, const struct watch_event 
               : integrity_rules_care(rules, event->path, event->path_length) != CARE_NONE)) {
         bool slow = is_half_written(event->path, event->path_length);
         uint64_t due = pending_due_ns(integrity->pending);
-        if (pending_add(integrity->pending, event->path, event->path_length, deep, slow,
+        if (pending_add(integrity->pending, event->path, event->path_length, deep,
+                        slow ? PENDING_SLOW : PENDING_SETTLES,
                         now + (slow ? PACKAGE_SETTLE_NS : SETTLE_NS)) < 0)
             integrity->check_all = true;
         integrity->status.waiting = pending_count(integrity->pending);

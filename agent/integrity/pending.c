@@ -1,5 +1,4 @@
-/* Owns the paths that wait. Two rows, each in the order of its times: package managers'
- * half-written files wait longer. */
+/* Owns the paths that wait: one row for each wait, in the order of its times. */
 #include "agent/integrity/pending.h"
 
 #include <errno.h>
@@ -13,7 +12,7 @@ struct row {
 
 struct pending {
     struct pending_path *buckets[BUCKETS];
-    struct row rows[2];
+    struct row rows[PENDING_WAITS];
     size_t count, most;
 };
 
@@ -52,12 +51,12 @@ static uint64_t hash_of(const char *path, size_t length)
     return hash ^ hash >> 32;
 }
 
-int pending_add(struct pending *pending, const char *path, size_t length, bool deep, bool slow,
-                uint64_t due_ns)
+int pending_add(struct pending *pending, const char *path, size_t length, bool deep,
+                enum pending_wait wait, uint64_t due_ns)
 {
     uint64_t hash = hash_of(path, length);
     struct pending_path **bucket = &pending->buckets[hash % BUCKETS];
-    struct row *row = &pending->rows[slow];
+    struct row *row = &pending->rows[wait];
 
     for (struct pending_path *there = *bucket; there != NULL; there = there->in_row)
         if (there->hash == hash && there->length == length &&
@@ -81,23 +80,25 @@ int pending_add(struct pending *pending, const char *path, size_t length, bool d
     return 0;
 }
 
-static struct row *next_row(const struct pending *pending)
+static const struct row *next_row(const struct pending *pending)
 {
-    const struct row *a = &pending->rows[0], *b = &pending->rows[1];
+    const struct row *next = NULL;
 
-    if (a->first == NULL)
-        return b->first != NULL ? (struct row *)b : NULL;
-    if (b->first == NULL || a->first->due_ns <= b->first->due_ns)
-        return (struct row *)a;
-    return (struct row *)b;
+    for (size_t i = 0; i < ARRAY_LENGTH(pending->rows); i++) {
+        const struct row *row = &pending->rows[i];
+        if (row->first != NULL && (next == NULL || row->first->due_ns < next->first->due_ns))
+            next = row;
+    }
+    return next;
 }
 
 struct pending_path *pending_take(struct pending *pending, uint64_t now_ns)
 {
-    struct row *row = next_row(pending);
+    const struct row *next = next_row(pending);
 
-    if (row == NULL || row->first->due_ns > now_ns)
+    if (next == NULL || next->first->due_ns > now_ns)
         return NULL;
+    struct row *row = &pending->rows[next - pending->rows];
     struct pending_path *taken = row->first;
     row->first = taken->next;
     if (row->first == NULL)

@@ -23,10 +23,12 @@ struct pending_path {
 int pending_new(size_t most, struct pending **ret_pending) MUST_USE;
 struct pending *pending_free(struct pending *pending);
 
-/* Due at due_ns, or when it was due already. slow: of those that wait longer. Within each kind
- * due_ns must not go back. -ENOBUFS: it holds most paths; -ENOMEM. */
-int pending_add(struct pending *pending, const char *path, size_t length, bool deep, bool slow,
-                uint64_t due_ns) MUST_USE;
+/* How long a path waits. Within each, due_ns must not go back. */
+enum pending_wait { PENDING_AT_ONCE, PENDING_SETTLES, PENDING_SLOW, PENDING_WAITS };
+
+/* Due at due_ns, or when it was due already. -ENOBUFS: it holds most paths; -ENOMEM. */
+int pending_add(struct pending *pending, const char *path, size_t length, bool deep,
+                enum pending_wait wait, uint64_t due_ns) MUST_USE;
 /* The next that is due at now_ns (UINT64_MAX: any), to be freed; NULL: none. */
 struct pending_path *pending_take(struct pending *pending, uint64_t now_ns);
 size_t pending_count(const struct pending *pending);

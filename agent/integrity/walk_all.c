@@ -140,7 +140,7 @@ static int finish_page(struct walking *walking)
 static int turn_to_page(struct walking *walking, const char *directory, size_t length)
 {
     struct integrity *integrity = walking->integrity;
-    bool broken;
+    bool broken = false;
 
     if (walking->has_page && walking->page.directory_length == length &&
         memcmp(walking->page.directory, directory, length) == 0)
@@ -170,7 +170,9 @@ static int meet(void *user, const struct tree_walk_file *file)
     enum integrity_care care =
         integrity_rules_care_here(integrity->now->rules, file->path, file->path_length);
 
-    if (care == CARE_NONE)
+    if (care == CARE_NONE ||
+        (S_ISDIR(file->status->st_mode) &&
+         integrity_rules_exclude_directory(integrity->now->rules, file->path, file->path_length)))
         return 0;
     int r = turn_to_page(walking, file->path, directory_length);
     if (r < 0)

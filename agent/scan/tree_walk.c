@@ -99,21 +99,38 @@ static int visit_file(struct walk *walk, struct level *level, const char *name)
     return walk->visitor->other != NULL ? walk->visitor->other(walk->user, &file) : 0;
 }
 
-/* A directory that is about to be entered; asked of its descriptor, so that nothing mounted there
- * is. */
-static int visit_directory(struct walk *walk, const struct level *parent, const char *name,
-                           size_t length, int fd)
+static struct timespec time_of(struct statx_timestamp time)
 {
-    struct stat status;
+    return (struct timespec){.tv_sec = time.tv_sec, .tv_nsec = time.tv_nsec};
+}
 
-    if (walk->visitor->other == NULL || fstat(fd, &status) < 0)
+/* A subdirectory, as its parent is read. What is mounted there is not asked, and not told. */
+static int visit_directory(struct walk *walk, const struct level *level, const char *name)
+{
+    int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
+    struct statx status;
+    size_t length;
+
+    if (!extend_path(walk, level->path_length, name, &length) ||
+        statx(level->fd, name, flags, STATX_BASIC_STATS | STATX_MNT_ID, &status) < 0 ||
+        status.stx_mnt_id != level->mount_id || !S_ISDIR(status.stx_mode))
         return 0;
+    const struct stat same = {
+        .st_mode = status.stx_mode,
+        .st_nlink = status.stx_nlink,
+        .st_uid = status.stx_uid,
+        .st_gid = status.stx_gid,
+        .st_ino = status.stx_ino,
+        .st_size = (off_t)status.stx_size,
+        .st_mtim = time_of(status.stx_mtime),
+        .st_ctim = time_of(status.stx_ctime),
+    };
     return walk->visitor->other(walk->user, &(struct tree_walk_file){
-                                                .directory_fd = parent->fd,
+                                                .directory_fd = level->fd,
                                                 .name = name,
                                                 .path = walk->path,
                                                 .path_length = length,
-                                                .status = &status,
+                                                .status = &same,
                                             });
 }
 
@@ -157,6 +174,11 @@ static int read_entry(struct walk *walk, struct level *level, const struct direc
     if (entry->type == DT_REG || entry->type == DT_UNKNOWN ||
         (r == 0 && walk->visitor->other != NULL))
         r = visit_file(walk, level, entry->name);
+    if (r > 0 && walk->visitor->other != NULL) {
+        int told = visit_directory(walk, level, entry->name);
+        if (told < 0)
+            return told;
+    }
     if (r <= 0 || !walk->recursive)
         return MIN(r, 0);
     r = keep_name(walk, level, entry->name);
@@ -280,11 +302,6 @@ static int descend(struct walk *walk, struct level *parent, const char *name)
         if (r != -ELOOP)
             tell_problem(walk, length, r);
         return 0;
-    }
-    r = visit_directory(walk, parent, name, length, fd);
-    if (r < 0) {
-        (void)close(fd);
-        return r;
     }
     return enter_directory(walk, fd, length, status.stx_mnt_id);
 }

@@ -28,8 +28,8 @@ struct tree_walk_visitor {
     bool (*enters)(void *user, const char *path, size_t length);
     /* < 0 ends the walk with this result. */
     int (*file)(void *user, const struct tree_walk_file *file);
-    /* Anything else below the root: links, devices, and directories when they are about to be
-     * entered. As file. NULL: they are not looked at. */
+    /* Anything else below the root: links, devices, and directories, entered or not, but for those
+     * that something is mounted on. As file. NULL: they are not looked at. */
     int (*other)(void *user, const struct tree_walk_file *file);
     /* Something could not be read or is too deep: -errno. ENOENT is not told: it vanished. */
     void (*problem)(void *user, const char *path, size_t length, int error);

@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import machine  # noqa: E402
 from agent import Product  # noqa: E402
-from figures import latency, memory, misses, store, throughput, watching  # noqa: E402
+from figures import integrity, latency, memory, misses, store, throughput, watching  # noqa: E402
 
 BENCHMARKS = [
     ("missed", "files that get no verdict, in every way files can appear", misses.ours),
@@ -36,6 +36,9 @@ BENCHMARKS = [
      memory.killed_worker),
     ("watching", "watching 100,000 directories, then doing nothing", watching.watching),
     ("few-watches", "more directories than inotify watches", watching.few_watches),
+    ("integrity", "an integrity check of 100,000 unchanged files beside find and AIDE",
+     integrity.check),
+    ("integrity-race", "changes in new directories that integrity monitoring misses", integrity.race),
     ("store", "durable events a second beside bare SQLite", store.store),
 ]
 

@@ -91,6 +91,25 @@ def test_commands(place):
     both.until(lambda: both.console_status()["agent_id"] == "", "the identity is gone")
 
 
+def test_the_baseline_is_approved_from_the_console(place):
+    both = joined(place)
+    folder = place.folder("monitored")
+    path = agents.put(os.path.join(folder, "config"), b"one")
+    both.put_policy("test", both.policy_text(integrity__enabled=True, integrity__paths=[folder],
+                                             integrity__interval="0s"))
+    both.nudge()
+    both.until(lambda: both.agent.events("baseline_built"), "the baseline")
+    agents.put(path, b"two")
+    both.agent.sync()
+    assert both.agent.status()["integrity"]["changed"] == 1
+    assert [event["subject"] for event in both.agent.events("integrity_updated")] == [path]
+    answer = both.command("rebuild_baseline")
+    assert answer["state"] == "done" and json.loads(answer["output"])["approved"] == 1, answer
+    assert both.agent.status()["integrity"]["changed"] == 0
+    rebuilt = both.agent.events("baseline_rebuilt")
+    assert len(rebuilt) == 1 and "console" in json.dumps(rebuilt[0]), rebuilt
+
+
 def test_a_command_is_done_once(place):
     """Its result is lost with the agent; sent again it is not done again, and that is said."""
     both = joined(place)

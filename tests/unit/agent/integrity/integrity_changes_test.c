@@ -87,11 +87,11 @@ static void a_path_waits_once(void **state UNUSED)
     struct pending *pending;
 
     assert_int_equal(pending_new(3, &pending), 0);
-    assert_int_equal(pending_add(pending, "/a", 2, false, false, 10), 0);
-    assert_int_equal(pending_add(pending, "/slow", 5, false, true, 100), 0);
-    assert_int_equal(pending_add(pending, "/a", 2, true, false, 50), 0);
-    assert_int_equal(pending_add(pending, "/b", 2, false, false, 60), 0);
-    assert_int_equal(pending_add(pending, "/c", 2, false, false, 60), -ENOBUFS);
+    assert_int_equal(pending_add(pending, "/a", 2, false, PENDING_SETTLES, 10), 0);
+    assert_int_equal(pending_add(pending, "/slow", 5, false, PENDING_SLOW, 100), 0);
+    assert_int_equal(pending_add(pending, "/a", 2, true, PENDING_SETTLES, 50), 0);
+    assert_int_equal(pending_add(pending, "/b", 2, false, PENDING_SETTLES, 60), 0);
+    assert_int_equal(pending_add(pending, "/c", 2, false, PENDING_SETTLES, 60), -ENOBUFS);
     assert_int_equal(pending_due_ns(pending), 10);
     take(pending, 9, NULL);
     take(pending, 10, "/a");
@@ -99,7 +99,7 @@ static void a_path_waits_once(void **state UNUSED)
     take(pending, 99, NULL);
     take(pending, 100, "/slow");
     assert_int_equal(pending_due_ns(pending), UINT64_MAX);
-    assert_int_equal(pending_add(pending, "/a", 2, false, false, 10), 0);
+    assert_int_equal(pending_add(pending, "/a", 2, false, PENDING_SETTLES, 10), 0);
     pending_free(pending);
 }
 
