@@ -214,6 +214,26 @@ static struct table_class read_set(struct reader *reader)
     return class;
 }
 
+/* "{2}", "{2,}", "{2,5}": passed over; anything else after '{' is a brace like any other byte. */
+static bool read_counts(struct reader *reader, size_t *ret_least)
+{
+    const char *at = reader->at + 1;
+    size_t least = 0;
+    if (at == reader->end || !byte_is_digit(*at))
+        return false;
+    for (; at < reader->end && byte_is_digit(*at); at++)
+        least = MIN(least * 10 + (size_t)(*at - '0'), (size_t)10000);
+    if (at < reader->end && *at == ',')
+        at++;
+    while (at < reader->end && byte_is_digit(*at))
+        at++;
+    if (at == reader->end || *at != '}')
+        return false;
+    reader->at = at + 1;
+    *ret_least = least;
+    return true;
+}
+
 /* Behind an atom: how often at least; passes over the quantifier. */
 static size_t read_quantifier(struct reader *reader)
 {
@@ -225,14 +245,8 @@ static size_t read_quantifier(struct reader *reader)
         least = 0;
     } else if (*reader->at == '+') {
         reader->at++;
-    } else if (*reader->at == '{' && reader->end - reader->at > 1 &&
-               (byte_is_digit(reader->at[1]))) {
-        least = 0;
-        for (reader->at++; reader->at < reader->end && byte_is_digit(*reader->at); reader->at++)
-            least = MIN(least * 10 + (size_t)(*reader->at - '0'), (size_t)10000);
-        while (reader->at < reader->end && *reader->at != '}')
-            reader->at++;
-        reader->at += reader->at < reader->end ? 1 : 0;
+    } else if (*reader->at == '{' && read_counts(reader, &least)) {
+        /* passed over */
     } else {
         return least;
     }

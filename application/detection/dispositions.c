@@ -28,7 +28,7 @@ static const struct disposition_entry entries[] = {
 };
 
 static const struct disposition_entry additions[] = {
-    {941150, 941150, DISPOSITION_NOT_IN_PROSE, "attributes of markup"},
+    {941150, 941150, DISPOSITION_NOT_IN_PROSE, "added: attributes of markup"},
     {941320, 941340, DISPOSITION_NOT_IN_PROSE, "tags and script in odd places"},
     {942120, 942120, DISPOSITION_WEAK_NOT_IN_PROSE, "operators of SQL"},
     {942130, 942130, DISPOSITION_WEAK_NOT_IN_PROSE, "comparisons that are always true"},
@@ -79,13 +79,15 @@ enum disposition disposition_of(uint32_t rule, unsigned paranoia)
 
 const char *disposition_name(enum disposition disposition)
 {
-    static const char *const names[] = {"as it is",
-                                        "left out",
-                                        "needs a second signal",
-                                        "needs a second signal in prose",
-                                        "second signal, not in prose",
-                                        "with a request line",
-                                        "in a path"};
+    static const char *const names[] = {
+        [DISPOSITION_AS_IS] = "as it is",
+        [DISPOSITION_LEFT_OUT] = "left out",
+        [DISPOSITION_SECOND_SIGNAL] = "needs a second signal",
+        [DISPOSITION_NOT_IN_PROSE] = "needs a second signal in prose",
+        [DISPOSITION_WEAK_NOT_IN_PROSE] = "added as a second signal",
+        [DISPOSITION_HALF_IN_PROSE] = "counts half in prose",
+        [DISPOSITION_REQUEST_LINE] = "with a request line",
+        [DISPOSITION_PATH] = "in a path"};
     return names[disposition];
 }
 

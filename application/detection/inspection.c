@@ -1,6 +1,7 @@
 #include "application/detection/inspection.h"
 
 #include "application/detection/derived_values.h"
+#include "application/detection/dispositions.h"
 #include "application/detection/graphql.h"
 #include "application/detection/judgement.h"
 #include "application/detection/own_checks.h"
@@ -243,4 +244,41 @@ int inspection_judge_response(struct inspection *inspection, const char *respons
     redirect_check(&judgement, (struct span){response, length});
     decide(inspection->policy, ret_result);
     return 0;
+}
+
+/* Rules of the table that score and that an entry is about; the rest of the next paranoia level is
+ * left out. */
+static size_t count_concerned(const struct rule_table *table, const struct disposition_entry *entry,
+                              bool addition)
+{
+    size_t count = 0;
+    for (uint32_t i = 0; i < table->counts[TABLE_RULES]; i++) {
+        const struct table_rule *rule = &table->rules[i];
+        bool higher = rule_paranoia(table, rule) > 1;
+        count += (rule->flags & RULE_SCORES) != 0 && rule->id >= entry->first_rule &&
+                         rule->id <= entry->last_rule && higher == addition
+                     ? 1
+                     : 0;
+    }
+    return count;
+}
+
+bool inspection_difference_get(const struct inspection *inspection, size_t index,
+                               struct inspection_difference *ret_difference)
+{
+    size_t entries = 0, additions = 0;
+    const struct disposition_entry *entry = disposition_entries(&entries);
+    const struct disposition_entry *addition = disposition_additions(&additions);
+    if (inspection->engine == NULL || index >= entries + additions)
+        return false;
+    bool added = index >= entries;
+    entry = added ? &addition[index - entries] : &entry[index];
+    *ret_difference = (struct inspection_difference){
+        .first_rule = entry->first_rule,
+        .last_rule = entry->last_rule,
+        .rules = count_concerned(&inspection->table, entry, added),
+        .what = disposition_name(entry->disposition),
+        .reason = entry->reason,
+    };
+    return true;
 }

@@ -83,6 +83,17 @@ int inspection_judge(struct inspection *inspection, const char *event, size_t le
 int inspection_judge_response(struct inspection *inspection, const char *response, size_t length,
                               struct inspection_result *ret_result);
 
+/* Where product mode deliberately differs from the rule set. */
+struct inspection_difference {
+    uint32_t first_rule, last_rule;
+    size_t rules; /* of the table that are concerned */
+    const char *what;
+    const char *reason;
+};
+/* The difference of that number; false behind the last, and without a table. */
+bool inspection_difference_get(const struct inspection *inspection, size_t index,
+                               struct inspection_difference *ret_difference);
+
 /* Compiles some of the expressions that were not needed yet: for moments when the function has
  * answered and nobody waits. True when nothing is left to do. Without it each is compiled by the
  * first request that needs it. */

@@ -34,7 +34,7 @@ static void find_capture_slots(struct rule_engine *engine)
 }
 
 /* "paranoia-level/2" among the tags. */
-static unsigned paranoia_of(const struct rule_table *table, const struct table_rule *rule)
+unsigned rule_paranoia(const struct rule_table *table, const struct table_rule *rule)
 {
     static const char tag[] = "paranoia-level/";
     struct span tags = table_span(table, rule->tags);
@@ -65,7 +65,7 @@ int rule_engine_new(const struct rule_table *table, bool exact, unsigned paranoi
         /* Rules that do not score steer others. */
         if ((table->rules[i].flags & RULE_SCORES) != 0)
             engine->dispositions[i] =
-                (uint8_t)disposition_of(table->rules[i].id, paranoia_of(table, &table->rules[i]));
+                (uint8_t)disposition_of(table->rules[i].id, rule_paranoia(table, &table->rules[i]));
     }
     find_capture_slots(engine);
     *ret_engine = engine;

@@ -9,6 +9,9 @@
 #include "application/detection/judgement.h"
 #include "application/detection/rule_table.h"
 
+/* The paranoia level among a rule's tags; 1 when there is none. */
+unsigned rule_paranoia(const struct rule_table *table, const struct table_rule *rule);
+
 struct rule_engine;
 /* table must outlive the engine. paranoia: the rule set's level. -ENOMEM. */
 int rule_engine_new(const struct rule_table *table, bool exact, unsigned paranoia,
@@ -18,7 +21,7 @@ struct rule_engine *rule_engine_free(struct rule_engine *engine);
  * its anomaly score, and the result says whether it denies the request. Otherwise findings are the
  * rules that score. */
 void rule_engine_run(struct rule_engine *engine, struct judgement *judgement);
-/* Looks at more values as if they were arguments, with the rules for arguments (product mode). */
+/* Whether the last run's rules denied the request (exact mode). */
 bool rule_engine_denied(const struct rule_engine *engine);
 /* Compiles what is not yet compiled: for idle moments. True when there is nothing left to do. */
 bool rule_engine_prepare(struct rule_engine *engine, size_t most);

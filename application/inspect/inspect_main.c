@@ -13,12 +13,14 @@
 static const char usage[] =
     "Usage: yagura-inspect [--rules TABLE] [--policy FILE] [--crs-exact] [--paranoia N]\n"
     "                      [--budget MICROSECONDS] <EVENTS\n"
+    "       yagura-inspect --rules TABLE --differences\n"
     "Judges events, one JSON object a line (the event, or an object with \"event\" and \"id\").\n";
 
 struct inspect_options {
     struct inspection_options inspection;
     const char *policy_path;
     uint64_t budget_us;
+    bool differences;
 };
 
 static int parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *ret_number)
@@ -39,6 +41,10 @@ static int parse_arguments(int count, char **arguments, struct inspect_options *
         uint64_t number = 0;
         if (text_equal(arguments[i], "--crs-exact")) {
             options->inspection.exact = true;
+            continue;
+        }
+        if (text_equal(arguments[i], "--differences")) {
+            options->differences = true;
             continue;
         }
         if (text_equal(arguments[i], "--rules") && next != NULL) {
@@ -101,6 +107,18 @@ static int write_result(struct span id, const struct inspection_result *result)
     return puts(buffer_text(&line)) == EOF ? -EIO : 0;
 }
 
+/* Where product mode deliberately differs from the rule set. */
+static int list_differences(const struct inspection *inspection)
+{
+    struct inspection_difference difference;
+    for (size_t i = 0; inspection_difference_get(inspection, i, &difference); i++) {
+        if (printf("%6u-%-6u %3zu  %-32s %s\n", difference.first_rule, difference.last_rule,
+                   difference.rules, difference.what, difference.reason) < 0)
+            return -EIO;
+    }
+    return 0;
+}
+
 static int judge_lines(struct inspection *inspection, uint64_t budget_us)
 {
     AUTO_FREE char *line = NULL;
@@ -137,7 +155,8 @@ int main(int count, char **arguments)
         (void)fprintf(stderr, "yagura-inspect: %s (%s)\n", error.text, strerrorname_np(-r));
         return 1;
     }
-    r = judge_lines(inspection, options.budget_us);
+    r = options.differences ? list_differences(inspection)
+                            : judge_lines(inspection, options.budget_us);
     inspection_free(inspection);
     return r < 0 || fflush(stdout) == EOF ? 1 : 0;
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds the product and the bench tools (release-hardened) and runs the benchmarks; see README.md.
-# --console first: the console's benchmarks instead. YAGURA_BUILD_DIR: use this build folder instead.
+# --application first: application protection; --console first: the console's benchmarks instead. YAGURA_BUILD_DIR: use this build folder instead.
 set -eu
 
 die()
@@ -30,6 +30,11 @@ main()
     *) build ;;
     esac
     status=0
+    if [ "${1:-}" = --application ]; then
+        PYTHONDONTWRITEBYTECODE=1 python3 "$source_dir/tests/bench/application/detection.py" \
+            "$build_dir" || status=$?
+        exit "$status"
+    fi
     if [ "${1:-}" = --console ]; then
         shift
         YAGURA_BUILD_DIR=$build_dir PYTHONDONTWRITEBYTECODE=1 \
