@@ -1,5 +1,6 @@
 #include "application/detection/derived_values.h"
 
+#include "application/detection/transformations.h"
 #include "application/events/request.h"
 
 /* Shorter text that happens to be of Base64's letters is a word. */
@@ -38,7 +39,24 @@ static bool looks_like_base64(struct span text)
     return true;
 }
 
-/* What a value is behind one more Base64 or percent encoding, when it is anything. */
+/* What stood behind Base64: a document (a cursor in JSON, a log-in's assertion in XML) is taken
+ * apart, so that its markup is not taken for an attack; anything else is a value. */
+static void add_document(struct judgement *judgement, struct span name, struct span text)
+{
+    struct request *request = judgement->request;
+    struct span trimmed = span_trim(text);
+    bool malformed = request->body_malformed;
+    if (span_begins(trimmed, "{\"") || span_begins(trimmed, "[{\""))
+        body_json_read(request, trimmed);
+    else if (span_begins(trimmed, "<") && span_contains(trimmed, SPAN("xmlns")) &&
+             !span_contains(trimmed, SPAN("<!")) && !span_contains(trimmed, SPAN("XInclude")))
+        body_xml_read(request, trimmed);
+    else
+        add(judgement, name, text);
+    request->body_malformed = malformed;
+}
+
+/* What a value is behind one more encoding, when it is anything. */
 static void add_decoded(struct judgement *judgement, struct span name, struct span text)
 {
     struct arena *arena = judgement->arena;
@@ -46,10 +64,14 @@ static void add_decoded(struct judgement *judgement, struct span name, struct sp
     if (looks_like_base64(text)) {
         plain = base64_read(arena, text);
         if (plain.length >= BASE64_LEAST / 2 && is_text(plain))
-            add(judgement, name, plain);
+            add_document(judgement, name, plain);
         else
             plain = text;
     }
+    if (span_contains(plain, SPAN("\\u00")) || span_contains(plain, SPAN("\\x")))
+        add(judgement, name, transform(TRANSFORM_JS_DECODE, arena, plain));
+    if (span_contains(plain, SPAN("&#")))
+        add(judgement, name, transform(TRANSFORM_HTML_ENTITY_DECODE, arena, plain));
     if (span_find(plain, '%') == plain.length)
         return;
     struct span undone = percent_decode(arena, plain, false);
@@ -125,14 +147,58 @@ static bool is_usual(struct span name)
     return false;
 }
 
+/* Headers that everybody sends and that have no use for quotes, brackets and the like. */
+static bool is_simple(struct span name)
+{
+    static const char *const names[] = {"user-agent", "accept",          "accept-language",  "host",
+                                        "origin",     "x-forwarded-for", "x-forwarded-host", "via"};
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+        if (span_alike(name, span_of(names[i])))
+            return true;
+    }
+    return false;
+}
+
+static bool is_odd(struct span value)
+{
+    for (size_t i = 0; i < value.length; i++) {
+        if (value.data[i] != '\0' && strchr("'\"<>{}$|`\\%", value.data[i]) != NULL)
+            return true;
+    }
+    return span_contains(value, SPAN("../"));
+}
+
+/* Of an address on the web only what its query says: the rest is somebody's ordinary page. */
+static void add_referer(struct judgement *judgement, struct span value)
+{
+    size_t mark = span_find(value, '?');
+    if (!span_begins_alike(value, "http"))
+        add(judgement, SPAN("referer"), value);
+    struct span query = span_from(value, mark + 1);
+    query = span_first(query, span_find(query, '#'));
+    struct span rest = query;
+    struct span pair;
+    while (rest.length > 0 && span_next(&rest, '&', &pair)) {
+        struct span text =
+            percent_decode(judgement->arena, span_from(pair, span_find(pair, '=') + 1), true);
+        add(judgement, SPAN("referer"), text);
+    }
+}
+
 static void add_headers(struct judgement *judgement)
 {
     const struct event_view *view = judgement->view;
     for (size_t i = 0; i < view->header_count; i++) {
-        if (is_usual(view->headers[i].name))
+        const struct event_field *header = &view->headers[i];
+        bool simple = is_simple(header->name);
+        if (span_alike(header->name, SPAN("referer"))) {
+            add_referer(judgement, header->value);
             continue;
-        add(judgement, view->headers[i].name, view->headers[i].value);
-        add_decoded(judgement, view->headers[i].name, view->headers[i].value);
+        }
+        if (!is_usual(header->name) || (simple && is_odd(header->value)))
+            add(judgement, header->name, header->value);
+        if (!is_usual(header->name) || simple)
+            add_decoded(judgement, header->name, header->value);
     }
 }
 
@@ -151,16 +217,30 @@ static bool is_plain_path(struct span path)
 static void add_path(struct judgement *judgement)
 {
     const struct request_values *paths = &judgement->request->lists[REQUEST_FILENAME];
-    if (paths->count == 0 || is_plain_path(paths->values[0].text))
+    if (paths->count == 0)
         return;
     struct span path = span_from(paths->values[0].text, 1);
+    struct span last = path;
+    for (size_t i = path.length; i > 0 && last.length == path.length; i--) {
+        if (path.data[i - 1] == '/')
+            last = span_from(path, i);
+    }
+    add_decoded(judgement, SPAN("path"), last);
+    if (is_plain_path(path))
+        return;
     add(judgement, SPAN("path"), path);
     add_decoded(judgement, SPAN("path"), path);
-    for (size_t i = path.length; i > 0; i--) {
-        if (path.data[i - 1] == '/') {
-            add(judgement, SPAN("path"), span_from(path, i));
-            return;
-        }
+    if (last.length < path.length)
+        add(judgement, SPAN("path"), last);
+}
+
+/* What XML says, for the rules that look at arguments alone. */
+static void add_xml(struct judgement *judgement, enum request_list list)
+{
+    const struct request_values *values = &judgement->request->lists[list];
+    for (size_t i = 0; i < values->count; i++) {
+        struct span text = span_trim(values->values[i].text);
+        add(judgement, SPAN("xml"), text);
     }
 }
 
@@ -187,6 +267,8 @@ static void add_body(struct judgement *judgement)
 void derived_values_add(struct judgement *judgement)
 {
     add_body(judgement);
+    add_xml(judgement, REQUEST_XML_TEXT);
+    add_xml(judgement, REQUEST_XML_ATTRIBUTES);
     add_of_list(judgement, REQUEST_ARGUMENTS_GET);
     add_of_list(judgement, REQUEST_ARGUMENTS_POST);
     add_of_list(judgement, REQUEST_COOKIES);

@@ -19,7 +19,7 @@ static const struct disposition_entry entries[] = {
     {930120, 930130, DISPOSITION_PATH, "package.json alone is a name that people write"},
     {931120, 931120, DISPOSITION_SECOND_SIGNAL, "addresses that end in '?' are common in JSON"},
     {932100, 932159, DISPOSITION_NOT_IN_PROSE, "lines of prose begin with words that are commands"},
-    {933210, 933210, DISPOSITION_NOT_IN_PROSE, "words in parentheses before a semicolon"},
+    {933210, 933210, DISPOSITION_SECOND_SIGNAL, "pairs of parentheses, as in links and formulas"},
     {941370, 941370, DISPOSITION_NOT_IN_PROSE, "\"this [bug]\""},
     {942100, 942100, DISPOSITION_HALF_IN_PROSE, "some sentences read like SQL to a tokenizer"},
     {942190, 942190, DISPOSITION_HALF_IN_PROSE, "\"union\" after a quotation mark"},
@@ -29,7 +29,8 @@ static const struct disposition_entry entries[] = {
 
 static const struct disposition_entry additions[] = {
     {941150, 941150, DISPOSITION_NOT_IN_PROSE, "added: attributes of markup"},
-    {941320, 941340, DISPOSITION_NOT_IN_PROSE, "tags and script in odd places"},
+    {941320, 941320, DISPOSITION_WEAK_NOT_IN_PROSE, "tags, which editors of rich text send"},
+    {941330, 941340, DISPOSITION_NOT_IN_PROSE, "script in odd places"},
     {942120, 942120, DISPOSITION_WEAK_NOT_IN_PROSE, "operators of SQL"},
     {942130, 942130, DISPOSITION_WEAK_NOT_IN_PROSE, "comparisons that are always true"},
     {942150, 942150, DISPOSITION_WEAK_NOT_IN_PROSE, "names of SQL functions"},

@@ -43,27 +43,38 @@ static const struct own_pattern patterns[] = {
      "NoSQL injection"},
     {RULE_LDAP, PROTECTION_MALICIOUS_PAYLOAD, 5, IN_VALUES, "(",
      "(?i)[*)]\\s*\\(\\s*[|&!]\\s*(?:\\(|$)"
-     "|\\)\\s*\\(\\s*[|&!]?\\s*\\(?[a-z][\\w;-]*\\s*[~<>]?=[^)]*(?:\\)|\\*)|^\\*\\)+\\("
+     "|\\)\\s*\\(\\s*[|&!]?\\s*\\(?[a-z][\\w;-]*\\s*[~<>]?=[^)]*(?:\\)|\\*)|^\\*\\)+\\(|\\*\\(\\)\\|"
      "|\\(\\s*[&|]\\s*\\(\\s*(?:objectclass|uid|cn|mail|userpassword)\\s*=",
      "LDAP injection"},
     {RULE_TEMPLATE, PROTECTION_REMOTE_COMMAND_EXECUTION, 5, IN_VALUES | IN_PATH, "{<",
      "(?i)(?:\\{\\{|\\$\\{|#\\{|\\*\\{|@\\{|<%=?|\\{%)[^}%]{0,200}(?:['\"]?\\d+['\"]?\\s*[*+/-]\\s*['\"]?\\d+"
      "|__\\w+__|\\.constructor\\b|\\bgetClass\\b|\\.class\\b|\\bT\\s*\\(\\s*java|Runtime\\b|\\bpopen\\b|"
      "\\bsystem\\s*\\(|\\beval\\s*\\(|\\bexec\\s*\\(|\\brequire\\s*\\(|\\bprocess\\.|\\|\\s*attr\\b|"
-     "\\b(?:lipsum|cycler|joiner)\\b|freemarker|\\bself\\.|\\bconfig\\.items\\b|File\\.open|`)",
+     "\\b(?:lipsum|cycler|joiner)\\b|freemarker|(?:\\b|_)self\\.|\\bconfig\\.items\\b|File\\.open|`)",
      "Template injection"},
     {RULE_TEMPLATE, PROTECTION_REMOTE_COMMAND_EXECUTION, 5, IN_VALUES | IN_PATH, "_<#{%",
      "(?i)__(?:class|mro|subclasses|globals|builtins|import|base|bases|init)__"
      "|<#assign\\b|freemarker\\.template|\\{\\{\\s*(?:config|self|request)\\s*\\}\\}|\\{php\\}"
      "|%\\{\\s*(?:\\(|#|@)|#(?:set|context)\\s*\\(?\\$",
      "Template injection"},
+    {RULE_SERVER_INCLUDE, PROTECTION_REMOTE_COMMAND_EXECUTION, 5, IN_VALUES | IN_PATH, "#",
+     "(?i)<!--\\s*#\\s*(?:exec|include|echo|config|printenv|set|fsize|flastmod)\\b"
+     "|<esi:(?:include|inline|vars)\\b",
+     "Server-side include"},
+    {RULE_MAIL, PROTECTION_MALICIOUS_PAYLOAD, 5, IN_VALUES | NOT_IN_PROSE, "\r\n%",
+     "(?i)(?:\\r\\n|\\n|%0d%0a|%0a)[ \\t]*(?:(?:b?cc|reply-to|mime-version|x-mailer)\\s*:\\s*\\S"
+     "|(?:rcpt\\s+to|mail\\s+from)\\s*:\\s*<?\\S"
+     "|[a-z0-9]{1,6}\\s+(?:capability|fetch\\s+\\d|logout|select\\s+\"?inbox|login\\s+\\S+\\s+\\S))",
+     "Mail header or command"},
     {RULE_INTERNAL_ADDRESS, PROTECTION_MALICIOUS_PAYLOAD, 5, IN_VALUES, "/:",
      "(?i)(?://|@)(?:169\\.254\\.(?:169\\.254|170\\.2)|0xa9fea9fe|2852039166|\\[?(?:::ffff:a9fe:a9fe|"
      "fd00:ec2::254)\\]?|metadata\\.google\\.internal|100\\.100\\.100\\.200)"
-     "|^\\s*(?:gopher|dict|ldaps?|tftp|jar|netdoc|expect|phar|glob|sftp)://?\\S"
-     "|^\\s*https?://(?:127\\.\\d+\\.\\d+\\.\\d+|localhost|0\\.0\\.0\\.0|\\[::1?\\]|0x7f[0-9a-f]+|"
-     "2130706433|017700000001)(?:[:/?#]|$)",
+     "|^\\s*(?:gopher|dict|ldaps?|tftp|jar|netdoc|expect|phar|glob|sftp)://?\\S",
      "Request to an internal address"},
+    {RULE_LOOPBACK, PROTECTION_MALICIOUS_PAYLOAD, 3, IN_VALUES, "/",
+     "(?i)^\\s*https?://(?:127\\.\\d+\\.\\d+\\.\\d+|localhost|0\\.0\\.0\\.0|\\[::1?\\]|0x7f[0-9a-f]+|"
+     "2130706433|017700000001)(?:[:/?#]|$)",
+     "Request to the function's own host"},
     {RULE_LOCAL_FILE, PROTECTION_ILLEGAL_FILE_ACCESS, 5, IN_VALUES, ":",
      "(?i)^\\s*(?:url:)?(?:file|view-source):[/\\\\.]|^\\s*php://|\\bfile:///(?:etc|proc|var|c:)",
      "Address of a local file"},
@@ -78,11 +89,12 @@ static const struct own_pattern patterns[] = {
      "windows[/\\\\](?:win\\.ini|system32[/\\\\])|boot\\.ini|web-inf[/\\\\]web\\.xml|\\.aws/credentials|"
      "\\.ssh/(?:id_|authorized)|\\.git/(?:config|head)|var/task/|var/runtime/)",
      "Access to a file of the system"},
-    {RULE_COMMAND, PROTECTION_REMOTE_COMMAND_EXECUTION, 5, IN_VALUES | NOT_IN_PROSE, ";|&`$",
+    {RULE_COMMAND, PROTECTION_REMOTE_COMMAND_EXECUTION, 5, IN_VALUES | NOT_IN_PROSE, ";|&`$/-",
      "(?i)(?:[;|&`]|\\$\\()\\s*(?:/?(?:usr/)?s?bin/)?(?:id|ls|dir|pwd|whoami|uname|hostname|ifconfig|ipconfig|"
      "netstat|ps|env|set|ver|systeminfo|nslookup|ping|sleep|timeout|wget|curl|nc|ncat|netcat|cat|type|"
      "bash|sh|zsh|cmd|powershell|python[23]?|perl|php|ruby|node|echo|printf|touch|tftp|net|reg)(?:\\.exe)?"
      "(?:\\s*(?:[;|&`#)>]|$|%0a)|\\s+(?:-|/|\\\\|\"|'|\\$|\\d|https?:)|\\$\\{?IFS)"
+     "|^\\s*(?:cmd(?:\\.exe)?\\s+/[ck]\\b|powershell(?:\\.exe)?\\s+-[a-z])"
      "|\\$\\{?IFS\\}?[^a-z0-9]|\\$\\([a-z/]+[^)]*\\)\\s*$|`[a-z/][^`]{0,80}`\\s*$",
      "Command of a shell"},
     {RULE_INJECTED_SCRIPT, PROTECTION_MALICIOUS_PAYLOAD, 5, IN_VALUES | IN_PATH | NOT_IN_PROSE,

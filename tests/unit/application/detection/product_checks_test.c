@@ -64,6 +64,12 @@ static const struct {
     {"a=MScgT1IgJzEnPScxJy0tIA==", RULE_INJECTED_SQL},        /* Base64 of 1' OR '1'='1'-- */
     {"a=%2527%2520or%25201%253D1--%2520", RULE_INJECTED_SQL}, /* encoded twice */
     {"a=SGVsbG8gd29ybGQsIGhlbGxv", 0},
+    {"SAMLResponse=PD94bWwgdmVyc2lvbj0iMS4wIj8%2BPHM6UiB4bWxuczpzPSJ1cm46YSI%2BPHM6SSB4bWxuczpzPSJ1cm46YiI%2BaHR0cHM6Ly9pZHAuZXhhbXBsZS5jb208L3M6ST48L3M6Uj4=",
+     0},
+    {"cursor=eyJpZCI6MTIzLCJuZXh0IjoiMjAyNi0wMS0wMVQwMDowMDowMFoifQ==", 0},
+    {"q=%5Cu003cscript%5Cu003ealert(1)", RULE_INJECTED_SCRIPT},
+    {"to=a%40b%0D%0ABcc:%20c%40d", RULE_MAIL},
+    {"text=%3Cp%3EHello%20%3Cstrong%3Eworld%3C/strong%3E%3C/p%3E", 0},
     {"user[$ne]=x", RULE_NOSQL},
     {"filter=%7B%22%24where%22%3A%22sleep(1)%22%7D", RULE_NOSQL},
     {"price[min]=1&cost=%245", 0},
@@ -109,6 +115,27 @@ static void test_bodies(void **state)
     expect("JSON schema", &result, 0);
     judge("", "text/plain", "{\\\"a\\\":\\\"1' or '1'='1'-- \\\"}", &result);
     expect("JSON under another type", &result, RULE_INJECTED_SQL);
+}
+
+/* A page's own address is no attack, what its query says may be one. */
+static void test_referer(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *referer;
+        uint32_t rule;
+    } cases[] = {{"https://shop.example/list?page=2&sort=price#top", 0},
+                 {"https://shop.example/?q=1%27%20or%20%271%27=%271%27--%20", RULE_INJECTED_SQL}};
+    static char event[1024];
+    struct inspection_result result;
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        (void)snprintf(event, sizeof(event),
+                       "{\"version\":\"2.0\",\"rawPath\":\"/\",\"headers\":{\"referer\":\"%s\"},"
+                       "\"requestContext\":{\"http\":{\"method\":\"GET\"}}}",
+                       cases[i].referer);
+        assert_int_equal(inspection_judge(inspection, event, strlen(event), 0, &result), 0);
+        expect(cases[i].referer, &result, cases[i].rule);
+    }
 }
 
 static void test_graphql(void **state)
@@ -199,9 +226,10 @@ static void test_prose(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),    cmocka_unit_test(test_bodies),
-        cmocka_unit_test(test_graphql),   cmocka_unit_test(test_uploads),
-        cmocka_unit_test(test_redirects), cmocka_unit_test(test_prose),
+        cmocka_unit_test(test_values),  cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_graphql), cmocka_unit_test(test_referer),
+        cmocka_unit_test(test_uploads), cmocka_unit_test(test_redirects),
+        cmocka_unit_test(test_prose),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
