@@ -26,6 +26,8 @@ static const struct {
      "gate                            give out what is clean when it is read; scan what is not known"},
     {"gate-link", storage_make_gate_link,
      "gate-link s3://BUCKET/KEY [--version V] [--for 1h]   a link to the gate"},
+    {"object-lambda", storage_serve_object_lambda,
+     "object-lambda                   the same as a function of S3 Object Lambda"},
     {"quarantine", storage_run_quarantine,
      "quarantine list [--json]        what was quarantined\n"
      "  quarantine restore ID [--to s3://BUCKET/KEY] [--overwrite]\n"

@@ -16,6 +16,7 @@ storage_mode_run storage_run_action, storage_run_quarantine; /* storage/actions/
 storage_mode_run storage_serve_gate, storage_make_gate_link; /* storage/gate/ */
 storage_mode_run storage_serve_dead_letter;                  /* a function, or a poller elsewhere */
 storage_mode_run storage_scan_bucket;
+storage_mode_run storage_serve_object_lambda; /* storage/object_lambda/ */
 
 /* Set by SIGTERM and SIGINT from now on. */
 const bool *storage_stop_flag(void);

@@ -242,6 +242,107 @@ def test_actions_as_a_function(place):
     assert runtime.invoke({"no": "batch"})[0] == "error"
 
 
+class Reader(BaseHTTPRequestHandler):
+    """Takes what WriteGetObjectResponse sends to the one who reads."""
+
+    def do_POST(self):  # pylint: disable=invalid-name
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            body = b""
+            while size := int(self.rfile.readline(), 16):
+                body += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+        else:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        self.server.answers.put((self.path, dict(self.headers), body))
+
+    def log_message(self, *words):  # pylint: disable=arguments-differ
+        pass
+
+
+class ObjectLambda:
+    """The function, S3's side of it, and what readers get."""
+
+    def __init__(self, place):
+        self.storage = Storage(place, notify=False)
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Reader)
+        self.server.answers = queue.Queue()
+        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread.start()
+        place.cleanups.append(self.stop)
+        moto = self.storage.values["AWS_ENDPOINT_URL"]
+        self.storage.values.update(AWS_ENDPOINT_URL=f"http://127.0.0.1:{self.server.server_port}",
+                                   AWS_ENDPOINT_URL_S3=moto, AWS_ENDPOINT_URL_SNS=moto)
+        self.runtime = start_function(place, self.storage, "object-lambda", memory_object="100000")
+
+    def stop(self):
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+    def event(self, key, call="get_object", headers=None, **more):
+        url = self.storage.cloud.s3.generate_presigned_url(
+            call, Params={"Bucket": self.storage.bucket, "Key": key}, ExpiresIn=60)
+        if "X-Amz-SignedHeaders" not in url:  # botocore's older form of links
+            url += "&X-Amz-SignedHeaders=host"
+        user = "https://x.s3-object-lambda.eu-west-1.amazonaws.com/" + urllib.request.quote(key)
+        context = {"inputS3Url": url, "outputRoute": "io-use1-001", "outputToken": "TOKEN", **more}
+        return {"headObjectContext" if call == "head_object" else "getObjectContext": context,
+                "userRequest": {"url": user, "headers": {"Host": "x", **(headers or {})}},
+                "configuration": {"payload": json.dumps({"bucket": self.storage.bucket})}, "protocolVersion": "1.00"}
+
+    def read(self, key, **more):
+        assert self.runtime.invoke(self.event(key, **more)) == ("response", {})
+        path, headers, body = self.server.answers.get(timeout=SECONDS)
+        headers = {name.lower(): value for name, value in headers.items()}
+        assert path == "/WriteGetObjectResponse" and headers["x-amz-request-token"] == "TOKEN"
+        assert headers["x-amz-request-route"] == "io-use1-001" and "/s3-object-lambda/" in headers["authorization"]
+        return headers["x-amz-fwd-status"], headers, body
+
+
+def test_object_lambda(place):
+    """Clean objects and ranges of them go on, malicious ones do not; errors stay what they are."""
+    function = ObjectLambda(place)
+    storage, read = function.storage, function.read
+    large = CLEAN + bytes(300000)
+    for key, body in (("good +", CLEAN), ("bad", EICAR), ("empty", b""), ("large", large)):
+        storage.put(key, body, ContentType="text/x-own", CacheControl="max-age=5")
+    until(lambda: read("good +")[0] == "200", "signatures", on_wait=storage.said)
+    status, headers, body = read("good +")
+    assert (status, body, headers["x-amz-fwd-header-content-type"]) == ("200", CLEAN, "text/x-own")
+    assert headers["x-amz-fwd-header-cache-control"] == "max-age=5" and headers["x-amz-fwd-header-etag"]
+    assert read("empty")[::2] == ("200", b"")
+    size = len(large)
+    for text, part in (("bytes=1-3", large[1:4]), ("bytes=300000-", large[300000:]), ("bytes=-5", large[-5:])):
+        status, headers, body = read("large", headers={"range": text})
+        assert (status, body) == ("206", part), (text, status, len(body))
+        assert headers["x-amz-fwd-header-content-range"].endswith(f"/{size}")
+    assert read("large", headers={"Range": f"bytes={size}-"})[0] == "416"
+    status, headers, body = read("bad", headers={"Range": "bytes=0-3"})
+    assert (status, headers["x-amz-fwd-error-code"], body) == ("403", "MalwareFound", b"")
+    assert storage.result("bad")["verdict"] == "infected"
+    status, headers, _ = read("missing")
+    assert (status, headers["x-amz-fwd-error-code"]) == ("404", "NoSuchKey")
+
+
+def test_object_lambda_head_and_strange_events(place):
+    function = ObjectLambda(place)
+    storage, read = function.storage, function.read
+    storage.put("good", CLEAN)
+    kind, answer = function.runtime.invoke(function.event("good", "head_object"))
+    assert (kind, answer["statusCode"]) == ("response", 200) and answer["headers"]["Content-Length"] == str(len(CLEAN))
+    assert function.runtime.invoke(function.event("missing", "head_object"))[1]["statusCode"] == 404
+    # Not to wherever an event may point; not a part alone.
+    assert read("good", inputS3Url="http://127.0.0.1:1/x?X-Amz-SignedHeaders=host")[0] == "503"
+    signed = function.event("good")["getObjectContext"]["inputS3Url"].replace("X-Amz-SignedHeaders=host",
+                                                                              "X-Amz-SignedHeaders=host%3Brange")
+    assert read("good", headers={"Range": "bytes=1-2"}, inputS3Url=signed)[0] == "403"
+    assert function.runtime.invoke({"no": "event"})[0] == "error"
+
+
 def test_the_whole_way(place):
     """Written, tagged, published, moved; brought back and released; read and blocked, read and given out."""
     gate = Gate(place, notify=True)
