@@ -24,6 +24,7 @@ struct sensor_report {
     char epoch[UUID_TEXT_BYTES];
     struct sensor_queue *queue;
     char *facts;
+    bool facts_untold; /* since the last report: worth one more at the end */
     uint64_t due_ns, pause_until_ns, pause_ns; /* monotonic; pause_ns: the last one */
     uint64_t sent;
     char sensor_id[UUID_TEXT_BYTES], wanted_digest[65];

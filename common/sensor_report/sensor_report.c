@@ -134,6 +134,7 @@ int sensor_report_set_facts(struct sensor_report *report, const char *facts)
     if (!copy)
         return -ENOMEM;
     (void)pthread_mutex_lock(&report->lock);
+    report->facts_untold |= strcmp(report->facts, copy) != 0;
     free(report->facts);
     report->facts = copy;
     (void)pthread_mutex_unlock(&report->lock);

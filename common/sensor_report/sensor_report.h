@@ -56,7 +56,8 @@ int sensor_report_set_facts(struct sensor_report *report, const char *facts);
  * is refused; -EPROTO an answer that makes no sense; what http_client_perform returns. What was not
  * acknowledged stays. */
 int sensor_report_flush(struct sensor_report *report, uint64_t deadline_ns) MUST_USE;
-/* The same, without regard to pauses: the last chance before the process ends. */
+/* The same, without regard to pauses, and facts that changed since the last report are sent, too:
+ * the last chance before the process ends. */
 int sensor_report_finish(struct sensor_report *report, uint64_t deadline_ns) MUST_USE;
 /* Whether flush would send something now. */
 bool sensor_report_is_due(struct sensor_report *report);

@@ -140,6 +140,7 @@ static int write_body(struct sensor_report *report, size_t most, struct buffer *
         r = wire_sensor_report_encode(&wire, body);
         most = *ret_count / 2;
     } while (r == -EMSGSIZE && *ret_count > 0);
+    report->facts_untold = false;
     (void)pthread_mutex_unlock(&report->lock);
     return r;
 }
@@ -211,7 +212,8 @@ static int look(struct sensor_report *report, bool last)
 {
     uint64_t now_ns = clock_monotonic_ns();
     (void)pthread_mutex_lock(&report->lock);
-    int r = !is_due(report, now_ns) ? 0 : !last && now_ns < report->pause_until_ns ? -EAGAIN : 1;
+    bool due = is_due(report, now_ns) || (last && report->facts_untold);
+    int r = !due ? 0 : !last && now_ns < report->pause_until_ns ? -EAGAIN : 1;
     (void)pthread_mutex_unlock(&report->lock);
     return r;
 }
