@@ -7,6 +7,7 @@
 #include "storage/gate/gate_server.h"
 #include "storage/program/storage_client.h"
 #include "storage/program/storage_mode.h"
+#include "storage/report/console_report.h"
 #include "storage/runtime/lambda_runtime.h"
 #include "storage/settings/storage_secret.h"
 
@@ -16,6 +17,7 @@
 #include <string.h>
 
 #define START_TIME_NS  (8500 * NS_PER_MS) /* as runtime/function.c */
+#define REPORT_TIME_NS (2 * NS_PER_SECOND)
 #define LOOK_AGAIN_NS  (200 * NS_PER_MS)
 #define DEFAULT_LINK_S 3600
 
@@ -24,6 +26,7 @@
 struct gate_function {
     struct gate *gate;
     struct scan_resources *resources;
+    struct console_report *report; /* NULL = none */
 };
 
 static int begin(void *user, void **ret_context)
@@ -88,11 +91,20 @@ static int handle(void *user, void *context, const struct lambda_event *event,
     return r;
 }
 
-static int serve_function(struct gate *gate, struct scan_resources *resources)
+/* The reader has the answer and does not wait for it. */
+static void tell_console(void *user, uint64_t deadline_ns)
 {
-    struct gate_function function = {gate, resources};
+    const struct gate_function *function = user;
+
+    console_report_flush(function->report, MIN(deadline_ns, clock_monotonic_ns() + REPORT_TIME_NS));
+}
+
+static int serve_function(struct gate *gate, struct scan_resources *resources,
+                          struct console_report *report)
+{
+    struct gate_function function = {gate, resources, report};
     const struct lambda_function lambda = {
-        .begin = begin, .end = end, .handle = handle, .user = &function};
+        .begin = begin, .end = end, .handle = handle, .after = tell_console, .user = &function};
 
     /* What is not loaded by then is loaded while readers are asked to come again. */
     int r = scan_service_wait(resources->service, clock_monotonic_ns() + START_TIME_NS);
@@ -104,7 +116,7 @@ static int serve_function(struct gate *gate, struct scan_resources *resources)
 /* ---- a service ---- */
 
 static int serve_http(const struct storage_settings *settings, struct gate *gate,
-                      struct scan_resources *resources)
+                      struct scan_resources *resources, struct console_report *report)
 {
     const char *address = storage_settings_text(settings, STORAGE_GATE_LISTEN);
     const bool *stop = storage_stop_flag();
@@ -116,7 +128,9 @@ static int serve_http(const struct storage_settings *settings, struct gate *gate
                   NULL);
         return 1;
     }
-    int r = gate_server_start(address, gate, resources, &server);
+    int r = console_report_run(report);
+    if (r == 0)
+        r = gate_server_start(address, gate, resources, &server);
     if (r < 0) {
         log_error("gate_not_started", "listen", address, "problem", log_error_text(r), NULL);
         return 1;
@@ -130,24 +144,36 @@ static int serve_http(const struct storage_settings *settings, struct gate *gate
     return 0;
 }
 
-int storage_serve_gate(const struct storage_settings *settings, int argc, char **argv UNUSED)
+static int serve(const struct storage_settings *settings, struct scan_resources *resources,
+                 struct console_report *report)
 {
-    struct scan_resources resources;
     struct gate *gate = NULL;
     char problem[512] = "memory is short";
+    int code = 1;
+
+    if (gate_new(resources, &gate, problem, sizeof problem) < 0)
+        log_error("gate_not_started", "problem", problem, NULL);
+    else
+        code = lambda_runtime_is_here() ? serve_function(gate, resources, report)
+                                        : serve_http(settings, gate, resources, report);
+    (void)gate_free(gate);
+    return code;
+}
+
+int storage_serve_gate(const struct storage_settings *settings, int argc, char **argv UNUSED)
+{
+    struct console_report *report = NULL;
+    struct scan_resources resources;
     int code = 1;
 
     if (argc != 1)
         return -1;
     if (scan_resources_start(settings, true, &resources) < 0)
         return 1;
-    if (gate_new(&resources, &gate, problem, sizeof problem) < 0)
-        log_error("gate_not_started", "problem", problem, NULL);
-    else
-        code = lambda_runtime_is_here() ? serve_function(gate, &resources)
-                                        : serve_http(settings, gate, &resources);
+    if (console_report_start(&resources, "gate", &report) == 0)
+        code = serve(settings, &resources, report);
     scan_resources_hurry(&resources);
-    (void)gate_free(gate);
+    (void)console_report_stop(report);
     scan_resources_stop(&resources);
     return code;
 }

@@ -4,17 +4,25 @@
 #include "common/time/clock.h"
 #include "storage/object_lambda/object_lambda.h"
 #include "storage/program/storage_mode.h"
+#include "storage/report/console_report.h"
 #include "storage/runtime/lambda_runtime.h"
 
 #include <errno.h>
 
-#define START_TIME_NS (8500 * NS_PER_MS) /* as runtime/function.c */
+#define START_TIME_NS  (8500 * NS_PER_MS) /* as runtime/function.c */
+#define REPORT_TIME_NS (2 * NS_PER_SECOND)
+
+struct object_function {
+    struct scan_resources *resources;
+    struct console_report *report; /* NULL = none */
+};
 
 static int begin(void *user, void **ret_context)
 {
+    const struct object_function *function = user;
     struct object_lambda *lambda = NULL;
 
-    int r = object_lambda_new(user, &lambda);
+    int r = object_lambda_new(function->resources, &lambda);
     *ret_context = lambda;
     return r;
 }
@@ -39,10 +47,32 @@ static int handle(void *user UNUSED, void *context, const struct lambda_event *e
     return r;
 }
 
+/* The reader has the object and does not wait for it. */
+static void tell_console(void *user, uint64_t deadline_ns)
+{
+    const struct object_function *function = user;
+
+    console_report_flush(function->report, MIN(deadline_ns, clock_monotonic_ns() + REPORT_TIME_NS));
+}
+
+static int serve(struct scan_resources *resources, struct console_report *report)
+{
+    struct object_function function = {resources, report};
+    const struct lambda_function lambda = {
+        .begin = begin, .end = end, .handle = handle, .after = tell_console, .user = &function};
+
+    int r = scan_service_wait(resources->service, clock_monotonic_ns() + START_TIME_NS);
+    if (r < 0)
+        log_warning("signatures_not_loaded", "problem", log_error_text(r), NULL);
+    return lambda_runtime_run(&lambda, storage_stop_flag()) < 0 ? 1 : 0;
+}
+
 int storage_serve_object_lambda(const struct storage_settings *settings, int argc,
                                 char **argv UNUSED)
 {
+    struct console_report *report = NULL;
     struct scan_resources resources;
+    int code = 1;
 
     if (argc != 1)
         return -1;
@@ -54,13 +84,10 @@ int storage_serve_object_lambda(const struct storage_settings *settings, int arg
     }
     if (scan_resources_start(settings, true, &resources) < 0)
         return 1;
-    const struct lambda_function function = {
-        .begin = begin, .end = end, .handle = handle, .user = &resources};
-    int r = scan_service_wait(resources.service, clock_monotonic_ns() + START_TIME_NS);
-    if (r < 0)
-        log_warning("signatures_not_loaded", "problem", log_error_text(r), NULL);
-    r = lambda_runtime_run(&function, storage_stop_flag());
+    if (console_report_start(&resources, "object-lambda", &report) == 0)
+        code = serve(&resources, report);
     scan_resources_hurry(&resources);
+    (void)console_report_stop(report);
     scan_resources_stop(&resources);
-    return r < 0 ? 1 : 0;
+    return code;
 }

@@ -256,6 +256,15 @@ data "aws_iam_policy_document" "gate" {
     resources = [aws_sns_topic.results.arn]
   }
 
+  dynamic "statement" {
+    for_each = var.sensor_key_parameter == "" ? [] : [var.sensor_key_parameter]
+    content {
+      sid       = "SensorKey"
+      actions   = ["ssm:GetParameter"]
+      resources = ["arn:${local.partition}:ssm:${local.region}:${local.account}:parameter${statement.value}"]
+    }
+  }
+
   statement {
     sid       = "AskForScans"
     actions   = ["sqs:SendMessage"]
@@ -297,13 +306,11 @@ resource "aws_lambda_function" "gate" {
   }
 
   environment {
-    variables = {
-      YAGURA_BUCKETS     = join(":", keys(local.gated))
-      YAGURA_QUEUE_URL   = aws_sqs_queue.events.url
-      YAGURA_TOPIC_ARN   = aws_sns_topic.results.arn
-      YAGURA_TAGS_FORMAT = var.tags_format
-      YAGURA_TAGS_TRUST  = "true"
-    }
+    variables = merge(local.settings, {
+      YAGURA_BUCKETS    = join(":", keys(local.gated))
+      YAGURA_QUEUE_URL  = aws_sqs_queue.events.url
+      YAGURA_TAGS_TRUST = "true"
+    })
   }
 }
 

@@ -1,6 +1,9 @@
 """What is found comes to a real console, also what was found while it was away."""
+import http.client
 import importlib.util
 import os
+import re
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -42,6 +45,27 @@ def test_findings_are_events(place):
     facts = sensor["facts"]
     assert (facts["clean"], facts["infected"]) == (1, 1), facts
     assert "seccomp" in facts["sandbox"] and facts["signature_count"] > 0, facts
+    read(storage, key, storage.put("new.com", EICAR)["VersionId"])
+    found = until(lambda: [one for one in events() if one["subject"].endswith("/new.com")], "an event of the gate",
+                  on_wait=storage.said)
+    assert found[0]["kind"] == "malware_found" and found[0]["detail"]["trigger"] == "object-read", found
+
+
+def read(storage, secret, version):
+    """Asks a read gate until it has looked at that version."""
+    process = storage.start("gate", gate_listen="127.0.0.1:0", gate_secret_file=secret, buckets=storage.bucket)
+    port = until(lambda: re.search(r"gate_ready .*port=(\d+)", storage.said(process)), "the gate").group(1)
+    link = subprocess.run([os.path.join(agents.PROGRAMS, "yagura-storage"), "gate-link", "--version", version,
+                           f"s3://{storage.bucket}/new.com"], env={**storage.values, "YAGURA_GATE_SECRET_FILE": secret},
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True).stdout.strip()
+
+    def is_refused():
+        connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=60)
+        connection.request("GET", link)
+        status = connection.getresponse().status
+        connection.close()
+        return status == 403
+    until(is_refused, "a refusal", on_wait=storage.said)
 
 
 def test_a_key_that_cannot_be_read(place):
