@@ -84,6 +84,10 @@ enum body_outcome body_transfer_collect(struct body_transfer *transfer, struct b
 {
     if (transfer->kind == HTTP_BODY_LENGTH && transfer->left > raw->maximum)
         return BODY_TOO_LARGE;
+    char *room;
+    if (transfer->kind == HTTP_BODY_LENGTH &&
+        buffer_reserve(raw, (size_t)transfer->left, &room) < 0)
+        return BODY_BROKEN;
     while (!transfer->ended) {
         if (byte_stream_length(from) == 0) {
             enum body_outcome outcome = refill(transfer, from, -1);

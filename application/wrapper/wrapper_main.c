@@ -62,7 +62,8 @@ static bool relay_answers(uint16_t port)
     return text_ends_with(answer, ENDPOINT_HELLO_WORD);
 }
 
-/* Before what is preloaded already; never where the C library is another one. */
+/* When it is asked for; before what is preloaded already; never where the C library is another one.
+ */
 static int set_preload(void)
 {
     const char *home = getenv("YAGURA_APPLICATION_HOME");
@@ -70,7 +71,7 @@ static int set_preload(void)
     const char *others = getenv("LD_PRELOAD");
     char object[PATH_MAX], list[2 * PATH_MAX];
 
-    if (mode != NULL && text_equal(mode, "off"))
+    if (mode == NULL || mode[0] == '\0' || text_equal(mode, "off"))
         return 0;
     if (text_format(object, sizeof object, "%s/" PRELOAD_NAME, home != NULL ? home : DEFAULT_HOME) <
             0 ||

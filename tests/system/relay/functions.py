@@ -81,7 +81,8 @@ class Run:
                          YAGURA_APPLICATION_MODE="mitigate", YAGURA_APPLICATION_HOME=self.folder,
                          YAGURA_APPLICATION_BUDGET_MS="5000", AWS_LAMBDA_FUNCTION_NAME="sample")
         variables.update(environment or {})
-        command = [STAND_IN, *options]
+        # A twentieth of it is the budget: enough for a busy machine.
+        command = [STAND_IN, "--timeout", "60000", *options]
         if protected:
             command += ["--extension", extension]
         command += [os.path.join(self.folder, "events")]

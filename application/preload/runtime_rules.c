@@ -1,0 +1,62 @@
+/* Patterns over paths and commands. */
+#include "application/preload/runtime_rules.h"
+
+#include <string.h>
+
+bool runtime_rules_match(const char *pattern, size_t length, const char *text)
+{
+    size_t at = 0, star = length, retry = 0, position = 0;
+
+    while (text[position] != '\0') {
+        if (at < length && pattern[at] == '*') {
+            star = at++;
+            retry = position;
+        } else if (at < length && pattern[at] == text[position]) {
+            at++;
+            position++;
+        } else if (star < length) {
+            at = star + 1;
+            position = ++retry;
+        } else {
+            return false;
+        }
+    }
+    while (at < length && pattern[at] == '*')
+        at++;
+    return at == length;
+}
+
+bool runtime_rules_deny(const char *rules, const char *text)
+{
+    static const char allow[] = "allow:", deny[] = "deny:";
+
+    while (*rules != '\0') {
+        size_t length = strcspn(rules, ";");
+        bool allows = length >= sizeof allow - 1 && memcmp(rules, allow, sizeof allow - 1) == 0;
+        bool denies = length >= sizeof deny - 1 && memcmp(rules, deny, sizeof deny - 1) == 0;
+        size_t skip = allows ? sizeof allow - 1 : sizeof deny - 1;
+        if ((allows || denies) && runtime_rules_match(rules + skip, length - skip, text))
+            return denies;
+        rules += length + (rules[length] == ';');
+    }
+    return false;
+}
+
+void runtime_rules_join(char *text, size_t size, const char *path, char *const *argv)
+{
+    size_t used = 0;
+
+    /* argv[0] is what the program calls itself; what is started is path. */
+    for (size_t i = 0; used + 2 < size; i++) {
+        const char *word = i == 0 ? path : argv != NULL && argv[0] != NULL ? argv[i] : NULL;
+        if (word == NULL)
+            break;
+        if (i > 0)
+            text[used++] = ' ';
+        size_t length = strlen(word);
+        size_t fits = length < size - used - 1 ? length : size - used - 1;
+        memcpy(text + used, word, fits);
+        used += fits;
+    }
+    text[used] = '\0';
+}

@@ -1,0 +1,20 @@
+/* What a function may open and start: lists of patterns, the first match decides. Used inside the
+ * function's own process, so nothing here allocates, locks, or keeps state after it was read. */
+#ifndef APPLICATION_PRELOAD_RUNTIME_RULES_H
+#define APPLICATION_PRELOAD_RUNTIME_RULES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* '*' is any number of any characters; the whole text must match. At most length(pattern) times
+ * length(text) steps. */
+bool runtime_rules_match(const char *pattern, size_t length, const char *text);
+
+/* rules: "allow:/etc/passwd;deny:/etc*": true when the first one that matches denies. What
+ * is neither "allow:" nor "deny:" is skipped. */
+bool runtime_rules_deny(const char *rules, const char *text);
+
+/* The command as one text, its words separated by blanks, cut where it does not fit. */
+void runtime_rules_join(char *text, size_t size, const char *path, char *const *argv);
+
+#endif

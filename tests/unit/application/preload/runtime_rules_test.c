@@ -1,0 +1,76 @@
+/* application/preload/runtime_rules: patterns, their order, and commands as text. */
+#include "application/preload/runtime_rules.h"
+
+#include "common/attributes.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static bool matches(const char *pattern, const char *text)
+{
+    return runtime_rules_match(pattern, strlen(pattern), text);
+}
+
+static void test_stars_stand_for_anything(void **state UNUSED)
+{
+    assert_true(matches("/etc/shadow", "/etc/shadow"));
+    assert_false(matches("/etc/shadow", "/etc/shadow-"));
+    assert_false(matches("/etc/shadow", "/etc/shado"));
+    assert_true(matches("/proc/*/mem", "/proc/self/mem"));
+    assert_true(matches("*", ""));
+    assert_true(matches("", ""));
+    assert_false(matches("", "a"));
+    assert_true(matches("*nc *", "/bin/nc -e"));
+    assert_false(matches("*nc *", "/bin/sync"));
+    assert_true(matches("**a**b", "xaxaxb"));
+}
+
+static void test_a_hostile_text_takes_no_time(void **state UNUSED)
+{
+    char text[4096];
+
+    memset(text, 'a', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    assert_false(matches("*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b", text));
+}
+
+static void test_the_first_match_decides(void **state UNUSED)
+{
+    static const char rules[] = "allow:/etc/passwd;deny:/etc/*;nonsense;allow:*;deny:*";
+
+    assert_false(runtime_rules_deny(rules, "/etc/passwd"));
+    assert_true(runtime_rules_deny(rules, "/etc/shadow"));
+    assert_false(runtime_rules_deny(rules, "/tmp/x"));
+    assert_false(runtime_rules_deny("", "/tmp/x"));
+    assert_true(runtime_rules_deny(";;deny:*", "x"));
+}
+
+static void test_a_command_is_its_program_and_arguments(void **state UNUSED)
+{
+    char *argv[] = {(char[]){"sh"}, (char[]){"-c"}, (char[]){"id"}, NULL};
+    char text[32], small[8];
+
+    runtime_rules_join(text, sizeof text, "/bin/sh", argv);
+    assert_string_equal(text, "/bin/sh -c id");
+    runtime_rules_join(text, sizeof text, "ls -l", NULL);
+    assert_string_equal(text, "ls -l");
+    runtime_rules_join(small, sizeof small, "/bin/sh", argv);
+    assert_int_equal(strlen(small), 7);
+    runtime_rules_join(small, sizeof small, "/b", argv);
+    assert_string_equal(small, "/b -c i");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_stars_stand_for_anything),
+        cmocka_unit_test(test_a_hostile_text_takes_no_time),
+        cmocka_unit_test(test_the_first_match_decides),
+        cmocka_unit_test(test_a_command_is_its_program_and_arguments),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
