@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""What the relay costs a function: tests/bench/relay/bench.py [BUILD-TREE] (default build/release-hardened).
+
+Each latency is measured beside the same function without the layer, in turns, in this run."""
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
+BUILD = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else os.path.join(ROOT, "build/release-hardened")
+os.environ.update(YAGURA_PROGRAMS=os.path.join(BUILD, "bin"), YAGURA_TOOLS=os.path.join(BUILD, "tools"))
+sys.path.insert(0, os.path.join(ROOT, "tests/system/relay"))
+from functions import INJECTION, Run, http_event  # noqa: E402
+from transparency_test import Relay  # noqa: E402
+
+RUNTIME = [os.path.join(BUILD, "tools", "bench-runtime")]
+ROUNDS, REPEAT = 5, 400
+CRS = "/usr/share/modsecurity-crs"
+FAILED = []
+
+
+def show(what, value, unit, bar=None):
+    judged = "" if bar is None else f"  (at most {bar:g}: {'held' if value <= bar else 'MISSED'})"
+    if bar is not None and value > bar:
+        FAILED.append(what)
+    print(f"{what:<58} {value:9.3f} {unit}{judged}", flush=True)
+
+
+def latency(place, home, event, protected, mode="mitigate", repeat=REPEAT):
+    run = Run(place, [event], RUNTIME, protected=protected, options=["--repeat", str(repeat)],
+              environment={"YAGURA_APPLICATION_HOME": home, "YAGURA_APPLICATION_MODE": mode})
+    assert run.outcomes() == ["response"] * repeat, run.errors()
+    return statistics.median(result["us"] for result in run.results[repeat // 10:])
+
+
+def added(place, home, event, repeat=REPEAT):
+    """Medians over rounds of (relay alone, relay with inspection) over direct, in ms."""
+    alone, judged, direct = [], [], []
+    for _ in range(ROUNDS):
+        direct.append(latency(place, home, event, False, repeat=repeat))
+        alone.append(latency(place, home, event, True, "off", repeat) - direct[-1])
+        judged.append(latency(place, home, event, True, repeat=repeat) - direct[-1])
+    return [statistics.median(values) / 1000 for values in (direct, alone, judged)]
+
+
+def processes(pid):
+    """The process and its children."""
+    found = [pid]
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as stream:
+            found += [int(word) for word in stream.read().split()]
+    return found
+
+
+def cpu_ms(pids):
+    total = 0
+    for pid in pids:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as stream:
+                total += int(stream.read().split()[0])
+    return total / 1e6
+
+
+def memory_mb(pids, field):
+    total = 0
+    for pid in pids:
+        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as stream:
+            total += sum(int(line.split()[1]) for line in stream if line.startswith(field + ":"))
+    return total / 1024
+
+
+def cold_starts(home):
+    """CPU of all its processes until the extension says that it is ready; memory then."""
+    cpu, pss, private = [], [], []
+    for _ in range(15):
+        relay = Relay(home)
+        with relay:
+            pids = processes(relay.process.pid)
+            cpu.append(cpu_ms(pids))
+            pss.append(memory_mb(pids, "Pss"))
+            private.append(memory_mb(pids, "Rss"))
+    return statistics.median(cpu), statistics.median(pss), statistics.median(private)
+
+
+def layer_mb(place):
+    said = subprocess.run([os.path.join(ROOT, "packaging/lambda/build-layer.sh"), "--built", BUILD, "--output", place],
+                          capture_output=True, text=True, check=True)
+    return os.path.getsize(said.stdout.split()[-1]) / 1e6
+
+
+def main():
+    place = tempfile.mkdtemp(prefix="yagura-bench-relay-")
+    try:
+        home = os.path.join(place, "home")
+        os.makedirs(home)
+        if os.path.isdir(CRS):
+            subprocess.run([os.path.join(BUILD, "bin/yagura-rules-compiler"), "--output",
+                            os.path.join(home, "rules.bin"), CRS], check=True, stdout=subprocess.DEVNULL)
+        else:
+            print("no modsecurity-crs: without its rules")
+        small = http_event("/shop", "id=5&name=blue+chair")
+        wide = http_event("/shop", body=json.dumps({f"field{i}": f"value number {i}" for i in range(300)}))
+        large = http_event("/upload", body="A" * (1 << 20))
+        for name, event, repeat, bar in (("small event", small, REPEAT, 0.2), ("8 KB, 300 fields", wide, REPEAT, None),
+                                         ("1 MB body", large, 60, None)):
+            direct, alone, judged = added(place, home, event, repeat)
+            show(f"{name}: direct, p50", direct, "ms")
+            show(f"{name}: added by the relay alone, p50", alone, "ms")
+            show(f"{name}: added with inspection, p50", judged, "ms", bar)
+        cpu, pss, rss = cold_starts(home)
+        show("cold start: CPU of both processes, exec to ready", cpu, "ms", 10)
+        show("memory when ready: proportional, both processes", pss, "MB", 10)
+        show("memory when ready: resident, shared pages counted twice", rss, "MB")
+        if os.path.isdir(CRS):
+            show("layer zip", layer_mb(place), "MB", 6)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    assert INJECTION
+    print("all held" if not FAILED else "missed: " + ", ".join(FAILED))
+    return 1 if FAILED else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
