@@ -121,6 +121,24 @@ class SignInTest(ConsoleTest):
         self.admin.get("/api/v1/session", expect=200)
 
 
+class ComputersTest(ConsoleTest):
+    def test_tags_and_the_policy_that_counts(self):
+        group = self.admin.post("/api/v1/groups", {"name": "tagged"}, expect=201).json["id"]
+        agent = Agent(self.console, hostname="tagged-1")
+        agent.activate(self.token(group="tagged", tags=["prod", 'a "b"']))
+        for tag, found in (("prod", True), ('a "b"', True), ("pro", False), ("%", False)):
+            path = "/api/v1/computers?tag=" + urllib.parse.quote(tag)
+            rows = self.admin.get(path, expect=200).json["computers"]
+            self.assertEqual([row["hostname"] for row in rows], ["tagged-1"] if found else [], tag)
+        for policy, change in (("base", None), ("base2", group)):
+            if change:
+                self.admin.put("/api/v1/policies/base2", {"text": 'parent = "base";\n'},
+                               If_None_Match="*", expect=201)
+                self.admin.patch("/api/v1/groups/" + group, {"policy": "base2"}, expect=204)
+            computer = self.admin.get("/api/v1/computers/" + agent.id).json
+            self.assertEqual((computer["policy"], computer["effective_policy"]), (None, policy))
+
+
 class RolesTest(ConsoleTest):
     READ = ("/metrics", "/api/v1/about", "/api/v1/overview", "/api/v1/computers", "/api/v1/events",
             "/api/v1/groups", "/api/v1/policies", "/api/v1/policies/base")

@@ -179,6 +179,22 @@ class Fleet:
         agent.heartbeat(events, results=results, facts=FACTS)
         return [{"type": order["type"], "arguments": order["arguments"]} for order in orders]
 
+    def begin(self, number):
+        """The agent has begun a scan, and says how far it is."""
+        agent = self.agents[int(number)]
+        signed = agent.heartbeat(facts=FACTS).json.get("commands", [])
+        orders = [json.loads(each["document"]) for each in signed]
+        self.begun = [(agent, order["id"]) for order in orders]
+        agent.heartbeat(results=[{"command_id": order["id"], "good": True, "running": True,
+                                  "output": '{"ended":"no","files":1234,"infected":0}'}
+                                 for order in orders], facts=FACTS)
+        return agent.id
+
+    def end(self):
+        for agent, order in self.begun:
+            agent.heartbeat(results=[{"command_id": order, "good": True,
+                                      "output": '{"ended":"complete","files":5678}'}], facts=FACTS)
+
     def restart(self):
         """On the same ports, so that the open page finds it again."""
         with open(self.console.config, encoding="utf-8") as file:

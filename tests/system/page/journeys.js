@@ -370,6 +370,22 @@ await journey("one command to many computers", async () => {
     checkComplaints();
 });
 
+await journey("a scan shows how far it is", async () => {
+    await show(page, "computers?hostname=web-05");
+    await page.getByRole("link", { name: "web-05.tokyo.example" }).click();
+    await page.getByRole("button", { name: "Scan", exact: true }).click();
+    await page.getByRole("button", { name: "Start scan" }).click();
+    await shows(page, "Quick scan");
+    await page.getByRole("link", { name: "Commands" }).click();
+    await ask("begin", "4");
+    await shows(page, "1,234 files so far");
+    check((await page.getByRole("progressbar").count()) > 0, "no bar is shown");
+    await ask("end");
+    await page.locator("main tr", { hasText: "Quick scan" }).first().getByText("Done").waitFor();
+    check((await page.getByRole("progressbar").count()) === 0, "the bar is still shown");
+    checkComplaints();
+});
+
 await journey("the page lives through a restart of the console", async () => {
     await show(page, "events");
     await ask("restart");

@@ -231,7 +231,7 @@ export function Page({ path, query }) {
             <${Status} status=${computer.status} />
             <span>${t("last_seen")} <${Time} at=${computer.last_seen} /></span>
             <span>${t("group")}: ${computer.group ?? "—"}</span>
-            <span>${t("policy")}: ${computer.effective_policy ? html`<a href=${linkTo(["policies", computer.effective_policy])}>${computer.effective_policy}</a>` : "—"}${!computer.policy && html` <span class="dim">(${t("policy.inherited")})</span>`}</span>
+            <span>${t("policy")}: ${computer.effective_policy ? html`<a href=${linkTo(["policies", computer.effective_policy])}>${computer.effective_policy}</a>` : "—"}${!computer.policy && html` <span class="dim">(${t(computer.group ? "policy.inherited" : "policy.by_default")})</span>`}</span>
             <span><${Tags} tags=${computer.tags} /></span>
         </p>
         <nav class="tabs" aria-label=${t("sections")}>
