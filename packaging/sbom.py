@@ -2,9 +2,11 @@
 """Writes a CycloneDX 1.5 bill of materials: the programs given, every library they load, and for
 each library the package it came from, that package's version and licence, and the file's SHA-256.
 
-Usage: sbom.py --name NAME --version VERSION [--libraries FILE] PROGRAM... >sbom.cdx.json
+Usage: sbom.py --name NAME --version VERSION [--libraries FILE] [--unstripped] PROGRAM... >sbom.cdx.json
 FILE lists the paths of libraries, one a line; without it ldd is asked. Packages are asked of dpkg or
-rpm, whichever knows the file. The same input gives the same bytes: the time is SOURCE_DATE_EPOCH."""
+rpm, whichever knows the file. Scripts among the programs are left out. --unstripped: the programs
+will still be changed, so their hashes are not told. The same input gives the same bytes: the time is
+SOURCE_DATE_EPOCH."""
 import argparse
 import datetime
 import hashlib
@@ -105,13 +107,20 @@ def library_component(path, system):
     return component
 
 
-def program_component(path, version):
+def program_component(path, version, hashed):
     licence = "GPL-2.0-only" if os.path.basename(path) == "yagura-scanner" else "MIT"
-    return {
+    component = {
         "type": "application", "bom-ref": "program:" + os.path.basename(path), "name": os.path.basename(path),
         "version": version, "licenses": [{"license": {"id": licence}}],
-        "hashes": [{"alg": "SHA-256", "content": sha256(path)}],
     }
+    if hashed:
+        component["hashes"] = [{"alg": "SHA-256", "content": sha256(path)}]
+    return component
+
+
+def is_script(path):
+    with open(path, "rb") as stream:
+        return stream.read(2) == b"#!"
 
 
 def bill(arguments):
@@ -122,7 +131,8 @@ def bill(arguments):
         libraries = loaded(arguments.programs)
     system = operating_system()
     known = {os.path.basename(path) for path in libraries}
-    components = [program_component(path, arguments.version) for path in sorted(arguments.programs)]
+    components = [program_component(path, arguments.version, not arguments.unstripped)
+                  for path in sorted(arguments.programs)]
     components += [library_component(path, system) for path in libraries]
     dependencies = []
     for path in sorted(arguments.programs):
@@ -148,8 +158,11 @@ def main():
     parser.add_argument("--name", required=True)
     parser.add_argument("--version", required=True)
     parser.add_argument("--libraries")
+    parser.add_argument("--unstripped", action="store_true")
     parser.add_argument("programs", nargs="+")
-    print(json.dumps(bill(parser.parse_args()), indent=2))
+    arguments = parser.parse_args()
+    arguments.programs = [path for path in arguments.programs if not is_script(path)]
+    print(json.dumps(bill(arguments), indent=2))
 
 
 if __name__ == "__main__":

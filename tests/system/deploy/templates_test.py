@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import unittest
 
 try:
@@ -15,6 +16,7 @@ except ImportError:
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
 FOLDER = os.path.join(ROOT, "deploy/cloudformation")
 TERRAFORM = os.path.join(ROOT, "deploy/terraform")
+BUILDERS = os.path.join(ROOT, "packaging/builders")
 TEMPLATES = ("account", "organization", "service-catalog")
 
 
@@ -43,7 +45,8 @@ class TemplatesTest(unittest.TestCase):
     def test_lint(self):
         if shutil.which("cfn-lint") is None:
             self.skipTest("cfn-lint is missing")
-        done = subprocess.run(["cfn-lint", *(f"{FOLDER}/{name}.yaml" for name in TEMPLATES)], capture_output=True,
+        done = subprocess.run(["cfn-lint", *(f"{FOLDER}/{name}.yaml" for name in TEMPLATES),
+                               BUILDERS + "/codebuild.yaml"], capture_output=True,
                               text=True, check=False)
         self.assertEqual((done.returncode, done.stdout), (0, ""))
 
@@ -130,6 +133,52 @@ class TemplatesTest(unittest.TestCase):
             self.skipTest("terraform is missing: its files are not parsed")
         done = subprocess.run(["terraform", "fmt", "-check", "-diff", TERRAFORM], capture_output=True, text=True, check=False)
         self.assertEqual((done.returncode, done.stdout), (0, ""), done.stderr)
+
+    def test_terraform_validate(self):
+        """Only where the provider is: nothing is fetched."""
+        plugins = os.environ.get("YAGURA_TERRAFORM_PLUGINS")
+        if shutil.which("terraform") is None or not plugins:
+            self.skipTest("terraform validate needs the aws provider: YAGURA_TERRAFORM_PLUGINS=FOLDER names a mirror of it")
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("main.tf", "variables.tf"):
+                shutil.copy(f"{TERRAFORM}/{name}", folder)
+            for words in (["init", "-backend=false", "-input=false", "-plugin-dir=" + plugins], ["validate"]):
+                done = subprocess.run(["terraform", "-chdir=" + folder, *words], stdin=subprocess.DEVNULL,
+                                      capture_output=True, text=True, check=False)
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def builds(self, *words, good=True):
+        done = subprocess.run([BUILDERS + "/build.sh", "--dry-run", "--output", "/folder", *words],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode == 0, good, done.stderr)
+        return done.stdout.splitlines() if good else done.stderr
+
+    def test_builders(self):
+        """Every target is built and then executed, on the architecture that was asked for; nothing unknown is."""
+        for architecture, platform in (("x86_64", "linux/amd64"), ("arm64", "linux/arm64")):
+            lines = self.builds("--architecture", architecture)
+            self.assertTrue(all(f"--platform {platform} " in line for line in lines), lines)
+            for target in ("debian-12", "debian-13", "ubuntu-22.04", "ubuntu-24.04", "amazon-2023", "redhat-9"):
+                folder = f"/output/{target}-{architecture}"
+                steps = [line for line in lines if folder in line]
+                kind = "deb" if target.split("-")[0] in ("debian", "ubuntu") else "rpm"
+                self.assertEqual(len(steps), 3, lines)
+                self.assertIn(f"/source/packaging/build-{kind}.sh --version ", steps[0])
+                self.assertTrue(steps[2].endswith(f"yagura-build:{target}-{architecture} sh /source/ssm-package/try.sh {folder}"), steps[2])
+        self.assertEqual(len(self.builds("amazon-2023")), 6)
+        self.assertIn("no target windows-11", self.builds("windows-11", good=False))
+        self.assertIn("x86_64 or arm64", self.builds("--architecture", "s390x", good=False))
+
+    def test_build_projects(self):
+        """Both architectures, each on a machine of its own; roles for the given bucket only."""
+        with open(BUILDERS + "/codebuild.yaml", encoding="utf-8") as file:
+            text = file.read()
+        self.assertRegex(text, r"Type: ARM_CONTAINER\n[^#]*Image: aws/codebuild/amazonlinux-aarch64-")
+        self.assertRegex(text, r"Type: LINUX_CONTAINER\n[^#]*Image: aws/codebuild/amazonlinux-x86_64-")
+        self.assertNotRegex(text, r"Resource: ['\"]?\*['\"]?$")
+        with open(BUILDERS + "/buildspec.yaml", encoding="utf-8") as file:
+            commands = yaml.safe_load(file)["phases"]["build"]["commands"]
+        self.assertTrue(commands[0].startswith("packaging/builders/build.sh --output "))
 
 
 if __name__ == "__main__":

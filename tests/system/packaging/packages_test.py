@@ -233,6 +233,51 @@ def test_the_rpm_packages(place):
     assert " 0 errors, 0 warnings" in said, said
 
 
+def check_bill(folder, name, hashed):
+    """Of the programs and libraries in a package that was unpacked."""
+    with open(os.path.join(folder, f"usr/share/doc/{name}/sbom.cdx.json"), encoding="utf-8") as stream:
+        bill = json.load(stream)
+    assert (bill["bomFormat"], bill["metadata"]["component"]["name"]) == ("CycloneDX", name)
+    components = {component["name"]: component for component in bill["components"]}
+    programs = {}
+    for place in ("usr/sbin", "usr/libexec"):
+        for path, _, files in os.walk(os.path.join(folder, place)):
+            for file in files:
+                with open(os.path.join(path, file), "rb") as stream:
+                    content = stream.read()
+                if content[:4] == b"\x7fELF":
+                    programs[file] = hashlib.sha256(content).hexdigest()
+    told = {name: component["hashes"][0]["content"] if hashed else programs.get(name)
+            for name, component in components.items() if component["type"] == "application"}
+    assert told == programs, (told, programs)
+    assert ("libclamav.so.12" in components) == (name == "yagura-scanner"), components.keys()
+    libraries = [component for component in components.values() if component["type"] == "library"]
+    assert all(component["purl"] and component["version"] for component in libraries), libraries
+
+
+def test_bills_of_materials(place):
+    packages = build(place, "build-deb.sh")
+    for name in ("yagura-agent", "yagura-scanner", "yagura-console"):
+        folder = place.folder("bill-" + name)
+        run("dpkg-deb", "-x", packages[name], folder)
+        check_bill(folder, name, hashed=True)
+    hosts.need("rpmbuild", "rpm2cpio", "cpio")
+    for path in build(place, "build-rpm.sh").values():
+        name = "-".join(os.path.basename(path).split("-")[:2])
+        folder = place.folder("rpm-bill-" + name)
+        run("sh", "-c", 'rpm2cpio "$1" | (cd "$2" && cpio --quiet -idm)', "sh", path, folder)
+        check_bill(folder, name, hashed=False)  # rpm has them
+
+
+def test_the_same_rpm_bytes_on_another_day(place):
+    hosts.need("rpm", "rpmbuild")
+    first = build(place, "build-rpm.sh")
+    second = build(place, "build-rpm.sh", folder="again", TZ="Asia/Tokyo", LC_ALL="C")
+    assert first.keys() == second.keys()
+    for name, path in first.items():
+        assert run("sh", "-c", f"sha256sum <{path}") == run("sh", "-c", f"sha256sum <{second[name]}"), name
+
+
 def test_the_same_bytes_on_another_day(place):
     first = build(place, "build-deb.sh")
     second = build(place, "build-deb.sh", folder="again", TZ="Asia/Tokyo", LC_ALL="C")

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Usage: reproducible.sh. Builds the Debian packages twice, from copies of the tree in two folders, and
-# compares them byte by byte. Takes some minutes.
+# Usage: reproducible.sh [build-deb.sh|build-rpm.sh]. Builds the packages (default: Debian's) twice, from
+# copies of the tree in two folders, and compares them byte by byte. Takes some minutes.
 set -eu
 
 main() {
@@ -12,10 +12,10 @@ main() {
     for copy in one another/and-deeper; do
         mkdir -p "$private/$copy"
         git -C "$root" archive HEAD | tar -C "$private/$copy" -x
-        "$private/$copy/packaging/build-deb.sh" --output "$private/packages-${copy%%/*}" >/dev/null
+        "$private/$copy/packaging/${1:-build-deb.sh}" --output "$private/packages-${copy%%/*}" >/dev/null
         export TZ=Asia/Tokyo
     done
-    (cd "$private/packages-one" && sha256sum -- *.deb) >"$private/sums"
+    (cd "$private/packages-one" && sha256sum -- *) >"$private/sums"
     (cd "$private/packages-another" && sha256sum -c "$private/sums")
 }
 

@@ -1,0 +1,108 @@
+"""The real rpms out of a zip, on a machine whose packages rpm knows: with the libraries that they need, and without any."""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+import distributor  # noqa: E402
+import package_case  # noqa: E402
+import small_packages  # noqa: E402
+
+POLICY = 'watch = { paths = ["/srv/files"]; };\nrespond = { hold_package_files = false; };\n'
+SYSTEM = """\
+Name: system
+Version: 1
+Release: 1
+Summary: What a distribution would have
+License: MIT
+BuildArch: noarch
+AutoReqProv: no
+{provides}
+%description
+Stands for the packages of a distribution.
+%files
+"""
+
+
+class RpmTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        for tool in ("rpm", "rpmbuild", "rpm2cpio", "cpio", "patchelf"):
+            if shutil.which(tool) is None:
+                raise unittest.SkipTest(f"{tool} is missing")
+        cls.folder = tempfile.mkdtemp(prefix="yagura-rpm-")
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        cls.packages = cls.folder + "/packages"
+        os.mkdir(cls.packages)
+        for script, options, wanted in (("build-rpm.sh", [], ("yagura-agent-", "yagura-scanner-")),
+                                        ("build-portable.sh", ["--fast"], ("yagura-agent-portable-",))):
+            for path in cls.must(os.path.join(small_packages.ROOT, "packaging", script), "--built", os.environ["YAGURA_BUILD"],
+                                 "--output", cls.folder + "/built-packages", *options).split():
+                if path.endswith(".rpm") and os.path.basename(path).startswith(wanted):
+                    shutil.move(path, cls.packages)
+        small_packages.execute(cls.packages)
+        small_packages.build(cls.folder + "/built", "0.1.0", cls.packages)
+        needed = cls.must("sh", "-c", 'rpm -qpR "$1"/*.rpm', "sh", cls.packages).splitlines()
+        cls.libraries = sorted({line for line in needed if not line.startswith(("rpmlib(", "yagura"))})
+
+    @staticmethod
+    def must(*words):
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise AssertionError(f"{words}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def machine(self, provides):
+        """rpm's database knows one package, which has what is said."""
+        machine = package_case.Machine()
+        self.addCleanup(machine.end)
+        spec = f"{self.folder}/system.spec"
+        with open(spec, "w", encoding="utf-8") as file:
+            file.write(SYSTEM.format(provides="".join(f"Provides: {name}\n" for name in provides)))
+        self.must("rpmbuild", "-bb", "--quiet", "--define", f"_topdir {self.folder}/system", spec)
+        shutil.copyfile(self.folder + "/system/RPMS/noarch/system-1-1.noarch.rpm", machine.path("/opt/system.rpm"))
+        machine.must("sh", "-c", 'rm -rf /var/lib/rpm "$(rpm --eval %_dbpath)"')
+        machine.must("rpm", "--initdb")
+        machine.must("rpm", "-i", "/opt/system.rpm")
+        machine.write("/etc/yagura/policy.conf", POLICY)
+        machine.must("mkdir", "-p", "/srv/files")
+        agent = distributor.Distributor(machine)
+        agent.environment["YAGURA_JOIN"] = "no"
+        agent.publish(self.folder + "/built")
+        return machine, agent
+
+    def lives(self, provides, expected):
+        machine, agent = self.machine(provides)
+        result = agent.configure()
+        self.assertEqual((result.status, result.scripts), ("Success", ["install", "validate"]), f"{result}\n{machine.logs()}")
+        installed = machine.must("rpm", "-qa", "--qf", "%{NAME}\\n", "yagura*").split()
+        self.assertEqual(sorted(installed), expected)
+        self.assertTrue(machine.runs)
+        for user in ("yagura-scanner", "yagura-inspector", "yagura-messenger"):
+            machine.must("getent", "passwd", user)
+        self.assertEqual(agent.configure().scripts, ["validate"])
+        machine.must("systemctl", "stop", "yagura-agent")
+        self.assertEqual(agent.configure().scripts, ["validate", "update", "validate"])
+        # Damaged by hand: repaired.
+        machine.must("rpm", "-e", "--nodeps", "--noscripts", expected[0])
+        self.assertEqual(agent.configure().status, "Success", machine.logs())
+        self.assertTrue(machine.runs)
+        result = agent.configure("Uninstall")
+        self.assertEqual(result.status, "Success", f"{result}\n{machine.logs()}")
+        self.assertFalse(machine.runs)
+        self.assertEqual(machine.must("rpm", "-qa", "yagura*"), "")
+        self.assertTrue(machine.exists("/var/lib/yagura/events.db"))
+
+    def test_with_libraries(self):
+        self.lives(self.libraries, ["yagura-agent", "yagura-scanner"])
+
+    def test_without_libraries(self):
+        self.lives(["/bin/sh"], ["yagura-agent-portable"])
+
+
+if __name__ == "__main__":
+    package_case.main()
