@@ -114,6 +114,22 @@ static void print_integrity(const json_t *integrity)
     (void)putchar('\n');
 }
 
+static void print_schedule(const json_t *schedule)
+{
+    char count[DISPLAY_BYTES];
+    if (text_equal(member_text(schedule, "state"), "off"))
+        return;
+    begin_row("Schedule");
+    display_print(member_text(schedule, "state"));
+    (void)printf(", %s files", display_count(count, member_number(schedule, "files")));
+    print_some(schedule, "infected", "infected");
+    if (text_equal(member_text(schedule, "state"), "waiting")) {
+        (void)printf(", next ");
+        display_print(member_text(schedule, "next"));
+    }
+    (void)putchar('\n');
+}
+
 static void print_agent(const json_t *status)
 {
     char text[DISPLAY_BYTES], size[DISPLAY_BYTES];
@@ -128,6 +144,7 @@ static void print_agent(const json_t *status)
     print_watch(json_object_get(status, "watch"));
     print_scanner(json_object_get(status, "scanner"));
     print_scan(json_object_get(status, "scan"));
+    print_schedule(json_object_get(status, "schedule"));
     print_integrity(json_object_get(status, "integrity"));
     print_console(json_object_get(status, "console"));
     begin_row("Events");

@@ -17,6 +17,7 @@ struct buffer;
 struct control_handlers;
 struct delivery;
 struct integrity;
+struct scan_schedule;
 struct policy;
 struct responder;
 struct scan_pipeline;
@@ -30,7 +31,8 @@ struct control_context {
     struct store *store;
     struct responder *responder;
     struct scan_pipeline *pipeline;
-    struct integrity *integrity; /* NULL in tests */
+    struct integrity *integrity;
+    struct scan_schedule *schedule;
     struct delivery *delivery;
     uint64_t started_ns;                                         /* realtime */
     struct watch *(*watch)(void *user);                          /* NULL while watching is off */

@@ -1,7 +1,7 @@
 /* status: {"status":{"state","problems":[{"module","problem","cure"}],"agent":{},"policy":{},
- * "watch":{},"scanner":{},"scan":{},"integrity":{},"store":{},"console":{}}}. state is "starting"
- * (signatures are being loaded, or the first walk is not done), "protecting" or "degraded"; times
- * are in seconds unless a name says otherwise. */
+ * "watch":{},"scanner":{},"scan":{},"schedule":{},"integrity":{},"store":{},"console":{}}}. state
+ * is "starting" (signatures are being loaded, or the first walk is not done), "protecting" or
+ * "degraded"; times are in seconds unless a name says otherwise. */
 #include "agent/control/handlers_private.h"
 
 #include "agent/delivery/delivery.h"
@@ -9,6 +9,7 @@
 #include "agent/policy/policy.h"
 #include "agent/respond/responder.h"
 #include "agent/scan/scan_pipeline.h"
+#include "agent/scan/scan_schedule.h"
 #include "agent/store/store.h"
 #include "agent/watch/watch.h"
 #include "common/limits.h"
@@ -29,6 +30,7 @@ struct status {
     struct store_status store;
     struct responder_status respond;
     struct integrity_status integrity;
+    struct scan_schedule_status schedule;
     struct policy *policy;
     uint64_t now_ns;
 };
@@ -236,6 +238,19 @@ static void write_time(struct json_writer *json, const char *key, uint64_t realt
     json_write_field_string(json, key, text);
 }
 
+static void write_schedule(struct json_writer *json, const struct scan_schedule_status *schedule)
+{
+    json_write_key(json, "schedule");
+    json_write_object_begin(json);
+    json_write_field_string(json, "state", scan_schedule_state_name(schedule->state));
+    write_time(json, "last", schedule->last_ns);
+    write_time(json, "next", schedule->next_ns);
+    json_write_field_unsigned(json, "files", schedule->totals.files_seen);
+    json_write_field_unsigned(json, "scanned", schedule->totals.files_scanned);
+    json_write_field_unsigned(json, "infected", schedule->totals.infected);
+    json_write_object_end(json);
+}
+
 static void write_integrity(struct json_writer *json, const struct integrity_status *integrity)
 {
     json_write_key(json, "integrity");
@@ -281,6 +296,7 @@ static void collect(const struct control_context *context, struct status *status
     store_status(context->store, &status->store);
     responder_status(context->responder, &status->respond);
     integrity_status(context->integrity, &status->integrity);
+    scan_schedule_status(context->schedule, &status->schedule);
 }
 
 static const char *state_of(const struct status *status, bool degraded)
@@ -338,6 +354,7 @@ const char *control_write_status(const struct control_context *context, struct b
     write_watch(&json, &status);
     write_scanner(&json, &status);
     write_scan(&json, &status.scan);
+    write_schedule(&json, &status.schedule);
     write_integrity(&json, &status.integrity);
     write_store(&json, &status.store);
     write_console(&json, context);

@@ -107,6 +107,7 @@ int command_delivery_new(struct delivery *delivery)
         .pipeline = delivery->options.pipeline,
         .responder = delivery->options.responder,
         .integrity = delivery->options.integrity,
+        .schedule = delivery->options.schedule,
         .program_directory = delivery->options.program_directory,
         .directory = directory,
         .control_socket = delivery->options.control_socket,

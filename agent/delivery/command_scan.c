@@ -1,6 +1,7 @@
 /* Scans that the console asks for. Owns: the one that may run. */
 #include "agent/delivery/commands_internal.h"
 #include "agent/scan/scan_pipeline.h"
+#include "agent/scan/scan_schedule.h"
 #include "common/limits.h"
 #include "common/text/text.h"
 #include "common/time/clock.h"
@@ -149,5 +150,11 @@ void command_cancel(struct commands *commands, const struct wire_command *comman
     bool runs = commands->scanning;
     (void)pthread_mutex_unlock(&commands->lock);
     command_scan_cancel(commands);
+    if (commands->context.schedule != NULL) {
+        struct scan_schedule_status status;
+        scan_schedule_status(commands->context.schedule, &status);
+        runs = runs || status.state > SCHEDULE_WAITING;
+        scan_schedule_cancel(commands->context.schedule);
+    }
     command_answer(commands, command->id, true, runs ? "the scan ends" : "no scan was running");
 }

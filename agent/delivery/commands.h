@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 struct integrity;
+struct scan_schedule;
 struct responder;
 struct scan_pipeline;
 
@@ -16,6 +17,7 @@ struct command_context {
     struct scan_pipeline *pipeline;
     struct responder *responder;
     struct integrity *integrity;
+    struct scan_schedule *schedule; /* NULL in tests */
     const char *program_directory;
     const char *directory;             /* the console's files: upgrades and bundles on their way */
     const char *control_socket;        /* of this agent, for yaguractl diagnose */

@@ -16,6 +16,7 @@
 struct delivery;
 struct event_loop;
 struct integrity;
+struct scan_schedule;
 struct responder;
 struct scan_pipeline;
 struct store;
@@ -32,6 +33,7 @@ struct delivery_options {
     struct scan_pipeline *pipeline;
     struct responder *responder;
     struct integrity *integrity;
+    struct scan_schedule *schedule;
     /* Called in the main loop's thread. */
     int (*write_facts)(void *user, struct buffer *json); /* the agent's state, a JSON object */
     /* Loads and applies the policy at path; "" = the one of the local configuration again. */

@@ -56,6 +56,18 @@
       "files a second of background scans")                                                         \
     X(SCAN_AT_START, "scan.at_start", BOOL, "true", "",                                             \
       "scan what changed while the agent did not run")                                              \
+    X(SCAN_INTERVAL, "scan.schedule_interval", DURATION, "0s", "0s..365d",                          \
+      "time between two scheduled scans; 0s: none")                                                 \
+    X(SCAN_WINDOW, "scan.schedule_window", TEXT, "", "window",                                      \
+      "when they begin, and outside of which they pause, in local time: 22:00-05:00")               \
+    X(SCAN_JITTER, "scan.schedule_jitter", DURATION, "1h", "0s..24h",                               \
+      "most delay of them, another one on every host")                                              \
+    X(SCAN_PATHS, "scan.schedule_paths", LIST, "", "absolute",                                      \
+      "what they scan; none: watch.paths")                                                          \
+    X(SCAN_CHANGED, "scan.schedule_changed_within", DURATION, "0s", "0s..3650d",                    \
+      "only files changed within this time; 0s: all")                                               \
+    X(SCAN_MAX_LOAD, "scan.schedule_max_load", NUMBER, "80", "0..10000",                            \
+      "they pause while the load a core is above this many per cent; 0: never")                     \
     X(RESPOND_ACTION, "respond.action", CHOICE, "quarantine", "pass|quarantine|delete",             \
       "what is done about malware")                                                                 \
     X(RESPOND_HEURISTIC, "respond.heuristic_action", CHOICE, "pass", "pass|quarantine|delete",      \

@@ -29,7 +29,7 @@ struct scan_job {
     struct scan_walk_options options; /* strings are ours */
     struct scan_job_callbacks callbacks;
     void *user;
-    atomic_bool is_cancelled;
+    atomic_bool is_cancelled, is_paused;
     atomic_size_t references; /* the walker's, and one for each task */
     pthread_mutex_t lock;
     struct scan_job_totals totals;
@@ -175,6 +175,14 @@ void scan_job_cancel(struct scan_job *job)
     (void)pthread_mutex_unlock(&job->jobs->lock);
 }
 
+void scan_job_pause(struct scan_job *job, bool pause)
+{
+    (void)pthread_mutex_lock(&job->jobs->lock);
+    atomic_store(&job->is_paused, pause);
+    (void)pthread_cond_broadcast(&job->jobs->changed);
+    (void)pthread_mutex_unlock(&job->jobs->lock);
+}
+
 void scan_jobs_cancel_all(struct scan_jobs *jobs)
 {
     (void)pthread_mutex_lock(&jobs->lock);
@@ -291,6 +299,16 @@ static void wait_for_rate(struct scan_job *job)
     (void)pthread_mutex_unlock(&jobs->lock);
 }
 
+static void wait_while_paused(struct scan_job *job)
+{
+    if (!atomic_load(&job->is_paused))
+        return;
+    (void)pthread_mutex_lock(&job->jobs->lock);
+    while (atomic_load(&job->is_paused) && !atomic_load(&job->is_cancelled))
+        (void)pthread_cond_wait(&job->jobs->changed, &job->jobs->lock);
+    (void)pthread_mutex_unlock(&job->jobs->lock);
+}
+
 static int push_file(struct scan_job *job, const struct tree_walk_file *file)
 {
     int fd = -1;
@@ -328,6 +346,7 @@ static int file_found(void *user, const struct tree_walk_file *file)
 {
     struct scan_job *job = user;
 
+    wait_while_paused(job);
     if (atomic_load(&job->is_cancelled))
         return -ECANCELED;
     if (!is_wanted(job, file))

@@ -84,6 +84,9 @@ int scan_job_start(struct scan_pipeline *pipeline, const struct scan_job_options
  * cancels from another thread and done hold a lock of the caller's around their use of it. */
 void scan_job_cancel(struct scan_job *job);
 
+/* Thread-safe, as cancelling: nothing more is begun until it is paused no longer. */
+void scan_job_pause(struct scan_job *job, bool pause);
+
 struct scan_pipeline_status {
     struct scanner_status scanner;
     uint64_t backlog_files, backlog_directories, in_flight;

@@ -60,6 +60,8 @@ static int apply_options(struct agent *agent, struct module_options *options)
     if (r == 0)
         r = integrity_reconfigure(agent->integrity, &options->integrity);
     if (r == 0)
+        r = scan_schedule_reconfigure(agent->schedule, &options->schedule);
+    if (r == 0)
         r = agent_start_watch(agent);
     if (r == 0)
         log_set_level(options->log_level);

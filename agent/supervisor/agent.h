@@ -15,6 +15,7 @@ struct delivery;
 struct event_loop;
 struct instance_lock;
 struct integrity;
+struct scan_schedule;
 
 struct agent {
     struct agent_config *config;
@@ -25,6 +26,7 @@ struct agent {
     struct responder *responder;
     struct scan_pipeline *pipeline;
     struct integrity *integrity;
+    struct scan_schedule *schedule;
     struct watch_reports reports;
     struct delivery *delivery;
     struct watch *watch; /* NULL while the policy switches watching off */

@@ -177,6 +177,17 @@ static void stop_integrity(struct agent *agent)
     agent->integrity = integrity_stop(agent->integrity);
 }
 
+static int start_schedule(struct agent *agent)
+{
+    return scan_schedule_start(&agent->options->schedule, agent->pipeline, agent->store,
+                               &agent->schedule);
+}
+
+static void stop_schedule(struct agent *agent)
+{
+    agent->schedule = scan_schedule_stop(agent->schedule);
+}
+
 static int start_watch(struct agent *agent)
 {
     return agent_start_watch(agent);
@@ -235,6 +246,7 @@ static int start_delivery(struct agent *agent)
         .pipeline = agent->pipeline,
         .responder = agent->responder,
         .integrity = agent->integrity,
+        .schedule = agent->schedule,
         .write_facts = write_facts,
         .apply_policy = apply_policy,
         .user = agent,
@@ -258,6 +270,7 @@ static int start_control(struct agent *agent)
         .responder = agent->responder,
         .pipeline = agent->pipeline,
         .integrity = agent->integrity,
+        .schedule = agent->schedule,
         .delivery = agent->delivery,
         .started_ns = agent->started_ns,
         .watch = current_watch,
@@ -292,6 +305,7 @@ static const struct step {
     {"responder", start_responder, stop_responder},
     {"scan pipeline", start_pipeline, stop_pipeline},
     {"integrity monitoring", start_integrity, stop_integrity},
+    {"scheduled scans", start_schedule, stop_schedule},
     {"watch", start_watch, stop_watch},
     {"delivery", start_delivery, stop_delivery},
     {"control socket", start_control, stop_control},

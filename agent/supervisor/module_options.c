@@ -119,17 +119,45 @@ static bool fill_watched(struct module_options *options, const struct policy *po
     return true;
 }
 
-static void fill_integrity(struct module_options *options, const struct agent_config *config,
-                           const struct policy *policy)
+/* Hosts of a fleet differ by their names: so do their delays. */
+static uint64_t host_seed(void)
 {
     char name[HOST_NAME_MAX + 1] = "";
     uint8_t digest[SHA256_BYTES] = {0};
-    uint64_t host;
+    uint64_t seed;
 
-    /* Hosts of a fleet differ by their names: so do their delays. */
     (void)gethostname(name, sizeof name - 1);
     (void)!hash_sha256(name, strlen(name), digest);
-    memcpy(&host, digest, sizeof host);
+    memcpy(&seed, digest, sizeof seed);
+    return seed;
+}
+
+static void fill_schedule(struct module_options *options, const struct agent_config *config,
+                          const struct policy *policy)
+{
+    const char *const *paths = policy_list(policy, POLICY_SCAN_PATHS);
+
+    options->schedule = (struct scan_schedule_options){
+        .schedule =
+            {
+                .interval_ns = policy_number(policy, POLICY_SCAN_INTERVAL),
+                .jitter_ns = policy_number(policy, POLICY_SCAN_JITTER),
+                .seed = ~host_seed(),
+            },
+        .paths = paths[0] != NULL ? paths : policy_list(policy, POLICY_WATCH_PATHS),
+        .changed_within_ns = policy_number(policy, POLICY_SCAN_CHANGED),
+        .most_load = policy_number(policy, POLICY_SCAN_MAX_LOAD),
+        .state_path = join(options, config->state_directory, "scan-schedule"),
+        .load_path = "/proc/loadavg",
+    };
+    (void)!schedule_parse_window(policy_text(policy, POLICY_SCAN_WINDOW),
+                                 &options->schedule.schedule.begin,
+                                 &options->schedule.schedule.end);
+}
+
+static void fill_integrity(struct module_options *options, const struct agent_config *config,
+                           const struct policy *policy)
+{
     options->integrity = (struct integrity_options){
         .enabled = policy_bool(policy, POLICY_INTEGRITY_ENABLED),
         .state_directory = config->state_directory,
@@ -151,7 +179,7 @@ static void fill_integrity(struct module_options *options, const struct agent_co
             {
                 .interval_ns = policy_number(policy, POLICY_INTEGRITY_INTERVAL),
                 .jitter_ns = policy_number(policy, POLICY_INTEGRITY_JITTER),
-                .seed = host,
+                .seed = host_seed(),
             },
         .trust_packages = policy_bool(policy, POLICY_INTEGRITY_TRUST_PACKAGES),
     };
@@ -253,6 +281,7 @@ int module_options_new(const struct agent_config *config, struct policy *policy,
     fill_scan(options, config, policy);
     fill_respond(options, config, policy);
     fill_integrity(options, config, policy);
+    fill_schedule(options, config, policy);
     options->store = (struct store_options){
         .path = join(options, config->state_directory, "events.db"),
         .max_age_ns = policy_number(policy, POLICY_STORE_MAX_AGE),

@@ -9,6 +9,7 @@
 #include "agent/policy/policy.h"
 #include "agent/respond/responder.h"
 #include "agent/scan/scan_pipeline.h"
+#include "agent/scan/scan_schedule.h"
 #include "agent/store/store.h"
 #include "agent/watch/watch.h"
 #include "common/log/log.h"
@@ -20,6 +21,7 @@ struct module_options {
     struct responder_options respond;
     struct store_options store;
     struct integrity_options integrity;
+    struct scan_schedule_options schedule;
     enum log_level log_level;
     bool watch_enabled;
     /* What the pointers above point to, beside the policy and the configuration. */

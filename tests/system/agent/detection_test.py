@@ -128,5 +128,23 @@ def test_exclusions_and_own_folders_are_left_alone(place):
     assert all(os.path.exists(path) for path in left)
 
 
+def test_a_scheduled_scan_finds_what_nobody_watched(place):
+    agent = place.agent(watch__enabled=False, scan__schedule_interval="1h",
+                        scan__schedule_jitter="0s", scan__schedule_max_load=0)
+    path = put(os.path.join(agent.watched, "eicar"), EICAR)
+    agent.start()
+    status = agent.until(lambda status: status["schedule"]["state"] == "waiting" and
+                         status["schedule"]["infected"] == 1, "the scheduled scan")
+    assert status["schedule"]["next"] > status["schedule"]["last"] != "", status["schedule"]
+    agent.sync()
+    found = agent.events("malware_found")
+    assert [event["subject"] for event in found] == [path] and "scheduled" in str(found), found
+    assert len(agent.events("scan_finished")) == 1
+    agent.stop()
+    agent.start()  # not again before its time
+    assert agent.until(lambda status: status["schedule"]["state"] == "waiting", "its state")
+    assert len(agent.events("scan_started")) == 1
+
+
 if __name__ == "__main__":
     harness.main()

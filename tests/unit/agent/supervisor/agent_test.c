@@ -19,6 +19,7 @@ static struct {
     uint64_t max_file_size;
     size_t watched_paths;
     bool watching, integrity;
+    uint64_t schedule_ns;
     int refuse; /* what scan_pipeline_reconfigure answers to a limit other than 100 MiB */
     char last_kind[64];
     char last_detail[512];
@@ -61,6 +62,13 @@ int integrity_reconfigure(struct integrity *integrity UNUSED,
                           const struct integrity_options *options)
 {
     modules.integrity = options->enabled;
+    return 0;
+}
+
+int scan_schedule_reconfigure(struct scan_schedule *schedule UNUSED,
+                              const struct scan_schedule_options *options)
+{
+    modules.schedule_ns = options->schedule.interval_ns;
     return 0;
 }
 
