@@ -208,6 +208,17 @@ int report_changes(struct integrity *integrity)
 
 /* ---- events about the whole ---- */
 
+/* Committed before whoever asked is told that it is done. */
+static void report_whole(struct integrity *integrity, const char *kind, const struct buffer *detail)
+{
+    int r = report_event(integrity, kind, EVENT_INFO, "", buffer_text(detail));
+
+    if (r == 0)
+        r = store_append_wait(integrity->store, NULL, NULL, NULL, NULL);
+    if (r < 0)
+        log_error("event_not_stored", "kind", kind, "error", log_error_text(r), NULL);
+}
+
 void report_baseline(struct integrity *integrity, const char *kind, const char *who)
 {
     AUTO_BUFFER struct buffer detail = BUFFER_WITH_MAXIMUM(LIMIT_EVENT_DETAIL_BYTES);
@@ -220,7 +231,7 @@ void report_baseline(struct integrity *integrity, const char *kind, const char *
     json_write_field_string(&json, "key", baseline_key_id(integrity->baseline));
     json_write_field_string(&json, "by", who);
     json_write_object_end(&json);
-    (void)!report_event(integrity, kind, EVENT_INFO, "", buffer_text(&detail));
+    report_whole(integrity, kind, &detail);
     log_info(kind, "entries", log_number((int64_t)baseline_count(integrity->baseline)), "by", who,
              NULL);
 }
@@ -240,5 +251,5 @@ void report_checked(struct integrity *integrity, const char *who, int result, ui
         json_write_field_string(&json, "ended",
                                 result == -ECANCELED ? "cancelled" : log_error_text(result));
     json_write_object_end(&json);
-    (void)!report_event(integrity, "integrity_checked", EVENT_INFO, "", buffer_text(&detail));
+    report_whole(integrity, "integrity_checked", &detail);
 }
