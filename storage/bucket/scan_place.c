@@ -58,7 +58,7 @@ static int take(const struct json_node *root, struct scan_place *place)
 int scan_place_load(const char *path, struct scan_place *place)
 {
     AUTO_BUFFER struct buffer text = BUFFER_WITH_MAXIMUM(MOST_BYTES);
-    struct json_tree *tree;
+    struct json_tree *tree = NULL;
     char problem[128];
 
     int r = file_read_all(path, &text);

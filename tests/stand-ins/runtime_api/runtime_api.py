@@ -82,8 +82,13 @@ class RuntimeApi:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 self.reply(*api.take(self.path, body, self.headers))
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        class Server(http.server.ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, *_):
+                pass  # a process that ended while it waited
+
+        self.server = Server(("127.0.0.1", 0), Handler)
         self.address = "127.0.0.1:%d" % self.server.server_address[1]
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self.thread.start()

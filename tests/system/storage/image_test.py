@@ -1,0 +1,87 @@
+"""What is rolled out: the image's definition has what the programs load; the zip runs by itself."""
+import os
+import re
+import subprocess
+import sys
+import zipfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from harness import CLEAN, ROOT, SECONDS, Skip, Storage, agents, main  # noqa: E402
+
+sys.path.insert(0, os.path.join(ROOT, "tests/stand-ins/runtime_api"))
+from runtime_api import RuntimeApi  # noqa: E402
+
+with open(ROOT + "/packaging/container/Dockerfile", encoding="utf-8") as stream:
+    IMAGE = stream.read().replace("\\\n", " ")
+RUNTIME = IMAGE.split("FROM ")[-1]
+
+
+def test_the_image_has_the_libraries():
+    """By the packages that own them here, where this machine is what the image is."""
+    with open("/etc/os-release", encoding="utf-8") as stream:
+        system = dict(line.strip().split("=", 1) for line in stream if "=" in line)
+    if (system.get("ID"), system.get("VERSION_ID")) != ("debian", '"12"'):
+        raise Skip("this machine is not Debian 12, of which the image is made")
+    installed = re.search(r"--no-install-recommends ([a-z0-9.+ -]+?) &&", RUNTIME)[1].split()
+    for program in ("yagura-storage", "yagura-scanner"):
+        path = os.path.join(agents.PROGRAMS, program)
+        said = subprocess.run(["readelf", "-dW", path], check=True, capture_output=True,
+                              text=True).stdout
+        found = dict(re.findall(r"(\S+) => (/\S+)", subprocess.run(
+            ["ldd", path], check=True, capture_output=True, text=True).stdout))
+        for library in re.findall(r"NEEDED.*\[(.*)\]", said):
+            if library.startswith(("libc.so", "ld-linux", "libm.so", "libasan", "libubsan")):
+                continue
+            paths = (found[library], os.path.realpath(found[library]),
+                     "*/" + os.path.basename(os.path.realpath(found[library])))
+            owner = next(filter(None, (subprocess.run(
+                ["dpkg", "-S", name], capture_output=True, text=True, check=False)
+                .stdout.split(":")[0] for name in paths)), None)
+            assert owner in installed, (program, library, owner, installed)
+
+
+def test_the_image_runs_unprivileged():
+    assert RUNTIME.startswith("debian:12-slim"), RUNTIME[:40]
+    user = re.search(r"^USER (\d+):(\d+)$", RUNTIME, re.MULTILINE)
+    assert user and user[1] != "0" and user[2] != "0", RUNTIME
+    assert 'VOLUME ["/tmp"]' in RUNTIME
+    assert 'ENTRYPOINT ["/usr/bin/yagura-storage"]' in RUNTIME
+    assert not re.search(r"^ADD |https?://|curl .*\| *sh|chmod .*s ", IMAGE, re.MULTILINE), IMAGE
+
+
+def test_the_zip_runs_by_itself(place):
+    """With its own loader and nothing but its own libraries, as a function."""
+    with open(os.path.join(agents.PROGRAMS, "yagura-storage"), "rb") as stream:
+        if b"__asan_init" in stream.read():
+            raise Skip("a sanitizer build has libraries that no function gets")
+    subprocess.run([ROOT + "/packaging/lambda/build-zip.sh", agents.PROGRAMS, place.root],
+                   check=True, capture_output=True, stdin=subprocess.DEVNULL)
+    folder = place.folder("task")
+    with zipfile.ZipFile(place.root + "/yagura-storage-lambda.zip") as archive:
+        archive.extractall(folder)
+        for info in archive.infolist():
+            os.chmod(os.path.join(folder, info.filename), (info.external_attr >> 16) & 0o777)
+    loader = next(name for name in os.listdir(folder + "/lib") if name.startswith("ld-linux"))
+    listed = subprocess.run([f"{folder}/lib/{loader}", "--library-path", folder + "/lib", "--list",
+                             folder + "/yagura-storage"], check=True, capture_output=True,
+                            text=True).stdout
+    outside = [line for line in listed.splitlines() if "=> /" in line and folder not in line]
+    assert not outside, outside
+    storage = Storage(place, notify=False)
+    with RuntimeApi() as api:
+        values = {**storage.values, "AWS_LAMBDA_RUNTIME_API": api.address,
+                  "LAMBDA_TASK_ROOT": folder, "_HANDLER": "dead-letter"}
+        process = subprocess.Popen([folder + "/bootstrap"], env=values, cwd=folder,
+                                   stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        try:
+            made = storage.put("x", CLEAN)
+            done = api.call(storage.event("x", made["ETag"]))
+            assert done.status == "response", (done.status, done.body)
+            assert storage.result("x", verdict="error")["scanner_status"] == -4
+        finally:
+            process.terminate()
+            process.communicate(timeout=SECONDS)
+
+
+if __name__ == "__main__":
+    main()
