@@ -95,30 +95,38 @@ static int answer_all(struct inspection *inspection, struct inspector_area *area
     return 0; /* nobody waits for an answer any more */
 }
 
-/* Without rules there is still what needs none; with a policy that is wrong, the defaults.
- * ret_policy: 0, or why it is not in force. */
+/* What cannot be used is left out, and that is said: without rules there is still what needs none,
+ * without a policy the defaults. ret_policy: 0, or why the policy is not in force. */
 static int open_engine(const char *table, const char *policy, struct inspection **ret_inspection,
                        int *ret_policy)
 {
-    struct inspection_options options = {.table_path = table[0] != '\0' ? table : NULL,
-                                         .table_fd = -1,
-                                         .policy = policy[0] != '\0' ? policy : NULL};
-    struct inspection_error error = {""};
+    static const struct {
+        bool table, policy;
+        const char *effect;
+    } attempts[] = {{true, true, ""},
+                    {false, true, "only the checks that need no rules are made"},
+                    {true, false, "the default policy is in force"},
+                    {false, false, "the default policy, and the checks that need no rules"}};
+    struct inspection_error error = {""}, first = {""};
+    int r = -EINVAL, first_error = 0;
 
-    int r = inspection_open(&options, ret_inspection, &error);
-    if (r == 0)
-        return 0;
-    log_error("rules_or_policy_unusable", "error", log_error_text(r), "problem", error.text,
-              "effect", "the defaults are in force", NULL);
-    *ret_policy = options.policy != NULL ? r : 0;
-    options.policy = NULL;
-    r = inspection_open(&options, ret_inspection, &error);
-    if (r == 0 || options.table_path == NULL)
-        return r;
-    log_error("rules_unusable", "table", table, "error", log_error_text(r), "problem", error.text,
-              "effect", "only the checks that need no rules are made", NULL);
-    options.table_path = NULL;
-    return inspection_open(&options, ret_inspection, &error);
+    for (size_t i = 0; r < 0 && i < ARRAY_LENGTH(attempts); i++) {
+        struct inspection_options options = {.table_fd = -1};
+        if (attempts[i].table && table[0] != '\0')
+            options.table_path = table;
+        if (attempts[i].policy && policy[0] != '\0')
+            options.policy = policy;
+        r = inspection_open(&options, ret_inspection, &error);
+        if (i == 0) {
+            first = error;
+            first_error = r;
+        } else if (r == 0) {
+            log_error("rules_or_policy_unusable", "error", log_error_text(first_error), "problem",
+                      first.text, "effect", attempts[i].effect, NULL);
+            *ret_policy = attempts[i].policy ? 0 : first_error;
+        }
+    }
+    return r;
 }
 
 /* The descriptor is shared with those that come after us: its offset is not to be moved. */

@@ -230,6 +230,25 @@ def test_a_big_answer(place):
     assert run.outcomes() == ["response"] * 2 and len(run.answers()[0]) > 6 << 20
 
 
+def test_an_open_redirect(place):
+    """The handler ran, and its answer is not handed on; one to the own host is."""
+    events = [http_event("/redirect", "to=https%3A%2F%2Fevil.example.net%2Flogin"), http_event("/redirect", "id=5"),
+              GOOD]
+    run = Run(place, events, PYTHON)
+    assert [run.status(number) for number in range(3)] == [403, 302, 200], (run.results, run.errors())
+    assert [line["subject"] for line in run.lines] == ["Open Redirect"], run.lines
+    assert run.lines[0]["detail"]["request"]["path"] == "/redirect"
+    assert len(run.ran()) == 3
+
+
+def test_broken_rules_are_told(place):
+    with open(os.path.join(place, "rules.bin"), "wb") as stream:
+        stream.write(b"\0" * 1000)
+    run = Run(place, [BAD], PYTHON, environment={"YAGURA_APPLICATION_HOME": place})
+    assert run.status(0) == 403, "what needs no rules is still looked for"
+    assert "only the checks that need no rules" in run.errors(), run.errors()
+
+
 def test_the_port_is_taken(place):
     """Somebody else listens there: the function runs, unprotected, and both sides say so."""
     port = free_port()
@@ -258,7 +277,7 @@ def test_a_broken_policy_is_told(place):
         stream.write(b"protection = {\n")
     run = Run(place, [GOOD], PYTHON, environment={"YAGURA_APPLICATION_HOME": place})
     assert run.status(0) == 200
-    assert "rules_or_policy_unusable" in run.errors(), run.errors()
+    assert "the default policy is in force" in run.errors(), run.errors()
 
 
 def test_by_hand_it_says_what_it_is(place):
