@@ -247,6 +247,9 @@ static size_t read_quantifier(struct reader *reader)
         reader->at++;
     } else if (*reader->at == '{' && read_counts(reader, &least)) {
         /* passed over */
+    } else if (*reader->at == '{' && reader->end - reader->at > 1 &&
+               (reader->at[1] == ',' || reader->at[1] == ' ')) {
+        reader->lost = true; /* a brace to some versions of PCRE2, a quantifier to others */
     } else {
         return least;
     }
@@ -281,7 +284,8 @@ static bool read_group_kind(struct reader *reader)
                    (*reader->at == '=' || *reader->at == '!')) {
             reader->at++;
             return false;
-        } else if (letter == '<' || letter == 'P' || letter == '\'') {
+        } else if (letter == '<' ||
+                   (letter == 'P' && reader->at < reader->end && *reader->at == '<')) {
             while (reader->at < reader->end && *reader->at != '>')
                 reader->at++;
             reader->at += reader->at < reader->end ? 1 : 0;
