@@ -27,11 +27,15 @@ static void add_cache_control(struct MHD_Response *response, const struct http_r
     add_header(response, "Cache-Control", "no-store");
 }
 
-/* Hands the finished answer to the connection's thread. response may be NULL (out of memory): the
- * connection is then broken off. */
+/* Hands the finished answer to the connection's thread: libmicrohttpd's lock orders the two.
+ * response may be NULL (out of memory): the connection is then broken off. */
 static void complete(struct http_request *request, unsigned status, const char *content_type,
                      struct MHD_Response *response)
 {
+    if (response && request->starved) {
+        MHD_destroy_response(response);
+        response = NULL;
+    }
     if (!response) {
         response = empty_response();
         status = 500;
@@ -49,26 +53,25 @@ static void complete(struct http_request *request, unsigned status, const char *
             add_header(response, "Connection", "close");
     }
     struct http_server *server = request->server;
-    (void)pthread_mutex_lock(&server->lock);
     request->status = status;
     request->response = response;
     request->dispatched = true;
-    bool held = request->held;
-    struct MHD_Connection *connection = request->connection;
-    (void)pthread_mutex_unlock(&server->lock);
-    if (!held)
+    if (!request->held)
         return;
     /* From here on the request belongs to its connection's thread again. */
-    MHD_resume_connection(connection);
-    (void)pthread_mutex_lock(&server->lock);
-    if (--server->held == 0)
-        (void)pthread_cond_broadcast(&server->idle);
-    (void)pthread_mutex_unlock(&server->lock);
+    MHD_resume_connection(request->connection);
+    http_server_release(server);
 }
 
 void http_response_header(struct http_request *request, const char *name, const char *value)
 {
     if (request->response_header_count == HTTP_RESPONSE_HEADERS_MAXIMUM || strpbrk(value, "\r\n"))
+        return;
+    if (!request->response_headers)
+        request->response_headers =
+            malloc(HTTP_RESPONSE_HEADERS_MAXIMUM * sizeof(*request->response_headers));
+    request->starved |= !request->response_headers;
+    if (!request->response_headers)
         return;
     struct response_header *header = &request->response_headers[request->response_header_count];
     if (text_copy(header->value, sizeof(header->value), value) < 0)
@@ -193,12 +196,54 @@ void http_respond_stream(struct http_request *request, const char *content_type,
     complete(request, 200, content_type, response);
 }
 
+/* --- held requests */
+
+void http_server_release(struct http_server *server)
+{
+    if (atomic_fetch_sub(&server->held, 1) > 1)
+        return;
+    (void)pthread_mutex_lock(&server->lock);
+    (void)pthread_cond_broadcast(&server->idle);
+    (void)pthread_mutex_unlock(&server->lock);
+}
+
 void http_request_hold(struct http_request *request)
 {
-    struct http_server *server = request->server;
-    (void)pthread_mutex_lock(&server->lock);
+    static _Thread_local struct http_loop own = {.lock = PTHREAD_MUTEX_INITIALIZER};
     request->held = true;
-    server->held++;
-    (void)pthread_mutex_unlock(&server->lock);
+    request->loop = &own;
+    atomic_fetch_add(&request->server->held, 1);
     MHD_suspend_connection(request->connection);
+}
+
+void http_request_finish(struct http_request *request, http_handler *answer, void *user)
+{
+    struct http_loop *loop = request->loop;
+    request->answer = answer;
+    request->answer_user = user;
+    (void)pthread_mutex_lock(&loop->lock);
+    bool first = !loop->woken;
+    if (first) {
+        loop->woken = true;
+    } else {
+        request->next_finished = loop->finished;
+        loop->finished = request;
+    }
+    (void)pthread_mutex_unlock(&loop->lock);
+    if (first)
+        MHD_resume_connection(request->connection);
+}
+
+void http_loop_resume(struct http_loop *loop)
+{
+    (void)pthread_mutex_lock(&loop->lock);
+    struct http_request *request = loop->finished;
+    loop->finished = NULL;
+    loop->woken = false;
+    (void)pthread_mutex_unlock(&loop->lock);
+    while (request) {
+        struct http_request *next = request->next_finished;
+        MHD_resume_connection(request->connection);
+        request = next;
+    }
 }

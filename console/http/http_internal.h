@@ -11,6 +11,7 @@
 #include <gnutls/gnutls.h>
 #include <microhttpd.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define HTTP_RESPONSE_HEADERS_MAXIMUM 12
 #define HTTP_SEGMENTS_MAXIMUM         8
@@ -33,10 +34,18 @@ struct http_server {
     struct MHD_Daemon *daemon;
     struct http_server_options options;
     uint16_t port;
-    pthread_mutex_t lock;
+    atomic_uint held;
+    atomic_bool draining;
+    pthread_mutex_t lock; /* of idle: held has become 0 */
     pthread_cond_t idle;
-    unsigned held;
-    bool draining;
+};
+
+/* Held requests of one event loop that may be answered now. The first is resumed by whoever
+ * finished it, which wakes the loop; the loop itself resumes those that came after it. */
+struct http_loop {
+    pthread_mutex_t lock;
+    bool woken;
+    struct http_request *finished;
 };
 
 struct http_request {
@@ -49,16 +58,20 @@ struct http_request {
     const char *method;
     size_t segment_count;
     struct buffer body;
-    bool started, refused, dispatched, held;
+    bool started, refused, dispatched, held, starved; /* starved: no memory for the answer */
+    http_handler *answer; /* of a held request: called by its own loop */
+    void *answer_user;
+    struct http_loop *loop; /* where it was held */
+    struct http_request *next_finished;
     size_t response_header_count;
-    struct MHD_Response *response; /* set by the answer; under the server's lock while held */
+    struct MHD_Response *response; /* set by the answer */
     unsigned status;
     char address[INET6_ADDRSTRLEN];
     void *context;
     void (*release_context)(void *context);
-    /* From here on not cleared: the counts say what is there. */
-    char segments[HTTP_SEGMENTS_MAXIMUM][HTTP_SEGMENT_BYTES];
-    struct response_header response_headers[HTTP_RESPONSE_HEADERS_MAXIMUM];
+    /* Made when the first is needed: most requests have none, and many wait at once. */
+    char (*segments)[HTTP_SEGMENT_BYTES];
+    struct response_header *response_headers;
 };
 
 /* gnutls_certificate_retrieve_function2: what this server shows. */
@@ -66,6 +79,10 @@ int http_identity_show(gnutls_session_t session, const gnutls_datum_t *authoriti
                        int authority_count, const gnutls_pk_algorithm_t *algorithms,
                        int algorithm_count, gnutls_pcert_st **ret_chain, unsigned *ret_length,
                        gnutls_privkey_t *ret_key);
+/* For the thread of a loop: resumes what was finished meanwhile. */
+void http_loop_resume(struct http_loop *loop);
+/* One held request less. */
+void http_server_release(struct http_server *server);
 /* Finds the route and checks method and size; refuses by answering. */
 void http_route_choose(struct http_request *request, const struct request_guard_result *guard);
 

@@ -102,6 +102,11 @@ const char *http_request_body(const struct http_request *request, size_t *ret_le
     return buffer_text(&request->body);
 }
 
+void http_request_forget_body(struct http_request *request)
+{
+    buffer_done(&request->body);
+}
+
 const char *http_request_address(const struct http_request *request)
 {
     return request->address;

@@ -21,6 +21,11 @@ static bool match_pattern(struct http_request *request, const char *pattern)
             if (!segment_is_plain(path + 1, path_length) || path_length >= HTTP_SEGMENT_BYTES ||
                 request->segment_count == HTTP_SEGMENTS_MAXIMUM)
                 return false;
+            if (!request->segments)
+                request->segments = malloc(HTTP_SEGMENTS_MAXIMUM * sizeof(*request->segments));
+            request->starved |= !request->segments;
+            if (!request->segments)
+                return false;
             char *segment = request->segments[request->segment_count++];
             memcpy(segment, path + 1, path_length);
             segment[path_length] = '\0';

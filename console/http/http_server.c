@@ -31,10 +31,9 @@ static void notice_connection(void *user UNUSED, struct MHD_Connection *connecti
 
 static void *begin_request(void *user, const char *target, struct MHD_Connection *connection)
 {
-    struct http_request *request = malloc(sizeof(*request));
+    struct http_request *request = calloc(1, sizeof(*request));
     if (!request)
         return NULL;
-    memset(request, 0, offsetof(struct http_request, segments));
     request->server = user;
     request->connection = connection;
     request->target = strdup(target);
@@ -50,6 +49,20 @@ static void *begin_request(void *user, const char *target, struct MHD_Connection
     return request;
 }
 
+/* Its loop has it back, and answers; gone: nobody waits for the answer any more. */
+static void answer_held(struct http_request *request, bool gone)
+{
+    http_handler *answer = request->answer;
+    if (!answer)
+        return;
+    request->answer = NULL;
+    request->held = false;
+    http_loop_resume(request->loop);
+    if (!gone)
+        answer(request, request->answer_user);
+    http_server_release(request->server);
+}
+
 static void end_request(void *user UNUSED, struct MHD_Connection *connection UNUSED,
                         void **request_slot, enum MHD_RequestTerminationCode code UNUSED)
 {
@@ -57,11 +70,14 @@ static void end_request(void *user UNUSED, struct MHD_Connection *connection UNU
     *request_slot = NULL;
     if (!request)
         return;
+    answer_held(request, true);
     if (request->response)
         MHD_destroy_response(request->response);
     if (request->release_context)
         request->release_context(request->context);
     buffer_done(&request->body);
+    free(request->segments);
+    free(request->response_headers);
     free(request->target);
     free(request->path);
     free(request);
@@ -155,10 +171,7 @@ static enum MHD_Result queue_answer(struct http_request *request)
 static void dispatch(struct http_request *request)
 {
     struct http_server *server = request->server;
-    (void)pthread_mutex_lock(&server->lock);
-    bool draining = server->draining;
-    (void)pthread_mutex_unlock(&server->lock);
-    if (draining) {
+    if (atomic_load(&server->draining)) {
         http_response_header(request, "Retry-After", "5");
         http_response_header(request, "Connection", "close");
         http_respond_problem(request, 503, "stopping", "the console is being stopped");
@@ -193,6 +206,7 @@ static enum MHD_Result serve(void *user UNUSED, struct MHD_Connection *connectio
         if (request->held)
             return MHD_YES; /* answered later, by whoever holds it */
     }
+    answer_held(request, false);
     return queue_answer(request);
 }
 
@@ -297,9 +311,7 @@ uint16_t http_server_port(const struct http_server *server)
 
 void http_server_drain(struct http_server *server)
 {
-    (void)pthread_mutex_lock(&server->lock);
-    server->draining = true;
-    (void)pthread_mutex_unlock(&server->lock);
+    atomic_store(&server->draining, true);
 }
 
 struct http_server *http_server_stop(struct http_server *server)
@@ -309,7 +321,7 @@ struct http_server *http_server_stop(struct http_server *server)
     http_server_drain(server);
     /* The library aborts the process when it is stopped with suspended connections. */
     (void)pthread_mutex_lock(&server->lock);
-    while (server->held > 0)
+    while (atomic_load(&server->held) > 0)
         (void)pthread_cond_wait(&server->idle, &server->lock);
     (void)pthread_mutex_unlock(&server->lock);
     MHD_stop_daemon(server->daemon);

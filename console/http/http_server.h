@@ -71,6 +71,8 @@ int http_request_query(const struct http_request *request, const char *name, cha
 bool http_request_query_names(const struct http_request *request,
                               bool (*each)(void *user, const char *name), void *user);
 const char *http_request_body(const struct http_request *request, size_t *ret_length);
+/* Frees it, when what was made of it is enough. */
+void http_request_forget_body(struct http_request *request);
 /* Text of the peer's IP address, without port or zone. */
 const char *http_request_address(const struct http_request *request);
 
@@ -113,5 +115,8 @@ void http_respond_stream(struct http_request *request, const char *content_type,
 /* The handler returns without an answer; http_respond* follows later from any thread. Call it
  * before handing the request to that thread. */
 void http_request_hold(struct http_request *request);
+/* The answer to a held request is due: answer(request, user) is called soon, in the thread of its
+ * connection, and answers. Cheaper than http_respond* from elsewhere when many are due together. */
+void http_request_finish(struct http_request *request, http_handler *answer, void *user);
 
 #endif
