@@ -15,7 +15,7 @@
 struct json_tree {
     struct json_node *nodes;
     size_t count, capacity;
-    char *memory; /* the text without space, then the decoded strings */
+    char memory[]; /* the text without space, then the decoded strings */
 };
 
 struct parser {
@@ -34,7 +34,6 @@ struct json_tree *json_tree_free(struct json_tree *tree)
     if (!tree)
         return NULL;
     free(tree->nodes);
-    free(tree->memory);
     free(tree);
     return NULL;
 }
@@ -485,20 +484,21 @@ static int read_document(struct parser *parser)
 int json_tree_parse(const char *text, size_t length, struct json_tree **ret_tree,
                     char ret_problem[static 128])
 {
-    enum { SHORTEST_VALUE = 8 };
+    enum { USUAL_BYTES = 16 }; /* of the text a node */
     ret_problem[0] = '\0';
     if (length > LENGTH_MAXIMUM)
         return -EBADMSG;
-    struct json_tree *tree = calloc(1, sizeof(*tree));
+    /* A decoded string and its NUL fit between its quotes. */
+    struct json_tree *tree = malloc(sizeof(*tree) + 2 * length + 2);
     if (!tree)
         return -ENOMEM;
-    tree->capacity = length / SHORTEST_VALUE + SHORTEST_VALUE;
+    tree->count = 0;
+    tree->capacity = length / USUAL_BYTES + USUAL_BYTES;
     tree->nodes = reallocarray(NULL, tree->capacity, sizeof(*tree->nodes));
-    tree->memory = malloc(2 * length + 2); /* a decoded string and its NUL fit between its quotes */
     struct parser parser = {.begin = text, .at = text, .end = text + length, .tree = tree};
     parser.compact = tree->memory;
-    parser.strings = tree->memory ? tree->memory + length + 1 : NULL;
-    int r = tree->nodes && tree->memory ? read_document(&parser) : -ENOMEM;
+    parser.strings = tree->memory + length + 1;
+    int r = tree->nodes ? read_document(&parser) : -ENOMEM;
     if (r < 0) {
         if (parser.problem)
             (void)text_format(ret_problem, 128, "%s at byte %zu", parser.problem,
@@ -509,6 +509,12 @@ int json_tree_parse(const char *text, size_t length, struct json_tree **ret_tree
     *parser.compact = '\0';
     *ret_tree = tree;
     return 0;
+}
+
+void json_tree_forget_nodes(struct json_tree *tree)
+{
+    free(tree->nodes);
+    tree->nodes = NULL;
 }
 
 /* --- asking */

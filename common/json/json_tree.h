@@ -1,4 +1,4 @@
-/* Strict reading of JSON (RFC 8259) from strangers, for what is read often: one pass, three
+/* Strict reading of JSON (RFC 8259) from strangers, for what is read often: one pass, two
  * allocations, whatever is inside. Refuses repeated keys, invalid UTF-8, NUL, lone surrogates,
  * integers beyond 64 bits, more than JSON_TREE_DEPTH levels, and anything after the value. Objects
  * and arrays only at the top. Not thread-safe per tree. */
@@ -40,6 +40,8 @@ struct json_node {
 int json_tree_parse(const char *text, size_t length, struct json_tree **ret_tree,
                     char ret_problem[static 128]) MUST_USE;
 struct json_tree *json_tree_free(struct json_tree *tree);
+/* Texts live on; the nodes, which take most of the memory, are freed. */
+void json_tree_forget_nodes(struct json_tree *tree);
 const struct json_node *json_tree_root(const struct json_tree *tree);
 
 /* NULL when there is none. */

@@ -191,6 +191,7 @@ int wire_heartbeat_decode(const char *body, size_t length, struct wire_heartbeat
         wire_heartbeat_done(&heartbeat);
         return r;
     }
+    json_tree_forget_nodes(heartbeat.tree);
     *ret_heartbeat = heartbeat;
     return 0;
 }
