@@ -58,12 +58,17 @@ void agent_respond_failure(struct http_request *request, int error)
                              strerrordesc_np(-error));
 }
 
+void agent_respond_deactivated(struct http_request *request)
+{
+    http_respond_problem(request, 410, "deactivated",
+                         "this computer is deactivated; activate again");
+}
+
 bool agent_refused_by_state(struct http_request *request, const struct agent_row *row)
 {
     if (text_equal(row->state, "active"))
         return false;
-    http_respond_problem(request, 410, "deactivated",
-                         "this computer is deactivated; activate again");
+    agent_respond_deactivated(request);
     return true;
 }
 

@@ -18,20 +18,21 @@ static void release(void *context)
     struct heartbeat *heartbeat = context;
     heartbeat_forget_commands(heartbeat);
     wire_heartbeat_done(&heartbeat->wire);
+    free(heartbeat->row);
     free(heartbeat);
 }
 
 static int read_work(struct sql *sql, void *user)
 {
     struct heartbeat *heartbeat = user;
-    int r = agent_row_read(sql, heartbeat->certificate, &heartbeat->row);
+    int r = heartbeat_read_row(sql, heartbeat);
     if (r != 1 || !heartbeat_is_known(heartbeat))
         return r < 0 ? r : 0;
     AUTO_STATEMENT struct sql_statement *command = NULL;
     r = sql_run(sql,
                 "SELECT id FROM commands WHERE computer = $1 AND state IN ('queued', 'delivered',"
                 " 'running') AND delivered_ms < $2 LIMIT 1",
-                &command, "nn", heartbeat->row.number,
+                &command, "nn", heartbeat->computer,
                 console_store_now_ms() - HEARTBEAT_REDELIVERY_MS);
     if (r != 0)
         return r < 0 ? r : 0;
@@ -39,7 +40,7 @@ static int read_work(struct sql *sql, void *user)
     r = sql_run(sql,
                 "SELECT acknowledged FROM deliveries WHERE computer = $1 AND epoch = $2"
                 " AND dropped >= $3",
-                &lost, "ntn", heartbeat->row.number, heartbeat->wire.epoch,
+                &lost, "ntn", heartbeat->computer, heartbeat->wire.epoch,
                 (int64_t)heartbeat->wire.dropped);
     if (r == 1)
         heartbeat->acknowledged = (uint64_t)sql_number(lost, 0);
@@ -52,21 +53,20 @@ static void note_presence(const struct heartbeat *heartbeat)
 {
     const char *facts = heartbeat->wire.facts;
     /* A sighting that found no memory is made up for by the next. */
-    (void)presence_note(heartbeat->service->presence, heartbeat->row.number, console_store_now_ms(),
+    (void)presence_note(heartbeat->service->presence, heartbeat->computer, console_store_now_ms(),
                         facts && strlen(facts) <= FACTS_MAXIMUM ? facts : NULL);
 }
 
 static void respond(struct heartbeat *heartbeat)
 {
     int64_t now = console_store_now_ms();
-    const struct agent_row *row = &heartbeat->row;
     note_presence(heartbeat);
     struct wire_heartbeat_reply reply = {.epoch = heartbeat->wire.epoch,
                                          .acknowledged = heartbeat->acknowledged,
                                          .server_ms = (uint64_t)now,
                                          .next_seconds = heartbeat->service->heartbeat_seconds,
-                                         .policy_digest = row->policy_digest,
-                                         .renew = row->certificate_expires_ms - now <
+                                         .policy_digest = heartbeat->policy_digest,
+                                         .renew = heartbeat->certificate_expires_ms - now <
                                                   (int64_t)heartbeat->service->certificate_seconds *
                                                       1000 / 3,
                                          .commands = (const char **)(uintptr_t)heartbeat->commands,
@@ -76,11 +76,10 @@ static void respond(struct heartbeat *heartbeat)
     http_respond_buffer(heartbeat->request, 200, "application/json", &body);
 }
 
-static void written(void *user, int result)
+static void answer(struct http_request *request, void *user)
 {
     struct heartbeat *heartbeat = user;
-    struct http_request *request = heartbeat->request;
-    switch (result) {
+    switch (heartbeat->outcome) {
     case OUTCOME_SERVED:
         atomic_fetch_add(&heartbeat->service->events, heartbeat->wire.event_count);
         respond(heartbeat);
@@ -90,15 +89,24 @@ static void written(void *user, int result)
                              "no computer has this certificate; activate again");
         return;
     case OUTCOME_STATE:
-        (void)agent_refused_by_state(request, &heartbeat->row);
+        agent_respond_deactivated(request);
         return;
     case OUTCOME_CLONE:
         http_respond_problem(request, 409, "clone",
                              "another machine has this identity; activate as a new computer");
         return;
     default:
-        agent_respond_failure(request, result);
+        agent_respond_failure(request, heartbeat->outcome);
     }
+}
+
+/* The writer has more to do: what follows is for the connection's own thread, whose the request's
+ * memory is too. */
+static void written(void *user, int result)
+{
+    struct heartbeat *heartbeat = user;
+    heartbeat->outcome = result;
+    http_request_finish(heartbeat->request, answer, heartbeat);
 }
 
 static const struct console_store_kind HEARTBEATS = {.many = heartbeat_write_many,
@@ -141,6 +149,7 @@ void agent_heartbeat(struct http_request *request, void *user)
     const char *body = http_request_body(request, &length);
     struct wire_problem problem;
     int r = wire_heartbeat_decode(body, length, &heartbeat->wire, &problem);
+    http_request_forget_body(request); /* many wait at once */
     if (r == -ENOMEM) {
         agent_respond_failure(request, r);
         return;
@@ -159,7 +168,7 @@ void agent_heartbeat(struct http_request *request, void *user)
     if (is_deferred(service, request))
         return;
     http_request_hold(request);
-    r = console_store_submit_kind(service->store, &HEARTBEATS, heartbeat);
+    r = console_store_submit_kind(service->store, &HEARTBEATS, &heartbeat->piece, heartbeat);
     if (r < 0)
         agent_respond_failure(request, r);
 }

@@ -3,6 +3,7 @@
  */
 #include "common/text/text.h"
 #include "console/agents/heartbeat_internal.h"
+#include "console/agents/known_agents.h"
 #include "console/events/event_store.h"
 
 #include <errno.h>
@@ -10,8 +11,10 @@
 struct batch {
     struct heartbeat *const *heartbeats;
     struct event_delivery *deliveries;
-    size_t *members; /* the heartbeat of each delivery */
+    size_t *members;             /* the heartbeat of each delivery */
+    struct known_agent **agents; /* and what is remembered; NULL: nothing */
     size_t count;
+    struct known_agents *known;
 };
 
 static bool is_known(const struct heartbeat *heartbeat, struct sql_statement *row)
@@ -34,25 +37,73 @@ static bool is_twice(const struct batch *batch, int64_t computer)
     return false;
 }
 
+static void add(struct batch *batch, size_t i, const struct known_agent *agent,
+                struct known_agent *remembered)
+{
+    struct heartbeat *heartbeat = batch->heartbeats[i];
+    heartbeat->computer = agent->computer;
+    heartbeat->certificate_expires_ms = agent->certificate_expires_ms;
+    (void)text_copy(heartbeat->policy_digest, sizeof(heartbeat->policy_digest),
+                    agent->policy_digest);
+    (void)text_copy(heartbeat->group, sizeof(heartbeat->group), agent->group);
+    batch->agents[batch->count] = remembered;
+    batch->members[batch->count] = i;
+    batch->deliveries[batch->count++] =
+        (struct event_delivery){.batch = {.computer = agent->computer,
+                                          .epoch = heartbeat->wire.epoch,
+                                          .events = heartbeat->wire.events,
+                                          .count = heartbeat->wire.event_count,
+                                          .group = heartbeat->group},
+                                .acknowledged = agent->acknowledged};
+}
+
 static int take_row(void *user, size_t i, struct sql_statement *row)
 {
     struct batch *batch = user;
     struct heartbeat *heartbeat = batch->heartbeats[i];
-    int64_t computer = sql_number(row, 1);
-    if (!is_known(heartbeat, row) || is_twice(batch, computer))
+    struct known_agent agent = {.computer = sql_number(row, 1),
+                                .certificate_expires_ms = sql_number(row, 2),
+                                .acknowledged = (uint64_t)sql_number(row, 10),
+                                .dropped = (uint64_t)sql_number(row, 12)};
+    if (!is_known(heartbeat, row) || is_twice(batch, agent.computer))
         return 0;
-    heartbeat->row.number = computer;
-    heartbeat->row.certificate_expires_ms = sql_number(row, 2);
-    (void)text_copy(heartbeat->row.policy_digest, sizeof(heartbeat->row.policy_digest),
-                    sql_text(row, 3));
-    batch->members[batch->count] = i;
-    batch->deliveries[batch->count++] =
-        (struct event_delivery){.batch = {.computer = computer,
-                                          .epoch = heartbeat->wire.epoch,
-                                          .events = heartbeat->wire.events,
-                                          .count = heartbeat->wire.event_count},
-                                .acknowledged = (uint64_t)sql_number(row, 10)};
+    (void)text_copy(agent.policy_digest, sizeof(agent.policy_digest), sql_text(row, 3));
+    (void)text_copy(agent.group, sizeof(agent.group), sql_text(row, 11));
+    add(batch, i, &agent, known_agents_put(batch->known, heartbeat, &agent));
     return 0;
+}
+
+/* The rest is to be read: values are filled for them, ret_rows says whose they are. */
+static size_t take_known(struct batch *batch, size_t count, struct sql_value *values,
+                         size_t *ret_rows)
+{
+    int64_t before = console_store_now_ms() - HEARTBEAT_REDELIVERY_MS;
+    size_t rows = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct heartbeat *heartbeat = batch->heartbeats[i];
+        struct known_agent *agent = known_agents_find(batch->known, heartbeat);
+        if (agent) {
+            add(batch, i, agent, agent);
+            continue;
+        }
+        values[rows * 4] = SQL_TEXT(heartbeat->wire.epoch);
+        values[rows * 4 + 1] = SQL_NUMBER((int64_t)heartbeat->wire.dropped);
+        values[rows * 4 + 2] = SQL_TEXT(heartbeat->certificate);
+        values[rows * 4 + 3] = SQL_NUMBER(before);
+        ret_rows[rows++] = i;
+    }
+    return rows;
+}
+
+struct reading {
+    struct batch *batch;
+    size_t rows[CONSOLE_STORE_AT_ONCE];
+};
+
+static int take_read(void *user, size_t i, struct sql_statement *row)
+{
+    struct reading *reading = user;
+    return take_row(reading->batch, reading->rows[i], row);
 }
 
 /* Locks each delivery until the transaction ends, in one order: the same agent may be talking to
@@ -62,7 +113,8 @@ static int read_rows(struct sql *sql, struct batch *batch, struct sql_value *val
 #define COLUMNS                                                                            \
     "computers.number, computers.certificate_expires_ms, computers.policy_digest,"         \
     " computers.session, computers.machine_id, computers.instance_id, computers.hostname," \
-    " computers.applied_digest, computers.agent_version, deliveries.acknowledged FROM "
+    " computers.applied_digest, computers.agent_version, deliveries.acknowledged,"         \
+    " computers.group_id, deliveries.dropped FROM "
 #define NO_COMMAND                                                                           \
     " AND NOT EXISTS (SELECT 1 FROM commands WHERE commands.computer = computers.number AND" \
     " commands.state IN ('queued', 'delivered', 'running') AND commands.delivered_ms < "
@@ -79,15 +131,12 @@ static int read_rows(struct sql *sql, struct batch *batch, struct sql_value *val
                "v.before) ORDER BY deliveries.computer, deliveries.epoch"
                " FOR UPDATE OF deliveries",
         .columns = "tntn"};
-    int64_t before = console_store_now_ms() - HEARTBEAT_REDELIVERY_MS;
-    for (size_t i = 0; i < count; i++) {
-        const struct heartbeat *heartbeat = batch->heartbeats[i];
-        values[i * 4] = SQL_TEXT(heartbeat->wire.epoch);
-        values[i * 4 + 1] = SQL_NUMBER((int64_t)heartbeat->wire.dropped);
-        values[i * 4 + 2] = SQL_TEXT(heartbeat->certificate);
-        values[i * 4 + 3] = SQL_NUMBER(before);
-    }
-    return sql_read_many(sql, &statement, values, count, take_row, batch);
+    struct reading reading = {.batch = batch};
+    int r = known_agents_recall(sql, &batch->known);
+    if (r < 0)
+        return r;
+    count = take_known(batch, count, values, reading.rows);
+    return sql_read_many(sql, &statement, values, count, take_read, &reading);
 }
 
 /* Which of them may go together; the values of the others' rows are not read. */
@@ -112,7 +161,9 @@ int heartbeat_write_many(struct sql *sql, void *const *heartbeats, int *ret_resu
     size_t places[CONSOLE_STORE_AT_ONCE], members[CONSOLE_STORE_AT_ONCE];
     struct sql_value values[CONSOLE_STORE_AT_ONCE * 4];
     AUTO_FREE struct event_delivery *deliveries = calloc(count, sizeof(*deliveries));
-    struct batch batch = {.heartbeats = chosen, .deliveries = deliveries, .members = members};
+    struct known_agent *agents[CONSOLE_STORE_AT_ONCE];
+    struct batch batch = {
+        .heartbeats = chosen, .deliveries = deliveries, .members = members, .agents = agents};
     if (!deliveries)
         return -ENOMEM;
     for (size_t i = 0; i < count; i++)
@@ -122,6 +173,8 @@ int heartbeat_write_many(struct sql *sql, void *const *heartbeats, int *ret_resu
         r = event_store_add_many(sql, deliveries, batch.count);
     for (size_t i = 0; r == 0 && i < batch.count; i++) {
         chosen[members[i]]->acknowledged = deliveries[i].acknowledged;
+        if (agents[i]) /* forgotten when it is not committed */
+            agents[i]->acknowledged = deliveries[i].acknowledged;
         ret_results[places[members[i]]] = OUTCOME_SERVED;
     }
     return r;

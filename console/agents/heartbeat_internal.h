@@ -15,17 +15,23 @@ struct heartbeat {
     struct agent_service *service;
     struct http_request *request;
     struct wire_heartbeat wire;
-    char certificate[65];
-    struct agent_row row;
     uint64_t acknowledged;
-    char *commands[LIMIT_HEARTBEAT_COMMANDS];
     size_t command_count;
+    int outcome;
+    struct console_store_piece piece;
+    /* Of the computer; group "": none. */
+    int64_t computer, certificate_expires_ms;
+    char certificate[65], group[UUID_TEXT_BYTES], policy_digest[65];
+    struct agent_row *row; /* NULL when it was not needed: many wait at once */
+    char *commands[LIMIT_HEARTBEAT_COMMANDS];
 };
 
 /* Nothing in it but events and results is new to the row. */
 bool heartbeat_is_known(const struct heartbeat *heartbeat);
 bool heartbeat_is_other_machine(const struct heartbeat *heartbeat);
 void heartbeat_forget_commands(struct heartbeat *heartbeat);
+/* Reads the row; 1, or 0 when nobody has the certificate. */
+int heartbeat_read_row(struct sql *sql, struct heartbeat *heartbeat) MUST_USE;
 
 /* In the writer's transaction: whatever it carries. A console_store_work; enum outcome. */
 int heartbeat_write_alone(struct sql *sql, void *heartbeat);

@@ -16,16 +16,33 @@ void heartbeat_forget_commands(struct heartbeat *heartbeat)
     heartbeat->command_count = 0;
 }
 
+int heartbeat_read_row(struct sql *sql, struct heartbeat *heartbeat)
+{
+    if (!heartbeat->row)
+        heartbeat->row = malloc(sizeof(*heartbeat->row));
+    if (!heartbeat->row)
+        return -ENOMEM;
+    int r = agent_row_read(sql, heartbeat->certificate, heartbeat->row);
+    if (r != 1)
+        return r;
+    heartbeat->computer = heartbeat->row->number;
+    heartbeat->certificate_expires_ms = heartbeat->row->certificate_expires_ms;
+    return text_copy(heartbeat->policy_digest, sizeof(heartbeat->policy_digest),
+                     heartbeat->row->policy_digest) < 0
+               ? -EBADMSG
+               : 1;
+}
+
 bool heartbeat_is_other_machine(const struct heartbeat *heartbeat)
 {
     const struct wire_host *host = &heartbeat->wire.host;
-    return !text_equal(heartbeat->row.machine_id, host->machine_id) ||
-           !text_equal(heartbeat->row.instance_id, host->instance_id);
+    return !text_equal(heartbeat->row->machine_id, host->machine_id) ||
+           !text_equal(heartbeat->row->instance_id, host->instance_id);
 }
 
 bool heartbeat_is_known(const struct heartbeat *heartbeat)
 {
-    const struct agent_row *row = &heartbeat->row;
+    const struct agent_row *row = heartbeat->row;
     const struct wire_heartbeat *wire = &heartbeat->wire;
     return !row->by_next_certificate && text_equal(row->state, "active") &&
            text_equal(row->sessions.current, wire->session) &&
@@ -38,13 +55,13 @@ bool heartbeat_is_known(const struct heartbeat *heartbeat)
 static int note_clone(struct sql *sql, const struct heartbeat *heartbeat, const char *subject)
 {
     char actor[64];
-    (void)text_format(actor, sizeof(actor), "agent:%s", heartbeat->row.id);
+    (void)text_format(actor, sizeof(actor), "agent:%s", heartbeat->row->id);
     struct audit_entry entry = {.actor = actor,
                                 .address = http_request_address(heartbeat->request),
                                 .action = "clone_refused",
                                 .subject = heartbeat->wire.host.hostname,
                                 .detail = ""};
-    int r = event_store_add_own(sql, heartbeat->row.number, "clone_seen", 3, subject, "{}");
+    int r = event_store_add_own(sql, heartbeat->row->number, "clone_seen", 3, subject, "{}");
     return r < 0 ? r : audit_append(sql, &entry);
 }
 
@@ -55,13 +72,13 @@ static int write_sessions(struct sql *sql, const struct heartbeat *heartbeat,
                    "UPDATE computers SET session = $1, retired_session = $2, blocked_session = $3,"
                    " session_ms = $4 WHERE number = $5",
                    NULL, "tttnn", sessions->current, sessions->earlier, sessions->blocked,
-                   console_store_now_ms(), heartbeat->row.number);
+                   console_store_now_ms(), heartbeat->row->number);
 }
 
 /* Who may go on when several runs use one identity: the first. 1 when this one may. */
 static int settle_session(struct sql *sql, struct heartbeat *heartbeat)
 {
-    struct session_history sessions = heartbeat->row.sessions;
+    struct session_history sessions = heartbeat->row->sessions;
     const char *session = heartbeat->wire.session;
     if (text_equal(sessions.current, session))
         return 1;
@@ -72,7 +89,7 @@ static int settle_session(struct sql *sql, struct heartbeat *heartbeat)
         int r = write_sessions(sql, heartbeat, &sessions);
         return r < 0 ? r : 1;
     }
-    if (console_store_now_ms() - heartbeat->row.session_ms < SESSION_SETTLED_MS)
+    if (console_store_now_ms() - heartbeat->row->session_ms < SESSION_SETTLED_MS)
         return 1; /* sent before the restart */
     session_history_return(&sessions, session);
     int r = write_sessions(sql, heartbeat, &sessions);
@@ -108,15 +125,15 @@ static int take_results(struct sql *sql, const struct heartbeat *heartbeat)
     int r = 0;
     for (size_t i = 0; r == 0 && i < heartbeat->wire.result_count; i++) {
         const struct wire_result *result = &heartbeat->wire.results[i];
-        r = result->running ? take_progress(sql, heartbeat->row.number, result)
-                            : take_result(sql, heartbeat->row.number, result);
+        r = result->running ? take_progress(sql, heartbeat->row->number, result)
+                            : take_result(sql, heartbeat->row->number, result);
     }
     return r;
 }
 
 static int sign_command(struct heartbeat *heartbeat, struct sql_statement *row, int64_t now)
 {
-    struct wire_command command = {.agent_id = heartbeat->row.id,
+    struct wire_command command = {.agent_id = heartbeat->row->id,
                                    .id = sql_text(row, 0),
                                    .type = sql_text(row, 1),
                                    .arguments = sql_text(row, 2),
@@ -143,7 +160,7 @@ static int give_commands(struct sql *sql, struct heartbeat *heartbeat)
                     " WHERE computer = $3 AND expires_ms <= $1"
                     " AND (state IN ('queued', 'delivered')"
                     " OR (state = 'running' AND delivered_ms < $4))",
-                    NULL, "nnnn", now, console_store_new_number(), heartbeat->row.number,
+                    NULL, "nnnn", now, console_store_new_number(), heartbeat->row->number,
                     now - HEARTBEAT_REDELIVERY_MS);
     if (r < 0)
         return r;
@@ -152,7 +169,7 @@ static int give_commands(struct sql *sql, struct heartbeat *heartbeat)
                 "SELECT id, type, arguments, expires_ms FROM commands WHERE computer = $1"
                 " AND state IN ('queued', 'delivered', 'running') AND delivered_ms < $2"
                 " ORDER BY id LIMIT $3",
-                &row, "nnn", heartbeat->row.number, now - HEARTBEAT_REDELIVERY_MS,
+                &row, "nnn", heartbeat->row->number, now - HEARTBEAT_REDELIVERY_MS,
                 (int64_t)LIMIT_HEARTBEAT_COMMANDS);
     while (r == 1) {
         int sent = sign_command(heartbeat, row, now);
@@ -171,14 +188,14 @@ static int update_row(struct sql *sql, const struct heartbeat *heartbeat)
 {
     const struct wire_heartbeat *wire = &heartbeat->wire;
     int r = 0;
-    if (heartbeat->row.by_next_certificate)
+    if (heartbeat->row->by_next_certificate)
         r = sql_run(sql,
                     "UPDATE computers SET certificate = next_certificate, next_certificate = NULL"
                     " WHERE number = $1",
-                    NULL, "n", heartbeat->row.number);
+                    NULL, "n", heartbeat->row->number);
     if (r == 0 && wire->policy_problem[0] &&
-        !text_equal(heartbeat->row.applied_digest, wire->policy_digest))
-        r = event_store_add_own(sql, heartbeat->row.number, "policy_refused", 2,
+        !text_equal(heartbeat->row->applied_digest, wire->policy_digest))
+        r = event_store_add_own(sql, heartbeat->row->number, "policy_refused", 2,
                                 wire->policy_problem, "{}");
     if (r == 0)
         r = sql_run(sql,
@@ -186,7 +203,7 @@ static int update_row(struct sql *sql, const struct heartbeat *heartbeat)
                     " applied_digest = $5, applied_problem = $6 WHERE number = $7",
                     NULL, "ttttttn", wire->host.hostname, wire->host.os, wire->host.agent_version,
                     http_request_address(heartbeat->request), wire->policy_digest,
-                    wire->policy_problem, heartbeat->row.number);
+                    wire->policy_problem, heartbeat->row->number);
     return r;
 }
 
@@ -194,10 +211,10 @@ int heartbeat_write_alone(struct sql *sql, void *user)
 {
     struct heartbeat *heartbeat = user;
     heartbeat_forget_commands(heartbeat);
-    int r = agent_row_read(sql, heartbeat->certificate, &heartbeat->row);
+    int r = heartbeat_read_row(sql, heartbeat);
     if (r <= 0)
         return r < 0 ? r : OUTCOME_UNKNOWN;
-    if (!text_equal(heartbeat->row.state, "active"))
+    if (!text_equal(heartbeat->row->state, "active"))
         return OUTCOME_STATE;
     if (heartbeat_is_other_machine(heartbeat)) {
         r = note_clone(sql, heartbeat, "another machine uses this computer's identity");
@@ -207,7 +224,7 @@ int heartbeat_write_alone(struct sql *sql, void *user)
     if (r <= 0)
         return r < 0 ? r : OUTCOME_CLONE;
     r = heartbeat_is_known(heartbeat) ? 0 : update_row(sql, heartbeat);
-    struct event_batch batch = {.computer = heartbeat->row.number,
+    struct event_batch batch = {.computer = heartbeat->row->number,
                                 .epoch = heartbeat->wire.epoch,
                                 .events = heartbeat->wire.events,
                                 .count = heartbeat->wire.event_count,

@@ -16,17 +16,22 @@
 
 #define LOOK_NS       NS_PER_SECOND
 #define CHECKS        4 /* of the computers' state in the time of a heartbeat */
-#define EVENTS_A_LOOK 500
+#define EVENTS_A_READ 500
+#define READS_MOST    100  /* a transaction */
+#define FOUND_MOST    2048 /* what one transaction raises */
+#define FOUND_SLOTS   4096
+#define DETAIL_BYTES  1024 /* of a longer one the signature is not told */
 #define CURSOR        "alerts"
 #define CURSOR_NS     (60 * NS_PER_SECOND) /* how often it is written without a finding */
 #define HEARD_FACTOR  3000LL               /* heartbeats in ms */
 
-/* What one look found, folded: one for a rule and what it is about. */
+/* What one look found, folded: one for a rule and what it is about; of the last event what the
+ * alert tells. */
 struct found {
     const struct alert_rule *rule;
-    int64_t computer, count;
+    int64_t computer, count, event;
     char key[257], subject[257];
-    char detail[768];
+    char kind[65], about[201], detail[DETAIL_BYTES];
 };
 
 struct alert_engine {
@@ -41,8 +46,10 @@ struct alert_engine {
     struct alert_checks checks;
     struct alert_rule rules[ALERT_RULES_MAXIMUM];
     size_t rule_count;
-    struct found found[EVENTS_A_LOOK];
+    struct found found[FOUND_MOST];
+    uint16_t slots[FOUND_SLOTS]; /* by rule and key: place in found, from 1; 0: free */
     size_t found_count;
+    bool full;
     int64_t cursor, events;
     uint64_t raised, next_check_ns, next_cursor_ns;
     bool leading;
@@ -50,39 +57,61 @@ struct alert_engine {
 
 /* --- events */
 
+static void forget_found(struct alert_engine *engine)
+{
+    engine->found_count = 0;
+    engine->full = false;
+    memset(engine->slots, 0, sizeof(engine->slots));
+}
+
+/* There is room. */
 static struct found *find_or_add(struct alert_engine *engine, const struct alert_rule *rule,
                                  const char *key)
 {
-    for (size_t i = 0; i < engine->found_count; i++)
-        if (engine->found[i].rule == rule && text_equal(engine->found[i].key, key))
-            return &engine->found[i];
-    if (engine->found_count == EVENTS_A_LOOK)
-        return NULL;
+    uint32_t hash = (uint32_t)(rule - engine->rules) + 0x811c9dc5U; /* FNV-1a */
+    for (const char *at = key; *at; at++)
+        hash = (hash ^ (unsigned char)*at) * 0x01000193U;
+    size_t slot = hash % FOUND_SLOTS;
+    for (; engine->slots[slot]; slot = (slot + 1) % FOUND_SLOTS) {
+        struct found *found = &engine->found[engine->slots[slot] - 1];
+        if (found->rule == rule && text_equal(found->key, key))
+            return found;
+    }
     struct found *found = &engine->found[engine->found_count++];
-    *found = (struct found){.rule = rule};
+    engine->slots[slot] = (uint16_t)engine->found_count;
+    found->rule = rule;
+    found->count = 0;
     (void)text_copy(found->key, sizeof(found->key), key);
     return found;
 }
 
-static void describe(struct found *found, struct sql_statement *row, const char *signature)
+static void describe(const struct found *found, struct buffer *detail)
 {
-    AUTO_BUFFER struct buffer detail = BUFFER_WITH_MAXIMUM(sizeof(found->detail) - 1);
     struct json_writer json;
-    char subject[201];
-    (void)text_copy(subject, sizeof(subject), sql_text(row, 10));
-    json_writer_init(&json, &detail);
+    char signature[257];
+    event_signature(found->detail, signature);
+    json_writer_init(&json, detail);
     json_write_object_begin(&json);
-    json_write_field_number(&json, "event", sql_number(row, 0));
-    json_write_field_string(&json, "kind", sql_text(row, 8));
-    json_write_field_string(&json, "subject", subject);
+    json_write_field_number(&json, "event", found->event);
+    json_write_field_string(&json, "kind", found->kind);
+    json_write_field_string(&json, "subject", found->about);
     json_write_field_string(&json, "signature", signature);
     json_write_object_end(&json);
-    (void)text_copy(found->detail, sizeof(found->detail),
-                    buffer_failed(&detail) < 0 ? "{}" : buffer_text(&detail));
 }
 
-/* False when there is no room for one more: the rest is for the next look. */
-static bool compare_with_rules(struct alert_engine *engine, struct sql_statement *row)
+static void note(struct found *found, struct sql_statement *row, const char *subject)
+{
+    const char *detail = sql_text(row, 11);
+    found->count++;
+    found->event = sql_number(row, 0);
+    (void)text_copy(found->subject, sizeof(found->subject), subject);
+    (void)text_copy(found->kind, sizeof(found->kind), sql_text(row, 8));
+    (void)text_copy(found->about, sizeof(found->about), sql_text(row, 10));
+    if (text_copy(found->detail, sizeof(found->detail), detail) < 0)
+        (void)text_copy(found->detail, sizeof(found->detail), "{}");
+}
+
+static void compare_with_rules(struct alert_engine *engine, struct sql_statement *row)
 {
     struct event_facts event = {(unsigned)sql_number(row, 9), sql_text(row, 7), sql_text(row, 8),
                                 sql_text(row, 13), sql_text(row, 11)};
@@ -90,20 +119,14 @@ static bool compare_with_rules(struct alert_engine *engine, struct sql_statement
         const struct alert_rule *rule = &engine->rules[i];
         if (rule->condition.type != ALERT_EVENT || !event_matches(&rule->condition.match, &event))
             continue;
-        char signature[257];
-        event_signature(event.detail, signature);
+        char signature[257] = "";
+        if (rule->condition.by_signature)
+            event_signature(event.detail, signature);
         const char *owner = sql_text(row, sql_is_null(row, 5) ? 12 : 5); /* computer or sensor */
-        bool by_signature = rule->condition.by_signature && signature[0];
-        struct found *found = find_or_add(engine, rule, by_signature ? signature : owner);
-        if (!found)
-            return false;
-        found->computer = by_signature ? 0 : sql_number(row, 14);
-        found->count++;
-        (void)text_copy(found->subject, sizeof(found->subject),
-                        by_signature ? signature : sql_text(row, 6));
-        describe(found, row, signature);
+        struct found *found = find_or_add(engine, rule, signature[0] ? signature : owner);
+        found->computer = signature[0] ? 0 : sql_number(row, 14);
+        note(found, row, signature[0] ? signature : sql_text(row, 6));
     }
-    return true;
 }
 
 static int read_events(struct sql *sql, void *user)
@@ -112,22 +135,41 @@ static int read_events(struct sql *sql, void *user)
     AUTO_QUERY struct query query;
     AUTO_STATEMENT struct sql_statement *row = NULL;
     struct event_range range = {engine->cursor, event_settled_number(engine->options.store),
-                                EVENTS_A_LOOK, false};
-    int r = alert_rules_load(sql, engine->rules, &engine->rule_count);
-    engine->found_count = 0;
-    engine->events = 0;
+                                EVENTS_A_READ, false};
+    int r = 0;
     query_init(&query);
     event_query_after(&query, &range);
     if (r == 0)
         r = query_prepare(&query, sql, &row);
     while (r == 0 && (r = sql_step(row)) == 1) {
-        if (!compare_with_rules(engine, row))
+        engine->full = engine->found_count + engine->rule_count > FOUND_MOST;
+        if (engine->full)
             return 0;
+        compare_with_rules(engine, row);
         engine->cursor = sql_number(row, 0);
         engine->events++;
         r = 0;
     }
     return r;
+}
+
+static int load_rules(struct sql *sql, void *user)
+{
+    struct alert_engine *engine = user;
+    return alert_rules_load(sql, engine->rules, &engine->rule_count);
+}
+
+static int raise_found(struct sql *sql, const struct found *found)
+{
+    AUTO_BUFFER struct buffer detail = BUFFER_WITH_MAXIMUM(4096);
+    describe(found, &detail);
+    struct alert_finding finding = {found->rule,
+                                    found->computer,
+                                    found->key,
+                                    found->subject,
+                                    buffer_failed(&detail) < 0 ? "{}" : buffer_text(&detail),
+                                    found->count};
+    return alert_raise(sql, &finding);
 }
 
 static int write_findings(struct sql *sql, void *user)
@@ -136,10 +178,7 @@ static int write_findings(struct sql *sql, void *user)
     int r = 0;
     engine->raised = 0;
     for (size_t i = 0; r == 0 && i < engine->found_count; i++) {
-        const struct found *found = &engine->found[i];
-        struct alert_finding finding = {found->rule,    found->computer, found->key,
-                                        found->subject, found->detail,   found->count};
-        int raised = alert_raise(sql, &finding);
+        int raised = raise_found(sql, &engine->found[i]);
         if (raised < 0)
             r = raised;
         else
@@ -161,11 +200,28 @@ static void count(struct alert_engine *engine, int64_t events, uint64_t raised, 
     (void)pthread_mutex_unlock(&engine->lock);
 }
 
-/* One batch; 1 when there is more. */
+/* Folds what has come until nothing is left or a transaction is full. */
+static int fold_events(struct alert_engine *engine)
+{
+    int64_t before;
+    unsigned reads = 0;
+    forget_found(engine);
+    engine->events = 0;
+    int r = console_store_read(engine->options.store, load_rules, engine);
+    do {
+        before = engine->events;
+        r = r < 0 ? r : console_store_read(engine->options.store, read_events, engine);
+    } while (r == 0 && !engine->full && engine->events == before + EVENTS_A_READ &&
+             ++reads < READS_MOST);
+    engine->full |= reads == READS_MOST;
+    return r;
+}
+
+/* One transaction; 1 when there is more. */
 static int look_at_events(struct alert_engine *engine, uint64_t now)
 {
     int64_t before = engine->cursor;
-    int r = console_store_read(engine->options.store, read_events, engine);
+    int r = fold_events(engine);
     if (r == 0 &&
         (engine->found_count > 0 || (engine->events > 0 && now >= engine->next_cursor_ns))) {
         r = console_store_write(engine->options.store, write_findings, engine);
@@ -178,7 +234,7 @@ static int look_at_events(struct alert_engine *engine, uint64_t now)
         return r;
     }
     count(engine, engine->events, engine->raised, false);
-    return engine->events == EVENTS_A_LOOK;
+    return engine->full;
 }
 
 /* --- beginning */

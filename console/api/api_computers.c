@@ -1,6 +1,7 @@
 /* Owns computers as people see them: list, detail, change, deactivate, delete. */
 #include "common/text/text.h"
 #include "console/api/api_internal.h"
+#include "console/events/event_moves.h"
 #include "console/events/event_store.h"
 #include "console/policies/policy_store.h"
 
@@ -275,6 +276,8 @@ static int change_computer(struct sql *sql, void *user)
         if (r == 0)
             r = sql_run(sql, "UPDATE computers SET group_id = $1 WHERE number = $2", NULL, "tn",
                         id[0] ? id : NULL, number);
+        if (r == 0)
+            r = event_moves_begin(sql, number);
     }
     if (r == 0 && change->policy) {
         r = api_find_policy(sql, change->policy, id);

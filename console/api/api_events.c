@@ -82,7 +82,7 @@ static int parse_times(const struct list_page *page, struct event_filter *filter
 
 static int build_events(const struct list_page *page, struct query *query)
 {
-    struct event_filter filter = {.by_severity = false};
+    struct event_filter filter = {.lateral = page->shared};
     char value[65];
     int r = parse_severities(page, &filter);
     if (r == 0)

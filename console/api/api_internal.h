@@ -75,6 +75,7 @@ struct list_page {
     const char *cursor_text;
     int64_t limit; /* rows to ask for */
     int64_t online_after_ms;
+    bool shared; /* the database is PostgreSQL */
 };
 
 struct list {

@@ -354,6 +354,7 @@ void api_list(struct http_request *request, struct api_service *service, const s
     listing->page.request = request;
     listing->page.viewer = api_viewer(request);
     listing->page.online_after_ms = api_online_after(service);
+    listing->page.shared = console_store_is_shared(service->store);
     listing->csv = accept && text_starts_with(accept, "text/csv");
     buffer_init(&listing->output, PAGE_MAXIMUM);
     if (parse_request(listing) < 0) {

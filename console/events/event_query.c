@@ -1,5 +1,5 @@
-/* Owns the SELECTs over events. Severities are a merge of one index range each, so that any set of
- * them keeps its order by number. */
+/* Owns the SELECTs over events. A page is a merge of index ranges that are each in order of number:
+ * one a severity of a computer, or one a facet. */
 #include "console/events/event_query.h"
 
 #define SETTLED_MS 5000LL
@@ -38,50 +38,160 @@ int64_t event_settled_number(const struct console_store *store)
                : INT64_MAX;
 }
 
-static void add_subject(struct query *query, const struct event_filter *filter)
+static void add_numbers(struct query *query, const struct event_filter *filter)
 {
-    switch (filter->subject) {
-    case EVENTS_OF_COMPUTER:
+    query_add(query, "number >= ");
+    query_add_number(query, filter->from);
+    query_add(query, " AND number < ");
+    query_add_number(query, filter->until);
+}
+
+static void add_end(struct query *query, int64_t limit)
+{
+    query_add(query, " ORDER BY number DESC LIMIT ");
+    query_add_number(query, limit);
+}
+
+/* severity -1: any. */
+static void add_range(struct query *query, const struct event_filter *filter, int64_t limit,
+                      int severity)
+{
+    query_add(query, "SELECT number FROM events WHERE ");
+    add_numbers(query, filter);
+    if (filter->subject == EVENTS_OF_COMPUTER) {
         query_add(query, " AND computer = (SELECT computers.number FROM computers WHERE"
                          " computers.id = ");
         query_add_text(query, filter->value);
         query_add(query, ")");
-        return;
-    case EVENTS_OF_SENSOR:
+    } else if (filter->subject == EVENTS_OF_SENSOR) {
         query_add(query, " AND computer = (SELECT sensors.number FROM sensors WHERE"
                          " sensors.id = ");
         query_add_text(query, filter->value);
         query_add(query, ")");
-        return;
-    case EVENTS_OF_MODULE:
-        query_add(query, " AND module = ");
-        query_add_text(query, filter->value);
-        return;
-    case EVENTS_OF_KIND:
-        query_add(query, " AND kind = ");
-        query_add_text(query, filter->value);
-        return;
-    case EVENTS_OF_ALL:
-        return;
     }
-}
-
-/* severity -1: any. */
-static void add_range(struct query *query, const struct event_filter *filter,
-                      const struct viewer *viewer, int64_t limit, int severity)
-{
-    query_add(query, "SELECT number FROM events WHERE number >= ");
-    query_add_number(query, filter->from);
-    query_add(query, " AND number < ");
-    query_add_number(query, filter->until);
-    add_subject(query, filter);
     if (severity >= 0) {
         query_add(query, " AND severity = ");
         query_add_number(query, severity);
     }
-    viewer_limit_computers(viewer, "computer", &query->text);
-    query_add(query, " ORDER BY number DESC LIMIT ");
+    add_end(query, limit);
+}
+
+/* Of one computer or sensor: a merge of an index range for each severity. */
+static void add_severities(struct query *query, const struct event_filter *filter, int64_t limit)
+{
+    bool first = true;
+    for (int i = 0; i < EVENT_SEVERITIES; i++) {
+        if (filter->by_severity && !filter->severities[i])
+            continue;
+        query_add(query, first ? "SELECT number FROM (" : " UNION ALL SELECT number FROM (");
+        add_range(query, filter, limit, i);
+        query_add(query, ") AS part");
+        first = false;
+    }
+}
+
+static void add_facet_conditions(struct query *query, const struct event_filter *filter,
+                                 const struct viewer *viewer)
+{
+    query_add(query, " WHERE 1 = 1");
+    if (filter->subject == EVENTS_OF_MODULE || filter->subject == EVENTS_OF_KIND) {
+        query_add(query, filter->subject == EVENTS_OF_MODULE ? " AND facets.module = "
+                                                             : " AND facets.kind = ");
+        query_add_text(query, filter->value);
+    }
+    if (filter->by_severity) {
+        bool first = true;
+        query_add(query, " AND facets.severity IN (");
+        for (int i = 0; i < EVENT_SEVERITIES; i++) {
+            if (!filter->severities[i])
+                continue;
+            query_add(query, first ? "" : ", ");
+            query_add_number(query, i);
+            first = false;
+        }
+        query_add(query, ")");
+    }
+    viewer_limit_groups(viewer, "facets.group_id", &query->text);
+}
+
+/* PostgreSQL: the newest of a facet. The order is the index's, and the facet no equality, or the
+ * planner may walk back through all events instead and look for it. */
+static void add_newest(struct query *query, const struct event_filter *filter, const char *facet,
+                       int64_t limit)
+{
+    query_add(query, "SELECT e.number FROM events AS e WHERE (e.facet, e.number) < (");
+    query_add(query, facet);
+    query_add(query, ", ");
+    query_add_number(query, filter->until);
+    query_add(query, ") AND e.facet >= ");
+    query_add(query, facet);
+    query_add(query, " ORDER BY e.facet DESC, e.number DESC LIMIT ");
     query_add_number(query, limit);
+}
+
+/* SQLite: the same, not beyond the number that follows; LIMIT is the caller's. */
+static void add_newest_from(struct query *query, const struct event_filter *filter,
+                            const char *facet)
+{
+    query_add(query, "SELECT e.number FROM events AS e WHERE e.facet = ");
+    query_add(query, facet);
+    query_add(query, " AND e.number < ");
+    query_add_number(query, filter->until);
+    query_add(query, " AND e.number >= ");
+}
+
+static void add_top(struct query *query, const struct event_filter *filter)
+{
+    if (filter->lateral) {
+        add_newest(query, filter, "facets.id", 1);
+        return;
+    }
+    add_newest_from(query, filter, "facets.id");
+    query_add_number(query, filter->from);
+    query_add(query, " ORDER BY e.number DESC LIMIT 1");
+}
+
+/* SQLite has no LATERAL, and keeps the order of a CROSS JOIN. */
+static void add_chosen(struct query *query, const struct event_filter *filter, int64_t limit)
+{
+    if (filter->lateral) {
+        query_add(query, " SELECT e.number FROM chosen CROSS JOIN LATERAL (");
+        add_newest(query, filter, "chosen.facet", limit);
+        query_add(query, ") AS e WHERE e.number >= (SELECT number FROM lowest)");
+    } else {
+        query_add(query, " SELECT e.number FROM chosen CROSS JOIN events AS e WHERE"
+                         " e.facet = chosen.facet AND e.number < ");
+        query_add_number(query, filter->until);
+        query_add(query, " AND e.number >= COALESCE((");
+        add_newest_from(query, filter, "chosen.facet");
+        query_add(query, "(SELECT number FROM lowest) ORDER BY e.number DESC LIMIT 1 OFFSET ");
+        query_add_number(query, limit - 1);
+        query_add(query, "), (SELECT number FROM lowest))");
+    }
+    query_add(query, " ORDER BY e.number DESC LIMIT ");
+    query_add_number(query, limit);
+}
+
+/* Of many facets: only those whose newest event is among the newest of all can have one on the page
+ * (chosen); where there are more of them than the page is long, none of its events is older than
+ * the last one's newest (lowest). */
+static void add_facets(struct query *query, const struct event_filter *filter,
+                       const struct viewer *viewer, int64_t limit)
+{
+    query_add(query, "WITH tops AS (SELECT facets.id AS facet, COALESCE((");
+    add_top(query, filter);
+    query_add(query, "), -1) AS top FROM event_facets AS facets");
+    add_facet_conditions(query, filter, viewer);
+    query_add(query, "), chosen AS (SELECT facet, top FROM tops ORDER BY top DESC LIMIT ");
+    query_add_number(query, limit);
+    query_add(query, "), lowest AS (SELECT CASE WHEN count(*) = ");
+    query_add_number(query, limit);
+    query_add(query, " AND min(top) > ");
+    query_add_number(query, filter->from);
+    query_add(query, " THEN min(top) ELSE ");
+    query_add_number(query, filter->from);
+    query_add(query, " END AS number FROM chosen)");
+    add_chosen(query, filter, limit);
 }
 
 void event_query_page(struct query *query, const struct event_filter *filter,
@@ -89,20 +199,16 @@ void event_query_page(struct query *query, const struct event_filter *filter,
 {
     select_events(query);
     query_add(query, "events.number IN (");
-    if (filter->subject == EVENTS_OF_ALL && !filter->by_severity) {
-        add_range(query, filter, viewer, limit, -1); /* the primary key serves */
-    } else {
-        bool first = true;
-        for (int i = 0; i < EVENT_SEVERITIES; i++) {
-            if (filter->by_severity && !filter->severities[i])
-                continue;
-            query_add(query, first ? "SELECT number FROM (" : " UNION ALL SELECT number FROM (");
-            add_range(query, filter, viewer, limit, i);
-            query_add(query, ") AS part");
-            first = false;
-        }
-    }
-    query_add(query, ") ORDER BY events.number DESC LIMIT ");
+    if (filter->subject == EVENTS_OF_COMPUTER || filter->subject == EVENTS_OF_SENSOR)
+        add_severities(query, filter, limit);
+    else if (filter->subject == EVENTS_OF_ALL && !filter->by_severity && viewer->group_count == 0)
+        add_range(query, filter, limit, -1); /* the primary key serves */
+    else
+        add_facets(query, filter, viewer, limit);
+    query_add(query, ")");
+    /* A facet may still be of the group that its computer has left. */
+    viewer_limit_computers(viewer, "events.computer", &query->text);
+    query_add(query, " ORDER BY events.number DESC LIMIT ");
     query_add_number(query, limit);
 }
 

@@ -28,6 +28,7 @@ struct event_filter {
     bool severities[EVENT_SEVERITIES]; /* with by_severity: only these */
     bool by_severity;
     int64_t from, until; /* numbers; until is exclusive */
+    bool lateral;        /* the database is PostgreSQL */
 };
 
 /* Columns: number (the cursor), then number, id, time_ms, received ms, computer's id, hostname,

@@ -4,6 +4,7 @@
 #include "common/crypto/random.h"
 #include "common/limits.h"
 #include "common/text/text.h"
+#include "console/events/event_facets.h"
 #include "console/store/console_store.h"
 
 #include <errno.h>
@@ -25,7 +26,7 @@ static const char *counted_module(const char *module)
 
 /* --- rows that are written together */
 
-#define COLUMNS        11
+#define COLUMNS        12
 #define ROWS_MAXIMUM   512 /* one statement's */
 #define COUNTS_MAXIMUM 64  /* modules by severities */
 
@@ -79,16 +80,18 @@ static int write_rows(struct sql *sql, struct rows *rows)
 {
     static const struct sql_many statement = {
         .each = "INSERT INTO events (number, org_id, computer, id, epoch, agent_number, time_ms,"
-                " module, kind, severity, subject, detail)"
-                " VALUES ($1, 1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-        .all = "INSERT INTO events (number, org_id, computer, id, epoch, agent_number, time_ms,"
-               " module, kind, severity, subject, detail)"
-               " SELECT v.number, 1, v.computer, v.id, v.epoch, v.agent_number, v.time_ms,"
-               " v.module, v.kind, v.severity, v.subject, v.detail FROM unnest($1::bigint[],"
-               " $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[],"
-               " $8::text[], $9::bigint[], $10::text[], $11::text[]) AS v(number, computer, id,"
-               " epoch, agent_number, time_ms, module, kind, severity, subject, detail)",
-        .columns = "nnttnnttntt"};
+                " module, kind, severity, subject, detail, facet)"
+                " VALUES ($1, 1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        .all =
+            "INSERT INTO events (number, org_id, computer, id, epoch, agent_number, time_ms,"
+            " module, kind, severity, subject, detail, facet)"
+            " SELECT v.number, 1, v.computer, v.id, v.epoch, v.agent_number, v.time_ms,"
+            " v.module, v.kind, v.severity, v.subject, v.detail, v.facet FROM unnest($1::bigint[],"
+            " $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[],"
+            " $8::text[], $9::bigint[], $10::text[], $11::text[], $12::bigint[]) AS v(number,"
+            " computer, id, epoch, agent_number, time_ms, module, kind, severity, subject,"
+            " detail, facet)",
+        .columns = "nnttnnttnttn"};
     int r = sql_run_many(sql, &statement, rows->values, rows->used);
     rows->used = 0;
     return r < 0 ? r : write_counts(sql, rows);
@@ -108,26 +111,33 @@ static int count_event(struct sql *sql, struct rows *rows, const struct wire_eve
     return r;
 }
 
-static int add_row(struct sql *sql, struct rows *rows, int64_t computer, const char *epoch,
+static int add_row(struct sql *sql, struct rows *rows, const struct event_batch *batch,
                    const struct wire_event *event)
 {
+    struct event_facet facet = {batch->group, event->module, event->kind, event->severity};
+    int64_t number = 0;
     int r = rows->used == ROWS_MAXIMUM ? write_rows(sql, rows) : 0;
+    if (r == 0)
+        r = event_facet_number(sql, &facet, &number);
+    if (r < 0)
+        return r;
     /* Acknowledged all the same: it fits never. */
     bool fits = strlen(event->detail) <= LIMIT_EVENT_DETAIL_BYTES;
     const struct sql_value row[COLUMNS] = {SQL_NUMBER(console_store_new_number()),
-                                           SQL_NUMBER(computer),
+                                           SQL_NUMBER(batch->computer),
                                            SQL_TEXT(event->id),
-                                           SQL_TEXT(epoch),
+                                           SQL_TEXT(batch->epoch),
                                            SQL_NUMBER((int64_t)event->number),
                                            SQL_NUMBER((int64_t)event->time_ms),
                                            SQL_TEXT(event->module),
                                            SQL_TEXT(event->kind),
                                            SQL_NUMBER(event->severity),
                                            SQL_TEXT(event->subject),
-                                           SQL_TEXT(fits ? event->detail : "{\"cut\":true}")};
+                                           SQL_TEXT(fits ? event->detail : "{\"cut\":true}"),
+                                           SQL_NUMBER(number)};
     memcpy(rows->values + rows->used * COLUMNS, row, sizeof(row));
     rows->used++;
-    return r < 0 ? r : count_event(sql, rows, event);
+    return count_event(sql, rows, event);
 }
 
 /* Those that are new. */
@@ -138,7 +148,7 @@ static int add_batch(struct sql *sql, struct rows *rows, const struct event_batc
     for (size_t i = 0; r == 0 && i < batch->count; i++) {
         if (batch->events[i].number <= *acknowledged)
             continue; /* sent again: the answer got lost */
-        r = add_row(sql, rows, batch->computer, batch->epoch, &batch->events[i]);
+        r = add_row(sql, rows, batch, &batch->events[i]);
         *acknowledged = batch->events[i].number;
     }
     return r;
@@ -199,8 +209,10 @@ static int read_delivery(struct sql *sql, int64_t computer, const char *epoch,
 int event_store_add_own(struct sql *sql, int64_t computer, const char *kind, unsigned severity,
                         const char *subject, const char *detail)
 {
-    char id[UUID_TEXT_BYTES];
+    char id[UUID_TEXT_BYTES], group[64];
     int r = uuid_new(id);
+    if (r == 0)
+        r = event_facet_group(sql, computer, group);
     if (r < 0)
         return r;
     AUTO_FREE struct rows *rows = malloc(sizeof(*rows));
@@ -214,7 +226,8 @@ int event_store_add_own(struct sql *sql, int64_t computer, const char *kind, uns
                                .kind = kind,
                                .subject = subject,
                                .detail = detail};
-    r = add_row(sql, rows, computer, "", &event);
+    struct event_batch batch = {.computer = computer, .epoch = "", .group = group};
+    r = add_row(sql, rows, &batch, &event);
     return r < 0 ? r : write_rows(sql, rows);
 }
 
@@ -245,7 +258,12 @@ int event_store_add(struct sql *sql, const struct event_batch *batch, uint64_t *
 {
     struct event_delivery delivery = {.batch = *batch};
     uint64_t dropped = 0;
+    char group[64];
     int r = lock_delivery(sql, batch);
+    if (r == 0 && !batch->group) {
+        r = event_facet_group(sql, batch->computer, group);
+        delivery.batch.group = group;
+    }
     if (r == 0)
         r = read_delivery(sql, batch->computer, batch->epoch, &delivery.acknowledged, &dropped);
     if (r == 0)

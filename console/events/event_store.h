@@ -15,7 +15,8 @@ struct event_batch {
     const struct wire_event *events;
     size_t count;
     uint64_t dropped;
-    int64_t used_ms; /* 0, or now: the epoch is a short run, forgotten some time after */
+    int64_t used_ms;   /* 0, or now: the epoch is a short run, forgotten some time after */
+    const char *group; /* of the computer or sensor, "" for none; NULL: it is looked up */
 };
 int event_store_add(struct sql *sql, const struct event_batch *batch,
                     uint64_t *ret_acknowledged) MUST_USE;

@@ -4,6 +4,7 @@
 #include "common/log/log.h"
 #include "common/time/clock.h"
 #include "console/agents/presence.h"
+#include "console/events/event_moves.h"
 #include "console/store/console_store.h"
 
 #define PERIOD_NS (3600 * NS_PER_SECOND)
@@ -61,6 +62,10 @@ bool housekeeping_tick(struct housekeeping *housekeeping)
     if (clock_monotonic_ns() >= housekeeping->flush_due_ns)
         housekeeping_flush(housekeeping);
     watch_store(housekeeping);
+    int r = event_moves_go_on(housekeeping->store);
+    if (r < 0)
+        log_warning("events_not_moved", "error", log_error_text(r), "effect",
+                    "the history of a computer follows it into its group later", NULL);
     return jumped;
 }
 

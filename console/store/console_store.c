@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define READERS           8
 #define EPOCH_2020_MS     1577836800000LL
@@ -17,23 +18,13 @@
 #define NUMBER_COUNTS     (1 << NUMBER_COUNT_BITS)
 #define NUMBER_NODES      1024
 
-struct piece {
-    const struct console_store_kind *kind; /* NULL: work and done */
-    console_store_work *work;
-    console_store_done *done;
-    void *user;
-    int result;
-    bool ran; /* in this attempt */
-    struct piece *next;
-};
-
 struct console_store {
     struct sql *writer;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    struct piece *first, **last;
-    size_t waiting;
+    struct console_store_piece *first, **last;
+    atomic_size_t waiting;
     bool closing;
     struct console_store_status status;
 
@@ -114,20 +105,12 @@ static int choose_node(struct sql *sql)
 
 /* --- writer */
 
-static void free_pieces(struct piece *piece)
-{
-    while (piece) {
-        struct piece *next = piece->next;
-        free(piece);
-        piece = next;
-    }
-}
-
-static int run_piece(struct sql *sql, struct piece *piece)
+static int run_piece(struct sql *sql, struct console_store_piece *piece)
 {
     int r = sql_mark(sql);
     if (r < 0)
         return r;
+    sql_disturb(sql, NULL);
     piece->result = piece->work(sql, piece->user);
     if (piece->result == -EAGAIN)
         return -EAGAIN;
@@ -135,13 +118,13 @@ static int run_piece(struct sql *sql, struct piece *piece)
 }
 
 /* All pieces of one kind. */
-static int run_kind(struct sql *sql, struct piece *first)
+static int run_kind(struct sql *sql, struct console_store_piece *first)
 {
-    struct piece *pieces[CONSOLE_STORE_AT_ONCE];
+    struct console_store_piece *pieces[CONSOLE_STORE_AT_ONCE];
     void *users[CONSOLE_STORE_AT_ONCE];
     int results[CONSOLE_STORE_AT_ONCE];
     size_t count = 0;
-    for (struct piece *piece = first; piece; piece = piece->next) {
+    for (struct console_store_piece *piece = first; piece; piece = piece->next) {
         if (piece->kind != first->kind)
             continue;
         users[count] = piece->user;
@@ -150,6 +133,7 @@ static int run_kind(struct sql *sql, struct piece *first)
     int r = sql_mark(sql);
     if (r < 0)
         return r;
+    sql_disturb(sql, first->kind);
     r = first->kind->many(sql, users, results, count);
     if (r == -EAGAIN)
         return r;
@@ -161,11 +145,11 @@ static int run_kind(struct sql *sql, struct piece *first)
     return undone ? sql_undo(sql) : sql_unmark(sql);
 }
 
-static int run_kinds(struct sql *sql, struct piece *pieces)
+static int run_kinds(struct sql *sql, struct console_store_piece *pieces)
 {
     const struct console_store_kind *ran = NULL; /* there is hardly ever a second one */
     int r = 0;
-    for (struct piece *piece = pieces; r == 0 && piece; piece = piece->next) {
+    for (struct console_store_piece *piece = pieces; r == 0 && piece; piece = piece->next) {
         if (!piece->kind || piece->kind == ran || piece->ran)
             continue;
         ran = piece->kind;
@@ -174,14 +158,14 @@ static int run_kinds(struct sql *sql, struct piece *pieces)
     return r;
 }
 
-static int run_transaction(struct sql *sql, struct piece *pieces)
+static int run_transaction(struct sql *sql, struct console_store_piece *pieces)
 {
-    for (struct piece *piece = pieces; piece; piece = piece->next)
+    for (struct console_store_piece *piece = pieces; piece; piece = piece->next)
         piece->ran = false;
     int r = sql_begin(sql);
     if (r == 0)
         r = run_kinds(sql, pieces);
-    for (struct piece *piece = pieces; r == 0 && piece; piece = piece->next)
+    for (struct console_store_piece *piece = pieces; r == 0 && piece; piece = piece->next)
         if (!piece->ran)
             r = run_piece(sql, piece);
     if (r == 0)
@@ -191,20 +175,26 @@ static int run_transaction(struct sql *sql, struct piece *pieces)
     return r;
 }
 
-static void finish_pieces(struct piece *piece, int result)
+static void finish_pieces(struct console_store_piece *piece, int result)
 {
-    for (; piece; piece = piece->next)
+    while (piece) {
+        struct console_store_piece *next = piece->next;
+        bool ours = piece->ours; /* another's may be gone after done */
         if (piece->done)
             piece->done(piece->user, result < 0 ? result : piece->result);
+        if (ours)
+            free(piece);
+        piece = next;
+    }
 }
 
-static void commit_pieces(struct console_store *store, struct piece *pieces)
+static void commit_pieces(struct console_store *store, struct console_store_piece *pieces)
 {
     int r = -EAGAIN;
     for (unsigned i = 0; r == -EAGAIN && i < ATTEMPTS; i++)
         r = run_transaction(store->writer, pieces);
     uint64_t works = 0;
-    for (const struct piece *piece = pieces; piece; piece = piece->next)
+    for (const struct console_store_piece *piece = pieces; piece; piece = piece->next)
         works++;
     (void)pthread_mutex_lock(&store->lock);
     store->status.transactions++;
@@ -214,16 +204,15 @@ static void commit_pieces(struct console_store *store, struct piece *pieces)
         store->status.failures++;
     (void)pthread_mutex_unlock(&store->lock);
     finish_pieces(pieces, r);
-    free_pieces(pieces);
 }
 
 /* The oldest, as many as a transaction takes. */
-static struct piece *take_pieces(struct console_store *store)
+static struct console_store_piece *take_pieces(struct console_store *store)
 {
-    struct piece *pieces = store->first, **end = &store->first;
+    struct console_store_piece *pieces = store->first, **end = &store->first;
     for (size_t i = 0; i < CONSOLE_STORE_AT_ONCE && *end; i++) {
         end = &(*end)->next;
-        store->waiting--;
+        atomic_fetch_sub(&store->waiting, 1);
     }
     store->first = *end;
     *end = NULL;
@@ -239,7 +228,7 @@ static void *write_loop(void *user)
         (void)pthread_mutex_lock(&store->lock);
         while (!store->first && !store->closing)
             (void)pthread_cond_wait(&store->wake, &store->lock);
-        struct piece *pieces = take_pieces(store);
+        struct console_store_piece *pieces = take_pieces(store);
         (void)pthread_mutex_unlock(&store->lock);
         if (!pieces)
             return NULL;
@@ -247,40 +236,41 @@ static void *write_loop(void *user)
     }
 }
 
-static int submit(struct console_store *store, const struct piece *wanted)
+static int submit(struct console_store *store, struct console_store_piece *piece)
 {
-    struct piece *piece = malloc(sizeof(*piece));
-    if (!piece)
-        return -ENOMEM;
-    *piece = *wanted;
     (void)pthread_mutex_lock(&store->lock);
-    int r = store->closing                                ? -ESHUTDOWN
-            : store->waiting >= LIMIT_CONSOLE_STORE_QUEUE ? -ENOBUFS
-                                                          : 0;
+    int r = store->closing                                              ? -ESHUTDOWN
+            : atomic_load(&store->waiting) >= LIMIT_CONSOLE_STORE_QUEUE ? -ENOBUFS
+                                                                        : 0;
     if (r == 0) {
         *store->last = piece;
         store->last = &piece->next;
-        store->waiting++;
+        atomic_fetch_add(&store->waiting, 1);
         (void)pthread_cond_signal(&store->wake);
     }
     (void)pthread_mutex_unlock(&store->lock);
-    if (r < 0)
-        free(piece);
     return r;
 }
 
 int console_store_submit(struct console_store *store, console_store_work *work,
                          console_store_done *done, void *user)
 {
-    struct piece piece = {.work = work, .done = done, .user = user};
-    return submit(store, &piece);
+    struct console_store_piece *piece = malloc(sizeof(*piece));
+    if (!piece)
+        return -ENOMEM;
+    *piece = (struct console_store_piece){.work = work, .done = done, .user = user, .ours = true};
+    int r = submit(store, piece);
+    if (r < 0)
+        free(piece);
+    return r;
 }
 
 int console_store_submit_kind(struct console_store *store, const struct console_store_kind *kind,
-                              void *user)
+                              struct console_store_piece *piece, void *user)
 {
-    struct piece piece = {.kind = kind, .work = kind->alone, .done = kind->done, .user = user};
-    return submit(store, &piece);
+    *piece = (struct console_store_piece){
+        .kind = kind, .work = kind->alone, .done = kind->done, .user = user};
+    return submit(store, piece);
 }
 
 struct waiter {
@@ -440,10 +430,7 @@ bool console_store_is_shared(const struct console_store *store)
 
 size_t console_store_waiting(struct console_store *store)
 {
-    (void)pthread_mutex_lock(&store->lock);
-    size_t waiting = store->waiting;
-    (void)pthread_mutex_unlock(&store->lock);
-    return waiting;
+    return atomic_load(&store->waiting);
 }
 
 void console_store_status(struct console_store *store, struct console_store_status *ret_status)

@@ -43,8 +43,19 @@ struct console_store_kind {
     console_store_work *alone;
     console_store_done *done;
 };
+/* Room for one piece of work, of the caller, who leaves it alone until done was called. */
+struct console_store_piece {
+    const struct console_store_kind *kind; /* NULL: work and done */
+    console_store_work *work;
+    console_store_done *done;
+    void *user;
+    int result;
+    bool ran;  /* in this attempt */
+    bool ours; /* freed by the store */
+    struct console_store_piece *next;
+};
 int console_store_submit_kind(struct console_store *store, const struct console_store_kind *kind,
-                              void *user) MUST_USE;
+                              struct console_store_piece *piece, void *user) MUST_USE;
 /* The same, waiting; the work's result. Not from a thread that must not block. */
 int console_store_write(struct console_store *store, console_store_work *work, void *user) MUST_USE;
 /* Runs work on a reader's connection, in the caller's thread. Waits when all readers

@@ -147,6 +147,31 @@
     "ALTER TABLE deliveries ADD COLUMN used_ms BIGINT NOT NULL DEFAULT 0;"                   \
     "CREATE INDEX deliveries_used ON deliveries (used_ms);"
 
+/* Facets: see event_facets.h. Of events that are there already, from 1 on; others have numbers of
+ * console_store_new_number, which are larger. Two steps: a column is filled after the transaction
+ * that made it. lowest, before: see event_moves.c. */
+#define FACETS_8(KEY)                                                                      \
+    "CREATE TABLE event_facets (id " KEY ", group_id TEXT NOT NULL, module TEXT NOT NULL," \
+    " kind TEXT NOT NULL, severity BIGINT NOT NULL,"                                       \
+    " UNIQUE (group_id, module, kind, severity));"                                         \
+    "CREATE TABLE event_moves (computer " KEY ", since_ms BIGINT NOT NULL,"                \
+    " lowest BIGINT NOT NULL, severity BIGINT NOT NULL, before BIGINT NOT NULL);"          \
+    "ALTER TABLE events ADD COLUMN facet BIGINT NOT NULL DEFAULT 0;"
+#define FACETS_9                                                                                            \
+    "INSERT INTO event_facets (id, group_id, module, kind, severity)"                                       \
+    " SELECT row_number() OVER (ORDER BY group_id, module, kind, severity), group_id, module,"              \
+    " kind, severity FROM (SELECT DISTINCT COALESCE(computers.group_id, sensors.group_id, '') AS group_id," \
+    " events.module AS module, events.kind AS kind, events.severity AS severity FROM events"                \
+    " LEFT JOIN computers ON computers.number = events.computer"                                            \
+    " LEFT JOIN sensors ON sensors.number = events.computer) AS seen;"                                      \
+    "UPDATE events SET facet = (SELECT event_facets.id FROM event_facets WHERE"                             \
+    " event_facets.group_id = COALESCE((SELECT computers.group_id FROM computers"                           \
+    " WHERE computers.number = events.computer), (SELECT sensors.group_id FROM sensors"                     \
+    " WHERE sensors.number = events.computer), '') AND event_facets.module = events.module"                 \
+    " AND event_facets.kind = events.kind AND event_facets.severity = events.severity);"                    \
+    "DROP INDEX events_kind; DROP INDEX events_module; DROP INDEX events_severity;"                         \
+    "CREATE INDEX events_facet ON events (facet, number);"
+
 const struct database_migration SCHEMA_SQLITE[SCHEMA_VERSION] = {
     {TABLES_1("INTEGER PRIMARY KEY")},
     {ACTIVATION_2},
@@ -155,6 +180,8 @@ const struct database_migration SCHEMA_SQLITE[SCHEMA_VERSION] = {
     {ALERTS_5("INTEGER PRIMARY KEY")},
     {FORWARD_6("INTEGER PRIMARY KEY")},
     {SENSORS_7("INTEGER PRIMARY KEY")},
+    {FACETS_8("INTEGER PRIMARY KEY")},
+    {FACETS_9},
 };
 
 const char *const SCHEMA_POSTGRES[SCHEMA_VERSION] = {
@@ -165,4 +192,6 @@ const char *const SCHEMA_POSTGRES[SCHEMA_VERSION] = {
     ALERTS_5("BIGINT PRIMARY KEY"),
     FORWARD_6("BIGINT PRIMARY KEY"),
     SENSORS_7("BIGINT PRIMARY KEY"),
+    FACETS_8("BIGINT PRIMARY KEY"),
+    FACETS_9,
 };

@@ -8,10 +8,54 @@
 #include <stdarg.h>
 #include <string.h>
 
+void *sql_remembered(struct sql *sql, enum sql_memory which)
+{
+    return sql->memories[which].thing;
+}
+
+void sql_remember(struct sql *sql, enum sql_memory which, void *memory,
+                  void (*release)(void *memory))
+{
+    sql->memories[which].thing = memory;
+    sql->memories[which].release = release;
+}
+
+static void forget(struct sql *sql)
+{
+    for (size_t i = 0; i < SQL_MEMORIES; i++) {
+        if (sql->memories[i].thing)
+            sql->memories[i].release(sql->memories[i].thing);
+        sql->memories[i].thing = NULL;
+    }
+}
+
+int sql_version(struct sql *sql, int64_t *ret_version)
+{
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    if (!sql->driver->version)
+        return -ENOTSUP;
+    int r = sql_run(sql, sql->driver->version, &row, "");
+    if (r == 1)
+        *ret_version = sql_number(row, 0);
+    return r < 0 ? r : 0;
+}
+
+void sql_disturb(struct sql *sql, const void *who)
+{
+    sql->disturbances += !who || who != sql->last_who;
+    sql->last_who = who;
+}
+
+uint64_t sql_disturbances(const struct sql *sql)
+{
+    return sql->disturbances;
+}
+
 struct sql *sql_close(struct sql *sql)
 {
     if (!sql)
         return NULL;
+    forget(sql);
     for (size_t i = 0; i < SQL_STATEMENTS_KEPT; i++)
         if (sql->kept[i])
             sql->driver->free_statement(sql->kept[i]);
@@ -36,6 +80,7 @@ int sql_commit(struct sql *sql)
 
 void sql_rollback(struct sql *sql)
 {
+    forget(sql);
     sql->driver->rollback(sql);
 }
 
@@ -51,6 +96,7 @@ int sql_unmark(struct sql *sql)
 
 int sql_undo(struct sql *sql)
 {
+    forget(sql);
     int r = sql_run(sql, "ROLLBACK TO SAVEPOINT work", NULL, "");
     return r < 0 ? r : sql_unmark(sql);
 }

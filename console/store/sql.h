@@ -41,6 +41,20 @@ int sql_mark(struct sql *sql) MUST_USE;
 int sql_unmark(struct sql *sql) MUST_USE;
 int sql_undo(struct sql *sql) MUST_USE;
 
+/* What somebody remembers of the rows read and written over this connection. Released when anything
+ * is undone, since it may have been remembered. NULL: nothing. */
+enum sql_memory { SQL_MEMORY_FACETS, SQL_MEMORY_AGENTS, SQL_MEMORIES };
+void *sql_remembered(struct sql *sql, enum sql_memory which);
+void sql_remember(struct sql *sql, enum sql_memory which, void *memory,
+                  void (*release)(void *memory));
+/* Inside a transaction: another number when somebody else has changed the database. -ENOTSUP where
+ * one cannot tell. */
+int sql_version(struct sql *sql, int64_t *ret_version) MUST_USE;
+/* Somebody else's work runs over this connection. who: the same again is no other; NULL: anybody.
+ * How often it happened. */
+void sql_disturb(struct sql *sql, const void *who);
+uint64_t sql_disturbances(const struct sql *sql);
+
 /* Kept by the connection and prepared once; text must be a literal. Not while it is in use. */
 int sql_prepare(struct sql *sql, const char *text, struct sql_statement **ret_statement) MUST_USE;
 /* For texts made at run time: freed by sql_finish. */

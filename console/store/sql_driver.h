@@ -22,6 +22,7 @@ struct sql_driver {
     const char *(*text)(struct sql_statement *statement, int i); /* NULL for null */
     int64_t (*number)(struct sql_statement *statement, int i);
     int64_t (*changes)(struct sql_statement *statement);
+    const char *version; /* a SELECT for sql_version; NULL: one cannot tell */
     /* `all` of a struct sql_many, stepped by step; NULL: each row goes alone. numbered: with the
      * rows' numbers as one array more. */
     int (*send_many)(struct sql_statement *statement, const char *columns,
@@ -33,6 +34,12 @@ struct sql {
     const struct sql_driver *driver;
     struct sql_statement *kept[SQL_STATEMENTS_KEPT]; /* open addressing by the literal's address */
     size_t kept_count;
+    struct {
+        void *thing;
+        void (*release)(void *thing);
+    } memories[SQL_MEMORIES];
+    const void *last_who;
+    uint64_t disturbances;
 };
 
 struct sql_statement {

@@ -143,7 +143,8 @@ static const struct sql_driver SQLITE_DRIVER = {.close = close_sqlite,
                                                 .step = step,
                                                 .text = column_text,
                                                 .number = column_number,
-                                                .changes = changes};
+                                                .changes = changes,
+                                                .version = "PRAGMA data_version"};
 
 int sql_open_sqlite(const char *path, bool read_only, struct sql **ret_sql,
                     char ret_notice[static 512])

@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""The figures of the console. Usage: bench.py [--quick] [heartbeats] [fleet] [pages] [browser]"""
+"""The figures of the console. Usage: bench.py [--quick] [heartbeats] [fleet] [pages] [browser]
+
+pages takes --events=COUNT and --database=sqlite or postgresql (both without)."""
 
 import sys
 
@@ -21,7 +23,9 @@ def main():
         if not wanted or "fleet" in wanted:
             fleet.run(*((300, 5, 3, 10) if quick else ()))
         if not wanted or "pages" in wanted:
-            pages.run(*((100000,) if quick else ()))
+            chosen = dict(word[2:].split("=") for word in sys.argv[1:] if "=" in word)
+            pages.run(int(chosen.get("events", 100000 if quick else pages.EVENTS)),
+                      [chosen["database"]] if "database" in chosen else pages.DATABASES)
         if not wanted or "browser" in wanted:
             browser.run(*((100000, 1000) if quick else ()))
     finally:

@@ -9,6 +9,7 @@ import time
 from tools import harness
 
 EVENTS = 5000000
+DATABASES = ("sqlite", "postgresql")
 COMPUTERS = 1000
 SMALL_GROUP = 10
 ROUNDS = 100
@@ -23,22 +24,35 @@ FILL = {
     "series": ("WITH RECURSIVE n(i) AS (SELECT {from_} UNION ALL SELECT i + 1 FROM n"
                " WHERE i + 1 < {to})", "WITH n AS (SELECT generate_series({from_}::bigint,"
                " {to} - 1) AS i)"),
+    # Computer i of the series: the first ten in the small group, every second in the large one, the
+    # others in twenty more and in none.
     "computers": "{series} INSERT INTO computers (number, id, hostname, machine_id, certificate,"
                  " group_id, {columns}) SELECT {first} + i, 'computer-' || i, 'host-' || i,"
-                 " 'machine-' || i, 'certificate-' || i,"
-                 " CASE WHEN i <= {small} THEN '{small_group}' WHEN i % 2 = 0 THEN '{large_group}'"
-                 " ELSE NULL END, {columns} FROM n, computers WHERE computers.number = {first}",
-    "events": "{series} INSERT INTO events (number, org_id, computer, id, epoch, agent_number,"
-              " time_ms, module, kind, severity, subject, detail) SELECT"
-              " (({start} + i * {step} - 1577836800000) * 4194304) + i % 4096, 1,"
-              " {first} + (i * 7919) % {computers}, '00000000-0000-7000-8000-' || i, 'epoch', i,"
-              " {start} + i * {step},"
-              " CASE WHEN i % 50 = 0 THEN 'malware' WHEN i % 3 = 0 THEN 'watch' ELSE 'agent' END,"
-              " CASE WHEN i % 50 = 0 THEN 'malware_found' WHEN i % 3 = 0 THEN 'watch_gap'"
-              " ELSE 'heartbeat_late' END,"
+                 " 'machine-' || i, 'certificate-' || i, {group_of_i}, {columns} FROM n, computers"
+                 " WHERE computers.number = {first}",
+    "facets": "{series}, g(j, id) AS ({groups}), k(j, module, kind) AS ({kinds})"
+              " INSERT INTO event_facets (id, group_id, module, kind, severity)"
+              " SELECT g.j * 1000 + k.j * 5 + i + 1, g.id, k.module, k.kind, i FROM n, g, k",
+    "events": "{series}, e AS (SELECT i, (i * 7919) % {computers} AS c,"
+              " CASE WHEN i % 50 = 0 THEN 0 WHEN i % 3 = 0 THEN 1 ELSE 2 + i % 20 END AS k,"
               " CASE WHEN i % 5000 = 0 THEN 4 WHEN i % 50 = 0 THEN 3 WHEN i % 3 = 0 THEN 1"
-              " ELSE 0 END, '/srv/www/upload/' || i, '{{\"size\":68}}' FROM n",
+              " ELSE 0 END AS s FROM n)"
+              " INSERT INTO events (number, org_id, computer, id, epoch, agent_number,"
+              " time_ms, module, kind, severity, subject, detail, facet) SELECT"
+              " (({start} + i * {step} - 1577836800000) * 4194304) + i % 4096, 1,"
+              " {first} + c, '00000000-0000-7000-8000-' || i, 'epoch', i, {start} + i * {step},"
+              " CASE k WHEN 0 THEN 'malware' WHEN 1 THEN 'watch' ELSE 'agent' END,"
+              " CASE k WHEN 0 THEN 'malware_found' WHEN 1 THEN 'watch_gap' ELSE 'kind_' || k END,"
+              " s, '/srv/www/upload/' || i, '{{\"size\":68}}', {group_of_c} * 1000 + k * 5 + s + 1"
+              " FROM e",
 }
+GROUPS = 23  # none, the small one, the large one, twenty others
+KINDS = 22
+
+
+def group_number(i):
+    return (f"CASE WHEN {i} = 0 THEN 0 WHEN {i} <= {SMALL_GROUP} THEN 1 WHEN {i} % 2 = 0 THEN 2"
+            f" WHEN {i} % 40 > 35 THEN 0 ELSE 3 + {i} % 20 END")
 
 
 def execute(console, text):
@@ -55,8 +69,16 @@ def execute(console, text):
 def fill(console, events, groups):
     first = int(console.query("SELECT number FROM computers")[0][0])
     now = int(time.time() * 1000)
-    facts = {"columns": COLUMNS, "first": first, "computers": COMPUTERS, "small": SMALL_GROUP,
-             "small_group": groups[0], "large_group": groups[1], "start": now - 90 * DAY_MS,
+    names = ["", *groups, *(f"group-{j}" for j in range(3, GROUPS))]
+    kinds = [("malware", "malware_found"), ("watch", "watch_gap"),
+             *(("agent", f"kind_{j}") for j in range(2, KINDS))]
+    groups_by_number = " ".join(f"WHEN {j} THEN '{name}'" for j, name in enumerate(names) if j)
+    facts = {"columns": COLUMNS,
+             "group_of_i": f"CASE {group_number('i')} {groups_by_number} END",
+             "group_of_c": f"({group_number('c')})",
+             "groups": " UNION ALL ".join(f"SELECT {j}, '{n}'" for j, n in enumerate(names)),
+             "kinds": " UNION ALL ".join(f"SELECT {j}, '{m}', '{k}'"
+                                         for j, (m, k) in enumerate(kinds)), "first": first, "computers": COMPUTERS, "start": now - 90 * DAY_MS,
              "step": 90 * DAY_MS // events}
 
     def insert(what, start, end):
@@ -64,6 +86,8 @@ def fill(console, events, groups):
         execute(console, FILL[what].format(series=series, **facts))
 
     insert("computers", 1, COMPUTERS)
+    execute(console, "DELETE FROM event_facets")
+    insert("facets", 0, 5)
     for start in range(0, events, 500000):
         insert("events", start, min(start + 500000, events))
     execute(console, "ANALYZE")
@@ -109,7 +133,7 @@ def run_on(name, database, events):
         console.stop()
         fill(console, events, groups)
         console.start()
-        print(f"{name}: {events} events made in {time.monotonic() - begun:.0f} s", flush=True)
+        print(f"{name}: {events} events, {GROUPS * KINDS * 5} facets made in {time.monotonic() - begun:.0f} s", flush=True)
         client = console.api()
         client.sign_in("admin", harness.PASSWORD)
         worst = pages(client, agent.id, "all")
@@ -124,8 +148,11 @@ def run_on(name, database, events):
             print(f"{name}: {word}: worst p99 of a page {limited:.1f} ms (bar {BAR_MS} ms)")
 
 
-def run(events=EVENTS):
-    run_on("SQLite", None, events)
+def run(events=EVENTS, databases=DATABASES):
+    if "sqlite" in databases:
+        run_on("SQLite", None, events)
+    if "postgresql" not in databases:
+        return
     try:
         url = harness.postgres().database()
     except harness.unittest.SkipTest as reason:

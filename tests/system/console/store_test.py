@@ -24,6 +24,9 @@ class StoreTest(unittest.TestCase):
     def test_heartbeats_together(self):
         self.run_unit("console_heartbeat_batch_test")
 
+    def test_pages(self):
+        self.run_unit("console_event_pages_test")
+
 
 if __name__ == "__main__":
     harness.main()
