@@ -135,10 +135,6 @@ rules() {
         { cat "$PRIVATE/rules.log" >&2 && fail "the rules in $RULES do not compile"; }
 }
 
-settings() {
-    install -m 644 "$ROOT/packaging/lambda/application.conf" "$LAYER/yagura/application.conf"
-}
-
 # The licences of what is inside, as Debian's packages state them.
 licences() {
     mkdir -p "$LAYER/yagura/licences"
@@ -178,7 +174,6 @@ main() {
     programs
     libraries
     rules
-    settings
     licences
     pack
 }
