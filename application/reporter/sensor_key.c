@@ -115,18 +115,16 @@ static int read_key_file(const char *path, char ret_key[static SENSOR_KEY_BYTES]
 int sensor_key_find(uint64_t wait_ns, char ret_key[static SENSOR_KEY_BYTES],
                     char ret_problem[static 512])
 {
-    const char *parameter = getenv("YAGURA_SENSOR_KEY_PARAMETER");
-    const char *path = getenv("YAGURA_SENSOR_KEY_FILE");
-    const char *key = getenv("YAGURA_SENSOR_KEY");
+    const char *parameter = getenv("YAGURA_CONSOLE_KEY_PARAMETER");
+    const char *path = getenv("YAGURA_CONSOLE_KEY_FILE");
 
     ret_key[0] = ret_problem[0] = '\0';
     if (parameter != NULL && parameter[0] != '\0')
         return find_parameter(parameter, wait_ns, ret_key, ret_problem);
     if (path != NULL && path[0] != '\0')
         return read_key_file(path, ret_key, ret_problem);
-    if (key != NULL && key[0] != '\0')
-        return text_copy(ret_key, SENSOR_KEY_BYTES, key) < 0 ? -EACCES : 0;
-    (void)text_copy(ret_problem, 512,
-                    "no sensor key: set YAGURA_SENSOR_KEY_PARAMETER to the name of a SecureString");
+    (void)text_copy(
+        ret_problem, 512,
+        "no sensor key: set YAGURA_CONSOLE_KEY_PARAMETER to the name of a SecureString");
     return -ENOKEY;
 }

@@ -1,5 +1,5 @@
-/* The sensor key of a function: from Parameter Store by the name of a SecureString, from a file, or
- * from the environment. */
+/* The sensor key of a function: from Parameter Store by the name of a SecureString, or from a file.
+ * Never from the environment, which everything in the function can read. */
 #ifndef APPLICATION_REPORTER_SENSOR_KEY_H
 #define APPLICATION_REPORTER_SENSOR_KEY_H
 
@@ -10,9 +10,9 @@
 
 #define SENSOR_KEY_BYTES 512
 
-/* YAGURA_SENSOR_KEY_PARAMETER, YAGURA_SENSOR_KEY_FILE or YAGURA_SENSOR_KEY, the first that is set.
- * Within wait_ns. 0; -ENOKEY none is set; -EAGAIN later perhaps; -EACCES a person must act;
- * with ret_problem, 512 bytes. Wipe the key after use. */
+/* YAGURA_CONSOLE_KEY_PARAMETER or YAGURA_CONSOLE_KEY_FILE, the first that is set. Within wait_ns.
+ * 0; -ENOKEY none is set; -EAGAIN later perhaps; -EACCES a person must act; with ret_problem, 512
+ * bytes. Wipe the key after use. */
 int sensor_key_find(uint64_t wait_ns, char ret_key[static SENSOR_KEY_BYTES],
                     char ret_problem[static 512]) MUST_USE;
 

@@ -44,16 +44,23 @@ class Protected:
         self.key = self.admin.post("/api/v1/sensor-keys",
                                    {"name": os.path.basename(self.place), "kind": "application"},
                                    expect=201).json["key"]
+        self.key_file = self.put("key", self.key)
         return self
 
     def __exit__(self, *_):
         pass
 
+    def put(self, name, key):
+        path = os.path.join(self.place, name)
+        with open(path, "w", encoding="ascii", opener=lambda path, flags: os.open(path, flags, 0o600)) as stream:
+            stream.write(key + "\n")
+        return path
+
     def run(self, events, name="shop", **environment):
         given = {"YAGURA_APPLICATION_HOME": self.home, "AWS_LAMBDA_FUNCTION_NAME": name,
                  "AWS_REGION": "eu-central-1", "YAGURA_APPLICATION_MODE": "",
                  "YAGURA_CONSOLE_URL": f"https://127.0.0.1:{self.console.people_port}",
-                 "YAGURA_CONSOLE_PIN": self.console.pin, "YAGURA_SENSOR_KEY": self.key,
+                 "YAGURA_CONSOLE_PIN": self.console.pin, "YAGURA_CONSOLE_KEY_FILE": self.key_file,
                  "YAGURA_APPLICATION_REPORT_MS": "30000", **environment}
         return Run(self.place, events, PYTHON, environment=given, options=["--timeout", "60000"])
 
@@ -96,7 +103,8 @@ def test_the_consoles_policy_is_obeyed(place):
 def test_without_a_console_the_events_are_lines(place):
     with Protected(place) as protected:
         for change in ({"YAGURA_CONSOLE_URL": "https://127.0.0.1:1"},
-                       {"YAGURA_SENSOR_KEY": "ysk1_" + "0" * 43}, {"YAGURA_SENSOR_KEY": ""},
+                       {"YAGURA_CONSOLE_KEY_FILE": protected.put("unknown", "ysk1_" + "0" * 43)},
+                       {"YAGURA_CONSOLE_KEY_FILE": ""},
                        {"YAGURA_CONSOLE_PIN": "sha256//" + "A" * 43 + "="}):
             run = protected.run([BAD, GOOD], YAGURA_APPLICATION_MODE="mitigate",
                                 YAGURA_APPLICATION_REPORT_MS="2000", **change)

@@ -40,7 +40,7 @@ def test_the_layer_is_small_and_complete(place):
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
     for name in ("extensions/yagura-application", "yagura-wrapper", "yagura/rules.bin",
-                 "yagura/application.conf", "yagura/lib/ld-yagura.so", "yagura/licences/yagura"):
+                 "yagura/lib/ld-yagura.so", "yagura/licences/yagura"):
         assert name in names, names
     for name in ("extensions/yagura-application", "yagura-wrapper"):
         said = subprocess.run(["readelf", "-lW", os.path.join(opt, name)], capture_output=True, text=True, check=True)
@@ -58,9 +58,9 @@ def test_a_function_with_the_layer(place):
                   environment={"YAGURA_APPLICATION_HOME": os.path.join(opt, "yagura"),
                                "AWS_LAMBDA_FUNCTION_NAME": "layered", "YAGURA_APPLICATION_MODE": "",
                                "YAGURA_CONSOLE_URL": f"https://127.0.0.1:{protected.console.people_port}",
-                               "YAGURA_CONSOLE_PIN": protected.console.pin, "YAGURA_SENSOR_KEY": protected.key,
+                               "YAGURA_CONSOLE_PIN": protected.console.pin, "YAGURA_CONSOLE_KEY_FILE": protected.key_file,
                                "YAGURA_APPLICATION_REPORT_MS": "30000"})
-        assert [run.status(number) for number in range(4)] == [200] * 4, "the layer's policy reports"
+        assert [run.status(number) for number in range(4)] == [200] * 4, "without a policy it reports"
         assert run.lines == [], (run.lines, run.errors())
         found = protected.events("layered")
         assert [event["kind"] for event in found] == ["request_reported"] * 2, found
@@ -68,6 +68,11 @@ def test_a_function_with_the_layer(place):
                    for event in found]
         rules = {finding["rule"] for detail in details for finding in detail["findings"]}
         assert any(930000 <= rule < 950000 for rule in rules), rules
+        run = Run(place, [BAD, GOOD], PYTHON, options=["--timeout", "60000"],
+                  extension=os.path.join(opt, "extensions/yagura-application"),
+                  wrapper=os.path.join(opt, "yagura-wrapper"),
+                  environment={"YAGURA_APPLICATION_HOME": os.path.join(opt, "yagura")})
+        assert [run.status(number) for number in range(2)] == [403, 200], "mitigate, where no policy says otherwise"
 
 
 def test_a_bootstrap_is_wrapped(place):
@@ -115,7 +120,7 @@ def test_the_template(place):
     assert layers == ["arn:other:1", "arn:aws:lambda:r:1:layer:y-x86_64:7"], "the new version replaces the old one"
     assert variables == {"MINE": "1", "AWS_LAMBDA_EXEC_WRAPPER": "/opt/yagura-wrapper",
                          "YAGURA_APPLICATION_MODE": "mitigate", "YAGURA_CONSOLE_URL": "https://c:4119",
-                         "YAGURA_SENSOR_KEY_PARAMETER": "/yagura/sensor-key"}
+                         "YAGURA_CONSOLE_KEY_PARAMETER": "/yagura/sensor-key"}
     for alone in ({"Runtime": "provided.al2023"}, {"PackageType": "Image"}, {"Architectures": ["arm64"]},
                   {"Environment": {"Variables": {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/otel"}}}):
         assert code["wanted"](alone, "report") is None, alone

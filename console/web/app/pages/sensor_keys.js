@@ -8,22 +8,25 @@ import { Confirm, Dialog, FormDialog } from "../ui/dialog.js";
 import { CommandText, Copy, Empty, Fact, Field, Literal, Mark, Skeleton, Time } from "../ui/elements.js";
 import { ListTable } from "../ui/table.js";
 
-const WAYS = ["parameter_store", "environment"];
+const WAYS = ["parameter_store", "file"];
+const KEY_FILES = { storage: "/etc/yagura/sensor-key", application: "sensor-key" };
 const ASK_MS = 5000;
 
 /** One word for a shell. @param {string} text */
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
-/** What to set, in the order of doing it. @param {string} kind @param {string} way @param {string} key @param {string} pin */
-function snippet(kind, way, key, pin) {
+/** What to set, in the order of doing it. @param {"storage" | "application"} kind @param {string} way @param {string} pin */
+function snippet(kind, way, pin) {
     const parameter = `/yagura/sensor-key-${kind}`;
     const lines = [`YAGURA_CONSOLE_URL=${location.origin}`, `YAGURA_CONSOLE_PIN=${pin}`];
-    lines.push(way === "environment" ? `YAGURA_CONSOLE_KEY=${key}` : `YAGURA_CONSOLE_KEY_PARAMETER=${parameter}`);
+    const file = KEY_FILES[kind];
+    lines.push(way === "file" ? `YAGURA_CONSOLE_KEY_FILE=${kind === "application" ? "/var/task/" : ""}${file}` : `YAGURA_CONSOLE_KEY_PARAMETER=${parameter}`);
     if (kind === "application") lines.push("AWS_LAMBDA_EXEC_WRAPPER=/opt/yagura-wrapper");
-    if (way === "environment") return lines.join("\n");
     return [
         "# asks for the key, so that it is in no history:",
-        `read -rs KEY && aws ssm put-parameter --name ${quoted(parameter)} --type SecureString --value "$KEY"`,
+        way === "file"
+            ? `(umask 077 && read -rs KEY && printf '%s\\n' "$KEY" > ${file})`
+            : `read -rs KEY && aws ssm put-parameter --name ${quoted(parameter)} --type SecureString --value "$KEY"`,
         `# then set for the ${kind === "storage" ? "scanner" : "function"}:`,
         ...lines,
     ].join("\n");
@@ -39,7 +42,7 @@ function Waiting({ kind, id }) {
     </p>`;
 }
 
-/** @param {{kind: string, made: {id: string, key: string, expires: string}, close: () => void}} props */
+/** @param {{kind: "storage" | "application", made: {id: string, key: string, expires: string}, close: () => void}} props */
 function Made({ kind, made, close }) {
     const about = useResource("about");
     const [way, setWay] = useState(WAYS[0]);
@@ -53,12 +56,12 @@ function Made({ kind, made, close }) {
             ${WAYS.map((name) => html`<button key=${name} role="tab" aria-selected=${name === way} onClick=${() => setWay(name)}>${t(`sensor.way.${name}`)}</button>`)}
         </div>
         <p>${t(`sensor.${kind}.${way}_text`)}</p>
-        ${about.data ? html`<${CommandText} text=${snippet(kind, way, made.key, about.data.ca_pin ?? "")} />` : html`<${Skeleton} />`}
+        ${about.data ? html`<${CommandText} text=${snippet(kind, way, about.data.ca_pin ?? "")} />` : html`<${Skeleton} />`}
         <${Waiting} kind=${kind} id=${made.id} />
     <//>`;
 }
 
-/** @param {{kind: string, close: () => void, done: () => void}} props */
+/** @param {{kind: "storage" | "application", close: () => void, done: () => void}} props */
 export function NewKey({ kind, close, done }) {
     const groups = useResource("groups?limit=200");
     const policies = useResource("policies?limit=200");
