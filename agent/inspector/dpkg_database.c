@@ -96,15 +96,7 @@ static bool same_path(const char *canonical, const char *path)
 /* The next line of *text, cut in place; NULL at the end. */
 static char *next_line(char **text)
 {
-    char *line = *text, *end;
-
-    if (!line || *line == '\0')
-        return NULL;
-    end = strchr(line, '\n');
-    if (end)
-        *end++ = '\0';
-    *text = end;
-    return line;
+    return !*text || **text == '\0' ? NULL : strsep(text, "\n");
 }
 
 static int read_text(const char *path, struct buffer *content)

@@ -66,7 +66,7 @@ class WholeChainTest(unittest.TestCase):
         self.machine.write("/etc/yagura/policy.conf", POLICY)
         self.machine.write("/etc/stand-in/environment", "AWS_EC2_METADATA_DISABLED=true")
         shutil.copytree(os.path.join(small_packages.ROOT, "installer/demo-signatures"),
-                        self.machine.path("/etc/yagura/signatures"))
+                        self.machine.path("/etc/yagura/signatures"), dirs_exist_ok=True)
         self.machine.must("mkdir", "-p", "/srv/files")
 
     def parameters(self, **changes):

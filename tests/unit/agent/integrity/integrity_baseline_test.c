@@ -165,8 +165,8 @@ static void other_hands_are_noticed(void **state)
     static const char *const attempts[] = {
         "UPDATE entry SET facts = zeroblob(length(facts)) WHERE name = CAST('a' AS BLOB)",
         "DELETE FROM entry WHERE name = CAST('a' AS BLOB)",
-        "DELETE FROM entry WHERE directory = CAST('/etc/x' AS BLOB);"
-        "DELETE FROM seal WHERE directory = CAST('/etc/x' AS BLOB)",
+        ("DELETE FROM entry WHERE directory = CAST('/etc/x' AS BLOB);"
+         "DELETE FROM seal WHERE directory = CAST('/etc/x' AS BLOB)"),
         "INSERT INTO entry SELECT CAST('/new' AS BLOB), name, facts, approved FROM entry LIMIT 1",
         "UPDATE header SET approved_ns = approved_ns + 1",
         "UPDATE header SET rules = 'p/nothing'",
