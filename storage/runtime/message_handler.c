@@ -1,4 +1,5 @@
-/* Messages. Owns: that a message is done with only when all its objects are. */
+/* Messages. Owns: that a message is done with only when all its objects are, and that one of them
+ * does not stand in the others' way. */
 #include "storage/runtime/message_handler.h"
 
 #include "common/log/log.h"
@@ -28,14 +29,17 @@ int message_scan(struct object_scanner *scanner, const struct message *message)
     struct storage_event event;
     struct storage_result result;
 
-    int r = read_event(message, &event);
-    if (r < 0)
-        return r;
-    for (size_t i = 0; r == 0 && i < event.count; i++)
-        if (object_scanner_wants(scanner, &event.objects[i]))
-            r = object_scanner_run(scanner, &event.objects[i], &order, &result);
+    int first = read_event(message, &event);
+    if (first < 0)
+        return first;
+    for (size_t i = 0; i < event.count; i++) {
+        if (!object_scanner_wants(scanner, &event.objects[i]))
+            continue;
+        int r = object_scanner_run(scanner, &event.objects[i], &order, &result);
+        first = first < 0 ? first : r;
+    }
     storage_event_done(&event);
-    return r;
+    return first;
 }
 
 static int report(struct object_scanner *scanner, const struct storage_object *object,
@@ -57,12 +61,15 @@ int message_report_dead(struct object_scanner *scanner, const struct message *me
 {
     struct storage_event event;
 
-    int r = read_event(message, &event);
-    if (r < 0)
-        return r == -EBADMSG ? 0 : r;
-    for (size_t i = 0; r == 0 && i < event.count; i++)
-        if (object_scanner_wants(scanner, &event.objects[i]))
-            r = report(scanner, &event.objects[i], message);
+    int first = read_event(message, &event);
+    if (first < 0)
+        return first == -EBADMSG ? 0 : first;
+    for (size_t i = 0; i < event.count; i++) {
+        if (!object_scanner_wants(scanner, &event.objects[i]))
+            continue;
+        int r = report(scanner, &event.objects[i], message);
+        first = first < 0 ? first : r;
+    }
     storage_event_done(&event);
-    return r;
+    return first;
 }

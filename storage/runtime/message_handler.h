@@ -19,7 +19,8 @@ struct message {
 /* 0: done with, acknowledge it. -EAGAIN: bring it again. -EBADMSG: it is not understood. */
 typedef int message_handler(struct object_scanner *scanner, const struct message *message);
 
-/* Scans the objects it tells of. */
+/* Scans the objects it tells of, each whatever became of those before it. The error is the first
+ * one's. */
 message_handler message_scan;
 /* The message was given up by others: tells that its objects were not scanned. What is not
  * understood is told, too, and done with. */

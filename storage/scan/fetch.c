@@ -212,6 +212,9 @@ enum aws_outcome fetch_object(struct aws_client *client, struct fetch_pool *pool
     if (!size_known || (size <= limits->maximum && (pool == NULL || size <= limits->part)))
         return fetch_whole(client, object, taking, deadline_ns, ret_fetched);
     enum aws_outcome outcome = ask_facts(client, object, ret_fetched);
+    /* The answer to a HEAD has no words: a GET's says why. */
+    if (outcome == AWS_REFUSED || outcome == AWS_DENIED)
+        return fetch_whole(client, object, taking, deadline_ns, ret_fetched);
     if (outcome != AWS_OK)
         return outcome;
     if (ret_fetched->facts.size > limits->maximum) {

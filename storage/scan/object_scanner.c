@@ -10,7 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FIRST_BYTES 8
+#define FIRST_BYTES         8
+#define REASON_CUSTOMER_KEY "customer-key"
+#define REASON_KMS_KEY      "kms-key"
 
 struct object_scanner {
     struct scan_resources *resources;
@@ -171,6 +173,30 @@ static int later(const struct object_scanner *scanner, const struct storage_obje
     return -EAGAIN;
 }
 
+/* What S3 will say again however often it is asked: the key that the object is encrypted with is
+ * its writer's, or may not be used. Sources:
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerSideEncryptionCustomerKeys.html */
+static const char *lasting_refusal(const struct fetched *fetched)
+{
+    static const struct {
+        const char *code, *words, *reason;
+    } refusals[] = {
+        {"InvalidRequest", "Server Side Encryption", REASON_CUSTOMER_KEY},
+        {"AccessDenied", "kms:Decrypt", REASON_KMS_KEY},
+        {"AccessDenied", "The ciphertext refers to", REASON_KMS_KEY},
+        {"KMS.DisabledException", "", REASON_KMS_KEY},
+        {"KMS.NotFoundException", "", REASON_KMS_KEY},
+        {"KMS.KMSInvalidStateException", "", REASON_KMS_KEY},
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(refusals); i++)
+        if (text_equal(fetched->code, refusals[i].code) &&
+            strstr(fetched->problem, refusals[i].words) != NULL)
+            return refusals[i].reason;
+    return NULL;
+}
+
 /* A verdict although nothing was scanned; -EAGAIN when trying again may help. */
 static int judge_failure(const struct object_scanner *scanner, enum aws_outcome outcome,
                          const struct fetched *fetched, struct storage_result *result)
@@ -190,6 +216,12 @@ static int judge_failure(const struct object_scanner *scanner, enum aws_outcome 
     }
     if (text_equal(fetched->code, "MethodNotAllowed")) { /* a delete marker's version */
         result->verdict = STORAGE_DELETED;
+        return 0;
+    }
+    const char *refusal = lasting_refusal(fetched);
+    if (refusal != NULL) {
+        (void)text_copy(result->reason, sizeof result->reason, refusal);
+        (void)text_copy(result->problem, sizeof result->problem, fetched->problem);
         return 0;
     }
     return later(scanner, &result->object, "fetch", fetched->problem);
@@ -374,6 +406,13 @@ static int put_over_changeable(struct object_scanner *scanner, const struct s3_o
     return r;
 }
 
+/* S3 does not even say which content stands there. */
+static bool is_refused(const struct storage_result *result)
+{
+    return text_equal(result->reason, REASON_CUSTOMER_KEY) ||
+           text_equal(result->reason, REASON_KMS_KEY);
+}
+
 /* 0 also when it cannot be tagged for a reason that stays; -EAGAIN; -ESTALE: what stands there now
  * had our tags for a moment. */
 static int tag(struct object_scanner *scanner, struct storage_result *result)
@@ -382,6 +421,11 @@ static int tag(struct object_scanner *scanner, struct storage_result *result)
 
     if (scanner->resources->tagger.format == TAG_NONE)
         return 0;
+    if (!is_fixed(&result->object) && is_refused(result)) {
+        (void)text_copy(result->tag_problem, sizeof result->tag_problem,
+                        "its content cannot be compared");
+        return 0;
+    }
     if (!is_fixed(&result->object))
         return put_over_changeable(scanner, &wanted, result);
     int r = put_merged(scanner, &wanted, result);

@@ -1,0 +1,181 @@
+/* What is made of S3's answers, with a stand-in in its place and a scan that finds all clean. */
+#include "storage/scan/object_scanner.h"
+
+#include "common/text/text.h"
+#include "common/time/clock.h"
+#include "tests/unit/common/aws/http_stand_in.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* ---- the scan service's place ---- */
+
+int scan_service_start(const struct storage_settings *settings UNUSED,
+                       struct scan_service **ret_service UNUSED)
+{
+    return 0;
+}
+
+struct scan_service *scan_service_stop(struct scan_service *service UNUSED)
+{
+    return NULL;
+}
+
+void scan_service_scan(struct scan_service *service UNUSED, int fd UNUSED,
+                       uint64_t deadline_ns UNUSED, struct scan_result *ret_result)
+{
+    *ret_result = (struct scan_result){.verdict = SCAN_CLEAN};
+}
+
+void scan_service_abandon(struct scan_service *service UNUSED) {}
+
+void scan_service_status(struct scan_service *service UNUSED, struct scanner_status *ret_status)
+{
+    *ret_status = (struct scanner_status){.engine_version = ""};
+}
+
+void scan_service_signatures(struct scan_service *service UNUSED,
+                             char text[static SCAN_SIGNATURES_BYTES])
+{
+    text[0] = '\0';
+}
+
+/* ---- S3's place: one scripted answer for each request, by its number ---- */
+
+struct step {
+    const char *method, *in_target; /* what the request must be */
+    int status;
+    const char *lines, *body;
+};
+
+struct world {
+    struct stand_in stand_in;
+    struct storage_settings settings;
+    struct scan_resources resources;
+    struct object_scanner *scanner;
+    const struct step *steps;
+    size_t count, at;
+    bool strayed;
+};
+
+static void answer(void *user, const struct stand_in_request *request, char *text, size_t size)
+{
+    struct world *world = user;
+    const struct step *step = &world->steps[world->at];
+
+    if (world->at >= world->count || !text_equal(request->method, step->method) ||
+        strstr(request->target, step->in_target) == NULL) {
+        (void)fprintf(stderr, "step %zu: %s %s\n", world->at, request->method, request->target);
+        world->strayed = true;
+        stand_in_write(text, size, 400, "", "");
+        return;
+    }
+    world->at++;
+    stand_in_write(text, size, step->status, step->lines, step->body);
+}
+
+static const char *lookup(void *user UNUSED, const char *name UNUSED)
+{
+    return NULL;
+}
+
+static int set_up(void **state)
+{
+    struct world *world = calloc(1, sizeof *world);
+    struct settings_error error;
+
+    if (world == NULL)
+        return -1;
+    world->stand_in.answer = answer;
+    world->stand_in.user = world;
+    stand_in_start(&world->stand_in);
+    world->resources = (struct scan_resources){
+        .settings = &world->settings,
+        .aws = {.region = "eu-west-1",
+                .metadata_disabled = true,
+                .keys = {"testing", "secret", ""}},
+        .tagger = {.format = TAG_SEPARATED, .prefix = "yagura"},
+    };
+    (void)text_copy(world->resources.aws.endpoint, sizeof world->resources.aws.endpoint,
+                    world->stand_in.url);
+    int r = storage_settings_load(NULL, lookup, NULL, &world->settings, &error);
+    if (r == 0)
+        r = object_scanner_new(&world->resources, &world->scanner);
+    *state = world;
+    return r;
+}
+
+static int tear_down(void **state)
+{
+    struct world *world = *state;
+
+    stand_in_stop(&world->stand_in);
+    (void)object_scanner_free(world->scanner);
+    storage_settings_done(&world->settings);
+    free(world);
+    return 0;
+}
+
+static struct storage_result run(struct world *world, const char *version, const struct step *steps,
+                                 size_t count)
+{
+    const struct scan_order order = {.message_id = "",
+                                     .deadline_ns = clock_monotonic_ns() + 60 * NS_PER_SECOND};
+    struct storage_object object = {.bucket = "from", .key = "a", .etag = "e"};
+    struct storage_result result;
+
+    (void)text_copy(object.version, sizeof object.version, version);
+    world->steps = steps;
+    world->count = count;
+    world->at = 0;
+    assert_int_equal(object_scanner_run(world->scanner, &object, &order, &result), 0);
+    assert_false(world->strayed);
+    assert_int_equal(world->at, count);
+    return result;
+}
+
+#define NO_TAGS "<Tagging><TagSet></TagSet></Tagging>"
+#define CUSTOMER                                                                              \
+    "<Error><Code>InvalidRequest</Code><Message>The object was stored using a form of "       \
+    "Server Side Encryption. The correct parameters must be provided to retrieve the object." \
+    "</Message></Error>"
+#define KMS                                                                               \
+    "<Error><Code>AccessDenied</Code><Message>User: arn:x is not authorized to perform: " \
+    "kms:Decrypt on resource: arn:y</Message></Error>"
+
+/* ---- the tests ---- */
+
+/* An object whose key is not ours has a verdict, and not another try for ever. */
+static void test_lasting_refusals(void **state)
+{
+    static const struct step customer[] = {{"GET", "/from/a?versionId=v", 400, "", CUSTOMER},
+                                           {"GET", "tagging", 200, "", NO_TAGS},
+                                           {"PUT", "tagging", 200, "", ""}};
+    static const struct step kms[] = {{"GET", "/from/a", 403, "", KMS}};
+
+    struct storage_result result = run(*state, "v", customer, ARRAY_LENGTH(customer));
+    assert_int_equal(result.verdict, STORAGE_ERROR);
+    assert_string_equal(result.reason, "customer-key");
+    assert_true(result.tagged);
+    /* Without a version its content would have to be compared, which S3 refuses as well. */
+    result = run(*state, "", kms, ARRAY_LENGTH(kms));
+    assert_int_equal(result.verdict, STORAGE_ERROR);
+    assert_string_equal(result.reason, "kms-key");
+    assert_non_null(strstr(result.problem, "kms:Decrypt"));
+    assert_false(result.tagged);
+}
+
+int main(void)
+{
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(test_lasting_refusals),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
