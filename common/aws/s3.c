@@ -258,11 +258,15 @@ enum aws_outcome s3_copy(struct aws_client *client, const struct s3_object *from
 enum aws_outcome s3_delete(struct aws_client *client, const struct s3_object *object,
                            struct aws_answer *ret_answer)
 {
+    struct s3_object target = *object;
     struct s3_call call;
 
-    begin(&call, "DELETE", object);
-    if (object->version == NULL && object->etag != NULL)
-        add_header(&call, "If-Match", quoted(&call, object->etag));
+    /* Each write replaces that version: only its content tells which one is meant. */
+    if (target.version != NULL && text_equal(target.version, "null"))
+        target.version = NULL;
+    begin(&call, "DELETE", &target);
+    if (target.version == NULL && target.etag != NULL)
+        add_header(&call, "If-Match", quoted(&call, target.etag));
     return finish(client, &call, ret_answer);
 }
 

@@ -73,8 +73,8 @@ enum aws_outcome s3_copy(struct aws_client *client, const struct s3_object *from
                          struct aws_answer *ret_answer);
 /* "/bucket/key?versionId=V", as x-amz-copy-source wants it. */
 int s3_write_copy_source(const struct s3_object *object, struct buffer *text) MUST_USE;
-/* With a version: that one alone, for good. Without: etag is the condition. AWS_NOT_FOUND only for
- * the bucket: an object that is not there is deleted. */
+/* With a version: that one alone, for good. Without, or with "null": etag is the condition.
+ * AWS_NOT_FOUND only for the bucket: an object that is not there is deleted. */
 enum aws_outcome s3_delete(struct aws_client *client, const struct s3_object *object,
                            struct aws_answer *ret_answer);
 

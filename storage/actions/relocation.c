@@ -62,6 +62,12 @@ static const char *text_or_null(const char *text)
     return text != NULL && text[0] != '\0' ? text : NULL;
 }
 
+/* "null", of a bucket whose versioning is suspended, pins nothing: each write replaces it. */
+static const char *version_or_null(const char *version)
+{
+    return version != NULL && !text_equal(version, "null") ? text_or_null(version) : NULL;
+}
+
 /* ---- the original ---- */
 
 /* What a copy in parts does not take over by itself. */
@@ -106,7 +112,7 @@ static enum relocation_end find_original(struct move *move)
     (void)text_copy(move->result->version, sizeof move->result->version, move->facts.version);
     (void)text_copy(move->result->etag, sizeof move->result->etag, move->facts.etag);
     /* From now on both pin it. */
-    move->from.version = text_or_null(move->result->version);
+    move->from.version = version_or_null(move->result->version);
     move->from.etag = text_or_null(move->result->etag);
     move->in_parts = move->facts.size > S3_MOST_PUT ||
                      (move->asked->part_bytes > 0 && move->facts.size > move->asked->part_bytes);
@@ -317,7 +323,7 @@ enum relocation_end relocation_run(struct aws_client *client, const struct reloc
         .from = {.bucket = relocation->bucket,
                  .region = text_or_null(relocation->region),
                  .key = relocation->key,
-                 .version = text_or_null(relocation->version),
+                 .version = version_or_null(relocation->version),
                  .etag = text_or_null(relocation->etag)},
         .to = {.bucket = relocation->to_bucket, .key = relocation->to_key},
         .metadata = BUFFER_WITH_MAXIMUM(MOST_META_BYTES),

@@ -200,6 +200,21 @@ static const char *header(const struct world *world, const char *name)
     return value;
 }
 
+/* Of a bucket whose versioning is suspended: any newer object is that version as well. */
+static void test_a_version_that_is_none(void **state)
+{
+    struct world *world = *state;
+    struct s3_object object = thing;
+    struct aws_answer got;
+
+    object.version = "null";
+    world->status = 204;
+    assert_int_equal(s3_delete(world->client, &object, &got), AWS_OK);
+    aws_answer_done(&got);
+    assert_string_equal(world->last.target, "/bucket/a%20b");
+    assert_string_equal(header(world, "If-Match"), "\"e\"");
+}
+
 static void test_conditions_go_along(void **state)
 {
     struct world *world = *state;
@@ -364,6 +379,7 @@ int main(void)
         cmocka_unit_test(test_listings_are_read),
         cmocka_unit_test(test_messages_are_read),
         cmocka_unit_test_setup_teardown(test_conditions_go_along, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_version_that_is_none, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_copy_that_fails_after_200, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_another_region, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_tags_are_written, set_up, tear_down),

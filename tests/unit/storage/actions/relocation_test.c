@@ -181,6 +181,27 @@ static void test_what_is_not_pinned(void **state)
     assert_int_equal(run(world, &loose, NULL, 0), RELOCATION_REFUSED);
 }
 
+/* A bucket whose versioning is suspended: a newer content has the same version. */
+static void test_a_version_that_is_written_over(void **state)
+{
+    struct world *world = *state;
+    struct relocation suspended = small;
+    static const struct step steps[] = {
+        {"HEAD", "/from/a%20b", 200, "ETag: \"e\"\r\nx-amz-version-id: null\r\n", ""},
+        COPY_OF(DIGEST_TEXT),
+        {"HEAD", "/into/x", 200, "ETag: \"f\"\r\n", ""},
+        {"DELETE", "/from/a%20b", 412, "", "<Error><Code>PreconditionFailed</Code></Error>"}};
+
+    suspended.version = "null";
+    assert_int_equal(run(world, &suspended, steps, ARRAY_LENGTH(steps)), RELOCATION_GONE);
+    for (size_t i = 0; i < ARRAY_LENGTH(steps); i++)
+        assert_null(strstr(world->heads[i], "versionId"));
+    assert_non_null(strstr(world->heads[0], "If-Match: \"e\""));
+    assert_non_null(strstr(world->heads[3], "If-Match: \"e\""));
+    suspended.etag = "";
+    assert_int_equal(run(world, &suspended, NULL, 0), RELOCATION_REFUSED);
+}
+
 /* A HEAD has no body, whatever its length says: the stand-in cannot play a large object. What is in
  * parts is tried by itself. */
 static void test_parts_are_given_up(void **state)
@@ -250,6 +271,7 @@ int main(void)
         TEST(test_a_move),
         TEST(test_nothing_is_deleted_in_doubt),
         TEST(test_what_is_not_pinned),
+        TEST(test_a_version_that_is_written_over),
         TEST(test_parts_are_given_up),
         TEST(test_impossible_parts),
         TEST(test_links),
