@@ -73,33 +73,117 @@ int quarantine_id(const struct published_result *result, char ret_id[static QUAR
 
 /* ---- content that a person released ---- */
 
-/* The verdict of the scanner, with its other tags kept, so that readers get it. */
-static enum quarantine_action tag_allowed(struct act *act)
+struct allowing {
+    struct s3_object original;
+    char status[160], detail[160]; /* the tags' names */
+    char modified[40];             /* when the content was written, "" = not known yet */
+    struct s3_tags before;
+};
+
+static enum quarantine_action end_by(struct act *act, enum quarantine_action ok,
+                                     const struct aws_answer *answer)
 {
-    const struct s3_object original = original_of(act->result);
-    char status[160], detail[160];
-    struct s3_tags tags;
+    bool gone = answer->outcome == AWS_NOT_FOUND || answer->outcome == AWS_CHANGED;
+
+    return end_with(act,
+                    answer->outcome == AWS_OK ? ok
+                    : gone                    ? QUARANTINE_GONE
+                                              : QUARANTINE_FAILED,
+                    answer->problem);
+}
+
+/* Tags have no condition: whether it is still the content that was scanned is asked around them. */
+static enum quarantine_action compare_allowed(struct act *act, struct allowing *allowing)
+{
+    struct s3_facts facts;
     struct aws_answer answer;
 
-    (void)text_format(status, sizeof status, "%s-scan-status", act->policy->tag_prefix);
-    (void)text_format(detail, sizeof detail, "%s-scan-detail", act->policy->tag_prefix);
-    enum aws_outcome outcome = s3_get_tags(act->client, &original, &tags, &answer);
+    (void)s3_head(act->client, &allowing->original, &facts, &answer);
+    enum quarantine_action action = end_by(act, QUARANTINE_ALLOWED, &answer);
+    aws_answer_done(&answer);
+    if (action != QUARANTINE_ALLOWED)
+        return action;
+    if (allowing->modified[0] != '\0' && !text_equal(allowing->modified, facts.modified))
+        return end_with(act, QUARANTINE_GONE, "it was written over");
+    (void)text_copy(allowing->modified, sizeof allowing->modified, facts.modified);
+    return action;
+}
+
+/* The verdict of the scanner, with its other tags kept, so that readers get it. */
+static enum quarantine_action put_allowed(struct act *act, struct allowing *allowing, bool *ret_put)
+{
+    struct aws_answer answer;
+
+    *ret_put = false;
+    enum aws_outcome outcome =
+        s3_get_tags(act->client, &allowing->original, &allowing->before, &answer);
+    struct s3_tags tags = allowing->before;
     /* Other formats have other names; they are not what the read gate looks at. */
-    if (outcome == AWS_OK && s3_tags_find(&tags, status) != NULL) {
+    if (outcome == AWS_OK && s3_tags_find(&tags, allowing->status) != NULL) {
         aws_answer_done(&answer);
-        bool has_detail = s3_tags_find(&tags, detail) != NULL;
-        if (s3_tags_set(&tags, status, "clean") < 0 ||
-            (has_detail && s3_tags_set(&tags, detail, "released by a person") < 0))
+        bool has_detail = s3_tags_find(&tags, allowing->detail) != NULL;
+        if (s3_tags_set(&tags, allowing->status, "clean") < 0 ||
+            (has_detail && s3_tags_set(&tags, allowing->detail, "released by a person") < 0))
             return end_with(act, QUARANTINE_REFUSED, "the tags' names are too long");
-        outcome = s3_put_tags(act->client, &original, &tags, &answer);
+        *ret_put = true; /* also when the answer is lost */
+        (void)s3_put_tags(act->client, &allowing->original, &tags, &answer);
     }
-    enum quarantine_action action = end_with(act,
-                                             outcome == AWS_OK          ? QUARANTINE_ALLOWED
-                                             : outcome == AWS_NOT_FOUND ? QUARANTINE_GONE
-                                                                        : QUARANTINE_FAILED,
-                                             answer.problem);
+    enum quarantine_action action = end_by(act, QUARANTINE_ALLOWED, &answer);
     aws_answer_done(&answer);
     return action;
+}
+
+/* Our word may stand on a content that nobody released: readers must not get that by it. Gone: the
+ * word goes; not known: it becomes what it was, so that the next try finds it. What the scanner
+ * said meanwhile is left, unless it says the same. */
+static enum quarantine_action take_back_allowed(struct act *act, const struct allowing *allowing,
+                                                bool gone)
+{
+    struct s3_tags tags, kept = {.count = 0};
+    struct aws_answer answer;
+
+    enum aws_outcome outcome = s3_get_tags(act->client, &allowing->original, &tags, &answer);
+    const char *status = outcome == AWS_OK ? s3_tags_find(&tags, allowing->status) : NULL;
+    if (status != NULL && text_equal(status, "clean")) {
+        aws_answer_done(&answer);
+        for (size_t i = 0; i < tags.count; i++) {
+            const char *key = tags.tags[i].key;
+            bool own = text_equal(key, allowing->status) || text_equal(key, allowing->detail);
+            const char *was = s3_tags_find(&allowing->before, key);
+            if (own && (gone || was == NULL))
+                continue;
+            struct s3_tag *tag = &kept.tags[kept.count++];
+            *tag = tags.tags[i];
+            if (own)
+                (void)text_copy(tag->value, sizeof tag->value, was);
+        }
+        (void)s3_put_tags(act->client, &allowing->original, &kept, &answer);
+    }
+    enum quarantine_action action = end_by(act, QUARANTINE_GONE, &answer);
+    aws_answer_done(&answer);
+    return action;
+}
+
+static enum quarantine_action tag_allowed(struct act *act)
+{
+    struct allowing allowing = {.original = original_of(act->result)};
+    bool put;
+
+    (void)text_format(allowing.status, sizeof allowing.status, "%s-scan-status",
+                      act->policy->tag_prefix);
+    (void)text_format(allowing.detail, sizeof allowing.detail, "%s-scan-detail",
+                      act->policy->tag_prefix);
+    enum quarantine_action action = compare_allowed(act, &allowing);
+    if (action != QUARANTINE_ALLOWED)
+        return action;
+    action = put_allowed(act, &allowing, &put);
+    if (!put)
+        return action;
+    enum quarantine_action after = compare_allowed(act, &allowing);
+    if (after == QUARANTINE_ALLOWED)
+        return action;
+    action = take_back_allowed(act, &allowing, after == QUARANTINE_GONE);
+    return action == QUARANTINE_FAILED ? action : after;
 }
 
 /* AWS_NOT_FOUND: nobody did. */
