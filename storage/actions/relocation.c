@@ -1,5 +1,5 @@
-/* Relocation. Owns: the order head, copy, compare, delete. Must not own: which objects are moved,
- * and where to. */
+/* Relocation. Owns: the order head, copy, compare, delete; the copy's end when it is refused. Must
+ * not own: which objects are moved, and where to. */
 #include "storage/actions/relocation.h"
 
 #include "common/aws/xml_reader.h"
@@ -25,7 +25,10 @@ struct move {
     struct s3_facts facts;
     struct buffer metadata; /* lines of name NUL value NUL, for copies in parts */
     bool in_parts;
-    char checksum[CHECKSUM_BYTES * 2]; /* base64 of the copy's SHA-256, as S3 said it; "" */
+    /* Of the copy, as its answer said them; "" = not said. */
+    char checksum[CHECKSUM_BYTES * 2]; /* base64 of its SHA-256 */
+    char copy_version[S3_VERSION_BYTES];
+    char copy_etag[S3_ETAG_BYTES];
 };
 
 static enum relocation_end end_with(struct move *move, enum relocation_end end,
@@ -137,16 +140,22 @@ static enum relocation_end look_for_target(struct move *move)
 
 /* ---- the copy ---- */
 
-/* The element ChecksumSHA256 of a copy's answer, when there is one. */
-static void read_checksum(struct move *move, const struct buffer *xml)
+static void read_copy_answer(struct move *move, const struct aws_answer *answer)
 {
+    const struct buffer *xml = &answer->http.body;
     struct xml_reader reader;
+    struct s3_facts facts;
 
+    s3_facts_read(&answer->http, &facts);
+    (void)text_copy(move->copy_version, sizeof move->copy_version, facts.version);
     xml_reader_begin(&reader, buffer_text(xml), xml->length);
     for (enum xml_token token = xml_reader_next(&reader); token == XML_OPEN || token == XML_CLOSE;
-         token = xml_reader_next(&reader))
+         token = xml_reader_next(&reader)) {
         if (token == XML_CLOSE && text_equal(reader.name, "ChecksumSHA256"))
             (void)text_copy(move->checksum, sizeof move->checksum, buffer_text(&reader.text));
+        if (token == XML_CLOSE && text_equal(reader.name, "ETag"))
+            (void)text_copy(move->copy_etag, sizeof move->copy_etag, buffer_text(&reader.text));
+    }
     xml_reader_done(&reader);
 }
 
@@ -174,9 +183,7 @@ static enum aws_outcome copy_whole(struct move *move, struct aws_answer *answer)
     }
     if (move->asked->if_absent)
         headers[count++] = (struct aws_pair){"If-None-Match", "*"};
-    if (s3_copy(move->client, &move->from, &move->to, headers, count, answer) == AWS_OK)
-        read_checksum(move, &answer->http.body);
-    return answer->outcome;
+    return s3_copy(move->client, &move->from, &move->to, headers, count, answer);
 }
 
 static enum aws_outcome copy_parts(struct move *move, struct aws_answer *answer)
@@ -202,6 +209,8 @@ static enum relocation_end make_copy(struct move *move)
 
     (void)(move->in_parts ? copy_parts(move, &answer) : copy_whole(move, &answer));
     enum relocation_end end = end_with(move, judge(&answer), &answer);
+    if (end == RELOCATION_DONE)
+        read_copy_answer(move, &answer);
     /* The original's bucket answered before: it is the other one that is missing. */
     if (text_equal(answer.code, "NoSuchBucket"))
         end = end_with(move, RELOCATION_FAILED, &answer);
@@ -299,6 +308,35 @@ static enum relocation_end compare(struct move *move)
     return RELOCATION_DONE;
 }
 
+/* Nobody vouches for it, and where it stands readers may take it for vouched for. Only what we made
+ * goes: what was written over it since has another version or content. */
+static void remove_copy(struct move *move)
+{
+    struct s3_object copy = move->to;
+    char why[sizeof move->result->problem];
+    struct aws_answer answer = {.outcome = AWS_REFUSED, .problem = "S3 did not say which it is"};
+
+    copy.version = version_or_null(move->copy_version);
+    copy.etag = text_or_null(move->copy_etag);
+    if (copy.version != NULL || copy.etag != NULL)
+        (void)s3_delete(move->client, &copy, &answer);
+    if (judge(&answer) != RELOCATION_DONE && judge(&answer) != RELOCATION_GONE) {
+        (void)text_copy(why, sizeof why, move->result->problem);
+        (void)text_format(move->result->problem, sizeof move->result->problem,
+                          "%s; delete it by hand: %s", why, answer.problem);
+    }
+    aws_answer_done(&answer);
+}
+
+static enum relocation_end compare_or_remove(struct move *move)
+{
+    enum relocation_end end = compare(move);
+
+    if (end == RELOCATION_REFUSED)
+        remove_copy(move);
+    return end;
+}
+
 /* ---- the end of the original ---- */
 
 static enum relocation_end delete_original(struct move *move)
@@ -329,7 +367,8 @@ enum relocation_end relocation_run(struct aws_client *client, const struct reloc
         .metadata = BUFFER_WITH_MAXIMUM(MOST_META_BYTES),
     };
     enum relocation_end (*const steps[])(struct move *) = {find_original, look_for_target,
-                                                           make_copy, compare, delete_original};
+                                                           make_copy, compare_or_remove,
+                                                           delete_original};
     enum relocation_end end = RELOCATION_DONE;
 
     *ret_result = (struct relocation_result){.end = RELOCATION_DONE};

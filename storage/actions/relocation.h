@@ -1,6 +1,6 @@
 /* Moving one version of an object to another place: copied under the condition that it is still
- * what was scanned, the copy compared, and only then that version deleted. Idempotent: what is gone
- * was moved before. One thread. */
+ * what was scanned, the copy compared, and only then that version deleted. A copy that does not
+ * compare is deleted itself. Idempotent: what is gone was moved before. One thread. */
 #ifndef STORAGE_ACTIONS_RELOCATION_H
 #define STORAGE_ACTIONS_RELOCATION_H
 

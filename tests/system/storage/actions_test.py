@@ -188,7 +188,7 @@ def test_promotion(stage):
     assert stage.keys(stage.bucket) == ["error", "failed", "incomplete", "other-bytes"]
     stage.send(messages[5])
     stage.says("action=refused")
-    assert "other-bytes" in stage.keys(stage.bucket)
+    assert "other-bytes" in stage.keys(stage.bucket) and stage.keys("promoted") == ["clean"]
 
 
 @acting("incomplete", YAGURA_QUARANTINE_INCOMPLETE="quarantine")

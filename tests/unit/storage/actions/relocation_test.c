@@ -149,7 +149,8 @@ static void test_nothing_is_deleted_in_doubt(void **state)
     static const struct step other_bytes[] = {HEAD_OF("e", ""),
                                               COPY_OF(
                                                   "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
-                                              {"HEAD", "/into/x", 200, "", ""}};
+                                              {"HEAD", "/into/x", 200, "", ""},
+                                              {"DELETE", "/into/x", 204, "", ""}};
     static const struct step late_error[] = {
         HEAD_OF("e", ""), {"PUT", "/into/x", 200, "", "<Error><Code>InternalError</Code></Error>"}};
     static const struct step changed[] = {HEAD_OF("e", ""),
@@ -163,13 +164,43 @@ static void test_nothing_is_deleted_in_doubt(void **state)
                                           COPY_OF(DIGEST_TEXT),
                                           {"HEAD", "/into/x", 503, "", ""}};
 
-    assert_int_equal(run(world, &small, other_bytes, 3), RELOCATION_REFUSED);
+    assert_int_equal(run(world, &small, other_bytes, 4), RELOCATION_REFUSED);
     assert_int_equal(run(world, &small, late_error, 2), RELOCATION_FAILED);
     assert_int_equal(run(world, &small, changed, 2), RELOCATION_GONE);
     assert_int_equal(run(world, &small, no_bucket, 2), RELOCATION_FAILED);
     assert_int_equal(run(world, &small, gone, 1), RELOCATION_GONE);
     assert_int_equal(run(world, &small, forbidden, 1), RELOCATION_FAILED);
     assert_int_equal(run(world, &small, no_copy, 3), RELOCATION_FAILED);
+}
+
+/* The copy that was made goes, and nothing that others wrote there. */
+static void test_a_refused_copy_is_removed(void **state)
+{
+    struct world *world = *state;
+    struct relocation_result result;
+    struct step steps[] = {
+        HEAD_OF("e", ""),
+        {"PUT", "/into/x", 200, "x-amz-version-id: new\r\nx-amz-copy-source-version-id: v\r\n",
+         "<CopyObjectResult><ETag>&quot;c&quot;</ETag><ChecksumSHA256>AAAA</ChecksumSHA256>"
+         "</CopyObjectResult>"},
+        {"HEAD", "/into/x", 200, "", ""},
+        {"DELETE", "/into/x?versionId=new", 204, "", ""}};
+
+    assert_int_equal(run(world, &small, steps, ARRAY_LENGTH(steps)), RELOCATION_REFUSED);
+    assert_null(strstr(world->heads[3], "If-Match"));
+    /* Without versions, or with suspended ones, its content tells it. */
+    steps[3] = (struct step){"DELETE", "/into/x", 412, "", ""};
+    static const char *const unversioned[] = {"", "x-amz-version-id: null\r\n"};
+    for (size_t i = 0; i < ARRAY_LENGTH(unversioned); i++) {
+        steps[1].lines = unversioned[i];
+        assert_int_equal(run(world, &small, steps, ARRAY_LENGTH(steps)), RELOCATION_REFUSED);
+        assert_non_null(strstr(world->heads[3], "If-Match: \"c\""));
+        assert_null(strstr(world->heads[3], "versionId"));
+    }
+    steps[3].status = 403;
+    world->at = 0;
+    assert_int_equal(relocation_run(world->client, &small, &result), RELOCATION_REFUSED);
+    assert_non_null(strstr(result.problem, "by hand"));
 }
 
 static void test_what_is_not_pinned(void **state)
@@ -270,6 +301,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_a_move),
         TEST(test_nothing_is_deleted_in_doubt),
+        TEST(test_a_refused_copy_is_removed),
         TEST(test_what_is_not_pinned),
         TEST(test_a_version_that_is_written_over),
         TEST(test_parts_are_given_up),
