@@ -15,6 +15,7 @@
 #define S3_BUCKET_BYTES  64
 #define S3_VERSION_BYTES 1025
 #define S3_ETAG_BYTES    128
+#define S3_TIME_BYTES    40
 #define S3_MOST_TAGS     10
 #define S3_MOST_PUT      (5ULL * 1024 * 1024 * 1024) /* of one request: put and copy */
 
@@ -33,7 +34,7 @@ struct s3_facts {
     uint64_t size;                  /* of the whole object, also in the answer to a range */
     char etag[S3_ETAG_BYTES];       /* without quotes */
     char version[S3_VERSION_BYTES]; /* "null" in a bucket whose versioning is suspended */
-    char modified[40];              /* as the service writes it */
+    char modified[S3_TIME_BYTES];   /* as the service writes it */
     char storage_class[40];         /* "" = STANDARD */
     char encryption[24];            /* "aws:kms" */
     char kms_key[256];              /* ARN */

@@ -76,7 +76,7 @@ int quarantine_id(const struct published_result *result, char ret_id[static QUAR
 struct allowing {
     struct s3_object original;
     char status[160], detail[160]; /* the tags' names */
-    char modified[40];             /* when the content was written, "" = not known yet */
+    char modified[S3_TIME_BYTES];  /* when the content was written, "" = not known yet */
     struct s3_tags before;
 };
 

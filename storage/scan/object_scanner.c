@@ -236,6 +236,7 @@ static void take_facts(const struct fetched *fetched, struct storage_result *res
         (void)text_copy(object->version, sizeof object->version, fetched->facts.version);
     object->size = fetched->facts.size;
     object->size_known = true;
+    (void)text_copy(result->modified, sizeof result->modified, fetched->facts.modified);
     (void)text_copy(result->sha256, sizeof result->sha256, fetched->sha256);
 }
 
@@ -317,9 +318,10 @@ static bool is_fixed(const struct storage_object *object)
     return object->version[0] != '\0' && !text_equal(object->version, "null");
 }
 
-/* 0 it is still the content that was scanned; -ESTALE; -EAGAIN. */
+/* 0 it is still the content that was scanned; -ESTALE; -EAGAIN. The time tells apart what has the
+ * same ETag, which an MD5 is; "" = not known yet. */
 static int compare_content(struct object_scanner *scanner, const struct s3_object *wanted,
-                           char modified[static 40])
+                           char modified[static S3_TIME_BYTES])
 {
     struct s3_facts facts;
     struct aws_answer answer;
@@ -331,7 +333,7 @@ static int compare_content(struct object_scanner *scanner, const struct s3_objec
         (outcome == AWS_OK && modified[0] != '\0' && !text_equal(facts.modified, modified)))
         return -ESTALE;
     if (outcome == AWS_OK)
-        (void)text_copy(modified, 40, facts.modified);
+        (void)text_copy(modified, S3_TIME_BYTES, facts.modified);
     return outcome == AWS_OK ? 0 : -EAGAIN;
 }
 
@@ -385,13 +387,12 @@ static int put_merged(struct object_scanner *scanner, const struct s3_object *wa
 static int put_over_changeable(struct object_scanner *scanner, const struct s3_object *wanted,
                                struct storage_result *result)
 {
-    char modified[40] = "";
+    int r = compare_content(scanner, wanted, result->modified);
 
-    int r = compare_content(scanner, wanted, modified);
     if (r == 0)
         r = put_merged(scanner, wanted, result);
     if (r == 0 && result->tagged)
-        r = compare_content(scanner, wanted, modified);
+        r = compare_content(scanner, wanted, result->modified);
     if (r == 0)
         return 0;
     if (!result->tagged) {

@@ -47,6 +47,7 @@ struct storage_result {
     char problem[512]; /* for a person; "" = none */
     char signature[LIMIT_SIGNATURE_NAME_BYTES];
     char sha256[SHA256_HEX_BYTES]; /* "" = not fetched */
+    char modified[S3_TIME_BYTES];  /* of what was fetched, as S3 writes it; "" = not known */
     char signatures[SCAN_SIGNATURES_BYTES];
     char engine_version[64], sandbox[128];
     uint64_t begin_ns, scan_ns; /* realtime; time in the scanner */

@@ -170,11 +170,35 @@ static void test_lasting_refusals(void **state)
     assert_false(result.tagged);
 }
 
+#define STANDS(method, time)                                                     \
+    {                                                                            \
+        method, "/from/a", 200, "ETag: \"e\"\r\nLast-Modified: " time "\r\n", "" \
+    }
+
+/* A bucket without versions: the ETag is an MD5, of which two contents may have the same. */
+static void test_another_content_of_the_same_etag(void **state)
+{
+    static const struct step same[] = {STANDS("GET", "x"),
+                                       STANDS("HEAD", "x"),
+                                       {"GET", "tagging", 200, "", NO_TAGS},
+                                       {"PUT", "tagging", 200, "", ""},
+                                       STANDS("HEAD", "x")};
+    static const struct step before[] = {STANDS("GET", "x"), STANDS("HEAD", "y")};
+
+    struct storage_result result = run(*state, "", same, ARRAY_LENGTH(same));
+    assert_int_equal(result.verdict, STORAGE_CLEAN);
+    assert_true(result.tagged);
+    result = run(*state, "", before, ARRAY_LENGTH(before));
+    assert_int_equal(result.verdict, STORAGE_SUPERSEDED);
+    assert_false(result.tagged);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_lasting_refusals),
+        TEST(test_another_content_of_the_same_etag),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
