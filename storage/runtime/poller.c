@@ -56,12 +56,13 @@ static void wait_a_glance(pthread_cond_t *condition, pthread_mutex_t *lock)
 
 /* ---- workers ---- */
 
-/* The more often it came, the longer it stays away. */
-static unsigned hide_after(const struct poller *poller, const struct flight *flight, int error)
+/* The more often it came, the longer it stays away; also what nobody understands: without dead
+ * letters it comes again and again. */
+static unsigned hide_after(const struct poller *poller, const struct flight *flight)
 {
     uint64_t doublings = MIN(flight->message.received > 0 ? flight->message.received - 1 : 0, 6U);
 
-    if (poller_is_stopped(poller) || error == -EBADMSG)
+    if (poller_is_stopped(poller))
         return 0;
     return MIN((unsigned)FIRST_HIDE_S << doublings, (unsigned)LONGEST_HIDE_S);
 }
@@ -81,7 +82,7 @@ static void work_on(struct poller *poller, struct object_scanner *scanner, struc
     int r = poller->handler(scanner, &message);
     (void)pthread_mutex_lock(&poller->lock);
     flight->state = r == 0 ? FLIGHT_DONE : FLIGHT_FAILED;
-    flight->hide_s = r < 0 ? hide_after(poller, flight, r) : 0;
+    flight->hide_s = r < 0 ? hide_after(poller, flight) : 0;
     poller->done += r == 0;
     poller->failed += r < 0;
     (void)pthread_cond_signal(&poller->room);
