@@ -78,6 +78,23 @@ static int read_hub(struct actions *actions, char *problem, size_t size)
     return 0;
 }
 
+static bool moves(const struct actions *actions)
+{
+    return actions->policy.bucket[0] != '\0' || actions->policy.promote_bucket[0] != '\0';
+}
+
+/* Whoever can write to the topic names buckets. Of the quarantine nothing is done, see there. */
+static bool is_ours(const struct actions *actions, const char *bucket)
+{
+    char *const *list = storage_settings_list(actions->settings, STORAGE_BUCKETS);
+    bool is_all = list[0] == NULL;
+
+    for (; *list != NULL; list++)
+        if (text_equal(*list, bucket))
+            return true;
+    return is_all || text_equal(bucket, actions->policy.bucket);
+}
+
 struct actions *actions_free(struct actions *actions)
 {
     if (actions == NULL)
@@ -100,11 +117,13 @@ int actions_new(const struct storage_settings *settings, struct aws_client *clie
     int r = open_webhook(actions, problem, problem_size);
     if (r == 0)
         r = read_hub(actions, problem, problem_size);
-    if (r == 0 && actions->policy.bucket[0] == '\0' && actions->policy.promote_bucket[0] == '\0' &&
-        actions->webhook == NULL && actions->account == NULL)
+    if (r == 0 && !moves(actions) && actions->webhook == NULL && actions->account == NULL)
         r = complain(problem, problem_size,
                      "no action is set: give quarantine.bucket, promote.bucket, webhook.url or "
                      "security_hub");
+    if (r == 0 && moves(actions) && storage_settings_list(settings, STORAGE_BUCKETS)[0] == NULL)
+        r = complain(problem, problem_size,
+                     "buckets is not set: objects are moved only in those that it names");
     if (r < 0)
         return (void)actions_free(actions), r;
     *ret_actions = actions;
@@ -170,6 +189,11 @@ int actions_handle(struct actions *actions, const char *text, size_t length)
     if (r < 0) {
         log_error("result_refused", "problem", r == -ENOMEM ? "memory is short" : problem, NULL);
         return -EAGAIN; /* to the dead letters, where somebody looks */
+    }
+    if (!is_ours(actions, result.bucket)) {
+        log_error("result_refused", "bucket", result.bucket, "problem",
+                  "the setting buckets does not name its bucket: nothing is done", NULL);
+        return -EAGAIN;
     }
     int moved = move(actions, &result);
     int told = tell(actions, &result, text, length);

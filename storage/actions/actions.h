@@ -15,7 +15,8 @@ int actions_new(const struct storage_settings *settings, struct aws_client *clie
                 struct actions **ret_actions, char *problem, size_t problem_size) MUST_USE;
 struct actions *actions_free(struct actions *actions);
 
-/* A message's text. 0: done, forget it. -EAGAIN: it shall come again. Logged here. */
+/* A message's text. 0: done, forget it. -EAGAIN: it shall come again. Logged here. Nothing is done
+ * about a bucket that the settings do not name, where they name any. */
 int actions_handle(struct actions *actions, const char *text, size_t length) MUST_USE;
 
 #endif

@@ -25,7 +25,8 @@
     X(SKIP_SAME, "tags.trust", BOOL, "false", "",                                                  \
       "an object tagged clean by these signatures is not scanned again: only where the bucket's "  \
       "policy keeps others from writing our tags")                                                 \
-    X(BUCKETS, "buckets", LIST, "", "text", "buckets whose objects are scanned; empty: all")       \
+    X(BUCKETS, "buckets", LIST, "", "text",                                                        \
+      "buckets whose objects are scanned, empty: all; and the only ones whose objects are moved")  \
     X(PREFIXES, "prefixes", LIST, "", "text", "beginnings of keys that are scanned; empty: all")   \
     X(SUFFIXES, "suffixes", LIST, "", "text", "ends of keys that are scanned; empty: all")         \
     X(OWNER, "bucket_owner", TEXT, "", "", "account that must own the buckets; empty: any")        \

@@ -225,6 +225,7 @@ resource "aws_lambda_function" "quarantine" {
 
   environment {
     variables = {
+      YAGURA_BUCKETS               = join(":", keys(var.buckets))
       YAGURA_QUARANTINE_BUCKET     = aws_s3_bucket.quarantine.id
       YAGURA_QUARANTINE_KEY        = aws_kms_key.quarantine.arn
       YAGURA_QUARANTINE_INCOMPLETE = var.incomplete

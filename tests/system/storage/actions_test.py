@@ -32,7 +32,7 @@ class Stage:
         self.quarantine = self.account.bucket(f"quarantine-{name}", True)
         self.queue = self.account.queue(f"results-{name}", VisibilityTimeout="1")
         self.settings = {"YAGURA_QUARANTINE_BUCKET": self.quarantine, "YAGURA_QUEUE_URL": self.queue,
-                         "YAGURA_WAIT": "1s", **settings}
+                         "YAGURA_BUCKETS": self.bucket, "YAGURA_WAIT": "1s", **settings}
         self.s3 = self.account.s3
         self.lines = []
 

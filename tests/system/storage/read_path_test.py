@@ -231,7 +231,7 @@ def test_gate_as_a_function(place):
 def test_actions_as_a_function(place):
     storage = Storage(place, notify=False)
     quarantine = storage.cloud.bucket(storage.bucket + "-quarantine", True)
-    runtime = start_function(place, storage, "action", quarantine_bucket=quarantine)
+    runtime = start_function(place, storage, "action", quarantine_bucket=quarantine, buckets=storage.bucket)
     put = storage.put("bad", EICAR)
     result = {"type": "scan-result", "bucket": storage.bucket, "file_name": "bad", "version_id": put["VersionId"],
               "scanner_status": 0, "scanning_result": {"Findings": [{"malware": "x"}]}}
@@ -351,7 +351,7 @@ def test_the_whole_way(place):
     actions = storage.cloud.queue(storage.bucket + "-actions")
     storage.cloud.sns.subscribe(TopicArn=storage.topic, Protocol="sqs",
                                 Endpoint=f"arn:aws:sqs:eu-west-1:123456789012:{storage.bucket}-actions")
-    settings = {"quarantine_bucket": quarantine, "queue_url": actions}
+    settings = {"quarantine_bucket": quarantine, "queue_url": actions, "buckets": storage.bucket}
     storage.start()
     storage.put("good.txt", CLEAN)
     storage.put("bad.com", EICAR, Metadata={"who": "me"}, Tagging="team=red")

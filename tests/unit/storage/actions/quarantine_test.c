@@ -3,8 +3,10 @@
 #include "storage/actions/quarantine.h"
 
 #include "common/text/text.h"
+#include "storage/actions/actions.h"
 #include "tests/unit/common/aws/http_stand_in.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -176,6 +178,51 @@ static void test_not_known_afterwards(void **state)
     assert_int_equal(run(*state, steps, ARRAY_LENGTH(steps)), QUARANTINE_FAILED);
 }
 
+static const char *lookup(void *user, const char *name)
+{
+    const char *buckets = user;
+
+    if (text_equal(name, "YAGURA_BUCKETS"))
+        return buckets;
+    return text_equal(name, "YAGURA_QUARANTINE_BUCKET") ? "kept" : NULL;
+}
+
+#define RESULT                                                                                 \
+    "{\"type\":\"scan-result\",\"schema\":\"yagura/1\",\"bucket\":\"%s\",\"file_name\":\"a\"," \
+    "\"file_attributes\":{\"etag\":\"e\"},\"verdict\":\"infected\",\"scanner_status\":0,"      \
+    "\"scanning_result\":{\"Findings\":[{\"malware\":\"M\"}],\"Codes\":[]}}"
+
+/* A message may name any bucket: nothing is asked of one that the settings do not name. */
+static void test_buckets_of_others(void **state)
+{
+    struct world *world = *state;
+    static char named[] = "first:from", none[] = "";
+    static const struct step gone[] = {{"GET", "/from/a?tagging", 404, "", "", NULL, NULL}};
+    struct storage_settings settings;
+    struct settings_error error;
+    struct actions *actions;
+    char problem[256], text[512];
+
+    assert_int_equal(storage_settings_load(NULL, lookup, none, &settings, &error), 0);
+    assert_int_equal(actions_new(&settings, world->client, &actions, problem, sizeof problem),
+                     -EINVAL);
+    assert_non_null(strstr(problem, "buckets"));
+    storage_settings_done(&settings);
+    assert_int_equal(storage_settings_load(NULL, lookup, named, &settings, &error), 0);
+    assert_int_equal(actions_new(&settings, world->client, &actions, problem, sizeof problem), 0);
+    int length = text_format(text, sizeof text, RESULT, "other");
+    assert_int_equal(actions_handle(actions, text, (size_t)length), -EAGAIN);
+    assert_false(world->strayed);
+    world->steps = gone;
+    world->count = ARRAY_LENGTH(gone);
+    length = text_format(text, sizeof text, RESULT, "from");
+    assert_int_equal(actions_handle(actions, text, (size_t)length), 0);
+    assert_int_equal(world->at, world->count);
+    assert_false(world->strayed);
+    (void)actions_free(actions);
+    storage_settings_done(&settings);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
@@ -184,6 +231,7 @@ int main(void)
         TEST(test_another_content_stands_there),
         TEST(test_written_over_meanwhile),
         TEST(test_not_known_afterwards),
+        TEST(test_buckets_of_others),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
