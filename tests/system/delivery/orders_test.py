@@ -87,8 +87,10 @@ def test_commands(place):
     assert both.command("update_signatures")["state"] == "done"
     unknown = both.command("rebuild_baseline")
     assert unknown["state"] == "failed" and "monitoring is off" in unknown["output"], unknown
-    assert both.command("deactivate")["state"] == "done"
+    left = both.command("deactivate")
+    assert left["state"] == "done"
     both.until(lambda: both.console_status()["agent_id"] == "", "the identity is gone")
+    assert both.shown(left["id"])["state"] == "done"  # the console keeps what it was asked
 
 
 def test_the_baseline_is_approved_from_the_console(place):

@@ -29,6 +29,7 @@ class Pair:
         self.admin = self.console.administrator()
         self.agent = agent or place.agent()
         self.watched = self.agent.watched
+        self.identity = ""
         self.put_policy("base", agents.policy_text(self.agent.values))
         self.put_policy("test", self.policy_text(), If_None_Match="*")
 
@@ -117,7 +118,9 @@ class Pair:
 
     @property
     def commands_path(self):
-        return f"/api/v1/computers/{self.console_status()['agent_id']}/commands"
+        """Of the agent's last identity: a deactivation's result is asked for when it has none."""
+        self.identity = self.console_status()["agent_id"] or self.identity
+        return f"/api/v1/computers/{self.identity}/commands"
 
     def send(self, kind, **arguments):
         """Queued, and fetched soon: its id."""
