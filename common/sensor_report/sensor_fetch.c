@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #define ENVELOPE_MAXIMUM (2 * (size_t)LIMIT_SIGNED_DOCUMENT_BYTES)
+#define AGAIN_NS         (60 * NS_PER_SECOND) /* after an answer that is no policy of ours */
 
 static int fetch_key(struct sensor_report *report, uint64_t deadline_ns)
 {
@@ -39,11 +40,10 @@ static int judge_policy(struct sensor_report *report, const struct wire_policy *
     return policy->revision < report->revision ? -ESTALE : 0;
 }
 
-static int read_policy(struct sensor_report *report, const struct buffer *body,
-                       const char *sensor_id, struct sensor_policy **ret_policy)
+static int decode_policy(struct sensor_report *report, const struct buffer *body,
+                         const char *sensor_id, struct wire_policy *policy)
 {
     AUTO_KEY EVP_PKEY *key = NULL;
-    struct wire_policy policy = {.root = NULL};
     struct wire_problem problem = {""};
     json_t *root = NULL;
     const char *document = NULL;
@@ -53,16 +53,26 @@ static int read_policy(struct sensor_report *report, const struct buffer *body,
     if (r == 0)
         r = wire_signed_decode(buffer_text(body), body->length, key, &root, &document, &problem);
     if (r == 0)
-        r = wire_policy_decode(document, &policy, &problem);
+        r = wire_policy_decode(document, policy, &problem);
     json_decref(root);
-    if (r < 0)
-        return r;
-    r = judge_policy(report, &policy, sensor_id);
+    return r < 0 ? r : judge_policy(report, policy, sensor_id);
+}
+
+int sensor_take_policy(struct sensor_report *report, const struct buffer *body,
+                       const char *sensor_id, const char *digest, struct sensor_policy **ret_policy)
+{
+    struct wire_policy policy = {.root = NULL};
     char said[256] = "";
-    if (r == 0)
+    int r = decode_policy(report, body, sensor_id, &policy);
+    if (r == 0) {
         r = sensor_policy_new(&policy, ret_policy, said);
-    if (r == -EINVAL)
-        sensor_report_set_policy(report, report->policy_digest, said);
+        if (r == -EINVAL)
+            sensor_report_set_policy(report, report->policy_digest, said);
+    }
+    if (r == 0 || r == -EINVAL)
+        (void)text_copy(report->fetched_digest, sizeof(report->fetched_digest), digest);
+    else
+        report->fetch_ns = clock_monotonic_ns() + AGAIN_NS;
     if (r == 0)
         report->revision = policy.revision;
     wire_policy_done(&policy);
@@ -79,10 +89,8 @@ static int fetch_policy(struct sensor_report *report, uint64_t deadline_ns, cons
         return r;
     (void)text_format(path, sizeof(path), "/api/v1/sensor/policy?sensor=%s", sensor_id);
     r = sensor_exchange(report, path, NULL, ENVELOPE_MAXIMUM, deadline_ns, &answer);
-    if (r == 0 && answer.status == 200) {
-        (void)text_copy(report->fetched_digest, sizeof(report->fetched_digest), digest);
-        r = read_policy(report, &answer.body, sensor_id, ret_policy);
-    }
+    if (r == 0 && answer.status == 200)
+        r = sensor_take_policy(report, &answer.body, sensor_id, digest, ret_policy);
     if (r == 0 && answer.status != 200 && answer.status != 404)
         r = sensor_judge_status(report, &answer);
     http_answer_done(&answer);
@@ -99,7 +107,7 @@ int sensor_report_policy(struct sensor_report *report, uint64_t deadline_ns,
     (void)text_copy(digest, sizeof(digest), report->wanted_digest);
     bool wanted = digest[0] && !text_equal(digest, report->policy_digest) &&
                   !text_equal(digest, report->fetched_digest) &&
-                  clock_monotonic_ns() >= report->pause_until_ns;
+                  clock_monotonic_ns() >= MAX(report->pause_until_ns, report->fetch_ns);
     (void)pthread_mutex_unlock(&report->lock);
     int r = wanted ? fetch_policy(report, deadline_ns, sensor_id, digest, ret_policy) : 0;
     (void)pthread_mutex_unlock(&report->sending);

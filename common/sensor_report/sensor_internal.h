@@ -28,7 +28,8 @@ struct sensor_report {
     uint64_t due_ns, pause_until_ns, pause_ns; /* monotonic; pause_ns: the last one */
     uint64_t sent;
     char sensor_id[UUID_TEXT_BYTES], wanted_digest[65];
-    char fetched_digest[65]; /* sending; whatever became of it: it is not fetched again */
+    char fetched_digest[65]; /* sending; signed and for us: it is not fetched again */
+    uint64_t fetch_ns;       /* sending; monotonic: no policy is fetched before */
     char policy_digest[65], policy_problem[1024], problem[256];
     struct console_keys keys; /* sending */
     uint64_t revision;        /* sending; the last policy's */
@@ -39,5 +40,10 @@ int sensor_exchange(struct sensor_report *report, const char *path, const struct
                     size_t maximum, uint64_t deadline_ns, struct http_answer *ret_answer) MUST_USE;
 /* What an answer that is not the wanted one means: an error, and a pause where it asks for one. */
 int sensor_judge_status(struct sensor_report *report, const struct http_answer *answer) MUST_USE;
+/* An answer that should be the policy of this digest: 1 and the policy, or an error. One that is
+ * not signed, not ours or not valid now is fetched again, after a while. With sending. */
+int sensor_take_policy(struct sensor_report *report, const struct buffer *body,
+                       const char *sensor_id, const char *digest,
+                       struct sensor_policy **ret_policy) MUST_USE;
 
 #endif
