@@ -58,8 +58,9 @@
     X(LIMIT_DATABASE_PATHS, 64, "paths", "most folders and files of signatures")                \
     X(LIMIT_DATABASE_FILES, 4096, "files", "most signature files in all of them")               \
     X(LIMIT_HTTP_HEAD_BYTES, 16384, "bytes", "longest head of a request to the console")        \
-    X(LIMIT_EVENT_FACETS, 8192, "kinds",                                                        \
-      "most kinds of events, by group, that filters tell apart")                                \
+    X(LIMIT_EVENT_FACETS, 1024, "kinds",                                                        \
+      "most kinds of events of a group that filters tell apart")                                \
+    X(LIMIT_EVENT_FACETS_MODULE, 256, "kinds", "most of them of one module")                    \
     X(LIMIT_CONSOLE_STORE_QUEUE, 65536, "pieces", "most work waiting for the console's writer") \
     X(LIMIT_HEARTBEAT_BYTES, 1048576, "bytes", "largest heartbeat")                             \
     X(LIMIT_HEARTBEAT_EVENTS, 500, "events", "most events in a heartbeat")                      \

@@ -96,6 +96,8 @@ static int move_piece(struct sql *sql, void *user)
     struct move *move = user;
     int r = read_move(sql, move);
     if (r == 0 && move->found)
+        r = event_facets_hold(sql);
+    if (r == 0 && move->found)
         r = move_events(sql, move);
     return r == 0 && move->found ? note_progress(sql, move) : r;
 }

@@ -180,7 +180,7 @@ int event_store_add_many(struct sql *sql, struct event_delivery *deliveries, siz
     if (!rows)
         return -ENOMEM;
     rows->used = rows->count_used = 0;
-    int r = 0;
+    int r = event_facets_hold(sql);
     for (size_t i = 0; r == 0 && i < count; i++)
         r = add_batch(sql, rows, &deliveries[i].batch, &deliveries[i].acknowledged);
     if (r == 0)
@@ -211,6 +211,8 @@ int event_store_add_own(struct sql *sql, int64_t computer, const char *kind, uns
 {
     char id[UUID_TEXT_BYTES], group[64];
     int r = uuid_new(id);
+    if (r == 0)
+        r = event_facets_hold(sql);
     if (r == 0)
         r = event_facet_group(sql, computer, group);
     if (r < 0)

@@ -3,6 +3,7 @@
 
 #include "common/limits.h"
 #include "common/text/text.h"
+#include "console/events/event_facets.h"
 #include "console/people/audit.h"
 #include "console/people/user_store.h"
 #include "console/sensors/sensor_store.h"
@@ -139,6 +140,19 @@ static int forget_sensors(struct console_store *store, int64_t before, bool sens
     return r;
 }
 
+static int forget_facets(struct console_store *store)
+{
+    int64_t removed = EVENT_FACETS_A_PIECE;
+    int r = console_store_read(store, event_facets_look_unused, NULL);
+    bool found = r == 1;
+    r = MIN(r, 0);
+    for (unsigned i = 0; r == 0 && found && i < PIECES_A_CALL; i++) {
+        r = console_store_write(store, event_facets_remove_unused, &removed);
+        found = removed == EVENT_FACETS_A_PIECE;
+    }
+    return r;
+}
+
 int retention_apply(struct console_store *store, const struct retention *retention,
                     struct retention_result *ret_result)
 {
@@ -158,6 +172,8 @@ int retention_apply(struct console_store *store, const struct retention *retenti
     }
     if (r == 0)
         r = console_store_write(store, remove_counts, &events);
+    if (r == 0)
+        r = forget_facets(store);
     struct piece computers = {.before = now - retention->computers_ms,
                               .removed = COMPUTERS_A_PIECE};
     while (r == 0 && retention->computers_ms > 0 && computers.removed == COMPUTERS_A_PIECE &&

@@ -27,6 +27,9 @@ class StoreTest(unittest.TestCase):
     def test_pages(self):
         self.run_unit("console_event_pages_test")
 
+    def test_facets(self):
+        self.run_unit("console_event_facets_test")
+
 
 if __name__ == "__main__":
     harness.main()

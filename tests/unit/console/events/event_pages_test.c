@@ -2,16 +2,13 @@
  * changes its group. */
 #include "common/database/database.h"
 #include "common/files/file.h"
-#include "common/limits.h"
 #include "common/text/text.h"
-#include "console/events/event_facets.h"
 #include "console/events/event_moves.h"
 #include "console/events/event_query.h"
 #include "console/events/event_store.h"
 #include "console/store/schema.h"
 #include "tests/unit/console/store_place.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -305,70 +302,6 @@ static void what_was_stored_before_gets_its_facets(void **state UNUSED)
     assert_int_equal(file_remove_tree(AT_FDCWD, folder), 0);
 }
 
-/* --- what the writer remembers */
-
-static int ask(struct sql *sql, void *user)
-{
-    struct event_facet facet = {"", "watch", "new", 1};
-    return event_facet_number(sql, &facet, user);
-}
-
-static int ask_and_fail(struct sql *sql, void *user)
-{
-    return ask(sql, user) < 0 ? -EIO : -EINVAL;
-}
-
-static int has_facet(struct sql *sql, void *user)
-{
-    return sql_run(sql, "SELECT 1 FROM event_facets WHERE id = $1", NULL, "n", *(int64_t *)user);
-}
-
-static void a_facet_that_was_undone_is_made_again(void **state)
-{
-    const struct store_place *place = *state;
-    int64_t undone = 0, number = 0, again = 0;
-    assert_int_equal(console_store_write(place->store, ask_and_fail, &undone), -EINVAL);
-    assert_int_equal(console_store_write(place->store, ask, &number), 0);
-    assert_int_equal(console_store_read(place->store, has_facet, &undone), 0);
-    assert_int_equal(console_store_read(place->store, has_facet, &number), 1);
-    assert_int_equal(console_store_write(place->store, ask, &again), 0);
-    assert_true(again == number);
-}
-
-/* All but one are there. */
-static int fill_facets(struct sql *sql, void *user UNUSED)
-{
-    return sql_run(sql,
-                   "INSERT INTO event_facets (id, group_id, module, kind, severity)"
-                   " WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)"
-                   " SELECT i, '', 'watch', 'kind_' || i, 1 FROM n",
-                   NULL, "n", (int64_t)LIMIT_EVENT_FACETS - 1);
-}
-
-static int invent(struct sql *sql, void *user)
-{
-    static const char *const kinds[] = {"kind_1", "last", "one_more", "another"};
-    int64_t *numbers = user;
-    int r = 0;
-    for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(kinds); i++) {
-        struct event_facet facet = {"", "watch", kinds[i], 1};
-        r = event_facet_number(sql, &facet, &numbers[i]);
-    }
-    return r;
-}
-
-static void inventing_kinds_has_an_end(void **state)
-{
-    const struct store_place *place = *state;
-    int64_t numbers[4];
-    assert_int_equal(console_store_write(place->store, fill_facets, NULL), 0);
-    assert_int_equal(console_store_write(place->store, invent, numbers), 0);
-    assert_int_equal(numbers[0], 1);
-    assert_int_equal(console_store_read(place->store, has_facet, &numbers[1]), 1);
-    assert_true(numbers[1] != numbers[2]);
-    assert_true(numbers[2] == numbers[3]);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -377,10 +310,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_computer_takes_its_history_along, store_place_open,
                                         store_place_close),
         cmocka_unit_test(what_was_stored_before_gets_its_facets),
-        cmocka_unit_test_setup_teardown(a_facet_that_was_undone_is_made_again, store_place_open,
-                                        store_place_close),
-        cmocka_unit_test_setup_teardown(inventing_kinds_has_an_end, store_place_open,
-                                        store_place_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

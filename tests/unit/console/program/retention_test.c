@@ -153,6 +153,44 @@ static void runs_of_sensors_are_forgotten(void **state)
     assert_int_equal(counts[2], 1);
 }
 
+static int add_facets(struct sql *sql, void *user UNUSED)
+{
+    int r =
+        sql_run(sql,
+                "INSERT INTO event_facets (id, group_id, module, kind, severity)"
+                " WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)"
+                " SELECT i, '', 'storage', 'kind_' || i, 1 FROM n",
+                NULL, "");
+    return r < 0 ? r
+                 : sql_run(sql,
+                           "INSERT INTO events (number, org_id, computer, id, epoch, agent_number,"
+                           " time_ms, module, kind, severity, subject, detail, facet) VALUES"
+                           " ($1, 1, 7, 'i', 'e', 1, 0, 'storage', 'kind_7', 1, '', '{}', 7)",
+                           NULL, "n", console_store_new_number());
+}
+
+static int count_facets(struct sql *sql, void *user)
+{
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    int r = sql_run(sql, "SELECT count(*), sum(id) FROM event_facets", &row, "");
+    for (int i = 0; r == 1 && i < 2; i++)
+        ((int64_t *)user)[i] = sql_number(row, i);
+    return r < 0 ? r : 0;
+}
+
+static void facets_without_events_go(void **state)
+{
+    const struct place *place = *state;
+    struct retention retention = {.events_ms = DAY_MS};
+    struct retention_result result;
+    int64_t there[2];
+    assert_int_equal(console_store_write(place->store, add_facets, NULL), 0);
+    assert_int_equal(retention_apply(place->store, &retention, &result), 0);
+    assert_int_equal(console_store_read(place->store, count_facets, there), 0);
+    assert_int_equal(there[0], 1);
+    assert_int_equal(there[1], 7);
+}
+
 #define START_NS (1000 * NS_PER_SECOND)
 
 static void a_clock_that_is_set_is_seen(void **state UNUSED)
@@ -181,6 +219,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(at_most_a_thousand_go_at_once, open_place, close_place),
         cmocka_unit_test_setup_teardown(runs_of_sensors_are_forgotten, open_place, close_place),
+        cmocka_unit_test_setup_teardown(facets_without_events_go, open_place, close_place),
         cmocka_unit_test(a_clock_that_is_set_is_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
