@@ -14,6 +14,7 @@ enum application_limit {
     APPLICATION_LIMIT_ARGUMENTS = 16384,     /* arguments of one request */
     APPLICATION_LIMIT_NAME = 4096,           /* bytes of an argument's name */
     APPLICATION_LIMIT_PARTS = 512,           /* parts of a multipart body */
+    APPLICATION_LIMIT_PASSED_OVER = 8,       /* pieces of a body that its reader left out */
     APPLICATION_LIMIT_JSON_DEPTH = 128,      /* levels of a JSON body */
     APPLICATION_LIMIT_WINDOW = 65536,        /* bytes of a value inspected in one piece */
     APPLICATION_LIMIT_WINDOW_OVERLAP = 1024, /* bytes that two such pieces share */

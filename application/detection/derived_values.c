@@ -244,29 +244,70 @@ static void add_xml(struct judgement *judgement, enum request_list list)
     }
 }
 
-/* A body nobody took apart, because its type is missing or wrong. */
+/* JSON under whatever name: handlers parse what they expect, whatever the sender calls it. True
+ * when it was JSON to its end. */
+static bool add_json(struct request *request, struct span text)
+{
+    bool malformed = request->body_malformed;
+    request->body_malformed = false;
+    body_json_read(request, text);
+    bool whole = !request->body_malformed;
+    request->body_malformed = malformed;
+    return whole;
+}
+
+static bool begins_json(struct span text)
+{
+    return text.length > 0 && (text.data[0] == '{' || text.data[0] == '[');
+}
+
+/* What the body's reader passed over is no file and no part: it is read as what it looks like. */
+static void add_passed_over(struct judgement *judgement)
+{
+    struct request *request = judgement->request;
+    for (size_t i = 0; i < request->passed_over_count; i++) {
+        struct span text = request->passed_over[i];
+        if (begins_json(text) && add_json(request, text))
+            continue;
+        if (!is_text(span_first(text, 4096)))
+            continue;
+        if (text.data[0] == '<')
+            body_xml_read(request, text);
+        add(judgement, SPAN("body"), text);
+        if (span_find(text, '=') < text.length)
+            body_form_read(request, text, REQUEST_ARGUMENTS_POST, REQUEST_ARGUMENTS_POST_NAMES);
+    }
+}
+
+/* A body that its type's reader did not take apart, or not as what it is: the type is missing or
+ * wrong. */
 static void add_body(struct judgement *judgement)
 {
     struct request *request = judgement->request;
     struct span body = span_trim(request->body);
-    const struct request_values *processor = &request->lists[REQUEST_BODY_PROCESSOR];
-    if (body.length == 0 || processor->count == 0)
+    const struct request_values *processors = &request->lists[REQUEST_BODY_PROCESSOR];
+    if (body.length == 0 || processors->count == 0)
         return;
-    if (processor->values[0].text.length > 0 && !request->body_malformed)
+    struct span processor = processors->values[0].text;
+    bool multipart = span_is(processor, "MULTIPART");
+    bool markup = body.data[0] == '<';
+    if (!span_is(processor, "JSON") && begins_json(body) && add_json(request, body))
         return;
-    if (span_is(processor->values[0].text, "MULTIPART"))
-        return;
-    if (processor->values[0].text.length == 0 && (body.data[0] == '{' || body.data[0] == '['))
-        body_json_read(request, body);
-    else if (processor->values[0].text.length == 0 && body.data[0] == '<')
+    if (markup && processor.length == 0) {
         body_xml_read(request, body);
-    else if (is_text(span_first(body, 4096)))
+        if (!request->body_malformed)
+            return;
+    }
+    bool read =
+        processor.length > 0 && !request->body_malformed && (markup || !span_is(processor, "XML"));
+    if (!read && !multipart && is_text(span_first(body, 4096)))
         add(judgement, SPAN("body"), body);
 }
 
 void derived_values_add(struct judgement *judgement)
 {
     add_body(judgement);
+    add_passed_over(judgement);
     add_xml(judgement, REQUEST_XML_TEXT);
     add_xml(judgement, REQUEST_XML_ATTRIBUTES);
     add_of_list(judgement, REQUEST_ARGUMENTS_GET);

@@ -95,6 +95,8 @@ static struct span pass_over(struct xml_walk *walk, size_t opening, struct span 
                             ? memmem(first, (size_t)(walk->end - first), mark.data, mark.length)
                             : NULL;
     walk->at = found == NULL ? walk->end : found + mark.length;
+    if (found == NULL)
+        walk->request->body_malformed = true;
     return found == NULL ? SPAN_NONE : (struct span){first, (size_t)(found - first)};
 }
 
@@ -111,6 +113,7 @@ static void pass_doctype(struct xml_walk *walk)
             return;
         }
     }
+    walk->request->body_malformed = true;
 }
 
 /* From behind the element's name to behind its '>'. */
@@ -140,6 +143,8 @@ static void read_attributes(struct xml_walk *walk)
     }
     if (walk->at < walk->end)
         walk->at++;
+    else
+        walk->request->body_malformed = true;
 }
 
 static void read_markup(struct xml_walk *walk)

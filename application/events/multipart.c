@@ -153,6 +153,7 @@ void body_multipart_read(struct request *request, struct span text, struct span 
     if (!parameter_of(content_type, "boundary", &boundary) || boundary.length == 0 ||
         boundary.length > 200) {
         request->body_malformed = true;
+        request_pass_over(request, text);
         return;
     }
     struct span pieces[] = {SPAN("--"), boundary};
@@ -160,10 +161,13 @@ void body_multipart_read(struct request *request, struct span text, struct span 
     if (delimiter.data == NULL || text.length == 0)
         return;
     size_t at = find_delimiter(text, 0, delimiter);
+    request_pass_over(request, span_first(text, at));
     for (size_t parts = 0; at < text.length; parts++) {
         size_t from = at + delimiter.length;
-        if (span_begins(span_from(text, from), "--"))
+        if (span_begins(span_from(text, from), "--")) {
+            request_pass_over(request, span_from(text, from + 2));
             return;
+        }
         if (parts == APPLICATION_LIMIT_PARTS) {
             request->partial = true;
             return;

@@ -26,6 +26,17 @@ void request_add(struct request *request, enum request_list list, struct span na
     values->values[values->count++] = (struct request_value){name, text, NULL};
 }
 
+void request_pass_over(struct request *request, struct span text)
+{
+    text = span_trim(text);
+    if (text.length == 0)
+        return;
+    if (request->passed_over_count == APPLICATION_LIMIT_PASSED_OVER)
+        request->partial = true;
+    else
+        request->passed_over[request->passed_over_count++] = text;
+}
+
 void request_add_argument(struct request *request, struct span name, struct span text)
 {
     request_add(request, REQUEST_ARGUMENTS_POST, name, text);

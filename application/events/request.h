@@ -6,6 +6,7 @@
 #define APPLICATION_EVENTS_REQUEST_H
 
 #include "application/events/event_view.h"
+#include "application/limits.h"
 
 enum request_list {
     REQUEST_URI,     /* decoded once, with the query */
@@ -68,6 +69,9 @@ struct request {
     bool body_malformed;  /* its processor could not read it to the end */
     size_t uploads_bytes; /* of all uploads */
     bool partial;         /* a limit was hit */
+    /* Parts of the body that its reader did not look into; what does not fit is partial. */
+    struct span passed_over[APPLICATION_LIMIT_PASSED_OVER];
+    size_t passed_over_count;
 };
 
 struct request_options {
@@ -83,6 +87,9 @@ void request_add(struct request *request, enum request_list list, struct span na
                  struct span text);
 /* An argument of the body: its value and its name. */
 void request_add_argument(struct request *request, struct span name, struct span text);
+
+/* Notes a part of the body that no reader looked into; blanks are nothing. */
+void request_pass_over(struct request *request, struct span text);
 
 /* The body's readers; each appends to request's lists. */
 void body_form_read(struct request *request, struct span text, enum request_list values,
