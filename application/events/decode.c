@@ -104,34 +104,56 @@ static void keep_for_zlib(void *arena, void *address)
     (void)address;
 }
 
+/* All members of a gzip file: readers put them together. Z_STREAM_END when the last one is whole.
+ */
+static int inflate_members(z_stream *stream)
+{
+    int r = inflate(stream, Z_FINISH);
+    while (r == Z_STREAM_END && stream->avail_in >= 2 && stream->next_in[0] == 0x1f &&
+           stream->next_in[1] == 0x8b) {
+        if (inflateReset(stream) != Z_OK)
+            return Z_STREAM_ERROR;
+        r = inflate(stream, Z_FINISH);
+    }
+    return r;
+}
+
 /* window_bits as inflateInit2 has it. */
-static struct span inflate_as(struct arena *arena, struct span text, int window_bits, bool *ret_cut)
+static struct inflated inflate_as(struct arena *arena, struct span text, int window_bits)
 {
     z_stream stream = {.zalloc = take_for_zlib, .zfree = keep_for_zlib, .opaque = arena};
     size_t most = MIN((size_t)APPLICATION_LIMIT_INFLATED,
                       text.length * APPLICATION_LIMIT_INFLATE_RATIO + 1024);
     if (inflateInit2(&stream, window_bits) != Z_OK)
-        return SPAN_NONE;
+        return (struct inflated){.outcome = INFLATE_FAILED};
     char *plain = arena_take(arena, most);
     if (plain == NULL)
-        return SPAN_NONE;
+        return (struct inflated){.outcome = INFLATE_FAILED};
     stream.next_in = (Bytef *)(uintptr_t)text.data;
     stream.avail_in = (uInt)text.length;
     stream.next_out = (Bytef *)plain;
     stream.avail_out = (uInt)most;
-    int r = inflate(&stream, Z_FINISH);
+    int r = inflate_members(&stream);
     size_t length = most - stream.avail_out;
-    *ret_cut = r != Z_STREAM_END;
+    size_t left = stream.avail_in;
     (void)inflateEnd(&stream);
     arena_trim(arena, plain, length);
-    if (length == 0 && r != Z_STREAM_END)
-        return SPAN_NONE;
-    return (struct span){plain, length};
+    struct inflated inflated = {INFLATE_WHOLE,
+                                {plain, length},
+                                span_from(text, text.length - left)};
+    if (r != Z_STREAM_END)
+        inflated.outcome = length == most ? INFLATE_CUT : INFLATE_FAILED;
+    return inflated;
 }
 
-struct span inflate_read(struct arena *arena, struct span text, bool *ret_cut)
+struct inflated inflate_read(struct arena *arena, struct span text)
 {
-    /* 15 + 32: zlib or gzip by its header; -15: neither. */
-    struct span plain = inflate_as(arena, text, 15 + 32, ret_cut);
-    return plain.data != NULL ? plain : inflate_as(arena, text, -15, ret_cut);
+    /* 15 + 32: zlib or gzip by its header; -15: neither, and then anything may begin like one. */
+    struct inflated headed = inflate_as(arena, text, 15 + 32);
+    if (headed.outcome != INFLATE_FAILED || headed.plain.length > 0)
+        return headed;
+    struct inflated raw = inflate_as(arena, text, -15);
+    if (raw.outcome == INFLATE_WHOLE && raw.rest.length > 0)
+        raw.outcome = INFLATE_FAILED;
+    return raw;
 }

@@ -154,6 +154,21 @@ static void add_length(struct request *request)
     request_add(request, REQUEST_HEADER_NAMES, SPAN("Content-Length"), SPAN("Content-Length"));
 }
 
+/* The body that the application is likely to see. The other one, which it sees when it takes the
+ * header lightly, is left to be looked at too. */
+static struct span undo_encoding(struct request *request, struct span body)
+{
+    struct inflated inflated = inflate_read(request->arena, body);
+    request->partial = request->partial || inflated.outcome == INFLATE_CUT;
+    if (inflated.outcome == INFLATE_FAILED) {
+        request_pass_over(request, inflated.plain);
+        return body;
+    }
+    request_pass_over(request, body);
+    request_pass_over(request, inflated.rest);
+    return inflated.plain;
+}
+
 static void read_body(struct request *request, const struct request_options *options)
 {
     static const char *const processors[] = {"", "URLENCODED", "JSON", "XML", "MULTIPART"};
@@ -165,10 +180,7 @@ static void read_body(struct request *request, const struct request_options *opt
         body = base64_read(request->arena, body);
     if (options->inflate && body.length > 0 && encoding.length > 0 &&
         !span_alike(encoding, SPAN("identity"))) {
-        bool cut = false;
-        struct span plain = inflate_read(request->arena, body, &cut);
-        body = plain.data == NULL ? body : plain;
-        request->partial = request->partial || cut;
+        body = undo_encoding(request, body);
     }
     request->body = body;
     if (options->length && body.length > 0)

@@ -102,8 +102,17 @@ void body_multipart_read(struct request *request, struct span text, struct span 
 struct span percent_decode(struct arena *arena, struct span text, bool plus);
 /* Base64 of either alphabet, blanks skipped, up to the first other byte. */
 struct span base64_read(struct arena *arena, struct span text);
-/* gzip, zlib or raw deflate, up to the limits; *ret_cut when there was more. SPAN_NONE when it is
- * none of them. */
-struct span inflate_read(struct arena *arena, struct span text, bool *ret_cut);
+enum inflate_outcome {
+    INFLATE_WHOLE,
+    INFLATE_CUT,    /* there is more than the limits allow */
+    INFLATE_FAILED, /* it is damaged, or no such thing at all */
+};
+struct inflated {
+    enum inflate_outcome outcome;
+    struct span plain; /* what came out, also of what failed */
+    struct span rest;  /* what follows in the text */
+};
+/* gzip (all its members), zlib or raw deflate, up to the limits. */
+struct inflated inflate_read(struct arena *arena, struct span text);
 
 #endif

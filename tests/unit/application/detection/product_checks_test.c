@@ -154,6 +154,43 @@ static void test_mislabelled_bodies(void **state)
     }
 }
 
+static void test_encoded_bodies(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what, *encoding, *is_base64, *body;
+        bool found;
+    } cases[] = {
+        {"deflate", "deflate", "true", "S7Q1VFfIL1JQN1S3BWJdXQUA", true},
+        {"zlib", "deflate", "true", "eJxLtDVUV8gvUlA3VLcFYl1dBQAoAwPN", true},
+        {"second member", "gzip", "true",
+         "H4sIAAAAAAACA0u0NVRLsgUAyeEvUAYAAAAfiwgAAAAAAAIDM1RXyC9SUDdUtwViXV0FAOK2FTQQAAAA", true},
+        {"behind the end", "gzip", "true",
+         "H4sIAAAAAAACA0u0NQQAgTBijQMAAABhPTEnIG9yICcxJz0nMSctLSA=", true},
+        {"cut off", "gzip", "true", "H4sIAAAAAAACA0u0NVRXyC9SUDdUtwViXV0FAA==", true},
+        {"not compressed", "gzip", "false", "a=1' or '1'='1'-- ", true},
+        {"JSON that fails as deflate", "deflate", "false", "{\\\"q\\\":\\\"1' or '1'='1'-- \\\"}",
+         true},
+        {"JSON that is deflate and more", "deflate", "false",
+         "{\\\"a\\\":\\\"1' or '1'='1'-- \\\"}", true},
+        {"nothing in it", "gzip", "false", "a=hello+world", false},
+    };
+    static char event[1024];
+    struct inspection_result result;
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        const char *type =
+            cases[i].body[0] == '{' ? "application/json" : "application/x-www-form-urlencoded";
+        (void)snprintf(
+            event, sizeof(event),
+            "{\"version\":\"2.0\",\"rawPath\":\"/\",\"headers\":{\"content-type\":\"%s\","
+            "\"content-encoding\":\"%s\"},\"isBase64Encoded\":%s,"
+            "\"requestContext\":{\"http\":{\"method\":\"POST\"}},\"body\":\"%s\"}",
+            type, cases[i].encoding, cases[i].is_base64, cases[i].body);
+        assert_int_equal(inspection_judge(inspection, event, strlen(event), 0, &result), 0);
+        expect(cases[i].what, &result, cases[i].found ? RULE_INJECTED_SQL : 0);
+    }
+}
+
 /* A page's own address is no attack, what its query says may be one. */
 static void test_referer(void **state)
 {
@@ -263,10 +300,11 @@ static void test_prose(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),  cmocka_unit_test(test_bodies),
-        cmocka_unit_test(test_graphql), cmocka_unit_test(test_referer),
-        cmocka_unit_test(test_uploads), cmocka_unit_test(test_redirects),
-        cmocka_unit_test(test_prose),   cmocka_unit_test(test_mislabelled_bodies),
+        cmocka_unit_test(test_values),         cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_graphql),        cmocka_unit_test(test_referer),
+        cmocka_unit_test(test_uploads),        cmocka_unit_test(test_redirects),
+        cmocka_unit_test(test_prose),          cmocka_unit_test(test_mislabelled_bodies),
+        cmocka_unit_test(test_encoded_bodies),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
