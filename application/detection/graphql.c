@@ -4,6 +4,11 @@ struct query {
     struct span rest;
     unsigned depth;
     unsigned deepest;
+    unsigned parentheses;
+    unsigned outer_depth; /* where the outermost of these was opened */
+    unsigned names;       /* that may still stand in the operation's head */
+    bool ended;           /* the next word begins an operation */
+    bool directive;       /* '@' stands before */
     bool introspects;
     bool broken; /* no query after all */
 };
@@ -36,33 +41,95 @@ static struct span read_text(struct query *query)
     return span_first(text, length);
 }
 
-/* One token; a text is returned. */
+static bool is_operation(struct span word)
+{
+    return span_is(word, "query") || span_is(word, "mutation") || span_is(word, "subscription") ||
+           span_is(word, "fragment");
+}
+
+/* Outside of all brackets only an operation's head has words: "query name", "fragment name on
+ * type", and directives. Anything else is other code that has a query in it. */
+static void read_head_word(struct query *query, struct span word)
+{
+    if (query->ended && is_operation(word)) {
+        query->names = span_is(word, "fragment") ? 3 : 1;
+        query->ended = false;
+    } else if (!query->directive && query->names > 0) {
+        query->names--;
+    } else if (!query->directive) {
+        query->broken = true;
+    }
+}
+
+static void read_word(struct query *query, size_t length)
+{
+    struct span word = span_first(query->rest, length);
+    query->introspects = query->introspects || span_is(word, "__schema") || span_is(word, "__type");
+    if (query->depth == 0 && query->parentheses == 0)
+        read_head_word(query, word);
+    query->directive = false;
+    query->rest = span_from(query->rest, length);
+}
+
+/* Behind '(' stands the name of an argument or variable, and a colon. */
+static bool begins_arguments(struct span text)
+{
+    text = span_trim(text);
+    text = span_from(text, span_begins(text, "$") ? 1 : 0);
+    size_t length = name_length(text);
+    return length > 0 && span_begins(span_trim(span_from(text, length)), ":");
+}
+
+static void read_bracket(struct query *query, char byte)
+{
+    if (byte == '(') {
+        query->outer_depth = query->parentheses == 0 ? query->depth : query->outer_depth;
+        query->broken = query->broken || !begins_arguments(span_from(query->rest, 1));
+        query->parentheses++;
+    } else if (byte == ')') {
+        query->broken = query->broken || query->parentheses == 0;
+        query->parentheses -= query->parentheses > 0 ? 1 : 0;
+    } else if (byte == '{') {
+        query->depth++;
+        query->deepest = query->depth > query->deepest ? query->depth : query->deepest;
+    } else {
+        unsigned least = query->parentheses > 0 ? query->outer_depth : 0;
+        query->broken = query->broken || query->depth <= least;
+        query->depth -= query->depth > 0 ? 1 : 0;
+        query->ended = query->ended || (query->depth == 0 && query->parentheses == 0);
+    }
+}
+
+static void read_sign(struct query *query, char byte)
+{
+    bool arguments = query->parentheses > 0;
+    const char *signs = arguments ? "!$&[]:=@|.,+-" : query->depth > 0 ? ":@.," : "@,";
+    bool known = byte_is_space(byte) || (arguments && byte_is_digit(byte)) ||
+                 (byte != '\0' && strchr(signs, byte) != NULL);
+    query->broken = query->broken || !known;
+    query->directive = byte == '@';
+}
+
+/* One token; a text is returned, be it a comment's. */
 static struct span read_token(struct query *query)
 {
     char byte = query->rest.data[0];
     size_t name = name_length(query->rest);
     if (byte == '"')
         return read_text(query);
+    if (byte == '#') {
+        struct span comment = span_first(query->rest, span_find(query->rest, '\n'));
+        query->rest = span_from(query->rest, comment.length);
+        return span_trim(span_from(comment, 1));
+    }
     if (name > 0) {
-        struct span word = span_first(query->rest, name);
-        query->introspects =
-            query->introspects || span_is(word, "__schema") || span_is(word, "__type");
-        query->rest = span_from(query->rest, name);
+        read_word(query, name);
         return SPAN_NONE;
     }
-    if (byte == '{') {
-        query->depth++;
-        query->deepest = query->depth > query->deepest ? query->depth : query->deepest;
-    } else if (byte == '}') {
-        query->broken = query->broken || query->depth == 0;
-        query->depth -= query->depth > 0 ? 1 : 0;
-    } else if (byte == '#') {
-        query->rest = span_from(query->rest, span_find(query->rest, '\n'));
-        return SPAN_NONE;
-    } else if (!byte_is_space(byte) && !byte_is_digit(byte) &&
-               (byte == '\0' || strchr("!$&()[]:=@|.,+-", byte) == NULL)) {
-        query->broken = true;
-    }
+    if (strchr("(){}", byte) != NULL && byte != '\0')
+        read_bracket(query, byte);
+    else
+        read_sign(query, byte);
     query->rest = span_from(query->rest, 1);
     return SPAN_NONE;
 }
@@ -70,18 +137,13 @@ static struct span read_token(struct query *query)
 /* Begins with '{', or with an operation. */
 static bool may_be_query(struct span text)
 {
-    static const char *const operations[] = {"query", "mutation", "subscription", "fragment"};
     text = span_trim(text);
     while (span_begins(text, "#"))
         text = span_trim(span_from(text, span_find(text, '\n')));
     size_t name = name_length(text);
     if (span_begins(text, "{"))
         return name_length(span_trim(span_from(text, 1))) > 0;
-    for (size_t i = 0; i < ARRAY_LENGTH(operations); i++) {
-        if (span_is(span_first(text, name), operations[i]))
-            return span_find(text, '{') < text.length;
-    }
-    return false;
+    return is_operation(span_first(text, name)) && span_find(text, '{') < text.length;
 }
 
 static void report(struct judgement *judgement, const struct request_value *value, uint32_t rule,
@@ -101,13 +163,13 @@ static void report(struct judgement *judgement, const struct request_value *valu
 static bool walk(struct judgement *judgement, const struct request_value *value, bool take,
                  struct query *query)
 {
-    *query = (struct query){.rest = value->text};
+    *query = (struct query){.rest = value->text, .ended = true};
     while (query->rest.length > 0 && !query->broken) {
         struct span text = read_token(query);
         if (take && text.length > 0)
             request_add(judgement->request, REQUEST_ARGUMENTS_POST, value->name, text);
     }
-    return !query->broken && query->depth == 0;
+    return !query->broken && query->depth == 0 && query->parentheses == 0;
 }
 
 static void check_value(struct judgement *judgement, size_t index)

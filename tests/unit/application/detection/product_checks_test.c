@@ -232,6 +232,34 @@ static void test_graphql(void **state)
     expect("introspection", &result, RULE_GRAPHQL_INTROSPECTION);
 }
 
+/* What has a query in it and is none is judged as what it is; what is one, is not. */
+static void test_no_graphql(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body;
+        uint32_t rule;
+    } cases[] = {
+        {"search_query={a}%23<script>alert(document.cookie)</script>", RULE_INJECTED_SCRIPT},
+        {"query=%23<script>alert(document.cookie)</script>%0A{a}", RULE_INJECTED_SCRIPT},
+        {"query={a 1} union select password from users-- ", RULE_INJECTED_SQL},
+        {"query=query x(a: 1) 1 union select password from users-- {a}", RULE_INJECTED_SQL},
+        {"query={a(1)} union select password from users-- ", RULE_INJECTED_SQL},
+        {"query={a(b: 1} union select password from users-- {c)}", RULE_INJECTED_SQL},
+        {"query=%23 the users%0Aquery q($id: ID! = 4, $in: [In] = {a: {b: -1.5e3}}) @live @x(a: 1) "
+         "{ user(id: $id) { ...part, n: name @skip(if: true) ... on User { id } } } "
+         "fragment part on User @b { age }",
+         0},
+        {"query=mutation { add(input: { name: \\\"it's mine\\\", tags: [A, B] }) { id } }", 0},
+        {"query={ a } query b { c }", 0},
+    };
+    struct inspection_result result;
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        judge("", "application/x-www-form-urlencoded", cases[i].body, &result);
+        expect(cases[i].body, &result, cases[i].rule);
+    }
+}
+
 #define PART(name, type, content)                                                 \
     "--b\\r\\nContent-Disposition: form-data; name=\\\"f\\\"; filename=\\\"" name \
     "\\\"\\r\\nContent-Type: " type "\\r\\n\\r\\n" content "\\r\\n"
@@ -304,7 +332,7 @@ int main(void)
         cmocka_unit_test(test_graphql),        cmocka_unit_test(test_referer),
         cmocka_unit_test(test_uploads),        cmocka_unit_test(test_redirects),
         cmocka_unit_test(test_prose),          cmocka_unit_test(test_mislabelled_bodies),
-        cmocka_unit_test(test_encoded_bodies),
+        cmocka_unit_test(test_encoded_bodies), cmocka_unit_test(test_no_graphql),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
