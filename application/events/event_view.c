@@ -232,10 +232,14 @@ static struct span make_query(const struct json_item *map, bool encode, struct a
     return (struct span){start, (size_t)(writer.to - start)};
 }
 
-/* The last address of X-Forwarded-For is the one the load balancer itself saw. */
+/* The last address of the last X-Forwarded-For is the one the load balancer itself saw. */
 static struct span last_forwarded(const struct event_view *view)
 {
-    struct span list = event_view_header(view, "x-forwarded-for");
+    struct span list = SPAN_NONE;
+    for (size_t i = 0; i < view->header_count; i++) {
+        if (span_alike(view->headers[i].name, SPAN("x-forwarded-for")))
+            list = view->headers[i].value;
+    }
     for (size_t i = list.length; i > 0; i--) {
         if (list.data[i - 1] == ',')
             return span_trim(span_from(list, i));

@@ -109,6 +109,17 @@ static void test_load_balancer(void **state)
     assert_span(fixture->view.source, "192.0.2.3");
 }
 
+/* The client's own header comes first, the load balancer's last. */
+static void test_forwarded_twice(void **state)
+{
+    struct fixture *fixture = *state;
+    read_event(fixture,
+               "{\"requestContext\":{\"elb\":{\"targetGroupArn\":\"a\"}},\"httpMethod\":\"GET\","
+               "\"path\":\"/\",\"multiValueHeaders\":{\"X-Forwarded-For\":[\"198.51.100.1\","
+               "\"203.0.113.1, 192.0.2.3\"]},\"body\":\"\"}");
+    assert_span(fixture->view.source, "192.0.2.3");
+}
+
 static void test_others_pass(void **state)
 {
     static const char *const others[] = {
@@ -199,10 +210,15 @@ static void test_deep_and_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rest),          cmocka_unit_test(test_http_api),
-        cmocka_unit_test(test_load_balancer), cmocka_unit_test(test_others_pass),
-        cmocka_unit_test(test_json_names),    cmocka_unit_test(test_xml),
-        cmocka_unit_test(test_multipart),     cmocka_unit_test(test_deep_and_many),
+        cmocka_unit_test(test_rest),
+        cmocka_unit_test(test_http_api),
+        cmocka_unit_test(test_forwarded_twice),
+        cmocka_unit_test(test_load_balancer),
+        cmocka_unit_test(test_others_pass),
+        cmocka_unit_test(test_json_names),
+        cmocka_unit_test(test_xml),
+        cmocka_unit_test(test_multipart),
+        cmocka_unit_test(test_deep_and_many),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
