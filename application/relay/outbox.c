@@ -15,7 +15,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -180,10 +179,25 @@ static void remove_handed_over(struct outbox *outbox)
     remove_first(outbox, count);
 }
 
+/* Not mapped: the other side may cut the file while we read. */
+static bool read_whole(int fd, char *bytes, size_t size)
+{
+    size_t length = 0;
+
+    while (length < size) {
+        ssize_t n = pread(fd, bytes + length, size - length, (off_t)length);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        length += (size_t)n;
+    }
+    return true;
+}
+
 static void take_policy(struct outbox *outbox, struct message *message)
 {
     struct stat status;
-    void *text;
 
     if (message->fd_count != 1 || outbox->options.policy == NULL ||
         fstat(message->fds[0], &status) < 0 || status.st_size <= 0 ||
@@ -191,13 +205,8 @@ static void take_policy(struct outbox *outbox, struct message *message)
         return;
     size_t size = (size_t)status.st_size;
     AUTO_FREE char *copy = malloc(size);
-    text = mmap(NULL, size, PROT_READ, MAP_PRIVATE, message->fds[0], 0);
-    if (text != MAP_FAILED && copy != NULL) {
-        memcpy(copy, text, size);
+    if (copy != NULL && read_whole(message->fds[0], copy, size))
         outbox->options.policy(outbox->options.user, copy, size);
-    }
-    if (text != MAP_FAILED)
-        (void)munmap(text, size);
 }
 
 /* Events that still wait at the reporter; -ETIME, -EPIPE, -EBADMSG: it is of no use any more. */
