@@ -1,6 +1,7 @@
 /* The decision about an invocation. */
 #include "application/relay/event_guard.h"
 
+#include "application/events/json_scan.h"
 #include "application/relay/inspector_link.h"
 #include "application/relay/outbox.h"
 #include "application/relay/relay_limits.h"
@@ -23,17 +24,23 @@ static uint64_t budget_of(const struct event_guard *guard, uint64_t deadline_ms)
     return MIN(guard->budget_ns, left_ms * (NS_PER_MS / RELAY_BUDGET_DIVISOR));
 }
 
-static bool holds(const struct guarded_event *event, const char *word)
-{
-    return memmem(event->bytes, event->length, word, strlen(word)) != NULL;
-}
-
-/* Without a parser: it only decides whether an event that was not inspected may be refused. */
+/* It only decides whether an event that was not inspected may be refused. The members inside of
+ * others are the client's words. An authorizer's event is no request: it answers otherwise. */
 static bool looks_like_http(const struct guarded_event *event)
 {
-    return event->length > 0 && holds(event, "\"requestContext\"") &&
-           (holds(event, "\"httpMethod\"") || holds(event, "\"rawPath\"")) &&
-           !holds(event, "\"methodArn\"") && !holds(event, "\"routeArn\"");
+    struct json_item whole = json_whole((struct span){event->bytes, event->length});
+    struct json_cursor cursor = json_enter(&whole);
+    struct json_item value;
+    struct span key;
+    bool context = false, request = false, authorizer = false;
+
+    while (whole.kind == JSON_MAP && json_member(&cursor, &key, &value)) {
+        context = context || span_is(key, "requestContext");
+        request = request || span_is(key, "httpMethod") || span_is(key, "rawPath") ||
+                  span_is(key, "isBase64Encoded");
+        authorizer = authorizer || span_is(key, "methodArn") || span_is(key, "routeArn");
+    }
+    return context && request && !authorizer;
 }
 
 static bool refuse(struct ruling *ruling)
@@ -55,6 +62,7 @@ static bool decide(struct event_guard *guard, const struct guarded_event *event,
                    enum inspector_outcome outcome, struct ruling *ruling)
 {
     AUTO_BUFFER struct buffer json = BUFFER_WITH_MAXIMUM(RELAY_INCIDENT_BYTES);
+    bool closed = guard->fail_closed && !guard->report_only;
     bool blocks = false;
 
     if (guard->report_only)
@@ -62,14 +70,17 @@ static bool decide(struct event_guard *guard, const struct guarded_event *event,
     if (outcome != INSPECTOR_JUDGED) {
         if (!looks_like_http(event))
             return false;
-        blocks = guard->fail_closed && !guard->report_only && refuse(ruling);
+        blocks = closed && refuse(ruling);
         incident_write_uninspected(&json, &guard->function, &event->invocation,
                                    inspector_outcome_name(outcome), blocks);
     } else if (ruling->finding_count > 0 && ruling->action != RULING_PASS) {
+        if (ruling->exhausted != 0 && closed && ruling->action != RULING_BLOCK)
+            (void)refuse(ruling);
         blocks = ruling->action == RULING_BLOCK;
         incident_write(&json, &guard->function, &event->invocation, ruling);
     } else if (ruling->exhausted != 0) {
-        incident_write_uninspected(&json, &guard->function, &event->invocation, "budget", false);
+        blocks = closed && refuse(ruling);
+        incident_write_uninspected(&json, &guard->function, &event->invocation, "budget", blocks);
     } else {
         return false;
     }
@@ -86,9 +97,11 @@ bool event_guard_blocks(struct event_guard *guard, const struct guarded_event *e
                                           .budget_ns = budget_of(guard, event->deadline_ms)};
 
     *ret_ruling = (struct ruling){0};
-    if (guard->inspector == NULL)
+    if (guard->off)
         return false;
-    enum inspector_outcome outcome = inspector_link_judge(guard->inspector, &question, ret_ruling);
+    enum inspector_outcome outcome =
+        guard->inspector == NULL ? INSPECTOR_ABSENT
+                                 : inspector_link_judge(guard->inspector, &question, ret_ruling);
     return decide(guard, event, outcome, ret_ruling);
 }
 

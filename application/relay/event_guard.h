@@ -12,12 +12,13 @@ struct inspector_link;
 struct outbox;
 
 struct event_guard {
-    struct inspector_link *inspector; /* NULL: inspection is off, everything passes */
+    struct inspector_link *inspector; /* NULL: it does not start */
     struct outbox *outbox;
     struct incident_function function;
+    bool off;           /* inspect nothing, everything passes */
     uint64_t budget_ns; /* most time an event is held */
     bool report_only;   /* block nothing, whatever the policy says */
-    bool fail_closed;   /* refuse HTTP requests that could not be inspected */
+    bool fail_closed;   /* refuse HTTP requests that could not be inspected, or not wholly */
 };
 
 struct guarded_event {

@@ -121,7 +121,9 @@ static int start_inspector(struct program *program)
     int r = inspector_link_new(program->inspector_argv, buffer_text(&policy), &program->inspector);
     if (r < 0)
         log_error("inspection_does_not_start", "error", log_error_text(r), "effect",
-                  "requests pass without inspection", NULL);
+                  program->settings.fail_closed ? "HTTP requests are refused"
+                                                : "requests pass without inspection",
+                  NULL);
     return 0;
 }
 
@@ -137,6 +139,7 @@ static int start_relay(struct program *program)
 
     program->guard =
         (struct event_guard){.inspector = program->inspector,
+                             .off = program->settings.mode == RELAY_MODE_OFF,
                              .outbox = program->outbox,
                              .function = {.name = program->settings.function_name,
                                           .version = program->settings.function_version},

@@ -168,6 +168,20 @@ def test_failing_closed(place):
     assert events[0]["kind"] == "request_blocked" and events[0]["detail"]["reason"] == "late", events
 
 
+def test_failing_closed_when_only_a_part_was_inspected(place):
+    """A request beyond the limits is refused, and told once; by default it passes, and is told."""
+    wide = http_event("/", body=json.dumps([f"v{i}" for i in range(20000)]))
+    slow = opened(place, YAGURA_APPLICATION_FAIL="closed")
+    assert slow.give(GOOD)
+    assert not slow.give(wide)
+    assert not slow.give(BAD)
+    events = ended(slow)
+    assert events[0]["kind"] == "request_blocked" and events[0]["detail"]["reason"] == "budget", events
+    slow = opened(place)
+    assert slow.give(wide)
+    assert reasons(ended(slow)) == ["budget"]
+
+
 def test_huge_deep_and_malformed_events(place):
     """They arrive as they are, and the extension is there for the next one."""
     deep = '{"requestContext":{"http":{}},"rawPath":"/","body":' + "[" * 100000 + "]" * 100000 + "}"
