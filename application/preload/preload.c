@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -111,10 +112,46 @@ static bool refuses(const char *subject, const char *rules, const char *text)
     return blocked;
 }
 
-static bool refuses_file(const char *path)
+/* The folder that a relative path begins in. */
+static bool folder_of(int directory, char *text, size_t size)
 {
-    return mode() >= MODE_REPORT && path != NULL &&
-           refuses("Illegal File Access", file_rules, path);
+    static const char descriptors[] = "/proc/self/fd/";
+    char link[sizeof descriptors + 12];
+    char digits[12];
+    size_t used = sizeof descriptors - 1, count = 0;
+
+    if (directory == AT_FDCWD)
+        return syscall(SYS_getcwd, text, size) > 0 && text[0] == '/';
+    if (directory < 0)
+        return false;
+    memcpy(link, descriptors, sizeof descriptors);
+    do
+        digits[count++] = (char)('0' + directory % 10);
+    while ((directory /= 10) > 0);
+    while (count > 0)
+        link[used++] = digits[--count];
+    link[used] = '\0';
+    long length = syscall(SYS_readlinkat, AT_FDCWD, link, text, size - 1);
+    if (length <= 0 || text[0] != '/')
+        return false;
+    text[length] = '\0';
+    return true;
+}
+
+/* As it is written, and as what it leads to: "/etc/./shadow" is no other file. */
+static bool refuses_file(int directory, const char *path)
+{
+    char text[2 * PATH_MAX];
+    int before = errno;
+
+    if (mode() < MODE_REPORT || path == NULL)
+        return false;
+    if (runtime_rules_deny(file_rules, path))
+        return refuses("Illegal File Access", file_rules, path);
+    bool known = (path[0] == '/' || folder_of(directory, text, PATH_MAX)) &&
+                 runtime_rules_follow(text, sizeof text, path);
+    errno = before;
+    return known && refuses("Illegal File Access", file_rules, text);
 }
 
 static bool refuses_command(const char *path, char *const *argv)
@@ -160,7 +197,7 @@ static int open_by_call(int directory, const char *path, int flags, mode_t mode_
     {                                                                              \
         static int (*next)(const char *, int, ...);                                \
         mode_t bits = MODE_BITS(flags, flags);                                     \
-        if (refuses_file(path))                                                    \
+        if (refuses_file(AT_FDCWD, path))                                          \
             return -1;                                                             \
         if (next == NULL)                                                          \
             next = (int (*)(const char *, int, ...))next_of(#name);                \
@@ -173,7 +210,7 @@ static int open_by_call(int directory, const char *path, int flags, mode_t mode_
     {                                                                               \
         static int (*next)(int, const char *, int, ...);                            \
         mode_t bits = MODE_BITS(flags, flags);                                      \
-        if (refuses_file(path))                                                     \
+        if (refuses_file(directory, path))                                          \
             return -1;                                                              \
         if (next == NULL)                                                           \
             next = (int (*)(int, const char *, int, ...))next_of(#name);            \
@@ -185,7 +222,7 @@ static int open_by_call(int directory, const char *path, int flags, mode_t mode_
     EXPORT FILE *name(const char *path, const char *how)                    \
     {                                                                       \
         static FILE *(*next)(const char *, const char *);                   \
-        if (refuses_file(path))                                             \
+        if (refuses_file(AT_FDCWD, path))                                   \
             return NULL;                                                    \
         if (next == NULL)                                                   \
             next = (FILE * (*)(const char *, const char *)) next_of(#name); \
@@ -208,8 +245,9 @@ DEFINE_FOPEN(fopen64)
 
 EXPORT int creat(const char *path, mode_t bits)
 {
-    return refuses_file(path) ? -1
-                              : open_by_call(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, bits);
+    return refuses_file(AT_FDCWD, path)
+               ? -1
+               : open_by_call(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, bits);
 }
 
 /* --- programs. Between vfork and exec only the stack is ours, which is all that is used. */

@@ -42,6 +42,34 @@ bool runtime_rules_deny(const char *rules, const char *text)
     return false;
 }
 
+bool runtime_rules_follow(char *text, size_t size, const char *path)
+{
+    size_t used = *path == '/' ? 0 : strlen(text);
+
+    if (*path == '\0' || size < 2)
+        return false;
+    while (used > 0 && text[used - 1] == '/')
+        used--;
+    while (*path != '\0') {
+        size_t length = strcspn(path, "/");
+        if (length == 2 && path[0] == '.' && path[1] == '.') {
+            while (used > 0 && text[--used] != '/')
+                continue;
+        } else if (length > 0 && !(length == 1 && path[0] == '.')) {
+            if (length + 2 > size - used)
+                return false;
+            text[used++] = '/';
+            memcpy(text + used, path, length);
+            used += length;
+        }
+        path += length + (path[length] == '/');
+    }
+    if (used == 0)
+        text[used++] = '/';
+    text[used] = '\0';
+    return true;
+}
+
 void runtime_rules_join(char *text, size_t size, const char *path, char *const *argv)
 {
     size_t used = 0;

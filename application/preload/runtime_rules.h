@@ -14,6 +14,11 @@ bool runtime_rules_match(const char *pattern, size_t length, const char *text);
  * is neither "allow:" nor "deny:" is skipped. */
 bool runtime_rules_deny(const char *rules, const char *text);
 
+/* Goes from the absolute folder in text, which has no '.' and '..' in it, along path, and leaves
+ * there where that leads, by the names alone: links are not looked at. False: it does not fit, or
+ * path is empty. */
+bool runtime_rules_follow(char *text, size_t size, const char *path);
+
 /* The command as one text, its words separated by blanks, cut where it does not fit. */
 void runtime_rules_join(char *text, size_t size, const char *path, char *const *argv);
 

@@ -94,6 +94,21 @@ def test_rules_of_ones_own(place):
     assert allowed.stdout == "x", allowed
 
 
+def test_another_way_of_writing_a_path(place):
+    """What is denied stays so by whatever names of folders it is reached; what is near it does not."""
+    program("sh")
+    script = PYTHON.split("print(")[0] + """
+etc = os.open("/etc", os.O_RDONLY)
+os.chdir("/usr")
+for path in "/etc/./shadow", "//etc/shadow", "/usr/../etc/shadow", "../etc/shadow", "../etc/passwd":
+    print(attempt(lambda: len(open(path).read()) > 0))
+print(attempt(lambda: os.open("shadow", os.O_RDONLY, dir_fd=etc) > 0))
+print(attempt(lambda: os.open("passwd", os.O_RDONLY, dir_fd=etc) > 0))
+"""
+    said = run(place, ["/usr/bin/python3", "-c", script], "mitigate")
+    assert said.stdout.split() == ["PermissionError"] * 4 + ["True", "PermissionError", "True"], said
+
+
 def test_it_asks_for_nothing_new_of_the_c_library(place):
     if not os.path.exists(OBJECT):
         raise Skip("there is no preload object in this build")

@@ -49,6 +49,38 @@ static void test_the_first_match_decides(void **state UNUSED)
     assert_true(runtime_rules_deny(";;deny:*", "x"));
 }
 
+static void test_a_path_leads_somewhere(void **state UNUSED)
+{
+    static const struct {
+        const char *folder, *path, *expected; /* NULL: nowhere */
+    } cases[] = {
+        {"", "/etc/shadow", "/etc/shadow"},
+        {"/var/task", "/etc/./shadow", "/etc/shadow"},
+        {"/var/task", "//etc//shadow", "/etc/shadow"},
+        {"/var/task", "/tmp/../etc/shadow/", "/etc/shadow"},
+        {"/var/task", "../../etc/shadow", "/etc/shadow"},
+        {"/var/task", "../../../../etc/shadow", "/etc/shadow"},
+        {"/", "etc/shadow", "/etc/shadow"},
+        {"/etc", "shadow", "/etc/shadow"},
+        {"/etc", "./x/../shadow", "/etc/shadow"},
+        {"/etc", "..", "/"},
+        {"/etc", "...", "/etc/..."},
+        {"/etc", ".hidden/..b", "/etc/.hidden/..b"},
+        {"/etc", "", NULL},
+        {"/0123456789012345678", "0123456789", "/0123456789012345678/0123456789"},
+        {"/0123456789012345678", "01234567890", NULL},
+    };
+    char text[32];
+
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        memcpy(text, cases[i].folder, strlen(cases[i].folder) + 1);
+        bool leads = runtime_rules_follow(text, sizeof text, cases[i].path);
+        assert_int_equal(leads, cases[i].expected != NULL);
+        if (leads)
+            assert_string_equal(text, cases[i].expected);
+    }
+}
+
 static void test_a_command_is_its_program_and_arguments(void **state UNUSED)
 {
     char *argv[] = {(char[]){"sh"}, (char[]){"-c"}, (char[]){"id"}, NULL};
@@ -70,6 +102,7 @@ int main(void)
         cmocka_unit_test(test_stars_stand_for_anything),
         cmocka_unit_test(test_a_hostile_text_takes_no_time),
         cmocka_unit_test(test_the_first_match_decides),
+        cmocka_unit_test(test_a_path_leads_somewhere),
         cmocka_unit_test(test_a_command_is_its_program_and_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
