@@ -22,6 +22,8 @@ enum { STATE_BYTES = 256, LOAD_BYTES = 256 };
 
 /* How often load and window are looked at. */
 static const uint64_t TURN_NS = 5 * NS_PER_SECOND;
+/* After one that could not be started. */
+static const uint64_t RETRY_NS = 30 * NS_PER_SECOND;
 
 struct settings {
     struct schedule schedule;
@@ -41,8 +43,9 @@ struct scan_schedule {
     bool stopping, ended; /* ended: the scan has told its end, and the thread has not seen it */
     bool unfinished;      /* a scan of an earlier run is to go on */
     struct settings settings;
-    struct scan_job *job; /* NULL: none runs */
-    bool running;         /* one was started and its end was not seen yet */
+    struct schedule_plan plan; /* of the next one */
+    struct scan_job *job;      /* NULL: none runs */
+    bool running;              /* one was started and its end was not seen yet */
     int result;
     struct scan_schedule_status status;
 };
@@ -207,10 +210,6 @@ static void begin(struct scan_schedule *schedule, uint64_t now_ns)
     };
     struct scan_job *job;
 
-    /* Resumed, it is still the one that began then. */
-    if (!TAKE_FLAG(schedule->unfinished))
-        schedule->status.last_ns = now_ns;
-    schedule->status.totals = (struct scan_job_totals){.files_seen = 0};
     int r = scan_job_start(schedule->pipeline, &options, &callbacks, schedule, &job);
     if (r < 0) {
         log_error("scheduled_scan_not_started", "error", log_error_text(r), NULL);
@@ -218,6 +217,11 @@ static void begin(struct scan_schedule *schedule, uint64_t now_ns)
     }
     schedule->job = job;
     schedule->running = true;
+    schedule->plan = (struct schedule_plan){.next_ns = 0};
+    schedule->status.totals = (struct scan_job_totals){.files_seen = 0};
+    /* Resumed, it is still the one that began then. */
+    if (!TAKE_FLAG(schedule->unfinished) || schedule->status.last_ns == 0)
+        schedule->status.last_ns = now_ns;
     save(schedule, schedule->status.last_ns, true);
     record(schedule, "scan_started", "no", &schedule->status.totals);
 }
@@ -263,14 +267,15 @@ static uint64_t turn(struct scan_schedule *schedule)
         return TURN_NS;
     }
     uint64_t last = schedule->unfinished ? 0 : schedule->status.last_ns;
-    uint64_t next = schedule_next(&schedule->settings.schedule, last, now);
+    uint64_t next = schedule_plan_next(&schedule->plan, &schedule->settings.schedule, last, now);
     schedule->status.next_ns = next == UINT64_MAX ? 0 : next;
     schedule->status.state = next == UINT64_MAX ? SCHEDULE_OFF : SCHEDULE_WAITING;
     if (next > now)
         return MIN(next - now, 60 * NS_PER_SECOND);
     begin(schedule, now);
-    if (schedule->running)
-        pause_or_go_on(schedule, now);
+    if (!schedule->running)
+        return RETRY_NS;
+    pause_or_go_on(schedule, now);
     return TURN_NS;
 }
 

@@ -91,22 +91,50 @@ bool schedule_is_open(const struct schedule *schedule, uint64_t now_ns)
            since_opening_ns(schedule, now_ns) < window_ns(schedule);
 }
 
+/* When the window is open and something may begin, not before due. */
+static uint64_t begin_after(const struct schedule *schedule, uint64_t last_ns, uint64_t due)
+{
+    if (schedule->begin == schedule->end)
+        return due + delay_of(schedule, last_ns, UINT64_MAX);
+    uint64_t since = since_opening_ns(schedule, due);
+    if (since < window_ns(schedule))
+        return due + delay_of(schedule, last_ns, window_ns(schedule) - since);
+    return due + DAY_MINUTES * MINUTE_NS - since + delay_of(schedule, last_ns, window_ns(schedule));
+}
+
 uint64_t schedule_next(const struct schedule *schedule, uint64_t last_ns, uint64_t now_ns)
 {
     if (schedule->interval_ns == 0)
         return UINT64_MAX;
-    bool first = last_ns == 0;
-    uint64_t due = first ? now_ns : last_ns + schedule->interval_ns;
-    bool missed = due < now_ns;
-    if (missed)
-        due = now_ns;
-    if (schedule_is_open(schedule, due))
-        return missed
-                   ? due
-                   : due + (schedule->begin == schedule->end
-                                ? delay_of(schedule, last_ns, UINT64_MAX)
-                                : delay_of(schedule, last_ns,
-                                           window_ns(schedule) - since_opening_ns(schedule, due)));
-    uint64_t opens = due + DAY_MINUTES * MINUTE_NS - since_opening_ns(schedule, due);
-    return opens + delay_of(schedule, last_ns, window_ns(schedule));
+    if (last_ns == 0)
+        return begin_after(schedule, last_ns, now_ns);
+    /* Of a clock that was ahead: counted from now. */
+    uint64_t from = last_ns < now_ns ? last_ns : now_ns;
+    uint64_t next = begin_after(schedule, last_ns, from + schedule->interval_ns);
+    if (next >= now_ns)
+        return next;
+    return schedule_is_open(schedule, now_ns) ? now_ns : begin_after(schedule, last_ns, now_ns);
+}
+
+static bool is_same(const struct schedule *a, const struct schedule *b)
+{
+    return a->interval_ns == b->interval_ns && a->jitter_ns == b->jitter_ns && a->seed == b->seed &&
+           a->begin == b->begin && a->end == b->end;
+}
+
+uint64_t schedule_plan_next(struct schedule_plan *plan, const struct schedule *schedule,
+                            uint64_t last_ns, uint64_t now_ns)
+{
+    bool holds = plan->next_ns != 0 && plan->last_ns == last_ns &&
+                 is_same(&plan->schedule, schedule) && now_ns >= plan->asked_ns;
+
+    /* Its time may have passed while the host slept. */
+    if (holds && plan->next_ns <= now_ns && !schedule_is_open(schedule, now_ns))
+        holds = false;
+    if (!holds)
+        *plan = (struct schedule_plan){.schedule = *schedule,
+                                       .last_ns = last_ns,
+                                       .next_ns = schedule_next(schedule, last_ns, now_ns)};
+    plan->asked_ns = now_ns;
+    return plan->next_ns;
 }

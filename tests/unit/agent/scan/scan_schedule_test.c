@@ -26,7 +26,8 @@ static struct {
     pthread_cond_t changed;
     struct scan_job_callbacks callbacks;
     void *user;
-    int started, paused, resumed, cancelled, events;
+    int started, paused, resumed, cancelled, events, refused;
+    bool refuses;
     char last_kind[32];
 } fake = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
@@ -52,6 +53,10 @@ int scan_job_start(struct scan_pipeline *pipeline UNUSED, const struct scan_job_
 {
     assert_int_equal(options->cause, SCAN_CAUSE_SCHEDULED);
     assert_string_equal(options->paths[0], "/srv");
+    if (fake.refuses) {
+        count(&fake.refused);
+        return -EBUSY;
+    }
     fake.callbacks = *callbacks;
     fake.user = user;
     *ret_job = (struct scan_job *)(void *)&fake;
@@ -121,6 +126,8 @@ static int set_up(void **state UNUSED)
     (void)text_format(load_path, sizeof load_path, "%s/load", folder);
     set_load("0.00 0.00 0.00 1/1 1\n");
     fake.started = fake.paused = fake.resumed = fake.cancelled = fake.events = 0;
+    fake.refused = 0;
+    fake.refuses = false;
     clock_set_fake(NOW, NOW);
     return 0;
 }
@@ -225,6 +232,49 @@ static void stopped_it_goes_on_at_the_next_start(void **state UNUSED)
     (void)scan_schedule_stop(schedule);
 }
 
+static struct scan_schedule_options delayed_options(void)
+{
+    struct scan_schedule_options options = options_of(24 * HOUR);
+
+    options.schedule.jitter_ns = HOUR;
+    options.schedule.seed = 7;
+    return options;
+}
+
+static void the_first_begins_after_its_delay(void **state UNUSED)
+{
+    const struct scan_schedule_options options = delayed_options();
+    struct scan_schedule_status status;
+    struct scan_schedule *schedule;
+
+    assert_int_equal(scan_schedule_start(&options, NULL, NULL, &schedule), 0);
+    do
+        scan_schedule_status(schedule, &status);
+    while (status.state != SCHEDULE_WAITING);
+    assert_true(status.next_ns > NOW && status.next_ns < NOW + HOUR);
+    clock_set_fake(status.next_ns, status.next_ns);
+    assert_int_equal(scan_schedule_reconfigure(schedule, &options), 0);
+    wait_for(&fake.started, 1);
+    (void)scan_schedule_stop(schedule);
+}
+
+static void what_could_not_start_is_still_due(void **state UNUSED)
+{
+    struct scan_schedule_status status;
+
+    fake.refuses = true;
+    struct scan_schedule *schedule = start(24 * HOUR);
+    wait_for(&fake.refused, 1);
+    scan_schedule_status(schedule, &status);
+    assert_int_equal(status.last_ns, 0);
+    (void)pthread_mutex_lock(&fake.lock);
+    fake.refuses = false;
+    (void)pthread_mutex_unlock(&fake.lock);
+    wake(schedule, 24 * HOUR);
+    wait_for(&fake.started, 1);
+    (void)scan_schedule_stop(schedule);
+}
+
 static void without_an_interval_there_is_none(void **state UNUSED)
 {
     struct scan_schedule *schedule = start(0);
@@ -241,6 +291,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(the_first_is_due_at_once_the_next_in_time), CASE(a_busy_host_pauses_it),
         CASE(cancelled_it_waits_for_the_next_time),      CASE(stopped_it_goes_on_at_the_next_start),
+        CASE(the_first_begins_after_its_delay),          CASE(what_could_not_start_is_still_due),
         CASE(without_an_interval_there_is_none),
     };
 

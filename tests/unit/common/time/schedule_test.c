@@ -76,6 +76,63 @@ static void hosts_differ_and_stay_within_bounds(void **state UNUSED)
         assert_true(schedule_is_open(&schedule, schedule_next(&schedule, NOON, NOON)));
 }
 
+#define MINUTE (60 * NS_PER_SECOND)
+
+static void what_was_planned_stays(void **state UNUSED)
+{
+    const struct schedule schedule = {.interval_ns = DAY, .jitter_ns = HOUR, .seed = 7};
+    struct schedule_plan plan = {.next_ns = 0};
+    uint64_t next = schedule_plan_next(&plan, &schedule, 0, NOON);
+
+    assert_true(next > NOON && next < NOON + HOUR);
+    for (uint64_t now = NOON; now < next; now += MINUTE)
+        assert_int_equal(schedule_plan_next(&plan, &schedule, 0, now), next);
+    assert_int_equal(schedule_plan_next(&plan, &schedule, 0, next), next);
+    assert_int_equal(schedule_plan_next(&plan, &schedule, 0, next + MINUTE), next);
+    /* The clock went back. */
+    assert_true(schedule_plan_next(&plan, &schedule, 0, NOON - DAY) < NOON);
+}
+
+static void the_delay_is_not_taken_for_a_time_missed(void **state UNUSED)
+{
+    const struct schedule schedule = {.interval_ns = DAY, .jitter_ns = HOUR, .seed = 7};
+    uint64_t next = schedule_next(&schedule, NOON, NOON);
+
+    assert_true(next > NOON + DAY + MINUTE);
+    assert_int_equal(schedule_next(&schedule, NOON, NOON + DAY + MINUTE), next);
+    assert_int_equal(schedule_next(&schedule, NOON, next + MINUTE), next + MINUTE);
+}
+
+/* As the callers do it: looked at every minute, for ten days; returns how often it was time. */
+static unsigned times_in_ten_days(const struct schedule *schedule)
+{
+    struct schedule_plan plan = {.next_ns = 0};
+    uint64_t last = 0;
+    unsigned times = 0;
+
+    for (uint64_t now = NOON; now < NOON + 10 * DAY; now += MINUTE) {
+        if (schedule_plan_next(&plan, schedule, last, now) > now)
+            continue;
+        assert_true(schedule_is_open(schedule, now));
+        last = now;
+        times++;
+    }
+    return times;
+}
+
+static void every_host_has_its_turn_each_day(void **state UNUSED)
+{
+    struct schedule schedule = {.interval_ns = DAY - HOUR, .jitter_ns = HOUR};
+
+    for (schedule.seed = 1; schedule.seed < 20; schedule.seed++)
+        assert_in_range(times_in_ten_days(&schedule), 9, 11);
+    schedule.interval_ns = 20 * HOUR;
+    schedule.begin = 22 * 60;
+    schedule.end = 5 * 60;
+    for (schedule.seed = 1; schedule.seed < 20; schedule.seed++)
+        assert_in_range(times_in_ten_days(&schedule), 8, 10);
+}
+
 static int use_utc(void **state UNUSED)
 {
     (void)setenv("TZ", "UTC", 1);
@@ -90,6 +147,9 @@ int main(void)
         cmocka_unit_test(the_interval_counts_from_the_last_time),
         cmocka_unit_test(the_window_is_waited_for),
         cmocka_unit_test(hosts_differ_and_stay_within_bounds),
+        cmocka_unit_test(what_was_planned_stays),
+        cmocka_unit_test(the_delay_is_not_taken_for_a_time_missed),
+        cmocka_unit_test(every_host_has_its_turn_each_day),
     };
 
     return cmocka_run_group_tests(tests, use_utc, NULL);
