@@ -63,7 +63,9 @@ static void check_done(void *user, int result, const struct integrity_totals *to
 
 static void check_cancel(void *user)
 {
-    integrity_cancel(user);
+    struct check_request *check = user;
+
+    integrity_cancel(check->integrity, check);
 }
 
 static int parse_request(const char *name, enum integrity_request *ret_request)
@@ -95,9 +97,11 @@ void handle_integrity_check(void *user, struct control_request *request, const j
     }
     *check = (struct check_request){control_request_ref(request), integrity,
                                     wanted == INTEGRITY_REBUILD};
-    int r = integrity_ask(integrity, wanted, "yaguractl", check_done, check);
+    const struct integrity_order order = {wanted, "yaguractl", check_done, check};
+    int r = integrity_ask(integrity, &order);
     if (r == 0) {
-        control_request_on_gone(request, check_cancel, integrity);
+        /* Not called once check_done has ended the request: check is there whenever it is. */
+        control_request_on_gone(request, check_cancel, check);
         return;
     }
     if (r == -EOPNOTSUPP)

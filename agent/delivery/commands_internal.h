@@ -36,7 +36,7 @@ struct commands {
     bool scanning;         /* a scan has been started and has not told its end */
     char scan_id[40];
     uint64_t scan_told_ns;
-    unsigned rebuilding; /* baselines that are being approved */
+    struct rebuilding *rebuilding; /* baselines that are being approved */
 };
 
 void command_answer(struct commands *commands, const char *id, bool good, const char *format, ...)

@@ -13,7 +13,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
-enum { NICENESS = 10, MOST_REQUESTS = 16 };
+enum { NICENESS = 10 };
 
 /* A file is looked at this long after it was first touched, so that writing it in many steps is one
  * change, and one that only passes by is none. */
@@ -22,6 +22,8 @@ static const uint64_t SETTLE_NS = 500 * NS_PER_MS;
 static const uint64_t PACKAGE_SETTLE_NS = 30 * NS_PER_SECOND;
 /* After a failure of the baseline's disk. */
 static const uint64_t RETRY_NS = 10 * NS_PER_SECOND;
+/* Between two looks at the clock of the schedule. */
+static const uint64_t LOOK_NS = 60 * NS_PER_SECOND;
 
 static const char *const state_names[] = {"off", "building", "checking", "watching", "failed"};
 
@@ -121,48 +123,6 @@ int integrity_drain(struct integrity *integrity, void (*done)(void *user), void 
     (void)pthread_cond_signal(&integrity->changed);
     (void)pthread_mutex_unlock(&integrity->lock);
     return 0;
-}
-
-int integrity_ask(struct integrity *integrity, enum integrity_request request, const char *who,
-                  void (*done)(void *user, int result, const struct integrity_totals *totals),
-                  void *user)
-{
-    struct waiting_request *waiting = calloc(1, sizeof *waiting);
-    size_t count = 0;
-
-    if (waiting == NULL)
-        return -ENOMEM;
-    *waiting = (struct waiting_request){.request = request, .done = done, .user = user};
-    (void)text_copy(waiting->who, sizeof waiting->who, who);
-    (void)pthread_mutex_lock(&integrity->lock);
-    for (const struct waiting_request *at = integrity->requests; at != NULL; at = at->next)
-        count++;
-    int r = !integrity->settings->enabled ? -EOPNOTSUPP
-            : integrity->stopping         ? -ESHUTDOWN
-            : count >= MOST_REQUESTS      ? -EBUSY
-                                          : 0;
-    if (r == 0) {
-        *integrity->last_request = waiting;
-        integrity->last_request = &waiting->next;
-        (void)pthread_cond_signal(&integrity->changed);
-    }
-    (void)pthread_mutex_unlock(&integrity->lock);
-    if (r < 0)
-        free(waiting);
-    return r;
-}
-
-void integrity_cancel(struct integrity *integrity)
-{
-    atomic_store(&integrity->cancelled, true);
-}
-
-bool integrity_is_ending(struct integrity *integrity)
-{
-    (void)pthread_mutex_lock(&integrity->lock);
-    bool ending = integrity->stopping;
-    (void)pthread_mutex_unlock(&integrity->lock);
-    return ending;
 }
 
 void integrity_status(struct integrity *integrity, struct integrity_status *ret_status)
@@ -289,7 +249,6 @@ static int check(struct integrity *integrity, enum integrity_request request, co
     int r;
 
     integrity->totals = (struct integrity_totals){.files = 0};
-    atomic_store(&integrity->cancelled, false);
     if (baseline_is_empty(integrity->baseline))
         return build(integrity, "baseline_built", who);
     if (request == INTEGRITY_REBUILD) {
@@ -299,7 +258,7 @@ static int check(struct integrity *integrity, enum integrity_request request, co
         if (r == 0 || r == -ECANCELED)
             report_checked(integrity, who, r, began);
     }
-    if (r == 0 || r == -ECANCELED)
+    if (r == 0)
         integrity->checked_ns = clock_realtime_ns();
     return r;
 }
@@ -341,7 +300,6 @@ static int prepare(struct integrity *integrity)
 }
 
 struct turn {
-    struct waiting_request *request;
     struct waiting_drain *drains;
     bool check_all, pending;
 };
@@ -351,14 +309,8 @@ static void take_turn(struct integrity *integrity, struct turn *turn)
     uint64_t now = clock_monotonic_ns();
     bool can = integrity->failed_ns == 0 || now - integrity->failed_ns >= RETRY_NS;
 
-    *turn = (struct turn){.request = integrity->requests};
-    if (turn->request != NULL) {
-        integrity->requests = turn->request->next;
-        if (integrity->requests == NULL)
-            integrity->last_request = &integrity->requests;
-    }
+    *turn = (struct turn){.drains = integrity->drains};
     turn->check_all = can && TAKE_FLAG(integrity->check_all);
-    turn->drains = integrity->drains;
     turn->pending = turn->drains != NULL || pending_due_ns(integrity->pending) <= now;
     (void)integrity_settings_unref(integrity->now);
     integrity->now = integrity_settings_ref(integrity->settings);
@@ -367,8 +319,8 @@ static void take_turn(struct integrity *integrity, struct turn *turn)
 static uint64_t next_check_ns(struct integrity *integrity)
 {
     return integrity->settings->enabled && integrity->started
-               ? schedule_next(&integrity->settings->schedule, integrity->checked_ns,
-                               clock_realtime_ns())
+               ? schedule_plan_next(&integrity->plan, &integrity->settings->schedule,
+                                    integrity->checked_ns, clock_realtime_ns())
                : UINT64_MAX;
 }
 
@@ -385,11 +337,11 @@ static void wait_for_work(struct integrity *integrity)
             return;
         if (next <= realtime)
             integrity->check_all = true;
-        if (due <= now || (integrity->check_all && !retries) ||
+        if (((due <= now || integrity->check_all) && !retries) ||
             (retries && now - integrity->failed_ns >= RETRY_NS))
             return;
-        uint64_t wait = MIN(due - now, 60 * NS_PER_SECOND);
-        if (next != UINT64_MAX)
+        uint64_t wait = due > now ? MIN(due - now, LOOK_NS) : LOOK_NS;
+        if (next > realtime)
             wait = MIN(wait, next - realtime);
         if (retries)
             wait = MIN(wait, RETRY_NS - (now - integrity->failed_ns));
@@ -397,14 +349,6 @@ static void wait_for_work(struct integrity *integrity)
         (void)pthread_cond_clockwait(&integrity->changed, &integrity->lock, CLOCK_MONOTONIC,
                                      &until);
     }
-}
-
-static void end_request(struct waiting_request *request, int result,
-                        const struct integrity_totals *totals)
-{
-    if (request->done != NULL)
-        request->done(request->user, result, totals);
-    free(request);
 }
 
 /* Drains that waited when the turn began: others are those of the next. */
@@ -449,26 +393,49 @@ static int work(struct integrity *integrity, const struct turn *turn)
     return 0;
 }
 
-static void run_turn(struct integrity *integrity, struct turn *turn, struct waiting_drain *last)
+/* What waits is of no use any more, and a failure is over: whoever switches it on again has
+ * everything looked at. */
+static void rest(struct integrity *integrity)
 {
-    if (!integrity->now->enabled) {
-        integrity->started = false;
-        publish(integrity, INTEGRITY_OFF);
-        if (turn->request != NULL)
-            end_request(turn->request, -EOPNOTSUPP, &integrity->totals);
-        end_drains(integrity, last);
+    struct pending_path *path;
+
+    integrity->started = false;
+    integrity->failed_ns = 0;
+    (void)pthread_mutex_lock(&integrity->lock);
+    while ((path = pending_take(integrity->pending, UINT64_MAX)) != NULL)
+        free(path);
+    (void)pthread_mutex_unlock(&integrity->lock);
+    publish(integrity, INTEGRITY_OFF);
+}
+
+/* Of one who asked, after what was due anyway (result: how that went). */
+static void serve(struct integrity *integrity, int result)
+{
+    struct waiting_request *request = integrity_take_request(integrity);
+    int r = result;
+
+    if (request == NULL)
         return;
-    }
-    int r = work(integrity, turn);
-    if (turn->request != NULL) {
-        if (r == 0)
-            r = check(integrity, turn->request->request, turn->request->who);
+    if (r == 0) {
+        r = check(integrity, request->order.request, request->who);
         if (r < 0 && r != -ECANCELED)
             note_failure(integrity, "the check", r);
         else
             publish(integrity, INTEGRITY_WATCHING);
-        end_request(turn->request, r, &integrity->totals);
     }
+    integrity_end_request(integrity, request, r, &integrity->totals);
+}
+
+static void run_turn(struct integrity *integrity, const struct turn *turn,
+                     struct waiting_drain *last)
+{
+    int r = -EOPNOTSUPP;
+
+    if (integrity->now->enabled)
+        r = work(integrity, turn);
+    else
+        rest(integrity);
+    serve(integrity, r);
     end_drains(integrity, last);
 }
 
@@ -498,7 +465,7 @@ static void free_integrity(struct integrity *integrity)
 {
     while (integrity->requests != NULL) {
         struct waiting_request *next = integrity->requests->next;
-        end_request(integrity->requests, -ECANCELED, &integrity->totals);
+        integrity_end_request(integrity, integrity->requests, -ECANCELED, &integrity->totals);
         integrity->requests = next;
     }
     while (integrity->drains != NULL) {

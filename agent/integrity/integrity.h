@@ -54,13 +54,18 @@ struct integrity_totals {
     uint64_t approved; /* by a rebuild: entries that were not as approved before */
 };
 
-/* done(user, result, totals): 0, -ECANCELED, -errno; from integrity's thread. -EOPNOTSUPP: it is
- * switched off; -EBUSY: too many wait; -ENOMEM. */
-int integrity_ask(struct integrity *integrity, enum integrity_request request, const char *who,
-                  void (*done)(void *user, int result, const struct integrity_totals *totals),
-                  void *user) MUST_USE;
-/* The check that runs ends early. */
-void integrity_cancel(struct integrity *integrity);
+struct integrity_order {
+    enum integrity_request request;
+    const char *who; /* copied */
+    /* result: 0, -ECANCELED, -errno; from integrity's thread. */
+    void (*done)(void *user, int result, const struct integrity_totals *totals);
+    void *user;
+};
+
+/* -EOPNOTSUPP: it is switched off; -EBUSY: too many wait; -ENOMEM. */
+int integrity_ask(struct integrity *integrity, const struct integrity_order *order) MUST_USE;
+/* What was asked with this user ends early, also when it has not begun; others' go on. */
+void integrity_cancel(struct integrity *integrity, const void *user);
 
 enum integrity_state {
     INTEGRITY_OFF,

@@ -24,10 +24,9 @@ struct integrity_settings {
 
 struct waiting_request {
     struct waiting_request *next;
-    enum integrity_request request;
+    struct integrity_order order;
     char who[128];
-    void (*done)(void *user, int result, const struct integrity_totals *totals);
-    void *user;
+    bool cancelled; /* with integrity's lock */
 };
 
 struct waiting_drain {
@@ -54,9 +53,10 @@ struct integrity {
     struct integrity_settings *settings;
     struct pending *pending;
     struct waiting_request *requests, **last_request;
+    struct waiting_request *request; /* the one that is served */
+    struct schedule_plan plan;
     struct waiting_drain *drains, **last_drain;
     struct integrity_status status;
-    atomic_bool cancelled;
 
     /* The thread's own. */
     struct integrity_settings *now; /* the settings of this turn; a reference */
@@ -110,13 +110,31 @@ int examine_pending(struct integrity *integrity, bool all) MUST_USE;
 
 /* Tells all changes, waits until they are committed, brings the baseline up to date. */
 int report_changes(struct integrity *integrity) MUST_USE;
-/* An event of its own. detail: JSON object; NULL. Waits for room. */
+/* An event of its own. detail: JSON object; NULL. Waits for room; -ECANCELED: called off. */
 int report_event(struct integrity *integrity, const char *kind, enum event_severity severity,
                  const char *subject, const char *detail) MUST_USE;
 /* Of a baseline that was built or approved again, and of a check. */
 void report_baseline(struct integrity *integrity, const char *kind, const char *who);
 void report_checked(struct integrity *integrity, const char *who, int result, uint64_t began_ns);
 
+/* ---- store_wait.c: -ECANCELED when called off while the store's disk is full ---- */
+
+/* store_append, waiting for room in its queue. */
+int store_wait_for_room(struct integrity *integrity, const struct event_draft *draft,
+                        store_committed *done, void *user) MUST_USE;
+/* Until everything queued before is committed. */
+int store_wait_for_commit(struct integrity *integrity) MUST_USE;
+
+/* ---- requests.c: in the thread ---- */
+
+/* The next one, whose check may then be called off; NULL. */
+struct waiting_request *integrity_take_request(struct integrity *integrity);
+void integrity_end_request(struct integrity *integrity, struct waiting_request *request, int result,
+                           const struct integrity_totals *totals);
+/* The thread is to stop. Both end those that were cancelled while they waited, and are called often
+ * enough that nobody waits long for that. */
 bool integrity_is_ending(struct integrity *integrity);
+/* That, or who asked for what is done has cancelled it. */
+bool integrity_is_called_off(struct integrity *integrity);
 
 #endif

@@ -12,9 +12,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* How long a full queue of the store is waited for at a time. */
-static const uint64_t ROOM_NS = 50 * NS_PER_MS;
-
 /* ---- events ---- */
 
 int report_event(struct integrity *integrity, const char *kind, enum event_severity severity,
@@ -25,14 +22,8 @@ int report_event(struct integrity *integrity, const char *kind, enum event_sever
                                       .severity = severity,
                                       .subject = subject != NULL ? subject : "",
                                       .detail = detail};
-    int r;
 
-    while ((r = store_append(integrity->store, &draft, NULL, NULL, NULL)) == -ENOBUFS) {
-        struct store_status status;
-        store_status(integrity->store, &status);
-        (void)!store_wait_beyond(integrity->store, status.last_number, ROOM_NS);
-    }
-    return r;
+    return store_wait_for_room(integrity, &draft, NULL, NULL);
 }
 
 static const char *const kinds[] = {
@@ -188,7 +179,7 @@ static int tell_all(struct integrity *integrity)
             return r;
         told = true;
     }
-    return told ? store_append_wait(integrity->store, NULL, NULL, NULL, NULL) : 0;
+    return told ? store_wait_for_commit(integrity) : 0;
 }
 
 int report_changes(struct integrity *integrity)
@@ -202,6 +193,12 @@ int report_changes(struct integrity *integrity)
         r = tell_all(integrity);
     if (r == 0)
         r = bring_up_to_date(integrity);
+    if (r == -ECANCELED) {
+        /* Looked at again, whoever called it off. */
+        (void)pthread_mutex_lock(&integrity->lock);
+        integrity->check_all = true;
+        (void)pthread_mutex_unlock(&integrity->lock);
+    }
     changes_done(changes);
     return r;
 }
@@ -214,7 +211,7 @@ static void report_whole(struct integrity *integrity, const char *kind, const st
     int r = report_event(integrity, kind, EVENT_INFO, "", buffer_text(detail));
 
     if (r == 0)
-        r = store_append_wait(integrity->store, NULL, NULL, NULL, NULL);
+        r = store_wait_for_commit(integrity);
     if (r < 0)
         log_error("event_not_stored", "kind", kind, "error", log_error_text(r), NULL);
 }

@@ -206,7 +206,7 @@ static int between_directories(void *user)
     struct walking *walking = user;
     struct integrity *integrity = walking->integrity;
 
-    if (integrity_is_ending(integrity) || atomic_load(&integrity->cancelled))
+    if (integrity_is_called_off(integrity))
         return -ECANCELED;
     (void)pthread_mutex_lock(&integrity->lock);
     integrity->status.files_checked = integrity->totals.files;
