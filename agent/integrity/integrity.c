@@ -84,6 +84,17 @@ static bool is_half_written(const char *path, size_t length)
     return false;
 }
 
+/* What changed after the check at the start looked at it, and before the watch stood. */
+static void take_walked(struct integrity *integrity)
+{
+    (void)pthread_mutex_lock(&integrity->lock);
+    if (integrity->settings->enabled) {
+        integrity->check_all = true;
+        (void)pthread_cond_signal(&integrity->changed);
+    }
+    (void)pthread_mutex_unlock(&integrity->lock);
+}
+
 void integrity_take_event(struct integrity *integrity, const struct watch_event *event)
 {
     bool deep = event->kind == WATCH_DIRECTORY_ARRIVED || event->kind == WATCH_DIRECTORY_REMOVED ||
@@ -91,7 +102,11 @@ void integrity_take_event(struct integrity *integrity, const struct watch_event 
     uint64_t now = clock_monotonic_ns();
 
     if (event->kind == WATCH_FILE_FOUND)
-        return; /* the first walk: a check compares everything anyway */
+        return; /* the first walk: its end has everything compared */
+    if (event->kind == WATCH_WALKED) {
+        take_walked(integrity);
+        return;
+    }
     (void)pthread_mutex_lock(&integrity->lock);
     const struct integrity_rules *rules = integrity->settings->rules;
     if (integrity->settings->enabled &&

@@ -197,6 +197,7 @@ void scan_pipeline_take_event(struct scan_pipeline *pipeline, const struct watch
     case WATCH_GAP_CLOSED:
     case WATCH_LIMITED:
     case WATCH_MOUNT_CHANGED:
+    case WATCH_WALKED:
         return;
     }
     dispatcher_tell_work(pipeline->dispatcher);

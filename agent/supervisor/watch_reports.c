@@ -46,6 +46,9 @@ void watch_reports_take(void *user, const struct watch_event *event)
     case WATCH_GAP:
         store_report(reports->store, event, "watch_gap", EVENT_MEDIUM);
         break;
+    case WATCH_WALKED:
+        integrity_take_event(reports->integrity, event);
+        break;
     case WATCH_GAP_CLOSED:
         integrity_take_event(reports->integrity, event);
         store_report(reports->store, event, "watch_gap_closed", EVENT_INFO);

@@ -90,6 +90,12 @@ static void mind_gap(struct reader *reader)
         watch_queue_walk(watch, TREE_ROOT, WALK_SINCE | WALK_GAP);
 }
 
+static void mind_first_walk(struct reader *reader)
+{
+    if (reader->watch->first_walks == 0 && TAKE_FLAG(reader->watch->walked))
+        tell_all_paths(reader, WATCH_WALKED, NULL);
+}
+
 static void mind_retries(struct reader *reader)
 {
     struct watch *watch = reader->watch;
@@ -121,6 +127,7 @@ static void mind_time(struct reader *reader)
     while ((node = limbo_take_expired(&watch->limbo, reader->now_ns)).number != 0)
         reader_bury_from_limbo(watch, node);
     mind_gap(reader);
+    mind_first_walk(reader);
     mind_retries(reader);
     mind_crawl(reader);
     (void)pthread_mutex_unlock(&watch->lock);

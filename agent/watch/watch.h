@@ -28,6 +28,8 @@ enum watch_event_kind {
     WATCH_GAP_CLOSED,    /* that walk is done */
     WATCH_LIMITED,       /* a tree is not (fully) watched; detail says why and the cure */
     WATCH_MOUNT_CHANGED, /* a mount appeared or went below a watched path */
+    WATCH_WALKED, /* the first walk of what is watched, or came to be, is done: what happened before
+                   * it may be untold, what happens from here on is told */
 };
 
 struct watch_event {

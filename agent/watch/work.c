@@ -73,8 +73,11 @@ void watch_queue_job(struct watch *watch, enum watch_job job)
 
 void watch_account_walk(struct watch *watch, unsigned int flags)
 {
-    if ((flags & WALK_FIRST) != 0 && --watch->first_walks == 0)
+    if ((flags & WALK_FIRST) != 0 && --watch->first_walks == 0) {
         atomic_store(&watch->counters.first_walk_done, true);
+        watch->walked = true;
+        watch_wake_reader(watch);
+    }
     if ((flags & WALK_GAP) != 0 && --watch->gap_walks == 0)
         watch_wake_reader(watch);
 }

@@ -17,7 +17,7 @@
 #include "common/time/clock.h"
 
 #define SYNC_TIMEOUT_NS (120 * NS_PER_SECOND)
-#define KINDS           (WATCH_MOUNT_CHANGED + 1)
+#define KINDS           (WATCH_WALKED + 1)
 #define BUCKETS         65536U
 #define RING            256U
 

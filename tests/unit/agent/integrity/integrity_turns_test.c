@@ -299,6 +299,18 @@ static void a_full_disk_does_not_hold_the_end(void **state UNUSED)
     assert_int_equal(end_of(&asked), -ECANCELED);
 }
 
+static void what_changed_before_the_watch_stood_is_told(void **state UNUSED)
+{
+    struct integrity *integrity = start();
+
+    (void)wait_for_state(integrity, INTEGRITY_WATCHING);
+    write_file("after\n");
+    tell(integrity, WATCH_FILE_FOUND);
+    tell(integrity, WATCH_WALKED);
+    wait_for_updates(1);
+    (void)integrity_stop(integrity);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -310,6 +322,7 @@ int main(void)
         CASE(one_is_called_off_and_the_others_go_on),
         CASE(a_full_disk_does_not_hold_what_is_called_off),
         CASE(a_full_disk_does_not_hold_the_end),
+        CASE(what_changed_before_the_watch_stood_is_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
