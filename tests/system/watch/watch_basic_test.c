@@ -166,6 +166,20 @@ static void first_walk_tells_what_is_there_when_asked(void **state)
     harness_done(&harness);
 }
 
+static void tells_when_its_first_walk_is_done(void **state)
+{
+    struct harness harness;
+
+    (void)state;
+    harness_init(&harness);
+    harness_start(&harness);
+    assert_true(recorder_await(harness.recorder, WATCH_WALKED, harness.root));
+    recorder_clear(harness.recorder);
+    assert_int_equal(watch_reconfigure(harness.watch, &harness.options), 0);
+    assert_true(recorder_await(harness.recorder, WATCH_WALKED, harness.root));
+    harness_done(&harness);
+}
+
 /* A write through a hard link outside tells no event: only the crawl finds it. */
 static void the_crawl_finds_what_events_cannot_tell(void **state)
 {
@@ -209,6 +223,7 @@ int main(void)
         cmocka_unit_test(follows_directories_that_move),
         cmocka_unit_test(survives_the_exchange_of_two_directories),
         cmocka_unit_test(first_walk_tells_what_is_there_when_asked),
+        cmocka_unit_test(tells_when_its_first_walk_is_done),
         cmocka_unit_test(the_crawl_finds_what_events_cannot_tell),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

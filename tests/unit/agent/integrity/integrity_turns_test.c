@@ -175,14 +175,22 @@ static struct integrity *start(void)
     return integrity;
 }
 
+/* Between two looks, or because only time shows that nothing is done in it. */
+static void pass(uint64_t time_ns)
+{
+    const struct timespec time = timespec_from_ns(time_ns);
+
+    (void)nanosleep(&time, NULL);
+}
+
 static struct integrity_status wait_for_state(struct integrity *integrity,
                                               enum integrity_state state)
 {
     struct integrity_status status;
 
-    do
-        integrity_status(integrity, &status);
-    while (status.state != state);
+    for (integrity_status(integrity, &status); status.state != state;
+         integrity_status(integrity, &status))
+        pass(NS_PER_MS);
     return status;
 }
 
@@ -192,14 +200,6 @@ static void tell(struct integrity *integrity, enum watch_event_kind kind)
         .kind = kind, .path = file, .path_length = strlen(file), .time_ns = clock_realtime_ns()};
 
     integrity_take_event(integrity, &event);
-}
-
-/* Only time shows that nothing is done in it. */
-static void pass(uint64_t time_ns)
-{
-    const struct timespec time = timespec_from_ns(time_ns);
-
-    (void)nanosleep(&time, NULL);
 }
 
 /* ---- cases ---- */
