@@ -348,7 +348,7 @@ static void wait_for_work(struct integrity *integrity)
         bool retries = integrity->failed_ns != 0;
         integrity->status.next_ns = next == UINT64_MAX ? 0 : next;
         if (integrity->stopping || integrity->requests != NULL || integrity->drains != NULL ||
-            (integrity->check_all && !retries))
+            integrity->settings != integrity->now || (integrity->check_all && !retries))
             return;
         if (next <= realtime)
             integrity->check_all = true;
