@@ -96,7 +96,7 @@ struct watch {
     unsigned int jobs, jobs_running; /* enum watch_job */
     uint32_t job_epochs[JOB_COUNT];
     bool gap_told;
-    bool walked; /* first_walks came to 0, and it was not told */
+    bool walked;                     /* first_walks came to 0, and it was not told */
     uint64_t gap_walks, first_walks; /* nodes with WALK_GAP, WALK_FIRST not done yet */
     unsigned int walkers_idle;
     bool report_found;
