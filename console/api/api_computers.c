@@ -344,7 +344,7 @@ void api_computer_deactivate(struct http_request *request, void *user)
         respond_computer(request, service);
 }
 
-/* Its events stay until retention takes them; they then belong to no computer. */
+/* Its events stay until retention takes them; they then belong to no computer, and no group. */
 static int delete_computer(struct sql *sql, void *user)
 {
     struct http_request *request = user;
@@ -356,6 +356,8 @@ static int delete_computer(struct sql *sql, void *user)
                                              "DELETE FROM computers WHERE number = $1"};
     for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(statements); i++)
         r = sql_run(sql, statements[i], NULL, "n", number);
+    if (r == 0)
+        r = event_moves_begin(sql, number);
     return r == 0 ? api_audit(sql, request, "computer_deleted", hostname, "") : r;
 }
 

@@ -107,10 +107,53 @@ static int look(struct sql *sql, void *user)
     return read_move(sql, user);
 }
 
+/* --- events without a facet */
+
+#define UNFILED_AT_ONCE 1000
+
+struct unfiled {
+    int64_t computers[UNFILED_AT_ONCE];
+    size_t count;
+};
+
+/* A move that is under way comes to them by itself. */
+static int find_unfiled(struct sql *sql, void *user)
+{
+    struct unfiled *unfiled = user;
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    int r = sql_run(sql,
+                    "SELECT DISTINCT computer FROM (SELECT computer FROM events WHERE facet = 0"
+                    " ORDER BY number LIMIT $1) AS unfiled"
+                    " WHERE computer NOT IN (SELECT computer FROM event_moves)",
+                    &row, "n", (int64_t)UNFILED_AT_ONCE);
+    unfiled->count = 0;
+    for (; r == 1 && unfiled->count < UNFILED_AT_ONCE; r = sql_step(row))
+        unfiled->computers[unfiled->count++] = sql_number(row, 0);
+    return r < 0 ? r : 0;
+}
+
+static int begin_unfiled(struct sql *sql, void *user)
+{
+    const struct unfiled *unfiled = user;
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < unfiled->count; i++)
+        r = event_moves_begin(sql, unfiled->computers[i]);
+    return r;
+}
+
+static int file_unfiled(struct console_store *store)
+{
+    struct unfiled unfiled;
+    int r = console_store_read(store, find_unfiled, &unfiled);
+    return r < 0 || unfiled.count == 0 ? r : console_store_write(store, begin_unfiled, &unfiled);
+}
+
 int event_moves_go_on(struct console_store *store)
 {
     struct move move = {.found = false};
-    int r = console_store_read(store, look, &move);
+    int r = file_unfiled(store);
+    if (r == 0)
+        r = console_store_read(store, look, &move);
     for (unsigned i = 0; r == 0 && move.found && i < PIECES_A_CALL; i++)
         r = console_store_write(store, move_piece, &move);
     return r < 0 ? r : move.found;

@@ -114,84 +114,102 @@ static void add_facet_conditions(struct query *query, const struct event_filter 
     viewer_limit_groups(viewer, "facets.group_id", &query->text);
 }
 
+struct page {
+    const struct event_filter *filter;
+    const struct viewer *viewer;
+    int64_t limit;
+};
+
+/* A facet may still be of the group that its computer has left: what the viewer may not see must
+ * not fill the page, or hide what stands behind it. */
+static void add_settled(struct query *query, const struct viewer *viewer)
+{
+    if (viewer->group_count == 0)
+        return;
+    query_add(query, " AND e.computer NOT IN (SELECT computer FROM event_moves WHERE 1 = 1");
+    viewer_limit_computers(viewer, "NOT event_moves.computer", &query->text);
+    query_add(query, ")");
+}
+
 /* PostgreSQL: the newest of a facet. The order is the index's, and the facet no equality, or the
  * planner may walk back through all events instead and look for it. */
-static void add_newest(struct query *query, const struct event_filter *filter, const char *facet,
+static void add_newest(struct query *query, const struct page *page, const char *facet,
                        int64_t limit)
 {
     query_add(query, "SELECT e.number FROM events AS e WHERE (e.facet, e.number) < (");
     query_add(query, facet);
     query_add(query, ", ");
-    query_add_number(query, filter->until);
+    query_add_number(query, page->filter->until);
     query_add(query, ") AND e.facet >= ");
     query_add(query, facet);
+    add_settled(query, page->viewer);
     query_add(query, " ORDER BY e.facet DESC, e.number DESC LIMIT ");
     query_add_number(query, limit);
 }
 
 /* SQLite: the same, not beyond the number that follows; LIMIT is the caller's. */
-static void add_newest_from(struct query *query, const struct event_filter *filter,
-                            const char *facet)
+static void add_newest_from(struct query *query, const struct page *page, const char *facet)
 {
     query_add(query, "SELECT e.number FROM events AS e WHERE e.facet = ");
     query_add(query, facet);
     query_add(query, " AND e.number < ");
-    query_add_number(query, filter->until);
+    query_add_number(query, page->filter->until);
+    add_settled(query, page->viewer);
     query_add(query, " AND e.number >= ");
 }
 
-static void add_top(struct query *query, const struct event_filter *filter)
+static void add_top(struct query *query, const struct page *page)
 {
-    if (filter->lateral) {
-        add_newest(query, filter, "facets.id", 1);
+    if (page->filter->lateral) {
+        add_newest(query, page, "facets.id", 1);
         return;
     }
-    add_newest_from(query, filter, "facets.id");
-    query_add_number(query, filter->from);
+    add_newest_from(query, page, "facets.id");
+    query_add_number(query, page->filter->from);
     query_add(query, " ORDER BY e.number DESC LIMIT 1");
 }
 
 /* SQLite has no LATERAL, and keeps the order of a CROSS JOIN. */
-static void add_chosen(struct query *query, const struct event_filter *filter, int64_t limit)
+static void add_chosen(struct query *query, const struct page *page)
 {
-    if (filter->lateral) {
+    if (page->filter->lateral) {
         query_add(query, " SELECT e.number FROM chosen CROSS JOIN LATERAL (");
-        add_newest(query, filter, "chosen.facet", limit);
+        add_newest(query, page, "chosen.facet", page->limit);
         query_add(query, ") AS e WHERE e.number >= (SELECT number FROM lowest)");
     } else {
         query_add(query, " SELECT e.number FROM chosen CROSS JOIN events AS e WHERE"
                          " e.facet = chosen.facet AND e.number < ");
-        query_add_number(query, filter->until);
+        query_add_number(query, page->filter->until);
+        add_settled(query, page->viewer);
         query_add(query, " AND e.number >= COALESCE((");
-        add_newest_from(query, filter, "chosen.facet");
+        add_newest_from(query, page, "chosen.facet");
         query_add(query, "(SELECT number FROM lowest) ORDER BY e.number DESC LIMIT 1 OFFSET ");
-        query_add_number(query, limit - 1);
+        query_add_number(query, page->limit - 1);
         query_add(query, "), (SELECT number FROM lowest))");
     }
     query_add(query, " ORDER BY e.number DESC LIMIT ");
-    query_add_number(query, limit);
+    query_add_number(query, page->limit);
 }
 
 /* Of many facets: only those whose newest event is among the newest of all can have one on the page
  * (chosen); where there are more of them than the page is long, none of its events is older than
  * the last one's newest (lowest). */
-static void add_facets(struct query *query, const struct event_filter *filter,
-                       const struct viewer *viewer, int64_t limit)
+static void add_facets(struct query *query, const struct page *page)
 {
     query_add(query, "WITH tops AS (SELECT facets.id AS facet, COALESCE((");
-    add_top(query, filter);
+    add_top(query, page);
     query_add(query, "), -1) AS top FROM event_facets AS facets");
-    add_facet_conditions(query, filter, viewer);
+    add_facet_conditions(query, page->filter, page->viewer);
     query_add(query, "), chosen AS (SELECT facet, top FROM tops ORDER BY top DESC LIMIT ");
-    query_add_number(query, limit);
+    query_add_number(query, page->limit);
     query_add(query, "), lowest AS (SELECT CASE WHEN count(*) = ");
-    query_add_number(query, limit);
+    query_add_number(query, page->limit);
     query_add(query, " AND min(top) > ");
-    query_add_number(query, filter->from);
+    query_add_number(query, page->filter->from);
     query_add(query, " THEN min(top) ELSE ");
-    query_add_number(query, filter->from);
+    query_add_number(query, page->filter->from);
     query_add(query, " END AS number FROM chosen)");
-    add_chosen(query, filter, limit);
+    add_chosen(query, page);
 }
 
 void event_query_page(struct query *query, const struct event_filter *filter,
@@ -204,9 +222,8 @@ void event_query_page(struct query *query, const struct event_filter *filter,
     else if (filter->subject == EVENTS_OF_ALL && !filter->by_severity && viewer->group_count == 0)
         add_range(query, filter, limit, -1); /* the primary key serves */
     else
-        add_facets(query, filter, viewer, limit);
+        add_facets(query, &(struct page){filter, viewer, limit});
     query_add(query, ")");
-    /* A facet may still be of the group that its computer has left. */
     viewer_limit_computers(viewer, "events.computer", &query->text);
     query_add(query, " ORDER BY events.number DESC LIMIT ");
     query_add_number(query, limit);

@@ -4,6 +4,7 @@
 #include "common/limits.h"
 #include "common/text/text.h"
 #include "console/events/event_facets.h"
+#include "console/events/event_moves.h"
 #include "console/people/audit.h"
 #include "console/people/user_store.h"
 #include "console/sensors/sensor_store.h"
@@ -98,7 +99,7 @@ static int remove_computer(struct sql *sql, int64_t number, const char *hostname
     int r = audit_append(sql, &entry);
     for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(statements); i++)
         r = sql_run(sql, statements[i], NULL, "n", number);
-    return r;
+    return r < 0 ? r : event_moves_begin(sql, number);
 }
 
 static int remove_computers(struct sql *sql, void *user)

@@ -3,6 +3,7 @@
 
 #include "common/limits.h"
 #include "common/text/text.h"
+#include "console/events/event_moves.h"
 #include "console/people/audit.h"
 #include "console/policies/policy_store.h"
 #include "console/store/console_store.h"
@@ -205,5 +206,5 @@ int sensor_remove(struct sql *sql, int64_t number, const char *actor, const char
     r = audit_append(sql, &entry);
     for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(statements); i++)
         r = sql_run(sql, statements[i], NULL, "n", number);
-    return r;
+    return r < 0 ? r : event_moves_begin(sql, number);
 }

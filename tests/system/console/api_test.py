@@ -232,6 +232,18 @@ class RolesTest(ConsoleTest):
         client.get("/api/v1/events/counts", expect=403)
         self.admin.delete("/api/v1/groups/" + made["east"][0], expect=409)
 
+    def test_a_deleted_computer_hides_nobody(self):
+        group = self.admin.post("/api/v1/groups", {"name": "north"}, expect=201).json["id"]
+        stays, goes = Agent(self.console, hostname="stays"), Agent(self.console, hostname="goes")
+        for agent, events in ((stays, 1), (goes, 5)):
+            agent.activate(self.token(group="north"))
+            agent.heartbeat([agent.event() for _ in range(events)])
+        client = self.key("reader", [group])
+        page = "/api/v1/events?severity=critical&limit=1"
+        self.assertEqual(client.get(page).json["events"][0]["computer"], goes.id)
+        self.admin.delete(f"/api/v1/computers/{goes.id}", expect=204)
+        self.assertEqual([e["computer"] for e in client.get(page).json["events"]], [stays.id])
+
 
 class ListTest(ConsoleTest):
     @classmethod

@@ -7,7 +7,7 @@ import unittest
 import harness
 from harness import BIN
 
-DATABASES = 5
+DATABASES = 8
 
 
 class StoreTest(unittest.TestCase):

@@ -69,10 +69,26 @@ static int count(struct sql *sql, void *user)
     return r < 0 ? r : 0;
 }
 
+static int count_moves(struct sql *sql, void *user)
+{
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    int r = sql_run(sql, "SELECT count(*) FROM event_moves", &row, "");
+    *(int64_t *)user = r == 1 ? sql_number(row, 0) : -1;
+    return r < 0 ? r : 0;
+}
+
 static void expect_computers(const struct place *place, int64_t expected)
 {
     int64_t there = 0;
     assert_int_equal(console_store_read(place->store, count, &there), 0);
+    assert_int_equal(there, expected);
+}
+
+/* Their events leave their groups. */
+static void expect_moves(const struct place *place, int64_t expected)
+{
+    int64_t there = 0;
+    assert_int_equal(console_store_read(place->store, count_moves, &there), 0);
     assert_int_equal(there, expected);
 }
 
@@ -93,6 +109,7 @@ static void at_most_a_thousand_go_at_once(void **state)
     assert_int_equal(retention_apply(place->store, &retention, &result), 0);
     assert_int_equal(result.computers, 0);
     expect_computers(place, LIVING);
+    expect_moves(place, SILENT);
 }
 
 static int add_runs(struct sql *sql, void *user UNUSED)
@@ -151,6 +168,7 @@ static void runs_of_sensors_are_forgotten(void **state)
     assert_int_equal(counts[0], 1); /* gone with the sensor */
     assert_int_equal(counts[1], 0);
     assert_int_equal(counts[2], 1);
+    expect_moves(place, 1);
 }
 
 static int add_facets(struct sql *sql, void *user UNUSED)
