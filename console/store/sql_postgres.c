@@ -372,7 +372,17 @@ static int read_version(struct postgres *postgres, int64_t *ret_version)
     return r;
 }
 
-static int migrate_once(struct postgres *postgres)
+static int write_version(struct postgres *postgres, int64_t version)
+{
+    char text[96];
+    (void)text_format(text, sizeof(text), "UPDATE schema_version SET version = %lld WHERE id = 1",
+                      (long long)version);
+    return execute(postgres, text);
+}
+
+/* One step, in a transaction of its own: what it locks is free again before the next begins, and a
+ * step that fails takes back none before it. 1: there may be more. */
+static int migrate_step(struct postgres *postgres)
 {
     int64_t version = 0;
     int r = execute(postgres, "BEGIN");
@@ -380,28 +390,26 @@ static int migrate_once(struct postgres *postgres)
         r = read_version(postgres, &version);
     if (r == 0 && version > SCHEMA_VERSION)
         r = -EPROTO;
-    for (int64_t i = version; r == 0 && i < SCHEMA_VERSION; i++)
-        r = execute(postgres, SCHEMA_POSTGRES[i]);
-    if (r == 0 && version < SCHEMA_VERSION) {
-        char text[96];
-        (void)text_format(text, sizeof(text), "UPDATE schema_version SET version = %d WHERE id = 1",
-                          SCHEMA_VERSION);
-        r = execute(postgres, text);
-    }
+    bool old = r == 0 && version < SCHEMA_VERSION;
+    if (old)
+        r = execute(postgres, SCHEMA_POSTGRES[version]);
+    if (r == 0 && old)
+        r = write_version(postgres, version + 1);
     if (r == 0)
         r = execute(postgres, "COMMIT");
     if (r < 0)
         (void)execute(postgres, "ROLLBACK");
-    return r;
+    return r < 0 ? r : old;
 }
 
 /* Two nodes that start on an empty database at once may collide on its catalogue: the loser
  * repeats, and finds the tables. */
 static int migrate(struct postgres *postgres)
 {
-    int r = -EAGAIN;
-    for (int i = 0; i < CREATE_ATTEMPTS && (r == -EAGAIN || r == -EEXIST); i++)
-        r = migrate_once(postgres);
+    int r = 1;
+    for (int failures = 0; r > 0 || ((r == -EAGAIN || r == -EEXIST) && failures < CREATE_ATTEMPTS);
+         failures += r < 0)
+        r = migrate_step(postgres);
     return r;
 }
 

@@ -1,4 +1,5 @@
 /* The writer, its undo, and the plans of every page of events. */
+#include "console/store/schema.h"
 #include "tests/unit/console/store_place.h"
 
 #include "common/text/text.h"
@@ -280,6 +281,51 @@ static void stores_an_event_once(void **state)
     assert_int_equal(console_store_write(place->store, add_twice, NULL), 0);
 }
 
+/* --- steps of the schema */
+
+/* A database from before all steps, with something in the way of the last. */
+static int begin_anew(struct sql *sql, void *user UNUSED)
+{
+    static const char *const statements[] = {"DROP SCHEMA public CASCADE", "CREATE SCHEMA public",
+                                             "CREATE SEQUENCE events_facet"};
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(statements); i++)
+        r = sql_run(sql, statements[i], NULL, "");
+    return r;
+}
+
+static int clear_the_way(struct sql *sql, void *user UNUSED)
+{
+    return sql_run(sql, "DROP SEQUENCE events_facet", NULL, "");
+}
+
+static int read_schema_version(struct sql *sql, void *user)
+{
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    int r = sql_run(sql, "SELECT version FROM schema_version WHERE id = 1", &row, "");
+    *(int64_t *)user = r == 1 ? sql_number(row, 0) : -1;
+    return r < 0 ? r : 0;
+}
+
+static void a_step_that_fails_takes_back_none_before_it(void **state)
+{
+    const struct store_place *place = *state;
+    struct console_store *store = NULL;
+    char notice[512] = "";
+    int64_t version = 0;
+    if (!place->postgres)
+        skip(); /* SQLite's steps: the test of common/database */
+    assert_int_equal(console_store_write(place->store, begin_anew, NULL), 0);
+    assert_true(console_store_open(place->path, &store, notice) < 0);
+    assert_int_equal(console_store_read(place->store, read_schema_version, &version), 0);
+    assert_int_equal(version, SCHEMA_VERSION - 1);
+    assert_int_equal(console_store_write(place->store, clear_the_way, NULL), 0);
+    assert_int_equal(console_store_open(place->path, &store, notice), 0);
+    (void)console_store_close(store);
+    assert_int_equal(console_store_read(place->store, read_schema_version, &version), 0);
+    assert_int_equal(version, SCHEMA_VERSION);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,6 +337,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_page_is_served_by_an_index, store_place_open,
                                         store_place_close),
         cmocka_unit_test_setup_teardown(stores_an_event_once, store_place_open, store_place_close),
+        cmocka_unit_test_setup_teardown(a_step_that_fails_takes_back_none_before_it,
+                                        store_place_open, store_place_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
