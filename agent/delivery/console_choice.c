@@ -158,11 +158,12 @@ static int meet_cloud(struct delivery *delivery, const struct order *order)
     return 0;
 }
 
+/* A state without a text may be that of a heartbeat under way: it says nothing of the goodbye. */
 void console_choice_take_goodbye(struct delivery *delivery, const struct link_state *state)
 {
     if (state->code == LINK_STATE_DEACTIVATED)
         delivery->goodbye->problem[0] = '\0';
-    else
+    else if (state->text[0] != '\0')
         (void)text_copy(delivery->goodbye->problem, sizeof delivery->goodbye->problem, state->text);
 }
 

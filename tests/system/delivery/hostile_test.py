@@ -145,6 +145,31 @@ def test_a_console_that_says_nothing_stops_nobody(place):
     ended.set()
 
 
+def test_a_late_heartbeat_is_no_goodbye(place):
+    """The heartbeat under way is answered, the goodbye after it is not: the console was not told."""
+    console, agent = joined(place)
+    answered, ended, held, left = (threading.Event() for _ in range(4))
+
+    def late(connection, beat):
+        held.set()
+        answered.wait(SECONDS)
+        connection.answer(200, console.reply(beat))
+
+    def silent(connection):
+        left.set()
+        ended.wait(SECONDS)
+    console.beats, console.leave = late, silent
+    assert held.wait(SECONDS), "no heartbeat"
+    with subprocess.Popen([os.path.join(agents.PROGRAMS, "yaguractl"), "--socket", agent.socket, "deactivate"],
+                          stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as leaving:
+        agent.until(lambda status: status["console"]["state"] == "none", "it has left")
+        answered.set()
+        said = leaving.communicate(timeout=SECONDS)[1]
+    assert left.is_set(), "the console was not asked"
+    assert "could not be told" in said and "within 8 seconds" in said, said
+    ended.set()
+
+
 def test_another_name(place):
     """The CA is the pinned one, the certificate is not for this address."""
     console, agent = StandIn(place, names="DNS:other.example"), place.agent()

@@ -62,6 +62,7 @@ class StandIn:
     def __init__(self, place, names="IP:127.0.0.1", beats=None):
         self.folder = place.folder(f"stand-in-{uuid.uuid4().hex[:8]}")
         self.beats = beats or (lambda connection, beat: connection.answer(200, self.reply(beat)))
+        self.leave = lambda connection: connection.answer(204)
         self.times, self.bodies, self.errors = [], [], []
         self.make_certificates(names)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -156,7 +157,7 @@ class StandIn:
             self.bodies.append(json.loads(body))
             self.beats(connection, self.bodies[-1])
         elif path == "/agent/v1/deactivate":
-            connection.answer(204)
+            self.leave(connection)
         else:
             connection.answer(404, {})
 
