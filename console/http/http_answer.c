@@ -200,10 +200,10 @@ void http_respond_stream(struct http_request *request, const char *content_type,
 
 void http_server_release(struct http_server *server)
 {
-    if (atomic_fetch_sub(&server->held, 1) > 1)
-        return;
+    /* Under the lock: who waits for the last one frees the server when it sees none. */
     (void)pthread_mutex_lock(&server->lock);
-    (void)pthread_cond_broadcast(&server->idle);
+    if (atomic_fetch_sub(&server->held, 1) == 1)
+        (void)pthread_cond_broadcast(&server->idle);
     (void)pthread_mutex_unlock(&server->lock);
 }
 
