@@ -99,6 +99,9 @@ int alert_rules_load(struct sql *sql, struct alert_rule *rules, size_t *ret_coun
 
 /* --- shipped rules */
 
+#define SHIPPED_UNCOUNTED 6 /* by a console that did not write down how many */
+
+/* New ones at the end: a database is given those behind what it has had. */
 static const struct {
     const char *id, *name, *condition;
     unsigned severity;
@@ -126,23 +129,40 @@ static const struct {
      "{\"type\":\"event\",\"modules\":[\"application\"],\"severity\":\"high\"}", 3},
 };
 
-int alert_rules_ship(struct sql *sql)
+/* How many of them the database was given: those that were deleted since stay deleted. */
+static int read_shipped(struct sql *sql, uint64_t *ret_count)
 {
     AUTO_STATEMENT struct sql_statement *row = NULL;
     int r = sql_run(sql, "SELECT value FROM meta WHERE name = 'alert_rules'", &row, "");
-    if (r != 0)
-        return r < 0 ? r : 0; /* those that were deleted stay deleted */
+    *ret_count = 0;
+    if (r == 1 && text_parse_u64(sql_text(row, 0), ret_count) < 0)
+        *ret_count = SHIPPED_UNCOUNTED;
+    return r < 0 ? r : 0;
+}
+
+static int write_shipped(struct sql *sql, uint64_t count)
+{
+    char text[24];
+    (void)text_format(text, sizeof(text), "%llu", (unsigned long long)count);
+    return sql_run(sql,
+                   "INSERT INTO meta (name, value) VALUES ('alert_rules', $1)"
+                   " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                   NULL, "t", text);
+}
+
+int alert_rules_ship(struct sql *sql)
+{
     int64_t now = console_store_now_ms();
-    for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(SHIPPED); i++)
+    uint64_t count;
+    int r = read_shipped(sql, &count);
+    if (r < 0 || count >= ARRAY_LENGTH(SHIPPED))
+        return r;
+    for (size_t i = count; r == 0 && i < ARRAY_LENGTH(SHIPPED); i++)
         r = sql_run(sql,
                     "INSERT INTO alert_rules (id, org_id, name, severity, enabled, condition,"
                     " created_ms, created_by) VALUES ($1, $2, $3, $4, 1, $5, $6, 'console')"
-                    " ON CONFLICT (id) DO NOTHING",
+                    " ON CONFLICT DO NOTHING", /* a rule of that name may be there */
                     NULL, "tntntn", SHIPPED[i].id, ORG, SHIPPED[i].name,
                     (int64_t)SHIPPED[i].severity, SHIPPED[i].condition, now);
-    return r < 0 ? r
-                 : sql_run(sql,
-                           "INSERT INTO meta (name, value) VALUES ('alert_rules', 'shipped')"
-                           " ON CONFLICT (name) DO NOTHING",
-                           NULL, "");
+    return r < 0 ? r : write_shipped(sql, ARRAY_LENGTH(SHIPPED));
 }

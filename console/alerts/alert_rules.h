@@ -34,7 +34,7 @@ struct alert_rule {
 };
 /* Those that are enabled; -E2BIG never: no more than the maximum are made. */
 int alert_rules_load(struct sql *sql, struct alert_rule *rules, size_t *ret_count) MUST_USE;
-/* The rules a console comes with, once. */
+/* The rules a console comes with, each once. */
 int alert_rules_ship(struct sql *sql) MUST_USE;
 
 #endif

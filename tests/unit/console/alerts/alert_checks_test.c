@@ -1,5 +1,6 @@
 /* Offline, degraded, old signatures: raised when they are so, once, and resolved when they are so
- * no more; nobody is offline before the console has listened long enough. */
+ * no more; nobody is offline before the console has listened long enough. The rules it comes with.
+ */
 #include "common/text/text.h"
 #include "console/alerts/alert_checks.h"
 #include "console/alerts/alert_store.h"
@@ -191,6 +192,32 @@ static void only_in_its_groups(void **state)
     assert_int_equal(ask(world, OPEN), 0);
 }
 
+static int ship(struct sql *sql, void *user UNUSED)
+{
+    return alert_rules_ship(sql);
+}
+
+/* A newer console brings its new rules, and none that was deleted. */
+static void rules_are_shipped_once_each(void **state)
+{
+    struct world *world = *state;
+    assert_int_equal(console_store_write(world->store, ship, NULL), 0);
+    int64_t all = ask(world, "SELECT count(*) FROM alert_rules");
+    run(world, "DELETE FROM alert_rules WHERE name = 'Agent degraded'");
+    assert_int_equal(console_store_write(world->store, ship, NULL), 0);
+    assert_int_equal(ask(world, "SELECT count(*) FROM alert_rules"), all - 1);
+    run(world, "DELETE FROM alert_rules WHERE name IN ('Object not scanned',"
+               " 'Attack on a function')");
+    run(world, "UPDATE alert_rules SET id = 'ours' WHERE name = 'Malware in a bucket'");
+    run(world, "UPDATE meta SET value = 'shipped' WHERE name = 'alert_rules'");
+    assert_int_equal(console_store_write(world->store, ship, NULL), 0);
+    assert_int_equal(ask(world, "SELECT count(*) FROM alert_rules"), all - 1);
+    assert_int_equal(ask(world, "SELECT count(*) FROM alert_rules WHERE id = 'ours'"), 1);
+    run(world, "DELETE FROM alert_rules WHERE name = 'Attack on a function'");
+    assert_int_equal(console_store_write(world->store, ship, NULL), 0);
+    assert_int_equal(ask(world, "SELECT count(*) FROM alert_rules"), all - 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +225,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(old_signatures, set_up, tear_down),
         cmocka_unit_test_setup_teardown(degraded_for_two_looks, set_up, tear_down),
         cmocka_unit_test_setup_teardown(only_in_its_groups, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(rules_are_shipped_once_each, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
