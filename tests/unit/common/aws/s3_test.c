@@ -126,8 +126,8 @@ static void test_messages_are_read(void **state UNUSED)
     assert_int_equal(count, 0);
     static const char *const broken[] = {
         "[]", "{\"Messages\":{}}", "{\"Messages\":[1]}", "{\"Messages\":[{}]}",
-        "{\"Messages\":[{\"MessageId\":\"m\",\"ReceiptHandle\":\"r\",\"Body\":\"x\","
-        "\"MD5OfBody\":\"99914b932bd37a50b983c5e7c90ae93b\"}]}"};
+        ("{\"Messages\":[{\"MessageId\":\"m\",\"ReceiptHandle\":\"r\",\"Body\":\"x\","
+         "\"MD5OfBody\":\"99914b932bd37a50b983c5e7c90ae93b\"}]}")};
     for (size_t i = 0; i < ARRAY_LENGTH(broken); i++)
         assert_int_equal(sqs_messages_read(broken[i], strlen(broken[i]), messages, &count),
                          -EBADMSG);
