@@ -37,7 +37,7 @@ static const struct sensor_event EVENT = {.kind = "malware_found", .severity = 4
 static void waits_and_keeps(void **state UNUSED)
 {
     char url[64];
-    AUTO_CLOSE int fd = reserve_port(url);
+    AUTO_CLOSE int fd UNUSED = reserve_port(url);
     struct sensor_report_options options = {.url = url,
                                             .key = "ysk1_x",
                                             .sensor = {.kind = "storage", .name = "n"}};
