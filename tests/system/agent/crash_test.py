@@ -75,6 +75,7 @@ def test_killing_the_agent_loses_nothing(place):
 def test_killing_workers_leaves_no_file_without_a_verdict(place):
     agent = place.agent().start()
     agent.sync()
+    agent.until(lambda status: status["scanner"]["workers"] >= 1, "there is somebody to kill")
     with Load(agent.watched) as load:
         for turn in range(10):
             load.wait_for((turn + 1) * 100)
