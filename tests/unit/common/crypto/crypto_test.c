@@ -69,6 +69,20 @@ static void a_file_over_the_maximum_is_refused(void **state)
     close(fd);
 }
 
+static void uuids_sort_as_they_were_made(void **state)
+{
+    char before[UUID_TEXT_BYTES] = "", after[UUID_TEXT_BYTES];
+
+    (void)state;
+    for (uint64_t ns = 0; ns < 3 * NS_PER_MS; ns += 250) {
+        clock_set_fake(1, 0x0123456789abULL * NS_PER_MS + ns);
+        assert_int_equal(uuid_new(after), 0);
+        assert_true(strcmp(before, after) < 0);
+        memcpy(before, after, sizeof(before));
+    }
+    clock_set_fake(0, 0);
+}
+
 static void uuids_carry_time_and_version(void **state)
 {
     char first[UUID_TEXT_BYTES], second[UUID_TEXT_BYTES];
@@ -212,6 +226,7 @@ int main(void)
         cmocka_unit_test(digests_are_the_published_ones),
         cmocka_unit_test(a_file_over_the_maximum_is_refused),
         cmocka_unit_test(uuids_carry_time_and_version),
+        cmocka_unit_test(uuids_sort_as_they_were_made),
         cmocka_unit_test(files_of_every_length_come_back),
         cmocka_unit_test(any_change_is_seen),
         cmocka_unit_test(a_source_over_the_maximum_is_not_sealed),
