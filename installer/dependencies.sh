@@ -11,7 +11,7 @@ APPLICATION_PACKAGES="libmodsecurity-dev libpcre2-dev modsecurity-crs"
 # Tests and static checks.
 TEST_PACKAGES="git libcmocka-dev python3 clang clang-format clang-tidy libclang-rt-dev shellcheck groff
  binutils systemd ccache clamav clamav-testfiles p7zip-full arj cpio xz-utils bzip2 zip jq postgresql
- rpm debhelper dpkg-dev lintian patchelf rpmlint $APPLICATION_PACKAGES debootstrap"
+ rpm debhelper dpkg-dev lintian patchelf rpmlint $APPLICATION_PACKAGES debootstrap valgrind"
 # Current signatures; its absence is no error.
 SIGNATURE_PACKAGES="clamav-freshclam"
 

@@ -4,7 +4,7 @@
 # Steps and their order: see list_steps. What counts as a test: tests/README.md.
 set -eu
 
-ALL_STEPS="packages build build-sanitized build-clang unit unit-sanitized system system-sanitized page fuzz style clean"
+ALL_STEPS="packages build build-sanitized build-clang unit unit-sanitized system system-sanitized page fuzz instructions style clean"
 QUICK_STEPS="packages build unit system page style clean"
 
 usage() {
@@ -35,6 +35,7 @@ system            real programs on real files, hardened build
 system-sanitized  the same, sanitized build
 page              the web page in a real browser
 fuzz              libFuzzer, some seconds a target, starting from tests/fuzz/corpus
+instructions      the hot paths cost as many instructions as recorded (callgrind)
 style             all static checks; each is tests/style/NAME.sh and may be run as style/NAME:
 TEXT
     for check in tests/style/*.sh; do
@@ -220,6 +221,14 @@ step_fuzz() {
     grep -q '^\(not \)\{0,1\}ok ' "$LOGS/fuzz.log" || record failed 1 "fuzz: run.sh said nothing"
 }
 
+step_instructions() {
+    build_hardened || return 0
+    logged instructions tests/bench/instructions/instructions.py build/release-hardened || true
+    record_tap "$LOGS/instructions.log"
+    grep -q '^\(not \)\{0,1\}ok ' "$LOGS/instructions.log" ||
+        record failed 1 "instructions: instructions.py said nothing"
+}
+
 run_style() {
     case $1 in
     hardening | layers | units) build_hardened || return 0 ;;
@@ -275,6 +284,7 @@ run_step() {
     system-sanitized) step_system_sanitized ;;
     page) step_page ;;
     fuzz) step_fuzz ;;
+    instructions) step_instructions ;;
     style) step_style ;;
     style/*) run_style "${STEP#style/}" ;;
     clean) step_clean ;;
