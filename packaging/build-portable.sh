@@ -118,12 +118,14 @@ point_programs_home() {
 document() {
     mkdir -p "$HOME_TREE/share/doc"
     cp "$ROOT/LICENSE" "$HOME_TREE/share/doc/yagura"
-    # Which licence each library is under stands in its package, which dpkg knows by the real path.
+    # Which licence each library is under stands in its package, which dpkg knows by the real path; one question
+    # for all, because dpkg reads all it knows for each.
     while IFS= read -r library; do
-        for path in "$library" "$(readlink -f "$library")" "/usr$library"; do
-            dpkg-query -S "$path" 2>/dev/null && break
-        done
-    done <"$PRIVATE/libraries" | sed 's/[:,].*//' | sort -u | while IFS= read -r package; do
+        printf '%s\n' "$library" "$(readlink -f "$library")" "/usr$library"
+    done <"$PRIVATE/libraries" >"$PRIVATE/paths"
+    : >"$PRIVATE/owners"
+    ! command -v dpkg-query >/dev/null 2>&1 || xargs dpkg-query -S <"$PRIVATE/paths" >"$PRIVATE/owners" 2>/dev/null || true
+    sed 's/[:,].*//' "$PRIVATE/owners" | sort -u | while IFS= read -r package; do
         cp -L "/usr/share/doc/$package/copyright" "$HOME_TREE/share/doc/$package"
     done
     # shellcheck disable=SC2046  # one word a program

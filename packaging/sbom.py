@@ -72,14 +72,38 @@ def debian_licences(package):
     return sorted({part.strip() for name in names for part in re.split(r"\band\b|\bor\b|,", name) if part.strip()})
 
 
-def package_of(path):
-    """(kind, name, version, architecture, licences) of the package a file belongs to."""
-    for candidate in (path, os.path.realpath(path), "/usr" + path, path.removeprefix("/usr")):
-        owner = run("dpkg-query", "-S", candidate)
-        if owner:
-            name = owner.split(": ")[0].split(",")[0]
-            fields = run("dpkg-query", "-W", "-f", "${Package}\t${Version}\t${Architecture}", name).split("\t")
-            return ("deb", *fields, debian_licences(fields[0]))
+def candidates(path):
+    """The names under which a package may know it: a link's goal, and /lib as /usr/lib and the other way."""
+    return list(dict.fromkeys((path, os.path.realpath(path), "/usr" + path, path.removeprefix("/usr"))))
+
+
+def lines_of(*words):
+    """What it says, though it fails for some of its arguments."""
+    try:
+        return subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False).stdout.splitlines()
+    except OSError:
+        return []
+
+
+def debian_packages(paths):
+    """{path: fields of the package}, with two questions for all of them: dpkg reads all it knows for each."""
+    names = [name for path in paths for name in candidates(path)]
+    owners = {}
+    for line in lines_of("dpkg-query", "-S", *names) if names else []:
+        owner, _, path = line.partition(": ")
+        if not owner.startswith("diversion by"):
+            owners.setdefault(path, owner.split(",")[0])
+    owned = {path: next((owners[name] for name in candidates(path) if name in owners), None) for path in paths}
+    known = {}
+    wanted = sorted({name for name in owned.values() if name})
+    for line in lines_of("dpkg-query", "-W", "-f", "${binary:Package}\t${Package}\t${Version}\t${Architecture}\n",
+                         *wanted) if wanted else []:
+        key, *fields = line.split("\t")
+        known[key] = known[key.split(":")[0]] = ("deb", *fields, debian_licences(fields[0]))
+    return {path: known[name] for path, name in owned.items() if name in known}
+
+
+def rpm_package(path):
     fields = run("rpm", "-qf", "--qf", "%{NAME}\t%{VERSION}-%{RELEASE}\t%{ARCH}\t%{LICENSE}", os.path.realpath(path))
     if fields and "\t" in fields:
         name, version, architecture, licence = fields.split("\t")[:4]
@@ -87,16 +111,21 @@ def package_of(path):
     return None
 
 
+def packages_of(paths):
+    """{path: (kind, name, version, architecture, licences)} of the packages that files belong to."""
+    found = debian_packages(paths)
+    return {path: found.get(path) or rpm_package(path) for path in paths}
+
+
 def licence_entries(names):
     return [{"license": {"id": SPDX[name]} if name in SPDX else {"name": name}} for name in names]
 
 
-def library_component(path, system):
+def library_component(path, package, system):
     component = {
         "type": "library", "bom-ref": "library:" + os.path.basename(path), "name": os.path.basename(path),
         "hashes": [{"alg": "SHA-256", "content": sha256(path)}],
     }
-    package = package_of(path)
     if package:
         kind, name, version, architecture, licences = package
         component["version"] = version
@@ -133,7 +162,8 @@ def bill(arguments):
     known = {os.path.basename(path) for path in libraries}
     components = [program_component(path, arguments.version, not arguments.unstripped)
                   for path in sorted(arguments.programs)]
-    components += [library_component(path, system) for path in libraries]
+    packages = packages_of(libraries)
+    components += [library_component(path, packages[path], system) for path in libraries]
     dependencies = []
     for path in sorted(arguments.programs):
         needed = {os.path.basename(library) for library in loaded([path])} & known
