@@ -50,6 +50,15 @@ bool api_refused(struct http_request *request, const struct wire_reader *reader)
     return true;
 }
 
+bool api_sees_all(struct http_request *request, const char *what)
+{
+    if (api_viewer(request)->group_count == 0)
+        return true;
+    http_respond_problem(request, 403, "limited_to_groups", "who is limited to groups may not %s",
+                         what);
+    return false;
+}
+
 void api_respond_error(struct http_request *request, int error)
 {
     switch (error) {

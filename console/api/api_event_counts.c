@@ -67,11 +67,8 @@ void api_event_counts(struct http_request *request, void *user)
     uint64_t hours;
     if (!read_hours(request, &hours))
         return;
-    if (api_viewer(request)->group_count > 0) {
-        http_respond_problem(request, 403, "limited_to_groups",
-                             "the counts are of all groups; read /api/v1/events instead");
+    if (!api_sees_all(request, "read counts, which are of all groups: read /api/v1/events"))
         return;
-    }
     struct counting counting = {.first_hour = console_store_now_ms() / HOUR_MS - (int64_t)hours + 1,
                                 .body = BUFFER_WITH_MAXIMUM(BODY_MAXIMUM)};
     int r = console_store_read(service->store, read_counts, &counting);

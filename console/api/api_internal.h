@@ -25,6 +25,9 @@ const struct api_credentials *api_credentials_of(const struct http_request *requ
 /* A console_store_work: 1 and the viewer, or 0. */
 int api_check_credentials(struct sql *sql, void *credentials) MUST_USE;
 const struct viewer *api_viewer(const struct http_request *request);
+/* For what belongs to no group. False when it has answered: the viewer is limited to some. what:
+ * "change groups". */
+bool api_sees_all(struct http_request *request, const char *what);
 /* After a change of users, keys or sessions: whoever listens is looked at again. */
 void api_rights_changed(struct api_service *service);
 /* The body as a JSON object with no keys but names; NULL when it has answered 400 or 415. */

@@ -17,8 +17,9 @@ static const struct list_column POLICY_COLUMNS[] = {
 static int build_policies(const struct list_page *page, struct query *query)
 {
     query_add(query, "SELECT name, name, parent, revision, author, changed_ms,"
-                     " (SELECT count(*) FROM computers WHERE computers.policy_id = policies.id)"
-                     " FROM policies WHERE org_id = ");
+                     " (SELECT count(*) FROM computers WHERE computers.policy_id = policies.id");
+    viewer_limit_groups(page->viewer, "computers.group_id", &query->text);
+    query_add(query, ") FROM policies WHERE org_id = ");
     query_add_number(query, API_ORG);
     list_end_by_text(page, query, "name");
     return 0;
@@ -224,11 +225,7 @@ static void put_policy(struct http_request *request, struct api_service *service
 
 static bool may_change_policies(struct http_request *request)
 {
-    if (api_viewer(request)->group_count == 0)
-        return true;
-    http_respond_problem(request, 403, "not_allowed",
-                         "who is limited to groups may not change policies");
-    return false;
+    return api_sees_all(request, "change policies");
 }
 
 void api_policy_put(struct http_request *request, void *user)

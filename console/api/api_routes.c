@@ -201,8 +201,8 @@ bool api_admit(struct http_request *request, const struct http_route *route, voi
         http_respond_problem(request, 403, "password_change_required",
                              "change the one-time password first: PUT /api/v1/session/password");
     else if ((viewer->permissions & route->permission) != route->permission)
-        http_respond_problem(request, 403, "not_allowed", "the role %s may not do this",
-                             viewer->role);
+        http_respond_problem(request, 403, "not_allowed", "the role %s%s may not do this",
+                             viewer->role, viewer->group_count > 0 ? ", limited to groups," : "");
     else
         return true;
     return false;

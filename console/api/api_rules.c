@@ -22,6 +22,7 @@ static int build_rules(const struct list_page *page, struct query *query)
                      " LEFT JOIN policies ON policies.id = rules.policy_id"
                      " WHERE rules.org_id = ");
     query_add_number(query, API_ORG);
+    viewer_limit_groups(page->viewer, "rules.group_id", &query->text);
     if (page->has_cursor) {
         query_add(query, " AND (rules.position > (SELECT position FROM activation_rules"
                          " WHERE id = ");
@@ -79,11 +80,7 @@ static int write_rule(struct sql *sql, void *user)
 /* Rules place computers into groups: only who is limited to none may change them. */
 static bool may_change_rules(struct http_request *request)
 {
-    if (api_viewer(request)->group_count == 0)
-        return true;
-    http_respond_problem(request, 403, "not_allowed",
-                         "who is limited to groups may not change activation rules");
-    return false;
+    return api_sees_all(request, "change activation rules");
 }
 
 static bool is_tag(const char *text)

@@ -59,6 +59,8 @@ void api_metrics(struct http_request *request, void *user)
     struct api_service *service = user;
     struct agent_service *agents = service->agents;
     struct console_store_status status;
+    if (!api_sees_all(request, "read metrics, which are of all groups"))
+        return;
     console_store_status(service->store, &status);
     AUTO_BUFFER struct buffer body = BUFFER_WITH_MAXIMUM(65536);
     metric(&body, "heartbeats_total", "counter", "Heartbeats taken.",

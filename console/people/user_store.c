@@ -207,7 +207,10 @@ static int fill_viewer(struct viewer *viewer, const char *kind, const char *name
     (void)text_format(viewer->actor, sizeof(viewer->actor), "%s:%s", kind, name);
     (void)text_copy(viewer->role, sizeof(viewer->role), role);
     viewer->permissions = role_permissions(role);
-    return viewer_set_groups(viewer, groups);
+    int r = viewer_set_groups(viewer, groups);
+    if (viewer->group_count > 0) /* a fence that its inmates may move is none */
+        viewer->permissions &= ~(uint32_t)PERMISSIONS_OF_ALL;
+    return r;
 }
 
 int session_check(struct sql *sql, const char *session, const char *csrf, bool change,

@@ -18,8 +18,10 @@ enum permission {
     PERMISSION_OPERATE = 1U << 2, /* commands, computers, groups, tokens */
     PERMISSION_POLICY = 1U << 3,  /* change policies */
     PERMISSION_AUDIT = 1U << 4,   /* the audit log */
-    PERMISSION_ADMIN = 1U << 5,   /* users and keys */
+    PERMISSION_ADMIN = 1U << 5,   /* users, keys, destinations, the signing key */
 };
+/* What belongs to no group: whoever is limited to groups has none of these, whatever the role. */
+#define PERMISSIONS_OF_ALL (PERMISSION_AUDIT | PERMISSION_ADMIN)
 
 #define VIEWER_GROUPS_MAXIMUM 32
 
