@@ -188,6 +188,19 @@ static size_t utf8_decode(const uint8_t *bytes, size_t length, uint32_t *ret_cod
     return 0;
 }
 
+bool text_is_utf8(const char *text)
+{
+    const uint8_t *bytes = (const uint8_t *)text;
+    uint32_t code;
+
+    for (size_t left = strlen(text), width; left > 0; bytes += width, left -= width) {
+        width = utf8_decode(bytes, left, &code);
+        if (width == 0)
+            return false;
+    }
+    return true;
+}
+
 /* Characters that change how a line looks without being seen (UAX #9,
  * Default_Ignorable_Code_Point), separators, noncharacters, private use and unusual blanks. */
 static bool is_deceptive(uint32_t code)

@@ -35,6 +35,8 @@ bool text_starts_with(const char *text, const char *prefix);
 bool text_ends_with(const char *text, const char *suffix);
 bool text_equal(const char *a, const char *b);
 
+/* Whether all of it is well-formed UTF-8 (Unicode 15, table 3-7). */
+bool text_is_utf8(const char *text);
 /* Shows bytes an outsider chose: everything but printable UTF-8 becomes \xNN, and so do
  * backslashes, C0/C1 controls, bidirectional controls (U+061C, U+200E-F, U+202A-E, U+2066-9), line
  * and paragraph separators, other default-ignorable characters, and invalid UTF-8. Reversible with

@@ -67,6 +67,8 @@ static int parse_cursor(struct listing *listing)
                           &length) < 0)
         goto bad;
     listing->cursor[length] = '\0';
+    if (strlen(listing->cursor) != length || !text_is_utf8(listing->cursor))
+        goto bad; /* PostgreSQL takes no such text */
     if (!listing->list->cursor_is_text &&
         (text_parse_u64(listing->cursor, &number) < 0 || number > INT64_MAX))
         goto bad;

@@ -230,5 +230,5 @@ int request_guard_decode_query(const char *text, size_t length, char *buffer, si
         buffer[filled++] = (char)byte;
     }
     buffer[filled] = '\0';
-    return 0;
+    return text_is_utf8(buffer) ? 0 : -EINVAL;
 }

@@ -35,8 +35,8 @@ struct request_guard_result {
 int request_guard_check(const struct request_head *head, const char *const *hosts,
                         struct request_guard_result *ret_result) MUST_USE;
 
-/* Decodes one value of a query: %XX and "+". -EINVAL on a broken escape or a control byte,
- * -ENAMETOOLONG. */
+/* Decodes one value of a query: %XX and "+". -EINVAL on a broken escape, a control byte or
+ * what is no UTF-8, -ENAMETOOLONG. */
 int request_guard_decode_query(const char *text, size_t length, char *buffer, size_t size) MUST_USE;
 
 #endif

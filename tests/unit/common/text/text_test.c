@@ -148,6 +148,18 @@ static void test_escape_disarms_what_deceives(void **state UNUSED)
     CHECK_ESCAPE("\xF3\xA0\x81\x81", "\\xf3\\xa0\\x81\\x81");      /* U+E0041, a tag */
 }
 
+static void test_knows_utf8(void **state UNUSED)
+{
+    static const char *const good[] = {"", "plain", "\xc3\xa9", "\xe6\xab\x93", "\xf0\x9f\x98\x80"};
+    static const char *const bad[] = {"\xff", "a\xc3", "\xc0\x80", "\xed\xa0\x80",
+                                      "\xf5\x80\x80\x80"};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(good); i++)
+        assert_true(text_is_utf8(good[i]));
+    for (size_t i = 0; i < ARRAY_LENGTH(bad); i++)
+        assert_false(text_is_utf8(bad[i]));
+}
+
 static void test_escape_takes_no_invalid_utf8(void **state UNUSED)
 {
     CHECK_ESCAPE("\xFF\xFE", "\\xff\\xfe");
@@ -246,6 +258,7 @@ int main(void)
         cmocka_unit_test(test_prefix_and_suffix),
         cmocka_unit_test(test_escape_shows_what_is_there),
         cmocka_unit_test(test_escape_disarms_what_deceives),
+        cmocka_unit_test(test_knows_utf8),
         cmocka_unit_test(test_escape_takes_no_invalid_utf8),
         cmocka_unit_test(test_escape_cuts_at_whole_characters),
         cmocka_unit_test(test_every_byte_survives_an_escape),

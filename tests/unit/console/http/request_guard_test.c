@@ -113,7 +113,10 @@ static void decodes_queries_strictly(void **state UNUSED)
     char text[8];
     assert_int_equal(request_guard_decode_query("a%2Fb+c", 7, text, sizeof(text)), 0);
     assert_string_equal(text, "a/b c");
-    static const char *const bad[] = {"%", "%2", "%zz", "%00", "%0a", "\x01"};
+    assert_int_equal(request_guard_decode_query("%e6%ab%93", 9, text, sizeof(text)), 0);
+    assert_string_equal(text, "\xe6\xab\x93");
+    static const char *const bad[] = {"%",    "%2",  "%zz",  "%00",      "%0a",
+                                      "\x01", "%ff", "a%c3", "%ed%a0%80"};
     for (size_t i = 0; i < ARRAY_LENGTH(bad); i++)
         assert_int_equal(request_guard_decode_query(bad[i], strlen(bad[i]), text, sizeof(text)),
                          -EINVAL);
