@@ -57,6 +57,17 @@ static int note_failure(struct sql *sql, void *user)
     return audit_as(sql, user, "sign_in_failed");
 }
 
+/* Told to the audit log before it is told to whoever tried. */
+static void refuse(struct http_request *request, struct api_service *service,
+                   struct sign_in *attempt, const char *why)
+{
+    int r = console_store_write(service->store, note_failure, attempt);
+    if (r < 0)
+        api_respond_error(request, r);
+    else
+        http_respond_problem(request, 401, "wrong_credentials", "%s", why);
+}
+
 static void write_viewer(struct json_writer *json, const struct viewer *viewer)
 {
     json_write_field_string(json, "actor", viewer->actor);
@@ -89,7 +100,8 @@ static int64_t now_seconds(void)
 }
 
 /* False when it has answered: the code is missing or wrong. */
-static bool passes_second_factor(struct http_request *request, struct sign_in *attempt)
+static bool passes_second_factor(struct http_request *request, struct api_service *service,
+                                 struct sign_in *attempt)
 {
     const struct user_record *found = &attempt->user;
     if (!found->totp[0])
@@ -101,7 +113,7 @@ static bool passes_second_factor(struct http_request *request, struct sign_in *a
     }
     if (totp_matches(found->totp, attempt->code, now_seconds(), found->totp_used, &attempt->step))
         return true;
-    http_respond_problem(request, 401, "wrong_credentials", "wrong name, password or code");
+    refuse(request, service, attempt, "wrong name, password or code");
     return false;
 }
 
@@ -124,19 +136,15 @@ static void sign_in(struct http_request *request, struct api_service *service,
         return;
     }
     if (!password_matches(attempt->password, r == 1 ? attempt->user.password_hash : NULL)) {
-        r = console_store_write(service->store, note_failure, attempt);
-        if (r < 0)
-            api_respond_error(request, r);
-        else
-            http_respond_problem(request, 401, "wrong_credentials", "wrong name or password");
+        refuse(request, service, attempt, "wrong name or password");
         return;
     }
-    if (!passes_second_factor(request, attempt))
+    if (!passes_second_factor(request, service, attempt))
         return;
     sign_in_limit_good(&service->sign_ins, attempt->name, http_request_address(request));
     r = console_store_write(service->store, start_session, attempt);
     if (r == -EACCES) {
-        http_respond_problem(request, 401, "wrong_credentials", "this code was used already");
+        refuse(request, service, attempt, "this code was used already");
         return;
     }
     if (r != 1) {
@@ -177,14 +185,10 @@ static int end_session(struct sql *sql, void *user)
 {
     const struct http_request *request = user;
     const struct viewer *viewer = api_viewer(request);
-    const char *cookie = http_request_header(request, "Cookie");
-    const char *at = cookie ? strstr(cookie, COOKIE "=") : NULL;
-    if (!at || !viewer->user_id[0])
+    const struct api_credentials *credentials = api_credentials_of(request);
+    if (credentials->by_key)
         return 0;
-    char session[SECRET_TEXT_BYTES];
-    at += strlen(COOKIE "=");
-    (void)text_format(session, sizeof(session), "%.*s", (int)strcspn(at, ";"), at);
-    int r = session_end(sql, session);
+    int r = session_end(sql, credentials->secret);
     return r < 0 ? r : api_audit(sql, request, "signed_out", viewer->actor, "");
 }
 

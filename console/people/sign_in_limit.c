@@ -5,6 +5,8 @@
 #include "common/crypto/random.h"
 #include "common/time/clock.h"
 
+#include <arpa/inet.h>
+
 #define FNV_OFFSET 0xcbf29ce484222325ULL
 #define FNV_PRIME  0x100000001b3ULL
 
@@ -21,6 +23,18 @@ static uint64_t key_of(char domain, const char *text)
     for (; *text; text++)
         key = (key ^ (uint8_t)*text) * FNV_PRIME;
     return key;
+}
+
+/* Who has an IPv6 address has at least its 64-bit network. */
+static uint64_t key_of_address(const char *address)
+{
+    char network[INET6_ADDRSTRLEN];
+    struct in6_addr bytes;
+    if (inet_pton(AF_INET6, address, &bytes) != 1 || IN6_IS_ADDR_V4MAPPED(&bytes))
+        return key_of('i', address);
+    memset(bytes.s6_addr + 8, 0, 8);
+    (void)inet_ntop(AF_INET6, &bytes, network, sizeof(network));
+    return key_of('i', network);
 }
 
 /* With the lock held. */
@@ -45,7 +59,7 @@ unsigned sign_in_limit_try(struct sign_in_limit *limit, const char *account, con
     uint64_t now = clock_monotonic_ns();
     (void)pthread_mutex_lock(&limit->lock);
     struct sign_in_slot *by_account = slot_of(limit, key_of('a', account), now);
-    struct sign_in_slot *by_address = slot_of(limit, key_of('i', address), now);
+    struct sign_in_slot *by_address = slot_of(limit, key_of_address(address), now);
     unsigned wait = MAX(wait_of(by_account, SIGN_IN_FREE_FAILS, now),
                         wait_of(by_address, SIGN_IN_ADDRESS_FAILS, now));
     if (wait == 0) {
@@ -63,7 +77,7 @@ void sign_in_limit_good(struct sign_in_limit *limit, const char *account, const 
     uint64_t now = clock_monotonic_ns();
     (void)pthread_mutex_lock(&limit->lock);
     slot_of(limit, key_of('a', account), now)->fails = 0;
-    struct sign_in_slot *by_address = slot_of(limit, key_of('i', address), now);
+    struct sign_in_slot *by_address = slot_of(limit, key_of_address(address), now);
     if (by_address->fails)
         by_address->fails--;
     (void)pthread_mutex_unlock(&limit->lock);

@@ -10,7 +10,7 @@
 
 #define SIGN_IN_SLOTS         4096
 #define SIGN_IN_FREE_FAILS    5  /* an account, before it has to wait */
-#define SIGN_IN_ADDRESS_FAILS 50 /* an address */
+#define SIGN_IN_ADDRESS_FAILS 50 /* an address; of IPv6: its /64 network */
 #define SIGN_IN_WAIT_SECONDS  300
 
 struct sign_in_slot {

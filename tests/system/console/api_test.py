@@ -93,6 +93,9 @@ class SignInTest(ConsoleTest):
         fresh = {**body, "code": code(secret, now + 1)}
         other.post("/api/v1/session", fresh, expect=201)
         other.post("/api/v1/session", fresh, expect=401)
+        entries = self.admin.get("/api/v1/audit?limit=10").json["entries"]
+        failed = [entry for entry in entries if entry["action"] == "sign_in_failed"]
+        self.assertEqual([entry["subject"] for entry in failed], ["two", "two"], entries)
         self.admin.patch("/api/v1/users/" + user["id"], {"password": "given once more"}, expect=204)
         client.sign_in("two", "given once more")
 
@@ -230,7 +233,31 @@ class RolesTest(ConsoleTest):
         self.assertEqual(overview["computers"]["all"], 1)
         self.assertNotIn("events_24h", overview)
         client.get("/api/v1/events/counts", expect=403)
+        client.get("/metrics", expect=403)
+        for name in ("east", "west"):
+            self.admin.post("/api/v1/rules", {"name": name, "group": name}, expect=201)
+        self.assertEqual([r["group"] for r in client.get("/api/v1/rules").json["rules"]], ["east"])
+        for agent in (east, west):
+            self.admin.patch(f"/api/v1/computers/{agent}", {"policy": "base"}, expect=200)
+        counted = {p["name"]: p["computers"] for p in client.get("/api/v1/policies").json["policies"]}
+        self.assertEqual(counted["base"], 1)
         self.admin.delete("/api/v1/groups/" + made["east"][0], expect=409)
+
+    def test_an_administrator_of_groups_stays_in_them(self):
+        """Nor does an auditor of groups read what all others did."""
+        group = self.admin.post("/api/v1/groups", {"name": "small"}, expect=201).json["id"]
+        for role, paths in (("administrator", ("users", "keys", "destinations", "audit")),
+                            ("auditor", ("audit",))):
+            client = self.key(role, [group])
+            client.get("/api/v1/computers", expect=200)
+            for path in paths:
+                refused = client.get("/api/v1/" + path, expect=403).json
+                self.assertIn("limited to groups", refused["detail"])
+        client = self.key("administrator", [group])
+        client.post("/api/v1/keys", {"name": "out", "role": "administrator"}, expect=403)
+        client.post("/api/v1/users", {"name": "out", "role": "administrator",
+                                      "password": PASSWORD}, expect=403)
+        client.post("/api/v1/signing-key/change", {}, expect=403)
 
     def test_a_deleted_computer_hides_nobody(self):
         group = self.admin.post("/api/v1/groups", {"name": "north"}, expect=201).json["id"]
@@ -246,6 +273,13 @@ class RolesTest(ConsoleTest):
 
 
 class ListTest(ConsoleTest):
+    def test_what_is_no_text_is_refused(self):
+        """Not passed on to a database that would call itself broken."""
+        for query in ("computers?hostname=%ff", "computers?cursor=_w", "events?kind=%c3",
+                      "computers?cursor=YQBi", "computers?cursor=%00", "events?cursor=LTE"):
+            self.admin.get("/api/v1/" + query, expect=400)
+        self.admin.get("/health", expect=200)
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()

@@ -1,6 +1,7 @@
 /* Networks of tokens, and the limit on failed sign-ins under a fake clock. */
 #include "console/agents/tokens.h"
 
+#include "common/text/text.h"
 #include "common/time/clock.h"
 #include "console/people/sign_in_limit.h"
 #include "console/people/totp.h"
@@ -57,6 +58,14 @@ static void limits_failed_sign_ins(void **state UNUSED)
         assert_int_equal(sign_in_limit_try(&limit, "a", "1.1.1.1"), 0);
     assert_int_equal(sign_in_limit_try(&limit, "a", "2.2.2.2"), SIGN_IN_WAIT_SECONDS);
     assert_int_equal(sign_in_limit_try(&limit, "b", "1.1.1.1"), 0);
+    for (int i = 0; i < SIGN_IN_ADDRESS_FAILS; i++) { /* addresses of one network */
+        char name[16], address[32];
+        (void)text_format(name, sizeof(name), "v6-%d", i);
+        (void)text_format(address, sizeof(address), "2001:db8::%x", i + 1);
+        assert_int_equal(sign_in_limit_try(&limit, name, address), 0);
+    }
+    assert_int_not_equal(sign_in_limit_try(&limit, "new", "2001:db8::ffff"), 0);
+    assert_int_equal(sign_in_limit_try(&limit, "new", "2001:db8:0:1::1"), 0);
     clock_set_fake((1001 + SIGN_IN_WAIT_SECONDS) * NS_PER_SECOND, 1);
     assert_int_equal(sign_in_limit_try(&limit, "a", "2.2.2.2"), 0);
     sign_in_limit_good(&limit, "a", "2.2.2.2");
