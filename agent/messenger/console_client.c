@@ -101,6 +101,7 @@ static void read_failure(int error, const struct http_answer *answer, struct con
     /* OpenSSL's words for a date that does not fit. */
     bool by_date = strstr(answer->problem, "not yet valid") != NULL ||
                    strstr(answer->problem, "expired") != NULL;
+    bool by_pin = strstr(answer->problem, "pinned") != NULL;
 
     result->outcome = untrusted ? CONSOLE_UNTRUSTED : CONSOLE_UNREACHABLE;
     if (!untrusted)
@@ -109,8 +110,9 @@ static void read_failure(int error, const struct http_answer *answer, struct con
     else
         (void)text_format(result->problem, sizeof result->problem,
                           "the console's certificate is not trusted (%s): %s", answer->problem,
-                          by_date ? "correct this host's clock, or renew the certificate"
-                                  : "give the pin of its CA, or correct the URL");
+                          by_date  ? "correct this host's clock, or renew the certificate"
+                          : by_pin ? "give the pin that yagura-console pin prints there"
+                                   : "give the pin of its CA, or correct the URL");
 }
 
 struct call {

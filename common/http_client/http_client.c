@@ -29,6 +29,7 @@ struct http_client {
     X509 *certificate;
     EVP_PKEY *key;
     int verify_error; /* X509_V_ERR_* of the last handshake */
+    bool pin_unmet;   /* then: nothing that was sent has the pinned key */
     bool (*cancel)(void *user);
     void *cancel_user;
     char curl_text[CURL_ERROR_SIZE];
@@ -72,7 +73,7 @@ static bool has_pin(X509 *certificate, const char *pin)
 }
 
 /* The pinned CA among those the server sent becomes the only anchor. */
-static int verify_pinned(X509_STORE_CTX *context, const struct http_client *client)
+static int verify_pinned(X509_STORE_CTX *context, struct http_client *client)
 {
     STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(context);
     STACK_OF(X509) *anchors = sk_X509_new_null();
@@ -82,6 +83,7 @@ static int verify_pinned(X509_STORE_CTX *context, const struct http_client *clie
         if (X509_check_ca(certificate) != 0 && has_pin(certificate, client->pin))
             (void)sk_X509_push(anchors, certificate);
     }
+    client->pin_unmet = sk_X509_num(anchors) <= 0;
     X509_STORE_CTX_set0_trusted_stack(context, anchors);
     X509_VERIFY_PARAM_set_flags(X509_STORE_CTX_get0_param(context), X509_V_FLAG_PARTIAL_CHAIN);
     int good = X509_verify_cert(context);
@@ -534,7 +536,8 @@ static int run(struct exchange *exchange)
         return 0;
     if (client->verify_error != X509_V_OK) {
         (void)text_copy(answer->problem, sizeof answer->problem,
-                        X509_verify_cert_error_string(client->verify_error));
+                        client->pin_unmet ? "no CA in it has the pinned key"
+                                          : X509_verify_cert_error_string(client->verify_error));
         return -EKEYREJECTED;
     }
     (void)text_copy(answer->problem, sizeof answer->problem,
@@ -552,6 +555,7 @@ int http_client_perform(struct http_client *client, const struct http_request *r
                                        .head = BUFFER_WITH_MAXIMUM(MOST_HEAD_BYTES)};
     client->curl_text[0] = '\0';
     client->verify_error = X509_V_OK;
+    client->pin_unmet = false;
     int r = make_headers(request, &headers);
     if (r < 0)
         return r;

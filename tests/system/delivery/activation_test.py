@@ -96,7 +96,7 @@ def test_wrong_token(place):
 def test_wrong_pin(place):
     both = Pair(place)
     both.agent.start()
-    refused(both, "not trusted", **{"ca-pin": "sha256//" + "A" * 43 + "="})
+    refused(both, "pinned key", **{"ca-pin": "sha256//" + "A" * 43 + "="})
     refused(both, "not trusted", **{"ca-pin": ""})  # the system does not know our CA
     refused(both, "ca_pin", **{"ca-pin": "sha256//short"})
     assert both.admin.get("/api/v1/computers").json["computers"] == []
