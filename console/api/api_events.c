@@ -1,5 +1,4 @@
-/* Owns the list of events. It offers only what event_query can serve from an index: more than one
- * of computer, sensor, module and kind is refused. */
+/* Owns the list of events. It offers only what event_query can serve from an index. */
 #include "common/text/text.h"
 #include "console/api/api_internal.h"
 #include "console/events/event_query.h"
@@ -33,35 +32,34 @@ static int parse_severities(const struct list_page *page, struct event_filter *f
     return r < 0 ? r : 0;
 }
 
-/* value must live as long as the filter. */
-static int parse_subject(const struct list_page *page, struct event_filter *filter, char *value,
-                         size_t size)
+enum { OF_COMPUTER, OF_SENSOR, OF_MODULE, OF_KIND, TEXTS };
+
+/* What the filter points to. */
+struct filter_texts {
+    char of[TEXTS][65];
+};
+
+static int parse_texts(const struct list_page *page, struct event_filter *filter,
+                       struct filter_texts *texts)
 {
-    static const struct {
-        const char *name;
-        enum event_subject subject;
-    } subjects[] = {{"computer", EVENTS_OF_COMPUTER},
-                    {"sensor", EVENTS_OF_SENSOR},
-                    {"module", EVENTS_OF_MODULE},
-                    {"kind", EVENTS_OF_KIND}};
-    int given = 0;
-    filter->value = value;
-    for (size_t i = 0; i < ARRAY_LENGTH(subjects); i++) {
-        char text[65];
-        int r = list_filter(page, subjects[i].name, text, sizeof(text));
+    static const char *const names[TEXTS] = {"computer", "sensor", "module", "kind"};
+    const char *given[TEXTS] = {NULL};
+    for (size_t i = 0; i < TEXTS; i++) {
+        int r = list_filter(page, names[i], texts->of[i], sizeof(texts->of[i]));
         if (r < 0)
             return r;
-        if (r == 0)
-            continue;
-        filter->subject = subjects[i].subject;
-        (void)text_copy(value, size, text);
-        given++;
+        given[i] = r ? texts->of[i] : NULL;
     }
-    if (given > 1) {
-        http_respond_problem(page->request, 400, "bad_filter",
-                             "give one of computer, sensor, module and kind");
+    if (given[OF_COMPUTER] && given[OF_SENSOR]) {
+        http_respond_problem(page->request, 400, "bad_filter", "give computer or sensor, not both");
         return -EINVAL;
     }
+    filter->subject = given[OF_COMPUTER] ? EVENTS_OF_COMPUTER
+                      : given[OF_SENSOR] ? EVENTS_OF_SENSOR
+                                         : EVENTS_OF_ALL;
+    filter->id = given[OF_COMPUTER] ? given[OF_COMPUTER] : given[OF_SENSOR];
+    filter->module = given[OF_MODULE];
+    filter->kind = given[OF_KIND];
     return 0;
 }
 
@@ -83,10 +81,10 @@ static int parse_times(const struct list_page *page, struct event_filter *filter
 static int build_events(const struct list_page *page, struct query *query)
 {
     struct event_filter filter = {.lateral = page->shared};
-    char value[65];
+    struct filter_texts texts;
     int r = parse_severities(page, &filter);
     if (r == 0)
-        r = parse_subject(page, &filter, value, sizeof(value));
+        r = parse_texts(page, &filter, &texts);
     if (r == 0)
         r = parse_times(page, &filter);
     if (r == 0)

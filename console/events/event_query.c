@@ -46,6 +46,19 @@ static void add_numbers(struct query *query, const struct event_filter *filter)
     query_add_number(query, filter->until);
 }
 
+/* prefix: of the table, with its dot. */
+static void add_equal(struct query *query, const char *prefix, const char *column,
+                      const char *value)
+{
+    if (!value)
+        return;
+    query_add(query, " AND ");
+    query_add(query, prefix);
+    query_add(query, column);
+    query_add(query, " = ");
+    query_add_text(query, value);
+}
+
 static void add_end(struct query *query, int64_t limit)
 {
     query_add(query, " ORDER BY number DESC LIMIT ");
@@ -61,18 +74,20 @@ static void add_range(struct query *query, const struct event_filter *filter, in
     if (filter->subject == EVENTS_OF_COMPUTER) {
         query_add(query, " AND computer = (SELECT computers.number FROM computers WHERE"
                          " computers.id = ");
-        query_add_text(query, filter->value);
+        query_add_text(query, filter->id);
         query_add(query, ")");
     } else if (filter->subject == EVENTS_OF_SENSOR) {
         query_add(query, " AND computer = (SELECT sensors.number FROM sensors WHERE"
                          " sensors.id = ");
-        query_add_text(query, filter->value);
+        query_add_text(query, filter->id);
         query_add(query, ")");
     }
     if (severity >= 0) {
         query_add(query, " AND severity = ");
         query_add_number(query, severity);
     }
+    add_equal(query, "", "module", filter->module);
+    add_equal(query, "", "kind", filter->kind);
     add_end(query, limit);
 }
 
@@ -94,11 +109,8 @@ static void add_facet_conditions(struct query *query, const struct event_filter 
                                  const struct viewer *viewer)
 {
     query_add(query, " WHERE 1 = 1");
-    if (filter->subject == EVENTS_OF_MODULE || filter->subject == EVENTS_OF_KIND) {
-        query_add(query, filter->subject == EVENTS_OF_MODULE ? " AND facets.module = "
-                                                             : " AND facets.kind = ");
-        query_add_text(query, filter->value);
-    }
+    add_equal(query, "facets.", "module", filter->module);
+    add_equal(query, "facets.", "kind", filter->kind);
     if (filter->by_severity) {
         bool first = true;
         query_add(query, " AND facets.severity IN (");
@@ -217,9 +229,9 @@ void event_query_page(struct query *query, const struct event_filter *filter,
 {
     select_events(query);
     query_add(query, "events.number IN (");
-    if (filter->subject == EVENTS_OF_COMPUTER || filter->subject == EVENTS_OF_SENSOR)
+    if (filter->subject != EVENTS_OF_ALL)
         add_severities(query, filter, limit);
-    else if (filter->subject == EVENTS_OF_ALL && !filter->by_severity && viewer->group_count == 0)
+    else if (!filter->module && !filter->kind && !filter->by_severity && viewer->group_count == 0)
         add_range(query, filter, limit, -1); /* the primary key serves */
     else
         add_facets(query, &(struct page){filter, viewer, limit});

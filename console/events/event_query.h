@@ -13,18 +13,15 @@
 
 #define EVENT_SEVERITIES 5
 
-/* What narrows a page besides severity and time: one thing, or nothing. */
-enum event_subject {
-    EVENTS_OF_ALL,
-    EVENTS_OF_COMPUTER,
-    EVENTS_OF_SENSOR,
-    EVENTS_OF_MODULE,
-    EVENTS_OF_KIND
-};
+/* Whose events. */
+enum event_subject { EVENTS_OF_ALL, EVENTS_OF_COMPUTER, EVENTS_OF_SENSOR };
 
+/* With both a subject and a module or kind, the events of that one computer or sensor are looked
+ * through: at most as many as it has. */
 struct event_filter {
     enum event_subject subject;
-    const char *value; /* the id of the computer or sensor, the module or the kind */
+    const char *id;                    /* of the computer or sensor */
+    const char *module, *kind;         /* NULL: of any */
     bool severities[EVENT_SEVERITIES]; /* with by_severity: only these */
     bool by_severity;
     int64_t from, until; /* numbers; until is exclusive */

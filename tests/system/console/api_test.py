@@ -326,6 +326,13 @@ class ListTest(ConsoleTest):
             f"computer={agent}": lambda row: row["computer"] == agent,
             f"computer={agent}&severity=critical,high":
                 lambda row: row["computer"] == agent and row["severity"] in ("critical", "high"),
+            "module=malware&kind=gap":
+                lambda row: (row["module"], row["kind"]) == ("malware", "gap"),
+            f"computer={agent}&module=watch&severity=high,low":
+                lambda row: (row["computer"], row["module"]) == (agent, "watch")
+                and row["severity"] in ("high", "low"),
+            f"computer={agent}&kind=gap":
+                lambda row: (row["computer"], row["kind"]) == (agent, "gap"),
             "since=2100-01-01T00:00:00Z": lambda row: False,
             "until=2100-01-01T00:00:00%2B09:00": lambda row: True,
         }
@@ -341,7 +348,7 @@ class ListTest(ConsoleTest):
     def test_bad_queries(self):
         for query in ("x=1", "limit=0", "limit=201", "limit=-1", "limit=1&limit=2", "cursor=!",
                       "cursor=YWJj", "severity=bad", "since=yesterday", "since=2026-01-01",
-                      "module=a&kind=b", "module=%zz", "module=%00"):
+                      f"computer={self.agents[0].id}&sensor=x", "module=%zz", "module=%00"):
             answer = self.admin.get("/api/v1/events?" + query, expect=400)
             self.assertIn(answer.json["code"], ("bad_filter", "bad_limit", "bad_cursor"), query)
         self.admin.get("/api/v1/computers?status=sleeping", expect=400)

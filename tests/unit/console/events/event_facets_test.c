@@ -151,8 +151,7 @@ static int count_shown(struct sql *sql, void *user)
 {
     const struct viewer all = {.group_count = 0};
     const struct event_filter filter = {.until = INT64_MAX,
-                                        .subject = EVENTS_OF_KIND,
-                                        .value = "monthly",
+                                        .kind = "monthly",
                                         .lateral = getenv("YAGURA_TEST_STORES") != NULL};
     AUTO_QUERY struct query query;
     AUTO_STATEMENT struct sql_statement *row = NULL;

@@ -113,9 +113,18 @@ static int scan(struct sql *sql, void *user)
     query_add_number(&query, filter->from);
     query_add(&query, " AND number < ");
     query_add_number(&query, filter->until);
-    if (filter->subject != EVENTS_OF_ALL) {
-        query_add(&query, filter->subject == EVENTS_OF_MODULE ? " AND module = " : " AND kind = ");
-        query_add_text(&query, filter->value);
+    if (filter->subject == EVENTS_OF_COMPUTER) {
+        query_add(&query, " AND computer = (SELECT number FROM computers WHERE id = ");
+        query_add_text(&query, filter->id);
+        query_add(&query, ")");
+    }
+    if (filter->module) {
+        query_add(&query, " AND module = ");
+        query_add_text(&query, filter->module);
+    }
+    if (filter->kind) {
+        query_add(&query, " AND kind = ");
+        query_add_text(&query, filter->kind);
     }
     for (int i = 0; i < EVENT_SEVERITIES; i++) {
         if (filter->by_severity && !filter->severities[i]) {
@@ -154,19 +163,21 @@ static void compare_all(struct console_store *store, const struct viewer *viewer
     int64_t middle = newest.count ? newest.numbers[newest.count / 2] : 1;
     const int64_t ranges[][2] = {{0, INT64_MAX}, {0, middle}, {middle, INT64_MAX}};
     for (size_t range = 0; range < ARRAY_LENGTH(ranges); range++) {
-        for (unsigned severities = 0; severities < 1U << SEVERITIES; severities += 7) {
+        for (unsigned severities = 0; severities < 1U << SEVERITIES; severities += 11) {
             struct event_filter filter = {.by_severity = severities != 0,
                                           .from = ranges[range][0],
                                           .until = ranges[range][1]};
             for (int i = 0; i < SEVERITIES; i++)
                 filter.severities[i] = severities >> i & 1;
-            compare(store, &filter, viewer);
-            filter.subject = EVENTS_OF_MODULE;
-            filter.value = MODULES[severities % 3];
-            compare(store, &filter, viewer);
-            filter.subject = EVENTS_OF_KIND;
-            filter.value = KINDS[severities % 4];
-            compare(store, &filter, viewer);
+            for (unsigned names = 0; names < 4; names++) {
+                filter.module = names & 1 ? MODULES[severities % 3] : NULL;
+                filter.kind = names & 2 ? KINDS[severities % 4] : NULL;
+                filter.subject = EVENTS_OF_ALL;
+                compare(store, &filter, viewer);
+                filter.subject = EVENTS_OF_COMPUTER;
+                filter.id = severities % 2 ? "c1" : "c3";
+                compare(store, &filter, viewer);
+            }
         }
     }
 }
