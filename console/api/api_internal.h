@@ -158,6 +158,9 @@ int api_destination_metrics(struct sql *sql, void *body) MUST_USE;
 http_handler api_users, api_user_create, api_user_change, api_user_delete;
 http_handler api_keys, api_key_create, api_key_revoke;
 http_handler api_signing_key, api_signing_key_change;
+/* A sensor without facts, as its list shows it; -ENOENT. */
+int api_sensor_write(struct sql *sql, const struct api_service *service, int64_t number,
+                     struct buffer *output) MUST_USE;
 http_handler api_sensors, api_sensor, api_sensor_change, api_sensor_delete;
 http_handler api_sensor_keys, api_sensor_key_create, api_sensor_key_revoke;
 http_handler api_audit_log;

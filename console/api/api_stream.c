@@ -87,7 +87,7 @@ static int parse_topics(struct http_request *request, uint32_t *ret_topics)
     if (r == 1)
         return 0;
     http_respond_problem(request, 400, "bad_filter",
-                         "topics is a list of events, computers, commands, alerts");
+                         "topics is a list of events, computers, commands, alerts, sensors");
     return -EINVAL;
 }
 

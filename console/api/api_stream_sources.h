@@ -7,7 +7,7 @@
 
 struct api_stream_sources {
     const struct api_service *service;
-    struct buffer computers; /* as they were at the last look */
+    struct buffer computers, sensors; /* as they were at the last look */
 };
 
 extern const struct stream_source API_STREAM_SOURCES[];

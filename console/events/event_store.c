@@ -249,7 +249,7 @@ static int note_dropped(struct sql *sql, const struct event_batch *batch, uint64
     (void)text_format(detail, sizeof(detail), "{\"events\":%llu}",
                       (unsigned long long)(batch->dropped - before));
     int r = event_store_add_own(sql, batch->computer, "events_lost", 3,
-                                "the agent's outbox limit removed events", detail);
+                                "the store of what is not yet delivered was full", detail);
     return r < 0 ? r
                  : sql_run(sql,
                            "UPDATE deliveries SET dropped = $1 WHERE computer = $2 AND epoch = $3",

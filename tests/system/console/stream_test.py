@@ -8,6 +8,7 @@ import uuid
 
 import harness
 from harness import PASSWORD, Agent, Console, ConsoleTest, Client
+from sensors_test import Sensor
 
 
 class Stream:
@@ -126,6 +127,31 @@ class StreamTest(ConsoleTest):
                      (agent.id, "Managed (Offline)"))  # by time alone
         self.admin.delete(path, expect=204)
         stream.until("computer", lambda data: data == {"id": agent.id, "deleted": True})
+
+    def test_sensors(self):
+        group = self.admin.post("/api/v1/groups", {"name": "buckets"}, expect=201).json["id"]
+        _, fenced_key = self.key("reader", [group])
+        made = self.admin.post("/api/v1/sensor-keys", {"name": "k", "kind": "storage"},
+                               expect=201).json
+        stream = self.listen(query="?topics=sensors")
+        fenced = self.listen(fenced_key, query="?topics=sensors")
+        sensor = Sensor(self.console, made["key"], name="live-scanner")
+        sensor.report()
+        shown = stream.until("sensor", lambda data: data.get("name") == "live-scanner")
+        self.assertEqual(shown["status"], "reporting")
+        self.assertNotIn("facts", shown)
+        sensor.sensor["version"] = "2.0"
+        sensor.report()
+        stream.until("sensor", lambda data: data.get("version") == "2.0")
+        sensor.report(facts={"health": "good", "scanned": 7})  # what its page shows
+        stream.until("sensor", lambda data: data.get("id") == shown["id"])
+        self.admin.delete("/api/v1/sensors/" + shown["id"], expect=204)
+        stream.until("sensor", lambda data: data == {"id": shown["id"], "deleted": True})
+        inside = self.admin.post("/api/v1/sensor-keys", {"name": "in", "kind": "storage",
+                                                         "group": "buckets"}, expect=201).json
+        Sensor(self.console, inside["key"], name="of-the-group").report()
+        fenced.until("sensor", lambda data: data.get("name") == "of-the-group")
+        self.assertNotIn(shown["id"], json.dumps(fenced.seen))
 
     def test_groups_are_fences_here_too(self):
         groups = {name: self.admin.post("/api/v1/groups", {"name": name}, expect=201).json["id"]
