@@ -36,16 +36,6 @@ export function useLive(topics, again, concerns) {
     }, [topics.join()]);
 }
 
-/** Calls again and again while the page is seen. @param {number} period ms @param {() => void} again */
-export function useEvery(period, again) {
-    const latest = useRef(again);
-    latest.current = again;
-    useEffect(() => {
-        const timer = setInterval(() => document.hidden || latest.current(), period);
-        return () => clearInterval(timer);
-    }, [period]);
-}
-
 /** What went wrong, as a Problem; an abort is none. @param {unknown} error */
 function asProblem(error) {
     if (error instanceof Problem) return error;

@@ -5,7 +5,7 @@ import { effect, signal } from "../vendor/vendor.js";
 import { parseJson } from "./api.js";
 import { session } from "./session.js";
 
-const TOPICS = ["event", "computer", "command", "alert"];
+const TOPICS = ["event", "computer", "command", "alert", "sensor"];
 const POLL_MS = 15000;
 
 /** "on", "off" while it reconnects, "" while signed out. */

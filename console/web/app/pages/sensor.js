@@ -1,7 +1,7 @@
 // One scanner of buckets, or one function: how it is, what it reported, which policy it obeys.
 import { html, useState } from "../../vendor/vendor.js";
 import { patch, remove } from "../api.js";
-import { useEvery, useResource } from "../data.js";
+import { useLive, useResource } from "../data.js";
 import { formatNumber, formatTime, knows, t } from "../i18n.js";
 import { goTo, linkTo, place } from "../router.js";
 import { may } from "../session.js";
@@ -13,7 +13,6 @@ import { PolicyValues } from "./policy.js";
 import { Health, SensorStatus } from "./sensors.js";
 
 const TABS = ["state", "events", "policy"];
-const RELOAD_MS = 15000;
 
 /** @param {{sensor: any, reload: () => void, back: string}} props */
 function Actions({ sensor, reload, back }) {
@@ -90,8 +89,8 @@ const Policy = ({ sensor }) => html`
 
 /** @param {{path: string[], query: Record<string, string>}} props */
 export function Page({ path, query }) {
-    const { data: sensor, problem, reload } = useResource(`sensors/${encodeURIComponent(path[1])}`, ["event"]);
-    useEvery(RELOAD_MS, reload);
+    const { data: sensor, problem, reload } = useResource(`sensors/${encodeURIComponent(path[1])}`);
+    useLive(["sensor"], reload, (data) => data.id === path[1]);
     if (!sensor) return problem ? html`<${ProblemNote} problem=${problem} retry=${reload} />` : html`<${Skeleton} lines=${10} />`;
     const tab = TABS.includes(query.tab) ? query.tab : "state";
     return html`

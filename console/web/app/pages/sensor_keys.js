@@ -1,7 +1,7 @@
 // Keys with which file storage and functions report, and what to set so that they do.
 import { html, useState } from "../../vendor/vendor.js";
 import { post, remove } from "../api.js";
-import { useEvery, useList, useResource } from "../data.js";
+import { useList, useResource } from "../data.js";
 import { formatTime, t } from "../i18n.js";
 import { linkTo } from "../router.js";
 import { Confirm, Dialog, FormDialog } from "../ui/dialog.js";
@@ -10,7 +10,6 @@ import { ListTable } from "../ui/table.js";
 
 const WAYS = ["parameter_store", "file"];
 const KEY_FILES = { storage: "/etc/yagura/sensor-key", application: "sensor-key" };
-const ASK_MS = 5000;
 
 /** One word for a shell. @param {string} text */
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
@@ -34,8 +33,7 @@ function snippet(kind, way, pin) {
 
 /** Tells when a sensor that uses this key appears. @param {{kind: string, id: string}} props */
 function Waiting({ kind, id }) {
-    const { data, reload } = useResource(`sensor-keys?kind=${kind}&limit=50`);
-    useEvery(ASK_MS, reload);
+    const { data } = useResource(`sensor-keys?kind=${kind}&limit=50`, ["sensor"]);
     const count = data?.sensor_keys.find((/** @type {any} */ each) => each.id === id)?.sensors ?? 0;
     return html`<p class="note" role="status">
         ${count === 0 ? html`<${Mark} tone="waiting">${t("sensor.waiting")}<//>` : html`<${Mark} tone="good">${t("sensor.arrived", { count })}<//>`}

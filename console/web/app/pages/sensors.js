@@ -1,7 +1,7 @@
 // Sensors that are not hosts, of one kind: the list, their events, their keys; for functions also
 // what they are protected from.
 import { html, useState } from "../../vendor/vendor.js";
-import { useEvery, useList, useResource } from "../data.js";
+import { useList, useResource } from "../data.js";
 import { knows, t, word } from "../i18n.js";
 import { linkTo, place, setQuery } from "../router.js";
 import { may } from "../session.js";
@@ -11,8 +11,6 @@ import { ListTable } from "../ui/table.js";
 import { EventList, SEVERITIES } from "./events.js";
 import { Protections } from "./protections.js";
 import { KeyList, NewKey } from "./sensor_keys.js";
-
-const RELOAD_MS = 15000; /* reports are not told live: functions send too many */
 
 /** The page of a kind of sensor. @type {Record<string, string>} */
 export const SENSOR_PAGES = { storage: "buckets", application: "functions" };
@@ -44,8 +42,7 @@ const columns = (kind) => [
 /** @param {{kind: string, query: Record<string, string>, connect: () => void}} props */
 function SensorList({ kind, query, connect }) {
     const groups = useResource("groups?limit=200");
-    const list = useList("sensors", "sensors", { kind, name: query.name, status: query.status, group: query.group });
-    useEvery(RELOAD_MS, list.reload);
+    const list = useList("sensors", "sensors", { kind, name: query.name, status: query.status, group: query.group }, ["sensor"]);
     const filtered = query.name || query.status || query.group;
     return html`
         <search class="filters">
