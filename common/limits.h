@@ -76,6 +76,7 @@
     X(LIMIT_SIGNED_DOCUMENT_BYTES, 12582912, "bytes", "largest signed policy or command")       \
     X(LIMIT_ACTIVATION_RULES, 256, "rules", "most rules that place new computers")              \
     X(LIMIT_STREAM_QUEUE_BYTES, 262144, "bytes", "most unread changes of one listener")         \
+    X(LIMIT_METRICS_BYTES, 65536, "bytes", "longest text of metrics")                           \
     X(LIMIT_API_PAGE, 200, "rows", "most rows on one page of the API")
 
 enum yagura_limit {

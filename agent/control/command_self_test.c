@@ -15,6 +15,8 @@
 #define TEST_NAME  "yagura-self-test-XXXXXX"
 #define FILE_NAME  "eicar"
 #define TIMEOUT_NS 60000000000ULL
+/* Ten times the patience of the policy's default. */
+#define MOUNTS_TIMEOUT_NS (10 * TIMEOUT_NS)
 
 /* The EICAR test string in two parts that no scanner takes for it, so that this program is not
  * detected itself. Source: https://www.eicar.org/download-anti-malware-testfile/ */
@@ -81,6 +83,50 @@ static int check_agent(struct self_test *test)
         return failed(test, "directories are watched", "set watch.enabled in the policy");
     return passed(test, "directories are watched");
 }
+
+/* --- every mount ------------------------------------------------------------------------------ */
+
+static int take_place(void *user, const char *key UNUSED, const json_t *place, const char *text)
+{
+    const struct self_test *test = user;
+    char seen[DISPLAY_BYTES], verdict[DISPLAY_BYTES];
+    const char *outcome = member_text(place, "outcome");
+    if (test->invocation->json) {
+        (void)puts(text);
+        return 0;
+    }
+    bool good = text_equal(outcome, "passed"), untried = text_equal(outcome, "untried");
+    (void)printf("        %s%s%s  ",
+                 display_colour(good      ? COLOUR_GREEN
+                                : untried ? COLOUR_YELLOW
+                                          : COLOUR_RED),
+                 outcome, display_colour(COLOUR_PLAIN));
+    display_print(member_text(place, "directory"));
+    if (good)
+        (void)printf(": seen after %s, verdict after %s",
+                     display_duration(seen, member_number(place, "seen_ns")),
+                     display_duration(verdict, member_number(place, "verdict_ns")));
+    else if (untried) {
+        (void)printf(": ");
+        display_print(member_text(place, "error"));
+    }
+    (void)putchar('\n');
+    return 0;
+}
+
+static int check_mounts(struct self_test *test)
+{
+    struct control_call call;
+    control_call_begin(&call, "health");
+    json_write_field_unsigned(&call.json, "timeout_ns", MOUNTS_TIMEOUT_NS);
+    call.timeout_ns = MOUNTS_TIMEOUT_NS + TIMEOUT_NS;
+    if (control_call(test->invocation, &call, take_place, test) != EXIT_CLEAN)
+        return failed(test, "every watched mount is seen and scanned",
+                      "look at the mounts above, then at yaguractl status and the agent's log");
+    return passed(test, "every watched mount is seen and scanned");
+}
+
+/* --- the EICAR file --------------------------------------------------------------------------- */
 
 static int take_paths(void *user, const char *key, const json_t *value, const char *text UNUSED)
 {
@@ -222,11 +268,13 @@ static void clean_up(struct self_test *test)
 
 static int run_self_test(const struct invocation *invocation)
 {
-    static int (*const steps[])(struct self_test *) = {check_agent, drop_file, wait_for_verdict,
+    static int (*const steps[])(struct self_test *) = {check_agent, check_mounts,
+                                                       drop_file,   wait_for_verdict,
                                                        read_events, check_outcome};
+    size_t count = command_has(invocation, "mounts") ? 2 : ARRAY_LENGTH(steps);
     struct self_test test = {.invocation = invocation};
     int r = EXIT_CLEAN;
-    for (size_t i = 0; i < ARRAY_LENGTH(steps) && r == EXIT_CLEAN; i++) {
+    for (size_t i = 0; i < count && r == EXIT_CLEAN; i++) {
         r = steps[i](&test);
         (void)fflush(stdout);
     }
@@ -236,13 +284,14 @@ static int run_self_test(const struct invocation *invocation)
 
 static const struct command_option options[] = {
     {"directory", 0, "DIR", "FILE", "write the test file below this watched directory"},
+    {"mounts", 0, NULL, NULL, "only a harmless test file on each watched mount, no malware event"},
     {NULL, 0, NULL, NULL, NULL},
 };
 
 const struct command command_self_test = {
     .name = "self-test",
     .arguments = "",
-    .summary = "Send the EICAR test file through the whole path",
+    .summary = "Send test files through the whole path, on every watched mount",
     .options = options,
     .more = "Exit: 0 every step worked, 1 one did not (it is named).\n",
     .run = run_self_test,

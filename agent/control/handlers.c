@@ -126,6 +126,8 @@ int control_handlers_start(struct control_server *server, const struct control_c
         control_handler *handler;
     } commands[] = {{"status", handle_status},
                     {"signatures", handle_signatures},
+                    {"health", handle_health},
+                    {"metrics", handle_metrics},
                     {"scan", handle_scan},
                     {"sync", handle_sync},
                     {"integrity-check", handle_integrity_check},

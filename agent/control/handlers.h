@@ -16,6 +16,7 @@ struct agent_config;
 struct buffer;
 struct control_handlers;
 struct delivery;
+struct health;
 struct integrity;
 struct scan_schedule;
 struct policy;
@@ -33,6 +34,7 @@ struct control_context {
     struct scan_pipeline *pipeline;
     struct integrity *integrity;
     struct scan_schedule *schedule;
+    struct health *health;
     struct delivery *delivery;
     uint64_t started_ns;                                         /* realtime */
     struct watch *(*watch)(void *user);                          /* NULL while watching is off */
@@ -47,6 +49,9 @@ int control_handlers_start(struct control_server *server, const struct control_c
 /* The agent's state as a JSON object, as `status` answers it; returns its word for the whole:
  * "starting", "protecting" or "degraded". In the loop's thread. */
 const char *control_write_status(const struct control_context *context, struct buffer *object);
+/* The same in Prometheus' text format (version 0.0.4): counters and gauges, no names of files. In
+ * the loop's thread. */
+void control_write_metrics(const struct control_context *context, struct buffer *text);
 /* After control_server_stop: waits until no command works any more. NULL is legal. */
 struct control_handlers *control_handlers_stop(struct control_handlers *handlers);
 

@@ -1,17 +1,12 @@
 /* status: {"status":{"state","problems":[{"module","problem","cure"}],"agent":{},"policy":{},
- * "watch":{},"scanner":{},"scan":{},"schedule":{},"integrity":{},"store":{},"console":{}}}. state
- * is "starting" (signatures are being loaded, or the first walk is not done), "protecting" or
+ * "watch":{},"scanner":{},"scan":{},"schedule":{},"integrity":{},"health":{},"store":{},"console":{}}}.
+ * state is "starting" (signatures are being loaded, or the first walk is not done), "protecting" or
  * "degraded"; times are in seconds unless a name says otherwise. */
+#include "agent/control/agent_facts.h"
 #include "agent/control/handlers_private.h"
 
 #include "agent/delivery/delivery.h"
-#include "agent/integrity/integrity.h"
 #include "agent/policy/policy.h"
-#include "agent/respond/responder.h"
-#include "agent/scan/scan_pipeline.h"
-#include "agent/scan/scan_schedule.h"
-#include "agent/store/store.h"
-#include "agent/watch/watch.h"
 #include "common/limits.h"
 #include "common/log/log.h"
 #include "common/text/text.h"
@@ -22,18 +17,6 @@
 #define DAY_NS       (86400 * NS_PER_SECOND)
 #define BEHIND_NS    (60 * NS_PER_SECOND)
 #define SECONDS(ns)  ((ns) / NS_PER_SECOND)
-
-struct status {
-    struct watch_status watch;
-    bool watching; /* policy has it on */
-    struct scan_pipeline_status scan;
-    struct store_status store;
-    struct responder_status respond;
-    struct integrity_status integrity;
-    struct scan_schedule_status schedule;
-    struct policy *policy;
-    uint64_t now_ns;
-};
 
 static void write_problem(struct json_writer *json, const char *module, const char *problem,
                           const char *cure)
@@ -51,14 +34,7 @@ static const char *const scanner_states[] = {
     [SCANNER_FAILED] = "failed",
 };
 
-/* How old the newest signature file is; 0 when that is not known. */
-static uint64_t signature_age_ns(const struct status *status)
-{
-    uint64_t built = status->scan.scanner.database_time_ns;
-    return built == 0 || built > status->now_ns ? 0 : status->now_ns - built;
-}
-
-static void write_scanner_problems(struct json_writer *json, const struct status *status)
+static void write_scanner_problems(struct json_writer *json, const struct agent_facts *status)
 {
     const struct scanner_status *scanner = &status->scan.scanner;
     char text[128];
@@ -75,9 +51,9 @@ static void write_scanner_problems(struct json_writer *json, const struct status
         write_problem(json, "scanner", scanner->problem,
                       "correct the signatures; until then the "
                       "older ones stay in use");
-    if (signature_age_ns(status) > OLD_DAYS * DAY_NS) {
+    if (agent_facts_signature_age_ns(status) > OLD_DAYS * DAY_NS) {
         (void)text_format(text, sizeof(text), "the newest signatures are %llu days old",
-                          (unsigned long long)(signature_age_ns(status) / DAY_NS));
+                          (unsigned long long)(agent_facts_signature_age_ns(status) / DAY_NS));
         write_problem(json, "scanner", text, "update them, for example with freshclam");
     }
 }
@@ -95,7 +71,7 @@ static void write_integrity_problems(struct json_writer *json,
                       "rebuild");
 }
 
-static void write_problems(struct json_writer *json, const struct status *status)
+static void write_problems(struct json_writer *json, const struct agent_facts *status)
 {
     char text[128];
     write_scanner_problems(json, status);
@@ -119,6 +95,8 @@ static void write_problems(struct json_writer *json, const struct status *status
         write_problem(json, "respond", "the databases of installed packages cannot be read",
                       "detections in system directories are held until they are released: see "
                       "yaguractl quarantine held, and yagura-inspector(8)");
+    if (status->health.problem[0] != '\0')
+        write_problem(json, "health", status->health.problem, status->health.cure);
     write_integrity_problems(json, &status->integrity);
     if (status->store.problem != 0)
         write_problem(json, "store", log_error_text(status->store.problem),
@@ -127,7 +105,7 @@ static void write_problems(struct json_writer *json, const struct status *status
 }
 
 static void write_agent(struct json_writer *json, const struct control_context *context,
-                        const struct status *status)
+                        const struct agent_facts *status)
 {
     char started[CLOCK_TEXT_BYTES], digest[65];
     clock_format(started, context->started_ns);
@@ -151,22 +129,16 @@ static void write_agent(struct json_writer *json, const struct control_context *
     json_write_object_end(json);
 }
 
-/* Whether the first walk is still under way. Beyond the budget it never counts as complete. */
-static bool is_walking(const struct watch_status *watch)
-{
-    return !watch->complete && (watch->directories_unwatched == 0 || watch->walks_running > 0);
-}
-
-static void write_watch(struct json_writer *json, const struct status *status)
+static void write_watch(struct json_writer *json, const struct agent_facts *status)
 {
     const struct watch_status *watch = &status->watch;
     uint64_t all = watch->directories_watched + watch->directories_unwatched;
     json_write_key(json, "watch");
     json_write_object_begin(json);
     json_write_field_string(json, "state",
-                            !status->watching   ? "off"
-                            : is_walking(watch) ? "walking"
-                                                : "watching");
+                            !status->watching               ? "off"
+                            : agent_facts_is_walking(watch) ? "walking"
+                                                            : "watching");
     json_write_field_bool(json, "complete", status->watching && watch->complete);
     json_write_field_unsigned(json, "directories_watched", watch->directories_watched);
     json_write_field_unsigned(json, "directories_unwatched", watch->directories_unwatched);
@@ -182,7 +154,7 @@ static void write_watch(struct json_writer *json, const struct status *status)
     json_write_object_end(json);
 }
 
-static void write_scanner(struct json_writer *json, const struct status *status)
+static void write_scanner(struct json_writer *json, const struct agent_facts *status)
 {
     const struct scanner_status *scanner = &status->scan.scanner;
     char built[CLOCK_TEXT_BYTES] = "";
@@ -195,7 +167,8 @@ static void write_scanner(struct json_writer *json, const struct status *status)
     json_write_field_hex(json, "generation", scanner->generation);
     json_write_field_unsigned(json, "signatures", scanner->signatures);
     json_write_field_string(json, "signatures_time", built);
-    json_write_field_unsigned(json, "signatures_age", SECONDS(signature_age_ns(status)));
+    json_write_field_unsigned(json, "signatures_age",
+                              SECONDS(agent_facts_signature_age_ns(status)));
     json_write_field_string(json, "engine", scanner->engine_version);
     json_write_field_string(json, "sandbox", scanner->sandbox);
     json_write_field_number(json, "loader_pid", scanner->loader_pid);
@@ -269,6 +242,24 @@ static void write_integrity(struct json_writer *json, const struct integrity_sta
     json_write_object_end(json);
 }
 
+static void write_health(struct json_writer *json, const struct health_status *health)
+{
+    static const char *const self_tests[] = {"none", "passed", "failed"};
+    json_write_key(json, "health");
+    json_write_object_begin(json);
+    write_time(json, "checked", health->checked_ns);
+    json_write_field_string(json, "self_test", self_tests[health->self_test]);
+    json_write_field_unsigned(json, "rounds", health->rounds);
+    json_write_field_unsigned(json, "restarts", health->restarts);
+    json_write_field_unsigned(json, "places", health->places);
+    json_write_field_unsigned(json, "silent", health->silent);
+    json_write_field_unsigned(json, "unscanned", health->unscanned);
+    json_write_field_unsigned(json, "untried", health->untried);
+    json_write_field_unsigned(json, "seen_ns", health->seen_ns);
+    json_write_field_unsigned(json, "verdict_ns", health->verdict_ns);
+    json_write_object_end(json);
+}
+
 static void write_store(struct json_writer *json, const struct store_status *store)
 {
     json_write_key(json, "store");
@@ -284,27 +275,12 @@ static void write_store(struct json_writer *json, const struct store_status *sto
     json_write_object_end(json);
 }
 
-static void collect(const struct control_context *context, struct status *status)
-{
-    struct watch *watch = context->watch(context->user);
-    status->now_ns = clock_realtime_ns();
-    status->policy = context->policy(context->user);
-    status->watching = watch != NULL;
-    if (watch != NULL)
-        watch_status(watch, &status->watch);
-    scan_pipeline_status(context->pipeline, &status->scan);
-    store_status(context->store, &status->store);
-    responder_status(context->responder, &status->respond);
-    integrity_status(context->integrity, &status->integrity);
-    scan_schedule_status(context->schedule, &status->schedule);
-}
-
-static const char *state_of(const struct status *status, bool degraded)
+static const char *state_of(const struct agent_facts *status, bool degraded)
 {
     if (degraded)
         return "degraded";
     bool loading = status->scan.scanner.state == SCANNER_LOADING;
-    bool walking = status->watching && is_walking(&status->watch);
+    bool walking = status->watching && agent_facts_is_walking(&status->watch);
     return loading || walking ? "starting" : "protecting";
 }
 
@@ -334,8 +310,8 @@ const char *control_write_status(const struct control_context *context, struct b
 {
     AUTO_BUFFER struct buffer problems = BUFFER_WITH_MAXIMUM(STATUS_BYTES);
     struct json_writer json;
-    struct status status = {0};
-    collect(context, &status);
+    struct agent_facts status = {0};
+    agent_facts_collect(context, &status);
 
     json_writer_init(&json, &problems);
     json_write_array_begin(&json);
@@ -356,6 +332,7 @@ const char *control_write_status(const struct control_context *context, struct b
     write_scan(&json, &status.scan);
     write_schedule(&json, &status.schedule);
     write_integrity(&json, &status.integrity);
+    write_health(&json, &status.health);
     write_store(&json, &status.store);
     write_console(&json, context);
     json_write_object_end(&json);

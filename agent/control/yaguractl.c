@@ -36,6 +36,7 @@ static const struct command *const list[] = {
     &command_self_test,
     &command_diagnose,
     &command_limits,
+    &command_metrics,
     &command_completion,
     NULL,
 };

@@ -113,6 +113,9 @@ static int derive(struct agent_config *config)
     if (config->control_socket[0] == '\0')
         r = replace(&config->control_socket,
                     text_format_new("%s/control.sock", config->runtime_directory));
+    if (r == 0 && config->metrics_file[0] == '\0')
+        r = replace(&config->metrics_file,
+                    text_format_new("%s/metrics.prom", config->runtime_directory));
     if (r == 0 && config->policy[0] == '\0' && access(POLICY_PATH, F_OK) == 0)
         r = replace(&config->policy, strdup(POLICY_PATH));
     if (r == 0 && config->policy_directory[0] == '\0')

@@ -19,6 +19,9 @@
       "control socket and lock; root only, emptied at boot")                                      \
     X(CONTROL_SOCKET, control_socket, TEXT, "", "absolute",                                       \
       "socket of yaguractl; default: control.sock in the runtime directory")                      \
+    X(METRICS_FILE, metrics_file, TEXT, "", "absolute",                                           \
+      "metrics in Prometheus' text format, written every 15 s; default: metrics.prom in the "     \
+      "runtime directory")                                                                        \
     X(POLICY, policy, TEXT, "", "absolute",                                                       \
       "policy to obey; default: /etc/yagura/policy.conf when it exists, otherwise the built-in "  \
       "defaults")                                                                                 \

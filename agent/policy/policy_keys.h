@@ -151,6 +151,10 @@
       "functions: deepest nesting of a GraphQL query")                                              \
     X(APPLICATION_GRAPHQL_INTROSPECTION, "application.graphql.introspection", BOOL, "true", "",     \
       "functions: GraphQL queries may ask for the schema")                                          \
+    X(HEALTH_INTERVAL, "health.interval", DURATION, "5m", "0s..24h",                                \
+      "time between two proofs that every watched mount is seen and scanned; 0s: none")             \
+    X(HEALTH_PATIENCE, "health.patience", DURATION, "1m", "1s..1h",                                 \
+      "silence after which a sensor counts as dead and is started anew")                            \
     X(AGENT_LOG_LEVEL, "agent.log_level", CHOICE, "info", "error|warning|info|debug",               \
       "lowest level that is logged")                                                                \
     X(AGENT_NICE, "agent.scanner_nice", NUMBER, "10", "0..19", "scheduling niceness of the scanner")

@@ -270,6 +270,7 @@ static struct dispatcher *free_dispatcher(struct dispatcher *dispatcher)
         (void)close(dispatcher->wake_fd);
     (void)pthread_cond_destroy(&dispatcher->changed);
     (void)pthread_mutex_destroy(&dispatcher->lock);
+    (void)pthread_mutex_destroy(&dispatcher->own_lock);
     free(dispatcher);
     return NULL;
 }
@@ -292,6 +293,7 @@ int dispatcher_start(const struct dispatcher_parts *parts, struct dispatcher **r
     dispatcher->parts = *parts;
     dispatcher->settings = scan_settings_ref(parts->settings);
     (void)pthread_mutex_init(&dispatcher->lock, NULL);
+    (void)pthread_mutex_init(&dispatcher->own_lock, NULL);
     (void)pthread_cond_init(&dispatcher->changed, NULL);
     dispatcher->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int r = dispatcher->wake_fd < 0 ? -errno : 0;
@@ -352,6 +354,14 @@ void dispatcher_tell_work(struct dispatcher *dispatcher)
 void dispatcher_wake(struct dispatcher *dispatcher)
 {
     dispatcher_post_wake(dispatcher);
+}
+
+void dispatcher_set_own_file(struct dispatcher *dispatcher, scan_own_file *own_file, void *user)
+{
+    (void)pthread_mutex_lock(&dispatcher->own_lock);
+    dispatcher->own_file = own_file;
+    dispatcher->own_user = user;
+    (void)pthread_mutex_unlock(&dispatcher->own_lock);
 }
 
 uint64_t dispatcher_generation(struct dispatcher *dispatcher)

@@ -49,6 +49,8 @@ int dispatcher_reload_signatures(struct dispatcher *dispatcher) MUST_USE;
 void dispatcher_tell_work(struct dispatcher *dispatcher);
 /* Wakes it for a turn. */
 void dispatcher_wake(struct dispatcher *dispatcher);
+/* As scan_pipeline_set_own_file. */
+void dispatcher_set_own_file(struct dispatcher *dispatcher, scan_own_file *own_file, void *user);
 /* Of the engine now; 0 while there is none. */
 uint64_t dispatcher_generation(struct dispatcher *dispatcher);
 

@@ -63,6 +63,10 @@ struct dispatcher {
     struct scan_settings *new_settings;
     struct scan_task_list committed; /* by the threads of store and responder */
     size_t commits;                  /* handed on and not committed */
+
+    pthread_mutex_t own_lock; /* of both below; held while own_file is called */
+    scan_own_file *own_file;
+    void *own_user;
 };
 
 /* ---- dispatcher_begin.c ---- */

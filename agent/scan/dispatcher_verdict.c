@@ -69,9 +69,24 @@ static bool is_reported(struct dispatcher *dispatcher, const struct scan_task *t
            verdict_cache_is_reported(dispatcher->parts.cache, &identity, &task->result);
 }
 
+/* Whether the file was one of ours, whose verdict is nobody else's business. */
+static bool is_own_file(struct dispatcher *dispatcher, const struct scan_task *task)
+{
+    (void)pthread_mutex_lock(&dispatcher->own_lock);
+    bool own =
+        dispatcher->own_file != NULL &&
+        dispatcher->own_file(dispatcher->own_user, task->path, &task->identity, &task->result);
+    (void)pthread_mutex_unlock(&dispatcher->own_lock);
+    return own;
+}
+
 /* The verdict is final: tells it, and commits what must not be forgotten. */
 static void settle_task(struct dispatcher *dispatcher, struct scan_task *task)
 {
+    if (is_own_file(dispatcher, task)) {
+        dispatcher_drop_task(dispatcher, task);
+        return;
+    }
     dispatcher_forget_lease(task);
     count_verdict(dispatcher, task->result.verdict);
     if (task->job != NULL)

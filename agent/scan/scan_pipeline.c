@@ -229,6 +229,11 @@ int scan_job_start(struct scan_pipeline *pipeline, const struct scan_job_options
     return r;
 }
 
+void scan_pipeline_set_own_file(struct scan_pipeline *pipeline, scan_own_file *own_file, void *user)
+{
+    dispatcher_set_own_file(pipeline->dispatcher, own_file, user);
+}
+
 int scan_pipeline_reload_signatures(struct scan_pipeline *pipeline)
 {
     return dispatcher_reload_signatures(pipeline->dispatcher);

@@ -42,6 +42,15 @@ int scan_pipeline_reconfigure(struct scan_pipeline *pipeline,
  * directory's files are folded into one scan of that directory, so nothing is lost. */
 void scan_pipeline_take_event(struct scan_pipeline *pipeline, const struct watch_event *event);
 
+/* A file of our own that tests the path to the verdict (agent/health): true takes the verdict,
+ * which is then neither counted, told to a job, nor acted upon. Called in the dispatcher's thread
+ * for every verdict; must be quick. */
+typedef bool scan_own_file(void *user, const char *path, const struct file_identity *identity,
+                           const struct scan_result *result);
+/* NULL takes it back; it is not called after that. Thread-safe. */
+void scan_pipeline_set_own_file(struct scan_pipeline *pipeline, scan_own_file *own_file,
+                                void *user);
+
 /* done(user) once everything taken before this call has a verdict, detections are committed and
  * acted upon. Thread-safe; called from the dispatcher or the store's writer. */
 int scan_pipeline_drain(struct scan_pipeline *pipeline, void (*done)(void *user),

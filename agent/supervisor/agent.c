@@ -2,6 +2,7 @@
 #include "agent/supervisor/agent.h"
 
 #include "agent/supervisor/policy_hashes.h"
+#include "common/event_loop/event_loop.h"
 #include "common/json/json_writer.h"
 #include "common/log/log.h"
 #include "common/text/text.h"
@@ -35,15 +36,38 @@ int agent_load_policy(const struct agent *agent, struct policy **ret_policy,
 int agent_start_watch(struct agent *agent)
 {
     if (!agent->options->watch_enabled) {
-        agent->watch = watch_stop(agent->watch);
+        agent_stop_watch(agent);
         return 0;
     }
     if (agent->watch != NULL)
         return watch_reconfigure(agent->watch, &agent->options->watch);
     agent->reports = (struct watch_reports){.pipeline = agent->pipeline,
                                             .integrity = agent->integrity,
+                                            .health = agent->health,
                                             .store = agent->store};
-    return watch_start(&agent->options->watch, watch_reports_take, &agent->reports, &agent->watch);
+    int r = watch_start(&agent->options->watch, watch_reports_take, &agent->reports, &agent->watch);
+    if (r == 0)
+        health_set_watch(agent->health, agent->watch);
+    return r;
+}
+
+void agent_stop_watch(struct agent *agent)
+{
+    health_set_watch(agent->health, NULL);
+    agent->watch = watch_stop(agent->watch);
+}
+
+void agent_restart_watch(struct agent *agent)
+{
+    agent_stop_watch(agent);
+    int r = agent_start_watch(agent);
+    if (r == 0) {
+        agent_record(agent, "sensor_restarted", EVENT_MEDIUM, "watch", NULL);
+        return;
+    }
+    log_error("watch_not_started", "error", log_error_text(r), NULL);
+    agent->failed = true;
+    event_loop_stop(agent->loop);
 }
 
 /* Tells every module; the order is that of their start. */
@@ -61,6 +85,8 @@ static int apply_options(struct agent *agent, struct module_options *options)
         r = integrity_reconfigure(agent->integrity, &options->integrity);
     if (r == 0)
         r = scan_schedule_reconfigure(agent->schedule, &options->schedule);
+    if (r == 0)
+        r = health_reconfigure(agent->health, &options->health);
     if (r == 0)
         r = agent_start_watch(agent);
     if (r == 0)

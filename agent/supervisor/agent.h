@@ -13,8 +13,11 @@
 struct control_server;
 struct delivery;
 struct event_loop;
+struct event_timer;
+struct health;
 struct instance_lock;
 struct integrity;
+struct metrics_file;
 struct scan_schedule;
 
 struct agent {
@@ -27,14 +30,18 @@ struct agent {
     struct scan_pipeline *pipeline;
     struct integrity *integrity;
     struct scan_schedule *schedule;
+    struct health *health;
     struct watch_reports reports;
     struct delivery *delivery;
     struct watch *watch; /* NULL while the policy switches watching off */
     struct control_server *control;
     struct control_handlers *handlers;
+    struct metrics_file *metrics;
+    struct event_timer *watchdog; /* NULL: nobody waits for signs of life */
     struct control_context control_context;
     char policy_path[LINK_TEXT_BYTES]; /* delivered by the console; "" = as configured */
     uint64_t started_ns;               /* realtime */
+    bool failed;                       /* it ends because it cannot protect */
 };
 
 /* The policy that the console delivered, or the one that the configuration names. */
@@ -43,6 +50,10 @@ int agent_load_policy(const struct agent *agent, struct policy **ret_policy,
 
 /* Starts or stops the watch as the current options say. */
 int agent_start_watch(struct agent *agent) MUST_USE;
+void agent_stop_watch(struct agent *agent);
+/* A new one in the place of one that is silent. When there can be none, the agent ends, for whoever
+ * supervises it to start it anew. */
+void agent_restart_watch(struct agent *agent);
 
 /* Reads the policy anew and applies it whole: when it is wrong, or a module refuses it, the old one
  * stays in force and ret_error says why. An event records either. */

@@ -10,6 +10,7 @@
 #include "agent/delivery/cloud_access.h"
 #include "agent/delivery/delivery.h"
 #include "agent/supervisor/agent.h"
+#include "agent/supervisor/metrics_file.h"
 #include "agent/supervisor/policy_hashes.h"
 #include "common/event_loop/event_loop.h"
 #include "common/files/file.h"
@@ -193,9 +194,27 @@ static int start_watch(struct agent *agent)
     return agent_start_watch(agent);
 }
 
-static void stop_watch(struct agent *agent)
+static void restart_watch(void *user)
 {
-    agent->watch = watch_stop(agent->watch);
+    agent_restart_watch(user);
+}
+
+static int start_health(struct agent *agent)
+{
+    const struct health_parts parts = {
+        .store = agent->store,
+        .pipeline = agent->pipeline,
+        .loop = agent->loop,
+        .restart = restart_watch,
+        .user = agent,
+    };
+
+    return health_start(&agent->options->health, &parts, &agent->health);
+}
+
+static void stop_health(struct agent *agent)
+{
+    agent->health = health_stop(agent->health);
 }
 
 static struct watch *current_watch(void *user)
@@ -271,6 +290,7 @@ static int start_control(struct agent *agent)
         .pipeline = agent->pipeline,
         .integrity = agent->integrity,
         .schedule = agent->schedule,
+        .health = agent->health,
         .delivery = agent->delivery,
         .started_ns = agent->started_ns,
         .watch = current_watch,
@@ -291,6 +311,46 @@ static void stop_control(struct agent *agent)
     agent->handlers = control_handlers_stop(agent->handlers);
 }
 
+static void write_metrics(void *user, struct buffer *text)
+{
+    control_write_metrics(&((struct agent *)user)->control_context, text);
+}
+
+static int start_metrics(struct agent *agent)
+{
+    return metrics_file_start(agent->loop, agent->config->metrics_file, write_metrics, agent,
+                              &agent->metrics);
+}
+
+static void stop_metrics(struct agent *agent)
+{
+    agent->metrics = metrics_file_stop(agent->metrics);
+}
+
+/* systemd's watchdog: as long as the loop turns, it is fed. */
+static void feed_watchdog(void *user UNUSED)
+{
+    (void)sd_notify(0, "WATCHDOG=1");
+}
+
+static int start_watchdog(struct agent *agent)
+{
+    uint64_t timeout_us = 0;
+
+    int r = sd_watchdog_enabled(0, &timeout_us);
+    if (r <= 0)
+        return r;
+    r = event_timer_new(agent->loop, feed_watchdog, NULL, &agent->watchdog);
+    if (r == 0)
+        event_timer_start(agent->watchdog, 0, timeout_us * NS_PER_US / 3);
+    return r;
+}
+
+static void stop_watchdog(struct agent *agent)
+{
+    agent->watchdog = event_timer_free(agent->watchdog);
+}
+
 /* Each step uses what stands above it; they are undone in the reverse order. */
 static const struct step {
     const char *name;
@@ -306,9 +366,12 @@ static const struct step {
     {"scan pipeline", start_pipeline, stop_pipeline},
     {"integrity monitoring", start_integrity, stop_integrity},
     {"scheduled scans", start_schedule, stop_schedule},
-    {"watch", start_watch, stop_watch},
+    {"health", start_health, stop_health},
+    {"watch", start_watch, agent_stop_watch},
     {"delivery", start_delivery, stop_delivery},
     {"control socket", start_control, stop_control},
+    {"metrics", start_metrics, stop_metrics},
+    {"watchdog", start_watchdog, stop_watchdog},
 };
 
 static void stop_steps(struct agent *agent, size_t started)
@@ -336,7 +399,7 @@ static int run(struct agent *agent)
     agent_record(agent, "agent_stopped", EVENT_INFO, "yagura-agent " YAGURA_VERSION, NULL);
     stop_steps(agent, ARRAY_LENGTH(steps));
     log_info("stopped", NULL);
-    return r;
+    return agent->failed ? -EIO : r;
 }
 
 /* ---- the command line ----------------------------------------------------------------------- */

@@ -282,6 +282,11 @@ int module_options_new(const struct agent_config *config, struct policy *policy,
     fill_respond(options, config, policy);
     fill_integrity(options, config, policy);
     fill_schedule(options, config, policy);
+    options->health = (struct health_options){
+        .watch = &options->watch,
+        .interval_ns = policy_number(policy, POLICY_HEALTH_INTERVAL),
+        .patience_ns = policy_number(policy, POLICY_HEALTH_PATIENCE),
+    };
     options->store = (struct store_options){
         .path = join(options, config->state_directory, "events.db"),
         .max_age_ns = policy_number(policy, POLICY_STORE_MAX_AGE),

@@ -4,6 +4,7 @@
 #ifndef AGENT_SUPERVISOR_MODULE_OPTIONS_H
 #define AGENT_SUPERVISOR_MODULE_OPTIONS_H
 
+#include "agent/health/health.h"
 #include "agent/integrity/integrity.h"
 #include "agent/policy/agent_config.h"
 #include "agent/policy/policy.h"
@@ -22,6 +23,7 @@ struct module_options {
     struct store_options store;
     struct integrity_options integrity;
     struct scan_schedule_options schedule;
+    struct health_options health;
     enum log_level log_level;
     bool watch_enabled;
     /* What the pointers above point to, beside the policy and the configuration. */

@@ -1,6 +1,7 @@
 /* The watch's sink. Runs in the watch's threads: copies and enqueues, never waits. */
 #include "agent/supervisor/watch_reports.h"
 
+#include "agent/health/health.h"
 #include "agent/integrity/integrity.h"
 #include "agent/scan/scan_pipeline.h"
 #include "agent/store/store.h"
@@ -38,6 +39,16 @@ static void store_report(struct store *store, const struct watch_event *event, c
                   subject, "reason", event->detail, NULL);
 }
 
+/* Health first: it must know that its file was seen before the verdict about it can come. */
+static void take_file_event(struct watch_reports *reports, const struct watch_event *event)
+{
+    bool ours = health_take_event(reports->health, event);
+
+    scan_pipeline_take_event(reports->pipeline, event);
+    if (!ours)
+        integrity_take_event(reports->integrity, event);
+}
+
 void watch_reports_take(void *user, const struct watch_event *event)
 {
     struct watch_reports *reports = user;
@@ -67,8 +78,7 @@ void watch_reports_take(void *user, const struct watch_event *event)
     case WATCH_DIRECTORY_ARRIVED:
     case WATCH_DIRECTORY_CHANGED:
     case WATCH_DIRECTORY_REMOVED:
-        scan_pipeline_take_event(reports->pipeline, event);
-        integrity_take_event(reports->integrity, event);
+        take_file_event(reports, event);
         break;
     }
 }

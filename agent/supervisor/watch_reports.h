@@ -6,6 +6,7 @@
 
 #include "agent/watch/watch.h"
 
+struct health;
 struct integrity;
 struct scan_pipeline;
 struct store;
@@ -13,6 +14,7 @@ struct store;
 struct watch_reports {
     struct scan_pipeline *pipeline;
     struct integrity *integrity;
+    struct health *health;
     struct store *store;
 };
 

@@ -113,6 +113,7 @@ class Agent:
         self.values = {
             "watch.paths": [self.watched],
             "watch.crawl_interval": "0s",
+            "health.interval": "0s",
             "scan.workers": 2,
             "respond.brake_actions": 0,
             "respond.hold_package_files": False,

@@ -1,0 +1,39 @@
+/* Shared by the files that make up health.h. Not for others. */
+#ifndef AGENT_HEALTH_HEALTH_PRIVATE_H
+#define AGENT_HEALTH_HEALTH_PRIVATE_H
+
+#include "agent/health/health.h"
+#include "agent/health/marker.h"
+#include "agent/watch/scope.h"
+
+#include <pthread.h>
+
+/* Most mounts that are tried in one round; the next round goes on behind them. */
+enum { HEALTH_PLACES = 64 };
+
+struct health {
+    struct health_parts parts;
+    pthread_t thread;
+    size_t cursor;          /* of the thread: the first place of the next round */
+    uint64_t silent_rounds; /* of the thread: in a row */
+
+    pthread_mutex_t watch_lock; /* held while the watch is asked; before `lock` */
+    struct watch *watch;
+
+    pthread_mutex_t lock; /* of all below */
+    pthread_cond_t changed;
+    bool stopping;
+    struct scope *scope;
+    uint64_t interval_ns, patience_ns;
+    uint64_t asked, answered; /* rounds that somebody waits for */
+    struct marker markers[HEALTH_PLACES];
+    size_t marker_count;
+    uint64_t tested_generation; /* of the engine that found the EICAR test file, or did not */
+    struct health_status status;
+};
+
+/* A round: writes, waits, judges. In health's thread, without the lock. engine: of the scanner, or
+ * 0: there is none, and only the watch is tried. */
+void health_round(struct health *health, uint64_t engine);
+
+#endif

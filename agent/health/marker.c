@@ -1,0 +1,111 @@
+/* Owns: the name and content of a test file, and its descriptor-relative life. Nobody but root can
+ * write into it, so a verdict about this inode is about our content. */
+#include "agent/health/marker.h"
+
+#include "common/crypto/random.h"
+#include "common/text/text.h"
+#include "common/time/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+/* In two parts, so that this program is not detected itself. Source: eicar.org. */
+static const char *const eicar[] = {"X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR-STANDARD-",
+                                    "ANTIVIRUS-TEST-FILE!$H+H*"};
+static const char *const harmless[] = {
+    "A test file of Yagura: it proves that this mount is watched ",
+    "and scanned, and is removed at once.\n"};
+
+int marker_init(struct marker *marker, const char *directory)
+{
+    uint64_t number;
+
+    *marker = (struct marker){.directory_fd = -1};
+    int r = random_bytes(&number, sizeof number);
+    if (r < 0)
+        return r;
+    marker->directory = strdup(directory);
+    marker->path =
+        text_format_new("%s/" MARKER_PREFIX "%016llx", text_equal(directory, "/") ? "" : directory,
+                        (unsigned long long)number);
+    marker->place.directory = marker->directory;
+    return marker->directory != NULL && marker->path != NULL ? 0 : -ENOMEM;
+}
+
+void marker_done(struct marker *marker)
+{
+    marker_remove(marker);
+    if (marker->directory_fd >= 0)
+        (void)close(marker->directory_fd);
+    free(marker->directory);
+    free(marker->path);
+    *marker = (struct marker){.directory_fd = -1};
+}
+
+static const char *name_of(const struct marker *marker)
+{
+    return strrchr(marker->path, '/') + 1;
+}
+
+int marker_open(struct marker *marker)
+{
+    struct stat status;
+
+    int r = file_open_directory(marker->directory, false, &marker->directory_fd);
+    if (r < 0)
+        return r;
+    if (fstat(marker->directory_fd, &status) < 0)
+        return -errno;
+    marker->device = status.st_dev;
+    return 0;
+}
+
+int marker_create(struct marker *marker, int *ret_fd)
+{
+    AUTO_CLOSE int fd = -1;
+    struct stat status;
+
+    int r =
+        file_open_at(marker->directory_fd, name_of(marker), O_WRONLY | O_CREAT | O_EXCL, 0600, &fd);
+    if (r < 0)
+        return r;
+    if (fstat(fd, &status) < 0) {
+        r = -errno;
+        (void)unlinkat(marker->directory_fd, name_of(marker), 0);
+        return r;
+    }
+    marker->written = true;
+    marker->device = status.st_dev;
+    marker->inode = status.st_ino;
+    marker->written_ns = clock_monotonic_ns();
+    *ret_fd = TAKE_FD(fd);
+    return 0;
+}
+
+int marker_fill(const struct marker *marker, int fd)
+{
+    const char *const *parts = marker->eicar ? eicar : harmless;
+    AUTO_CLOSE int owned = fd;
+
+    int r = file_write(owned, parts[0], strlen(parts[0]));
+    return r < 0 ? r : file_write(owned, parts[1], strlen(parts[1]));
+}
+
+void marker_remove(struct marker *marker)
+{
+    struct stat status;
+
+    if (!marker->written)
+        return;
+    marker->written = false;
+    if (fstatat(marker->directory_fd, name_of(marker), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+        status.st_dev == marker->device && status.st_ino == marker->inode)
+        (void)unlinkat(marker->directory_fd, name_of(marker), 0);
+}
+
+bool marker_is(const struct marker *marker, const char *path, size_t length)
+{
+    return strlen(marker->path) == length && memcmp(marker->path, path, length) == 0;
+}
