@@ -8,6 +8,7 @@
 
 #include "common/text/text.h"
 #include "common/time/clock.h"
+#include "scanner/encrypted_document.h"
 #include "scanner/read_monitor.h"
 #include "scanner/verdict_mapping.h"
 
@@ -30,6 +31,7 @@ static struct {
     struct cl_engine *engine;
     struct cl_scan_options options;
     bool opens_rar;
+    bool report_encrypted;
     uint64_t max_file_size;
     struct engine_load_report *report; /* while loading */
 } state;
@@ -123,10 +125,14 @@ static cl_error_t see_part(int fd, const char *type, const char **ancestors, siz
                            const char *name, size_t size, const char *buffer, uint32_t level,
                            uint32_t attributes, void *context)
 {
-    (void)fd, (void)ancestors, (void)parent_size, (void)name, (void)buffer, (void)attributes;
+    (void)fd, (void)ancestors, (void)parent_size, (void)attributes;
     struct scan_notes *notes = context;
-    if (notes != NULL && notes->left_out == SCAN_REASON_NONE && type != NULL)
-        notes->left_out = silently_left_out(type, size, level);
+    if (notes == NULL || notes->left_out != SCAN_REASON_NONE || type == NULL)
+        return CL_CLEAN;
+    notes->left_out = silently_left_out(type, size, level);
+    if (notes->left_out == SCAN_REASON_NONE && state.report_encrypted &&
+        encrypted_document_is(type, name, buffer, size))
+        notes->left_out = SCAN_REASON_ENCRYPTED;
     return CL_CLEAN;
 }
 
@@ -232,6 +238,7 @@ int engine_load(const struct scanner_limits *limits, const char *const *database
     if (result < 0)
         return result;
     choose_options(limits);
+    state.report_encrypted = limits->report_encrypted;
     state.max_file_size = limits->max_file_size > 0 ? limits->max_file_size : UINT64_MAX;
     cl_engine_set_clcb_file_inspection(state.engine, see_part);
     unsigned flags = CL_DB_STDOPT | (limits->unwanted_applications ? CL_DB_PUA : 0U);
