@@ -595,9 +595,9 @@ static void append_pair(struct buffer *form, const char *name, const char *value
 {
     if (form->length > 0)
         (void)buffer_append_text(form, "&");
-    sigv4_append_encoded(form, name, false);
+    sigv4_append_form(form, name);
     (void)buffer_append_text(form, "=");
-    sigv4_append_encoded(form, value, false);
+    sigv4_append_form(form, value);
 }
 
 enum aws_outcome aws_client_query(struct aws_client *client, const char *service,

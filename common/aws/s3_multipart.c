@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <strings.h>
 
 #define MOST_PARTS      10000
 #define LEAST_PART      (5ULL * 1024 * 1024)
@@ -66,7 +67,7 @@ static enum aws_outcome send(struct parts_copy *copy, const char *method, const 
     const struct aws_pair query[] = {{"uploadId", copy->upload}, {name, value}};
     struct aws_pair sent[SIGV4_MOST_HEADERS];
     size_t own = 0, left_out = copy->upload[0] == '\0';
-    const struct aws_call call = {
+    struct aws_call call = {
         .service = "s3",
         .method = method,
         .bucket = copy->to->bucket,
@@ -75,19 +76,24 @@ static enum aws_outcome send(struct parts_copy *copy, const char *method, const 
         .query = query + left_out,
         .query_count = 1 - left_out + (name != NULL),
         .headers = sent,
-        .header_count = count + (copy->to->owner != NULL),
         .content_type = body != NULL ? "application/xml" : "application/octet-stream",
         .body = body != NULL ? buffer_text(body) : "",
         .body_length = body != NULL ? body->length : 0,
         .timeout_ns = PART_TIMEOUT_NS,
     };
 
-    if (call.header_count > ARRAY_LENGTH(sent) - 1)
+    if (count + 2 > ARRAY_LENGTH(sent))
         return fail(copy, AWS_REFUSED, "the object has more metadata than can be sent");
-    for (; own < count; own++)
-        sent[own] = headers[own];
+    for (size_t i = 0; i < count; i++) {
+        /* The object's own stands in the place of ours: two are none that a signature fits. */
+        if (strcasecmp(headers[i].name, "Content-Type") == 0)
+            call.content_type = headers[i].value;
+        else
+            sent[own++] = headers[i];
+    }
     if (copy->to->owner != NULL)
-        sent[own] = (struct aws_pair){"x-amz-expected-bucket-owner", copy->to->owner};
+        sent[own++] = (struct aws_pair){"x-amz-expected-bucket-owner", copy->to->owner};
+    call.header_count = own;
     aws_answer_done(copy->answer);
     return aws_client_send(copy->client, &call, copy->answer);
 }

@@ -16,18 +16,40 @@
 #define SCOPE_BYTES          128
 #define SIGV4_LONGEST_LINK_S 604800
 
+static bool is_unreserved(unsigned char byte)
+{
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+           (byte >= '0' && byte <= '9') || byte == '-' || byte == '.' || byte == '_' || byte == '~';
+}
+
+/* What stays is appended as long as it lasts: messages are long, and are signed each. */
+static void append_encoded(struct buffer *out, const char *text, char stays, bool blank_is_plus)
+{
+    static const char digits[] = "0123456789ABCDEF";
+
+    for (const char *run = text; *run != '\0'; run = text) {
+        while (is_unreserved((unsigned char)*text) || (*text == stays && *text != '\0'))
+            text++;
+        (void)buffer_append(out, run, (size_t)(text - run));
+        if (*text == '\0')
+            return;
+        unsigned char byte = (unsigned char)*text++;
+        const char code[] = {'%', digits[byte >> 4], digits[byte & 15]};
+        if (byte == ' ' && blank_is_plus)
+            (void)buffer_append(out, "+", 1);
+        else
+            (void)buffer_append(out, code, sizeof code);
+    }
+}
+
 void sigv4_append_encoded(struct buffer *out, const char *text, bool slash_stays)
 {
-    for (const char *c = text; *c != '\0'; c++) {
-        unsigned char byte = (unsigned char)*c;
-        bool plain = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
-                     (byte >= '0' && byte <= '9') || strchr("-._~", byte) != NULL ||
-                     (byte == '/' && slash_stays);
-        if (plain)
-            (void)buffer_append(out, c, 1);
-        else
-            (void)buffer_append_format(out, "%%%02X", byte);
-    }
+    append_encoded(out, text, slash_stays ? '/' : '\0', false);
+}
+
+void sigv4_append_form(struct buffer *out, const char *text)
+{
+    append_encoded(out, text, '\0', true);
 }
 
 static int compare_names(const void *a, const void *b)

@@ -66,7 +66,9 @@ void sigv4_signature_done(struct sigv4_signature *signature);
 int sigv4_presign(const struct sigv4_request *request, const struct aws_credentials *credentials,
                   uint32_t expires_s, struct buffer *target) MUST_USE;
 
-/* Percent-encodes all but unreserved characters (RFC 3986), as paths, queries and forms need it. */
+/* Percent-encodes all but unreserved characters (RFC 3986), as paths and queries need it. */
 void sigv4_append_encoded(struct buffer *out, const char *text, bool slash_stays);
+/* The same for the body of a form, where a blank is "+". */
+void sigv4_append_form(struct buffer *out, const char *text);
 
 #endif

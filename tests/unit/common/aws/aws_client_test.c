@@ -222,7 +222,7 @@ static void test_query(void **state)
                      AWS_OK);
     aws_answer_done(&answered);
     assert_string_equal(world->last.body, "Action=Publish&Version=2010-03-31&TopicArn=arn%3Aaws%3A"
-                                          "sns%3Aeu-west-1%3A1%3At&Message=a%20b%26%3D%0A");
+                                          "sns%3Aeu-west-1%3A1%3At&Message=a+b%26%3D%0A");
     (void)aws_client_free(client);
 }
 
