@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import urllib.parse
+import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
@@ -24,9 +25,7 @@ class Account:
 
     def __init__(self):
         program = shutil.which("moto_server")
-        try:
-            import boto3  # pylint: disable=import-outside-toplevel
-        except ImportError:
+        if importlib.util.find_spec("boto3") is None:
             program = None
         if program is None:
             raise Skip("moto_server is missing (pip install 'moto[server]')")
@@ -39,10 +38,30 @@ class Account:
             raise Skip("moto_server does not start")
         self.reader = threading.Thread(target=self.process.stdout.read, daemon=True)
         self.reader.start()
-        self.s3, self.sqs, self.sns = (
-            boto3.client(service, region_name=REGION, endpoint_url=self.url,
-                         aws_access_key_id="testing", aws_secret_access_key="x")
-            for service in ("s3", "sqs", "sns"))
+        self.use_key("testing", "x")
+
+    def client(self, service):
+        import boto3  # pylint: disable=import-outside-toplevel
+        return boto3.client(service, region_name=REGION, endpoint_url=self.url,
+                            aws_access_key_id=self.key[0], aws_secret_access_key=self.key[1])
+
+    def use_key(self, identity, secret):
+        """Ours, and from now on that of the programs."""
+        self.key = identity, secret
+        self.s3, self.sqs, self.sns = map(self.client, ("s3", "sqs", "sns"))
+
+    def check_signatures(self):
+        """From now on moto believes a request by its signature and its user's permissions alone."""
+        iam = self.client("iam")
+        iam.create_user(UserName="scanner")
+        iam.put_user_policy(UserName="scanner", PolicyName="all", PolicyDocument=json.dumps({
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Action": ["s3:*", "sqs:*", "sns:*"], "Resource": "*"}]}))
+        made = iam.create_access_key(UserName="scanner")["AccessKey"]
+        request = urllib.request.Request(self.url + "/moto-api/reset-auth", data=b"0",
+                                         headers={"Content-Type": "text/plain"})
+        with urllib.request.urlopen(request):
+            self.use_key(made["AccessKeyId"], made["SecretAccessKey"])
 
     def stop(self):
         self.process.terminate()
@@ -67,7 +86,7 @@ class Account:
                 if not name.startswith(("AWS_", "YAGURA_", "_HANDLER")) and
                 not name.lower().endswith("_proxy")}
         return {**kept, "AWS_ENDPOINT_URL": self.url, "AWS_REGION": REGION,
-                "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "x",
+                "AWS_ACCESS_KEY_ID": self.key[0], "AWS_SECRET_ACCESS_KEY": self.key[1],
                 "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
                 "AWS_CONFIG_FILE": "/nonexistent", **more}
 
@@ -214,6 +233,12 @@ class Storage:
                    "object": entry}}]}
 
 
+def is_sanitized():
+    """Such a build has libraries that nobody gets, and memory that is not the programs' own."""
+    with open(os.path.join(agents.PROGRAMS, "yagura-storage"), "rb") as stream:
+        return b"__asan_init" in stream.read()
+
+
 _account = []
 
 
@@ -232,4 +257,4 @@ def main():
 
 
 __all__ = ["Account", "CLEAN", "EICAR", "REGION", "ROOT", "SECONDS", "Skip", "Storage", "account", "agents",
-           "main", "sys", "until"]
+           "is_sanitized", "main", "sys", "until"]

@@ -6,7 +6,7 @@ import sys
 import zipfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import CLEAN, ROOT, SECONDS, Skip, Storage, agents, main  # noqa: E402
+from harness import CLEAN, ROOT, SECONDS, Skip, Storage, agents, is_sanitized, main  # noqa: E402
 
 sys.path.insert(0, os.path.join(ROOT, "tests/stand-ins/runtime_api"))
 from runtime_api import RuntimeApi  # noqa: E402
@@ -51,9 +51,8 @@ def test_the_image_runs_unprivileged():
 
 def test_the_zip_runs_by_itself(place):
     """With its own loader and nothing but its own libraries, as a function."""
-    with open(os.path.join(agents.PROGRAMS, "yagura-storage"), "rb") as stream:
-        if b"__asan_init" in stream.read():
-            raise Skip("a sanitizer build has libraries that no function gets")
+    if is_sanitized():
+        raise Skip("a sanitizer build has libraries that no function gets")
     subprocess.run([ROOT + "/packaging/lambda/build-zip.sh", agents.PROGRAMS, place.root],
                    check=True, capture_output=True, stdin=subprocess.DEVNULL)
     folder = place.folder("task")
