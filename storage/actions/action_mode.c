@@ -2,6 +2,7 @@
 #include "common/aws/sqs.h"
 #include "common/log/log.h"
 #include "common/text/text.h"
+#include "common/time/clock.h"
 #include "storage/actions/actions.h"
 #include "storage/actions/message_batch.h"
 #include "storage/program/storage_client.h"
@@ -9,8 +10,7 @@
 #include "storage/runtime/lambda_runtime.h"
 
 #include <errno.h>
-#include <stdint.h>
-
+#define REPORT_TIME_NS      (3 * NS_PER_SECOND)
 #define HIDE_S              900 /* the longest copy */
 #define AGAIN_S             60
 #define FAILURES_BEFORE_END 10
@@ -19,6 +19,13 @@ static bool is_stopping(void *user UNUSED)
 {
     return __atomic_load_n(storage_stop_flag(), __ATOMIC_RELAXED);
 }
+
+/* What both ways of running share. */
+struct action_mode {
+    const struct storage_settings *settings;
+    struct scan_resources resources; /* without a scanner */
+    struct console_report *report;   /* NULL = no console */
+};
 
 /* ---- a function: each thread has a client and actions of its own ---- */
 
@@ -37,8 +44,7 @@ static struct action_context *action_context_free(struct action_context *context
     return NULL;
 }
 
-static int action_context_new(const struct storage_settings *settings,
-                              struct action_context **ret_context)
+static int action_context_new(const struct action_mode *mode, struct action_context **ret_context)
 {
     struct action_context *context = calloc(1, sizeof *context);
     char problem[512] = "memory is short";
@@ -47,11 +53,13 @@ static int action_context_new(const struct storage_settings *settings,
         return -ENOMEM;
     int r = storage_client_open(&context->client, problem, sizeof problem);
     if (r == 0)
-        r = actions_new(settings, context->client, &context->actions, problem, sizeof problem);
+        r = actions_new(mode->settings, context->client, &context->actions, problem,
+                        sizeof problem);
     if (r < 0) {
         log_error("action_cannot_start", "problem", problem, NULL);
         return (void)action_context_free(context), r;
     }
+    actions_set_report(context->actions, mode->report);
     *ret_context = context;
     return 0;
 }
@@ -90,10 +98,17 @@ static int handle_event(void *user UNUSED, void *context, const struct lambda_ev
     return r;
 }
 
-static int serve_function(const struct storage_settings *settings)
+static void after(void *user, uint64_t deadline_ns)
+{
+    const struct action_mode *mode = user;
+
+    console_report_flush(mode->report, MIN(deadline_ns, clock_monotonic_ns() + REPORT_TIME_NS));
+}
+
+static int serve_function(struct action_mode *mode)
 {
     const struct lambda_function function = {
-        .begin = begin, .end = end, .handle = handle_event, .user = (void *)(uintptr_t)settings};
+        .begin = begin, .end = end, .handle = handle_event, .after = after, .user = mode};
 
     return lambda_runtime_run(&function, storage_stop_flag()) < 0 ? 1 : 0;
 }
@@ -151,18 +166,30 @@ static int serve_queue(const struct storage_settings *settings, struct aws_clien
     return failures > 0;
 }
 
-int storage_run_action(const struct storage_settings *settings, int argc, char **argv UNUSED)
+static int serve(struct action_mode *mode)
 {
     struct action_context *context = NULL;
 
+    if (action_context_new(mode, &context) < 0 || console_report_run(mode->report) < 0)
+        return (void)action_context_free(context), 1;
+    log_info("action_ready", NULL);
+    int code = serve_queue(mode->settings, context->client, context->actions);
+    (void)action_context_free(context);
+    return code;
+}
+
+int storage_run_action(const struct storage_settings *settings, int argc, char **argv UNUSED)
+{
+    struct action_mode mode = {.settings = settings};
+    int code = 1;
+
     if (argc != 1)
         return -1;
-    if (lambda_runtime_is_here())
-        return serve_function(settings);
-    if (action_context_new(settings, &context) < 0)
+    if (scan_resources_start(settings, false, &mode.resources) < 0)
         return 1;
-    log_info("action_ready", NULL);
-    int code = serve_queue(settings, context->client, context->actions);
-    (void)action_context_free(context);
+    if (console_report_start(&mode.resources, "action", &mode.report) == 0)
+        code = lambda_runtime_is_here() ? serve_function(&mode) : serve(&mode);
+    (void)console_report_stop(mode.report);
+    scan_resources_stop(&mode.resources);
     return code;
 }

@@ -16,8 +16,9 @@ struct actions {
     const struct storage_settings *settings;
     struct aws_client *client;
     struct quarantine_policy policy;
-    struct webhook *webhook; /* NULL = none */
-    const char *account;     /* NULL = no Security Hub */
+    struct console_report *report; /* NULL = none */
+    struct webhook *webhook;       /* NULL = none */
+    const char *account;           /* NULL = no Security Hub */
     bool report_key;
 };
 
@@ -130,7 +131,46 @@ int actions_new(const struct storage_settings *settings, struct aws_client *clie
     return 0;
 }
 
+void actions_set_report(struct actions *actions, struct console_report *report)
+{
+    actions->report = report;
+}
+
 /* ---- a message ---- */
+
+/* Promotion is what happens to every clean object: a number, no news. */
+static void report(const struct actions *actions, const struct published_result *result,
+                   const struct quarantine_outcome *outcome)
+{
+    static const struct {
+        const char *kind;
+        unsigned severity;
+        bool failed;
+    } events[] = {
+        [QUARANTINE_QUARANTINED] = {"object_quarantined", 2, false},
+        [QUARANTINE_ALLOWED] = {"object_released", 1, false},
+        [QUARANTINE_FAILED] = {"object_action_failed", 3, true},
+        [QUARANTINE_REFUSED] = {"object_action_failed", 3, true},
+    };
+    size_t action = (size_t)outcome->action;
+
+    if (action >= ARRAY_LENGTH(events) || events[action].kind == NULL)
+        return;
+    console_report_action(actions->report, &(struct console_action){
+                                               .kind = events[action].kind,
+                                               .severity = events[action].severity,
+                                               .bucket = result->bucket,
+                                               .key = result->key,
+                                               .version = result->version,
+                                               .sha256 = result->sha256,
+                                               .verdict = published_verdict_name(result->verdict),
+                                               .signature = result->malware,
+                                               .action = quarantine_action_name(outcome->action),
+                                               .id = outcome->id,
+                                               .problem = outcome->problem,
+                                               .failed = events[action].failed,
+                                           });
+}
 
 static int move(struct actions *actions, const struct published_result *result)
 {
@@ -145,6 +185,7 @@ static int move(struct actions *actions, const struct published_result *result)
                   result->version, "verdict", published_verdict_name(result->verdict), "malware",
                   result->malware, "action", quarantine_action_name(action), "id", outcome.id,
                   "problem", failed ? outcome.problem : "", NULL);
+    report(actions, result, &outcome);
     return failed ? -EAGAIN : 0;
 }
 

@@ -5,6 +5,7 @@
 
 #include "common/attributes.h"
 #include "common/aws/aws_client.h"
+#include "storage/report/console_report.h"
 #include "storage/settings/storage_settings.h"
 
 struct actions;
@@ -14,6 +15,8 @@ struct actions;
 int actions_new(const struct storage_settings *settings, struct aws_client *client,
                 struct actions **ret_actions, char *problem, size_t problem_size) MUST_USE;
 struct actions *actions_free(struct actions *actions);
+/* Who is told what was done; NULL = nobody. It stays the caller's and lives longer. */
+void actions_set_report(struct actions *actions, struct console_report *report);
 
 /* A message's text. 0: done, forget it. -EAGAIN: it shall come again. Logged here. Nothing is done
  * about a bucket that the settings do not name, where they name any. */

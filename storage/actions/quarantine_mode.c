@@ -4,6 +4,7 @@
 #include "storage/actions/release.h"
 #include "storage/program/storage_client.h"
 #include "storage/program/storage_mode.h"
+#include "storage/report/console_report.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 
 struct quarantine_words {
+    struct console_report *report; /* NULL = no console, or it cannot be told */
     const char *to;
     bool overwrite, json;
     char **arguments;
@@ -92,19 +94,44 @@ static int divide_place(char *to, struct release *release)
     return 0;
 }
 
+/* What a person did, told where the rest is seen. */
+static void report_restore(const struct quarantine_words *words, const struct release *release,
+                           const struct quarantine_record *record, const char *problem)
+{
+    bool failed = problem[0] != '\0';
+
+    console_report_action(words->report,
+                          &(struct console_action){
+                              .kind = failed ? "object_action_failed" : "object_restored",
+                              .severity = failed ? 3 : 1,
+                              .bucket = release->to_bucket ? release->to_bucket : record->bucket,
+                              .key = release->to_key ? release->to_key : record->key,
+                              .version = record->version,
+                              .sha256 = record->sha256,
+                              .verdict = record->verdict,
+                              .signature = record->malware,
+                              .action = failed ? "restore-failed" : "restored",
+                              .id = release->id,
+                              .problem = problem,
+                              .failed = failed,
+                          });
+}
+
 static int restore(struct aws_client *client, const char *bucket,
                    const struct quarantine_words *words)
 {
     struct release release = {.bucket = bucket,
                               .id = words->arguments[0],
                               .overwrite = words->overwrite};
-    struct quarantine_record record;
-    char problem[512];
+    struct quarantine_record record = {.bucket = ""};
+    char problem[512] = "";
     AUTO_FREE char *to = words->to != NULL ? text_format_new("%s", words->to) : NULL;
 
     if (words->to != NULL && (to == NULL || divide_place(to, &release) < 0))
         return tell(-EINVAL, "--to wants s3://BUCKET/KEY");
     int r = release_restore(client, &release, &record, problem, sizeof problem);
+    if (r == 0 || record.bucket[0] != '\0')
+        report_restore(words, &release, &record, r < 0 ? problem : "");
     if (r < 0)
         return tell(r, problem);
     (void)printf("restored s3://%s/",
@@ -140,6 +167,22 @@ static const struct {
     int (*run)(struct aws_client *client, const char *bucket, const struct quarantine_words *words);
 } VERBS[] = {
     {"list", 0, list}, {"restore", 1, restore}, {"delete", 1, delete_one}, {"forbid", 1, forbid}};
+
+/* A console that cannot be told keeps nobody from acting; that is logged. */
+static int run_reported(const struct storage_settings *settings, struct aws_client *client,
+                        size_t verb, struct quarantine_words *words)
+{
+    struct scan_resources resources = {.settings = settings};
+    bool started = scan_resources_start(settings, false, &resources) == 0;
+
+    if (started && console_report_start(&resources, "quarantine", &words->report) < 0)
+        words->report = NULL;
+    int code = VERBS[verb].run(client, storage_settings_text(settings, STORAGE_QUARANTINE), words);
+    (void)console_report_stop(words->report);
+    if (started)
+        scan_resources_stop(&resources);
+    return code;
+}
 
 static int read_words(int argc, char **argv, struct quarantine_words *words)
 {
@@ -180,7 +223,7 @@ int storage_run_quarantine(const struct storage_settings *settings, int argc, ch
         return tell(-EINVAL, "quarantine.bucket is not set: set YAGURA_QUARANTINE_BUCKET");
     if (storage_client_open(&client, problem, sizeof problem) < 0)
         return tell(-EINVAL, problem);
-    int code = VERBS[verb].run(client, bucket, &words);
+    int code = run_reported(settings, client, verb, &words);
     (void)aws_client_free(client);
     return code;
 }

@@ -18,6 +18,7 @@
 #define LAST_TIME_NS  (5 * NS_PER_SECOND)
 #define FLUSH_TIME_NS (15 * NS_PER_SECOND)
 #define VERDICTS      6
+#define DETAIL_BYTES  (64 * 1024)
 
 struct console_report {
     struct scan_resources *resources;
@@ -26,7 +27,7 @@ struct console_report {
     pthread_cond_t changed;
     pthread_t thread;
     bool running, ending, urgent;
-    uint64_t verdicts[VERDICTS], bytes, untagged;
+    uint64_t verdicts[VERDICTS], bytes, untagged, acted, failed;
     char problem[256]; /* the last one that was logged */
 };
 
@@ -73,22 +74,30 @@ static const char *kind_of(const struct storage_result *result, unsigned *ret_se
     return NULL;
 }
 
+/* What finds no room is counted there. */
+static void add(struct console_report *report, struct sensor_event *event, const char *bucket,
+                const char *object)
+{
+    bool shown = storage_settings_number(report->resources->settings, STORAGE_REPORT_KEY) != 0;
+    AUTO_FREE char *key = text_escape_new(object, strlen(object));
+    AUTO_FREE char *subject =
+        text_format_new("%s/%s", bucket, shown && key != NULL ? key : "(not shown)");
+
+    event->subject = subject != NULL ? subject : bucket;
+    (void)sensor_report_add(report->sensor, event);
+}
+
 static void add_event(struct console_report *report, const struct storage_result *result)
 {
-    AUTO_BUFFER struct buffer detail = BUFFER_WITH_MAXIMUM(64 * 1024);
-    bool shown = storage_settings_number(report->resources->settings, STORAGE_REPORT_KEY) != 0;
+    AUTO_BUFFER struct buffer detail = BUFFER_WITH_MAXIMUM(DETAIL_BYTES);
     struct sensor_event event = {.time_ms = result->begin_ns / NS_PER_MS};
 
     event.kind = kind_of(result, &event.severity);
     if (event.kind == NULL)
         return;
-    AUTO_FREE char *key = text_escape_new(result->object.key, strlen(result->object.key));
-    AUTO_FREE char *subject =
-        text_format_new("%s/%s", result->object.bucket, shown && key != NULL ? key : "(not shown)");
     write_detail(result, &detail);
-    event.subject = subject != NULL ? subject : result->object.bucket;
     event.detail = buffer_text(&detail);
-    (void)sensor_report_add(report->sensor, &event); /* what finds no room is counted there */
+    add(report, &event, result->object.bucket, result->object.key);
 }
 
 static void told(void *user, const struct storage_result *result)
@@ -105,6 +114,41 @@ static void told(void *user, const struct storage_result *result)
     }
     (void)pthread_mutex_unlock(&report->lock);
     add_event(report, result);
+}
+
+/* ---- actions ---- */
+
+static void write_action(const struct console_action *action, struct buffer *json)
+{
+    struct json_writer writer;
+
+    json_writer_init(&writer, json);
+    json_write_object_begin(&writer);
+    json_write_field_string(&writer, "bucket", action->bucket);
+    json_write_field_string(&writer, "version", action->version);
+    json_write_field_string(&writer, "sha256", action->sha256);
+    json_write_field_string(&writer, "verdict", action->verdict);
+    json_write_field_string(&writer, "signature", action->signature);
+    json_write_field_string(&writer, "action", action->action);
+    json_write_field_string(&writer, "quarantine_id", action->id);
+    json_write_field_string(&writer, "problem", action->problem);
+    json_write_object_end(&writer);
+}
+
+void console_report_action(struct console_report *report, const struct console_action *action)
+{
+    AUTO_BUFFER struct buffer detail = BUFFER_WITH_MAXIMUM(DETAIL_BYTES);
+    struct sensor_event event = {.kind = action->kind, .severity = action->severity};
+
+    if (report == NULL)
+        return;
+    write_action(action, &detail);
+    event.detail = buffer_text(&detail);
+    (void)pthread_mutex_lock(&report->lock);
+    report->acted += !action->failed;
+    report->failed += action->failed;
+    (void)pthread_mutex_unlock(&report->lock);
+    add(report, &event, action->bucket, action->key);
 }
 
 /* ---- facts ---- */
@@ -141,6 +185,8 @@ static void set_facts(struct console_report *report)
                                   report->verdicts[i]);
     json_write_field_unsigned(&writer, "bytes", report->bytes);
     json_write_field_unsigned(&writer, "untagged", report->untagged);
+    json_write_field_unsigned(&writer, "actions", report->acted);
+    json_write_field_unsigned(&writer, "actions_failed", report->failed);
     (void)pthread_mutex_unlock(&report->lock);
     json_write_object_end(&writer);
     if (buffer_failed(&json) == 0)

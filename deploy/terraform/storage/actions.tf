@@ -167,6 +167,15 @@ data "aws_iam_policy_document" "quarantine" {
     resources = [aws_sqs_queue.actions.arn]
   }
 
+  dynamic "statement" {
+    for_each = var.sensor_key_parameter == "" ? [] : [var.sensor_key_parameter]
+    content {
+      sid       = "SensorKey"
+      actions   = ["ssm:GetParameter"]
+      resources = ["arn:${local.partition}:ssm:${local.region}:${local.account}:parameter${statement.value}"]
+    }
+  }
+
   statement {
     sid       = "Keep"
     actions   = ["s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload", "s3:GetObject"]
@@ -229,6 +238,9 @@ resource "aws_lambda_function" "quarantine" {
       YAGURA_QUARANTINE_BUCKET     = aws_s3_bucket.quarantine.id
       YAGURA_QUARANTINE_KEY        = aws_kms_key.quarantine.arn
       YAGURA_QUARANTINE_INCOMPLETE = var.incomplete
+      YAGURA_CONSOLE_URL           = var.console_url
+      YAGURA_CONSOLE_PIN           = var.console_pin
+      YAGURA_CONSOLE_KEY_PARAMETER = var.sensor_key_parameter
     }
   }
 }

@@ -51,6 +51,46 @@ def test_findings_are_events(place):
     assert found[0]["kind"] == "malware_found" and found[0]["detail"]["trigger"] == "object-read", found
 
 
+def test_actions_are_events(place):
+    """Quarantined, failed and restored, each where the finding is."""
+    console = consoles.Console()
+    console.__enter__()
+    place.cleanups.insert(0, lambda: console.__exit__(None, None, None))
+    admin = console.administrator()
+    made = admin.post("/api/v1/sensor-keys", {"name": "for storage", "kind": "storage"}, expect=201).json
+    key = agents.put(place.root + "/key", made["key"].encode() + b"\n")
+    storage = Storage(place, name="scanner of a test", console_key_file=key, console_pin=console.pin,
+                      console_url=f"https://127.0.0.1:{console.people_port}")
+    vault = storage.cloud.bucket(storage.bucket + "-vault", versions=True)
+    settings = {"buckets": storage.bucket, "name": "keeper of a test"}
+    # Each program has a queue of its own: moto hands messages to one that has gone, too.
+    second = storage.cloud.queue(storage.bucket + "-second")
+    storage.cloud.sns.subscribe(TopicArn=storage.topic, Protocol="sqs", Endpoint=second.replace(
+        storage.cloud.url + "/", "arn:aws:sqs:eu-west-1:").replace("/", ":"))
+    scanner = storage.start()
+    failing = storage.start("action", queue_url=storage.results_queue, quarantine_bucket=vault + "-nobody", **settings)
+    storage.put("bad.com", EICAR)
+
+    def events(kind):
+        return [one for one in admin.get("/api/v1/events?module=storage", expect=200).json["events"]
+                if one["kind"] == kind]
+
+    failed = until(lambda: events("object_action_failed"), "the failure", on_wait=storage.said)[0]
+    assert failed["severity"] == "high" and "bucket" in failed["detail"]["problem"], failed
+    storage.stop(failing)
+    keeper = storage.start("action", queue_url=second, quarantine_bucket=vault, **settings)
+    (moved,) = until(lambda: events("object_quarantined"), "the action", on_wait=storage.said)
+    assert moved["subject"] == storage.bucket + "/bad.com" and moved["hostname"] == "keeper of a test", moved
+    assert moved["detail"]["action"] == "quarantined" and "eicar" in moved["detail"]["signature"].lower(), moved
+    subprocess.run([os.path.join(agents.PROGRAMS, "yagura-storage"), "quarantine", "restore",
+                    moved["detail"]["quarantine_id"]], env={**storage.values, "YAGURA_QUARANTINE_BUCKET": vault},
+                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
+    (restored,) = until(lambda: events("object_restored"), "the restoring", on_wait=storage.said)
+    assert restored["subject"] == storage.bucket + "/bad.com", restored
+    storage.stop(scanner)
+    storage.stop(keeper)
+
+
 def read(storage, secret, version):
     """Asks a read gate until it has looked at that version."""
     process = storage.start("gate", gate_listen="127.0.0.1:0", gate_secret_file=secret, buckets=storage.bucket)
