@@ -1,19 +1,19 @@
-"""A host on which systemd runs: this machine's root file system with a layer above, its first process a systemd
-in name spaces and a control group of its own. It shares the network, so that it reaches a console on loopback,
-and may set nothing of the kernel."""
+"""A host on which systemd runs: a root file system, as of host.py, with a layer above, its first process a systemd in name
+spaces and a control group of its own. It shares the network, so that it reaches a console on loopback, and may set nothing
+of the kernel."""
 import os
 import subprocess
 import time
 
-from host import agents, run
+from host import BUILD, agents, run, supply
 
-# $1 folder, $2 what systemd says. In name spaces of their own; ends with the test (--kill-child).
+# $1 folder, $2 what systemd says, $3 what lies below. In name spaces of their own; ends with the test (--kill-child).
 BOOT = """
 set -e
 mount --make-rprivate /
 mount -t tmpfs -o size=2g none "$1"
 mkdir "$1/upper" "$1/work" "$1/root"
-mount -t overlay overlay -o lowerdir=/,upperdir="$1/upper",workdir="$1/work" "$1/root"
+mount -t overlay overlay -o lowerdir="$3",upperdir="$1/upper",workdir="$1/work" "$1/root"
 cd "$1/root"
 mount -t proc none proc
 mount --bind proc/sys proc/sys
@@ -38,8 +38,8 @@ exec env -i container=yagura PATH=/usr/sbin:/usr/bin:/sbin:/bin \\
 """
 # Its shell waits until it stands in the group, so that the name space of groups begins there.
 START = """
-echo $$ >"$3/cgroup.procs"
-exec unshare --mount --pid --fork --kill-child --uts --ipc --cgroup sh -c "$4" sh "$1" "$2"
+echo $$ >"$4/cgroup.procs"
+exec unshare --mount --pid --fork --kill-child --uts --ipc --cgroup sh -c "$5" sh "$1" "$2" "$3"
 """
 
 
@@ -80,7 +80,7 @@ class Booted:
         self.console = agents.put(os.path.join(place.root, "console"), b"")
         group = own_group()
         place.cleanups.append(lambda: remove_group(group))
-        self.keeper = subprocess.Popen(["sh", "-c", START, "sh", self.folder, self.console, group, BOOT],
+        self.keeper = subprocess.Popen(["sh", "-c", START, "sh", self.folder, self.console, supply.lower(BUILD), group, BOOT],
                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         place.cleanups.append(self.end)
         self.pid = None

@@ -1,6 +1,6 @@
-"""A host to install packages on: the machine's own root file system with a private layer above, in
-mounts of this process' own; whatever is written stays in memory and is gone with the process. With
-YAGURA_TEST_ROOT it is the folder of that name instead, made by debootstrap; it is used up."""
+"""A host to install packages on: a root file system with a private layer above, in mounts of this process' own; whatever is
+written stays in memory and is gone with the process. What lies below is a clean root of this machine's release, where one
+can be had, or else the machine's own."""
 import os
 import subprocess
 import sys
@@ -8,19 +8,13 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "delivery"))
+import supply  # noqa: E402
 from pair import agents, consoles  # noqa: E402
 
 TREE = os.path.join(HERE, "..", "..", "..")
 BUILD = os.path.dirname(agents.PROGRAMS.rstrip("/"))
 SIGNATURES = agents.SIGNATURES
-
-
-def run(*words, **options):
-    """Its output; fails with all it said."""
-    done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, errors="replace", check=False, **options)
-    assert done.returncode == 0, f"{' '.join(words)}: exit {done.returncode}\n{done.stdout[-3000:]}"
-    return done.stdout
+run = supply.run
 
 
 def need(*tools):
@@ -29,29 +23,16 @@ def need(*tools):
             raise agents.Skip(f"{tool} is missing")
 
 
-_built = {}
-
-
-def build(place, script, folder="packages", **more):
-    """Paths of the packages, by their names; built once."""
-    key = (script, tuple(more.items()))
-    if key not in _built:
-        need("dh", "dpkg-deb", "patchelf")
-        output = place.folder(f"built{len(_built)}")
-        environment = {**os.environ, **{name: str(value) for name, value in more.items()}}
-        _built[key] = None
-        said = run(os.path.join(TREE, "packaging", script), "--built", BUILD, "--output", output,
-                   *(["--fast"] if "portable" in script else []), env=environment)
-        found = {}
-        for path in said.split():
-            with open(path, "rb") as stream:
-                found[os.path.basename(path).split("_")[0]] = (path, stream.read())
-        _built[key] = found
-    assert _built[key] is not None, f"{script} failed before"
-    packages = {}
-    for name, (path, content) in _built[key].items():
-        packages[name] = agents.put(os.path.join(place.folder(folder), os.path.basename(path)), content)
-    return packages
+def build(place, kind, again=False, **environment):
+    """Paths of the packages of a kind, by their names: those that all tests share, or built once more."""
+    try:
+        if again:
+            paths = supply.build(kind, BUILD, place.folder("again"), **environment)
+        else:
+            paths = supply.packages(kind, BUILD)
+    except supply.Missing as reason:
+        raise agents.Skip(str(reason)) from None
+    return {os.path.basename(path).split("_")[0]: path for path in paths}
 
 
 def newer(place, package, version):
@@ -74,18 +55,16 @@ class Host:
         self.place = place
         self.process = None
         agents.own_mounts()
-        self.root = os.environ.get("YAGURA_TEST_ROOT")
-        if not self.root:
-            layer = place.folder("layer")
-            agents.mount_tmpfs(place, layer, "size=2g")
-            for name in ("upper", "work", "root"):
-                os.mkdir(os.path.join(layer, name))
-            self.root = os.path.join(layer, "root")
-            if subprocess.run(["mount", "-t", "overlay", "overlay", "-o",
-                               f"lowerdir=/,upperdir={layer}/upper,workdir={layer}/work", self.root],
-                              check=False, capture_output=True).returncode:
-                raise agents.Skip("no overlay can be laid over the root file system")
-            place.cleanups.append(lambda: subprocess.run(["umount", "-l", self.root], check=False))
+        layer = place.folder("layer")
+        agents.mount_tmpfs(place, layer, "size=2g")
+        for name in ("upper", "work", "root"):
+            os.mkdir(os.path.join(layer, name))
+        self.root = os.path.join(layer, "root")
+        if subprocess.run(["mount", "-t", "overlay", "overlay", "-o",
+                           f"lowerdir={supply.lower(BUILD)},upperdir={layer}/upper,workdir={layer}/work", self.root],
+                          check=False, capture_output=True).returncode:
+            raise agents.Skip("no overlay can be laid over the root file system")
+        place.cleanups.append(lambda: subprocess.run(["umount", "-l", self.root], check=False))
         for kind, name in (("proc", "proc"), ("tmpfs", "run"), ("tmpfs", "tmp"), ("tmpfs", "dev")):
             self.mount(kind, name)
         for name in ("null", "zero", "random", "urandom"):

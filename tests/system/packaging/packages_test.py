@@ -32,17 +32,22 @@ def status_of(host):
     return json.loads(done.stdout)["console"]
 
 
-def test_lintian_is_silent_and_the_packages_are_small(place):
-    packages = build(place, "build-deb.sh")
-    hosts.need("lintian")
-    said = run("lintian", "--allow-root", *[path for name, path in packages.items() if "dbgsym" not in name])
-    assert not [line for line in said.splitlines() if line[:2] in ("E:", "W:")], said
-    size = sum(os.path.getsize(packages[name]) for name in ("yagura-agent", "yagura-scanner"))
-    assert size < 1_000_000, size
+def test_the_host_below_is_clean(place):
+    """Where none can be made, the tests below use this machine's own root, and this is the skip that says so."""
+    build(place, "deb")
+    try:
+        root = hosts.supply.clean_root(hosts.BUILD)
+    except hosts.supply.Missing as reason:
+        raise agents.Skip(str(reason)) from None
+    names = run("dpkg-query", "--admindir", root + "/var/lib/dpkg", "-W", "-f", "${Package}\n").split()
+    assert "libclamav12" in names or "libclamav11" in names, names
+    assert len(names) < 200 and not [name for name in names if name.startswith("yagura") or name.endswith("-dev")], names
+    with open(os.path.join(root, "etc/passwd"), encoding="utf-8") as stream:
+        assert "yagura" not in stream.read()
 
 
 def test_a_host_lives_with_the_packages(place):
-    packages = build(place, "build-deb.sh")
+    packages = build(place, "deb")
     names = ("yagura-agent", "yagura-scanner")
     host = Host(place)
     host.install(*[packages[name] for name in names])
@@ -134,7 +139,7 @@ def inside_number(pid):
 
 def test_the_service_under_systemd(place):
     """Nothing that the unit forbids is anything that the agent needs."""
-    packages = build(place, "build-deb.sh")
+    packages = build(place, "deb")
     names = ("yagura-agent", "yagura-scanner")
     service = Service(place, [packages[name] for name in names])
     host = service.host
@@ -175,7 +180,7 @@ def test_the_service_under_systemd(place):
 
 
 def test_an_activation_is_kept_on_request(place):
-    packages = build(place, "build-deb.sh")
+    packages = build(place, "deb")
     host = Host(place)
     host.install(packages["yagura-agent"], packages["yagura-scanner"])
     host.configure()
@@ -194,7 +199,7 @@ def test_an_activation_is_kept_on_request(place):
 
 
 def test_the_console_package(place):
-    packages = build(place, "build-deb.sh")
+    packages = build(place, "deb")
     host = Host(place)
     host.install(packages["yagura-console"])
     assert host.run("getent", "passwd", "yagura-console")
@@ -212,77 +217,6 @@ def test_the_console_package(place):
     assert os.path.exists(host.path("etc/yagura/console.conf")) and os.path.isdir(host.path(data[1:]))
     host.run("dpkg", "--purge", "yagura-console")
     assert not os.path.exists(host.path(data[1:]))
-
-
-def test_the_rpm_packages(place):
-    """Their structure: on this machine they require this distribution's libraries."""
-    hosts.need("rpm", "rpmbuild")
-    packages = [path for path in build(place, "build-rpm.sh").values()]
-    for package in packages:
-        scripts = run("rpm", "-qp", "--scripts", package)
-        service = next((name for name in ("agent", "console") if f"yagura-{name}-" in package), None)
-        assert ("useradd" in scripts) == bool(service), scripts
-    root = place.folder("rpm-root")
-    run("rpm", "--root", root, "--initdb")
-    run("rpm", "--root", root, "-i", "--nodeps", "--noscripts", *packages)
-    assert run("rpm", "--root", root, "-V", "--nodeps", "yagura-agent", "yagura-scanner", "yagura-console") == ""
-    assert set(run("rpm", "--root", root, "-qac").split()) == {
-        f"/etc/yagura/{name}.conf" for name in ("agent", "policy", "console")}
-    hosts.need("rpmlint")
-    said = run("rpmlint", "-c", os.path.join(hosts.TREE, "packaging/rpm/rpmlint.toml"), *packages)
-    assert " 0 errors, 0 warnings" in said, said
-
-
-def check_bill(folder, name, hashed):
-    """Of the programs and libraries in a package that was unpacked."""
-    with open(os.path.join(folder, f"usr/share/doc/{name}/sbom.cdx.json"), encoding="utf-8") as stream:
-        bill = json.load(stream)
-    assert (bill["bomFormat"], bill["metadata"]["component"]["name"]) == ("CycloneDX", name)
-    components = {component["name"]: component for component in bill["components"]}
-    programs = {}
-    for place in ("usr/sbin", "usr/libexec"):
-        for path, _, files in os.walk(os.path.join(folder, place)):
-            for file in files:
-                with open(os.path.join(path, file), "rb") as stream:
-                    content = stream.read()
-                if content[:4] == b"\x7fELF":
-                    programs[file] = hashlib.sha256(content).hexdigest()
-    told = {name: component["hashes"][0]["content"] if hashed else programs.get(name)
-            for name, component in components.items() if component["type"] == "application"}
-    assert told == programs, (told, programs)
-    assert ("libclamav.so.12" in components) == (name == "yagura-scanner"), components.keys()
-    libraries = [component for component in components.values() if component["type"] == "library"]
-    assert all(component["purl"] and component["version"] for component in libraries), libraries
-
-
-def test_bills_of_materials(place):
-    packages = build(place, "build-deb.sh")
-    for name in ("yagura-agent", "yagura-scanner", "yagura-console"):
-        folder = place.folder("bill-" + name)
-        run("dpkg-deb", "-x", packages[name], folder)
-        check_bill(folder, name, hashed=True)
-    hosts.need("rpmbuild", "rpm2cpio", "cpio")
-    for path in build(place, "build-rpm.sh").values():
-        name = "-".join(os.path.basename(path).split("-")[:2])
-        folder = place.folder("rpm-bill-" + name)
-        run("sh", "-c", 'rpm2cpio "$1" | (cd "$2" && cpio --quiet -idm)', "sh", path, folder)
-        check_bill(folder, name, hashed=False)  # rpm has them
-
-
-def test_the_same_rpm_bytes_on_another_day(place):
-    hosts.need("rpm", "rpmbuild")
-    first = build(place, "build-rpm.sh")
-    second = build(place, "build-rpm.sh", folder="again", TZ="Asia/Tokyo", LC_ALL="C")
-    assert first.keys() == second.keys()
-    for name, path in first.items():
-        assert run("sh", "-c", f"sha256sum <{path}") == run("sh", "-c", f"sha256sum <{second[name]}"), name
-
-
-def test_the_same_bytes_on_another_day(place):
-    first = build(place, "build-deb.sh")
-    second = build(place, "build-deb.sh", folder="again", TZ="Asia/Tokyo", LC_ALL="C")
-    assert run("sh", "-c", "sha256sum <" + " && sha256sum <".join(first[name] for name in sorted(first))) == \
-        run("sh", "-c", "sha256sum <" + " && sha256sum <".join(second[name] for name in sorted(second)))
 
 
 agents.main()

@@ -9,7 +9,7 @@ from host import Host, agents, build, run  # noqa: E402
 
 
 def test_the_portable_package_uses_nothing_of_the_host(place):
-    packages = build(place, "build-portable.sh")
+    packages = build(place, "portable")
     deb = packages["yagura-agent-portable"]
     assert os.path.getsize(deb) < 60_000_000
     host = Host(place)
@@ -36,7 +36,7 @@ def is_script(path):
 
 
 def test_the_bill_of_materials(place):
-    deb = build(place, "build-portable.sh")["yagura-agent-portable"]
+    deb = build(place, "portable")["yagura-agent-portable"]
     folder = place.folder("bill")
     run("dpkg-deb", "-x", deb, folder)
     home = os.path.join(folder, "opt/yagura")
@@ -56,7 +56,7 @@ def test_the_bill_of_materials(place):
 
 def test_the_portable_rpm_in_an_rpm_root(place):
     hosts.need("rpm", "rpmbuild")
-    found = [path for path in build(place, "build-portable.sh").values() if path.endswith(".rpm")]
+    found = [path for path in build(place, "portable").values() if path.endswith(".rpm")]
     root = place.folder("rpm-root")
     run("rpm", "--root", root, "--initdb")
     # An empty root has no shell for the scripts; the files must do without anything else.

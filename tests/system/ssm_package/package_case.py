@@ -1,4 +1,5 @@
 """A machine, its Systems Manager agent and built packages for the tests of this folder."""
+import contextlib
 import os
 import shutil
 import sys
@@ -9,7 +10,28 @@ import distributor
 import scratch_root
 import small_packages
 
+sys.path.insert(0, os.path.join(small_packages.ROOT, "tests/system/packaging"))
+import supply  # noqa: E402
+
 AGENT = "yagura-agent.service"
+
+
+@contextlib.contextmanager
+def skipping():
+    """What this machine cannot make is a skip."""
+    try:
+        yield
+    except supply.Missing as reason:
+        raise unittest.SkipTest(str(reason)) from None
+
+
+def real_packages(folder, kind, wanted):
+    """Copies of this build's packages whose names begin as wanted, for build.sh."""
+    os.makedirs(folder, exist_ok=True)
+    with skipping():
+        for path in supply.packages(kind, os.environ["YAGURA_BUILD"]):
+            if os.path.basename(path).startswith(wanted):
+                shutil.copy(path, folder)
 
 
 class Machine(scratch_root.ScratchRoot):
@@ -76,5 +98,6 @@ def main():
     result = program.result
     bad = len(result.failures) + len(result.errors)
     skipped = len(result.skipped)
-    print(f"{max(0, result.testsRun - bad - skipped)} passed, {bad} failed, {skipped} skipped")
-    sys.exit(1 if bad else 77 if skipped == result.testsRun else 0)
+    passed = max(0, result.testsRun - bad - skipped)  # a class that is skipped runs no test
+    print(f"{passed} passed, {bad} failed, {skipped} skipped")
+    sys.exit(1 if bad else 77 if skipped and not passed else 0)

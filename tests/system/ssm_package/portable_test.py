@@ -4,7 +4,6 @@ another distribution keeps its authorities."""
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,57 +23,17 @@ watch = { paths = ["/srv/files"]; crawl_interval = "0s"; };
 respond = { action = "quarantine"; hold_package_files = false; };
 """
 SECONDS = 60
-ROOT_BYTES = 2 << 30
-
-
-def memory_folder():
-    """In memory where there is room: a package manager syncs every file."""
-    try:
-        space = os.statvfs("/dev/shm")
-        room = space.f_bavail * space.f_frsize > ROOT_BYTES
-    except OSError:
-        room = False
-    return tempfile.mkdtemp(prefix="yagura-release-", dir="/dev/shm" if room else None)
-
-
-def mirror():
-    """Where this machine has Debian's packages from."""
-    done = subprocess.run(["apt-get", "indextargets", "--format", "$(ORIGIN)|$(LABEL)|$(REPO_URI)", "Created-By: Packages"],
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    for line in done.stdout.splitlines():
-        origin, label, address = line.split("|")
-        if (origin, label) == ("Debian", "Debian"):
-            return address
-    raise unittest.SkipTest("this machine knows no mirror of Debian")
-
-
-def make_root(folder):
-    if shutil.which("debootstrap") is None or os.getuid() != 0:
-        raise unittest.SkipTest("debootstrap is missing, or this is not root")
-    done = subprocess.run(["debootstrap", "--variant=minbase", RELEASE, folder, mirror()], stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if done.returncode != 0:
-        raise unittest.SkipTest(f"no root of {RELEASE} can be made: {(done.stdout.splitlines() or [''])[-1]}")
 
 
 class PortableTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.folder = memory_folder()
-        cls.addClassCleanup(subprocess.run, ["rm", "-rf", "--one-file-system", cls.folder], check=True)
-        cls.root = cls.folder + "/root"
-        make_root(cls.root)
+        with package_case.skipping():
+            cls.root = package_case.supply.root_of(RELEASE)
+        cls.folder = tempfile.mkdtemp(prefix="yagura-portable-")
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
         cls.packages = cls.folder + "/packages"
-        os.mkdir(cls.packages)
-        built = subprocess.run(
-            [os.path.join(small_packages.ROOT, "packaging/build-portable.sh"), "--built", os.environ["YAGURA_BUILD"],
-             "--fast", "--output", cls.folder + "/built-packages"], capture_output=True, text=True, check=False)
-        if built.returncode != 0:
-            if "would not be installed in /usr" in built.stderr or "is missing" in built.stderr:
-                raise unittest.SkipTest(built.stderr.strip())
-            raise AssertionError(built.stderr)
-        deb = next(path for path in built.stdout.split() if path.endswith(".deb"))
-        shutil.move(deb, cls.packages)
+        package_case.real_packages(cls.packages, "portable", "yagura-agent-portable_")
         small_packages.execute(cls.packages)
         cls.execute_in_root()
         small_packages.build(cls.folder + "/built", "0.1.0", cls.packages)

@@ -37,13 +37,8 @@ class RpmTest(unittest.TestCase):
         cls.folder = tempfile.mkdtemp(prefix="yagura-rpm-")
         cls.addClassCleanup(shutil.rmtree, cls.folder)
         cls.packages = cls.folder + "/packages"
-        os.mkdir(cls.packages)
-        for script, options, wanted in (("build-rpm.sh", [], ("yagura-agent-", "yagura-scanner-")),
-                                        ("build-portable.sh", ["--fast"], ("yagura-agent-portable-",))):
-            for path in cls.must(os.path.join(small_packages.ROOT, "packaging", script), "--built", os.environ["YAGURA_BUILD"],
-                                 "--output", cls.folder + "/built-packages", *options).split():
-                if path.endswith(".rpm") and os.path.basename(path).startswith(wanted):
-                    shutil.move(path, cls.packages)
+        package_case.real_packages(cls.packages, "rpm", ("yagura-agent-", "yagura-scanner-"))
+        package_case.real_packages(cls.packages, "portable", "yagura-agent-portable-")
         small_packages.execute(cls.packages)
         small_packages.build(cls.folder + "/built", "0.1.0", cls.packages)
         needed = cls.must("sh", "-c", 'rpm -qpR "$1"/*.rpm', "sh", cls.packages).splitlines()

@@ -59,26 +59,6 @@ def make_deb(folder, name, version, files, depends="", size=100, scripts=None, r
     shutil.rmtree(tree)
 
 
-def make_real_packages(folder, build):
-    """Debs of the programs that were built in build, with the maintainer scripts of the real ones."""
-    os.makedirs(folder)
-    version = "0.1.0"
-    for name in ("yagura-agent", "yagura-scanner"):
-        tree = folder + "/tree"
-        for component in (name, name + "-system"):
-            subprocess.run(["cmake", "--install", build, "--strip", "--component", component], check=True,
-                           capture_output=True, env={**os.environ, "DESTDIR": tree})
-        scripts = {}
-        for script in ("postinst", "prerm", "postrm"):
-            path = os.path.join(ROOT, "packaging/debian", f"{name}.{script}")
-            if os.path.exists(path):
-                with open(path, encoding="utf-8") as file:
-                    scripts[script] = file.read()
-        make_deb(folder, name, version, {}, depends=f"yagura-scanner (= {version})" if name == "yagura-agent" else "",
-                 scripts=scripts)
-    execute(folder)
-
-
 def program(name):
     with open(name, "rb") as file:
         return (file.read(), 0o755)

@@ -1,6 +1,6 @@
 """The reason for it all, as one run: State Manager's action, install.sh, Parameter Store, activation on a real
 console, the first heartbeat, malware, its detection in the console's API. Real programs; AWS is moto with signatures
-and permissions checked, and the machine is a scratch root."""
+and permissions checked, and the machine is a clean root of this release."""
 import os
 import shutil
 import sys
@@ -39,13 +39,11 @@ def until(value, what):
 class WholeChainTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        build = os.environ["YAGURA_BUILD"]
-        with open(build + "/CMakeCache.txt", encoding="utf-8") as file:
-            if "CMAKE_INSTALL_PREFIX:PATH=/usr\n" not in file.read():
-                raise unittest.SkipTest("this build is not for /usr: no package can be made of it")
         cls.folder = tempfile.mkdtemp(prefix="yagura-chain-")
         cls.addClassCleanup(shutil.rmtree, cls.folder)
-        small_packages.make_real_packages(cls.folder + "/packages", build)
+        package_case.real_packages(cls.folder + "/packages", "deb", ("yagura-agent_", "yagura-scanner_"))
+        cls.root = package_case.supply.lower(os.environ["YAGURA_BUILD"])
+        small_packages.execute(cls.folder + "/packages")
         small_packages.build(cls.folder + "/built", "0.1.0", cls.folder + "/packages")
         try:
             cls.account = cloud.Account()
@@ -59,7 +57,7 @@ class WholeChainTest(unittest.TestCase):
         self.addCleanup(self.console.__exit__, None, None, None)
         self.admin = self.console.administrator()
         self.admin.put("/api/v1/policies/test", {"text": POLICY}, expect=201, If_None_Match="*")
-        self.machine = package_case.Machine(network=True)
+        self.machine = package_case.Machine(lower=self.root, network=True)
         self.addCleanup(self.machine.end)
         self.agent = distributor.Distributor(self.machine)
         self.agent.publish(self.folder + "/built")
