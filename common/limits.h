@@ -71,6 +71,7 @@
     X(LIMIT_SENSOR_KEYS, 10000, "keys", "most sensor keys that are not revoked")                \
     X(LIMIT_SENSORS, 100000, "sensors", "most sensors a console knows")                         \
     X(LIMIT_SENSOR_RUNS, 200000, "runs", "most runs of sensors whose events are told apart")    \
+    X(LIMIT_AGENT_STORES, 64, "stores", "most stores of one agent whose events are told apart") \
     X(LIMIT_COMMAND_OUTPUT_BYTES, 4096, "bytes", "longest output of a command")                 \
     X(LIMIT_BUNDLE_BYTES, 4194304, "bytes", "largest bundle of diagnostics")                    \
     X(LIMIT_SIGNED_DOCUMENT_BYTES, 12582912, "bytes", "largest signed policy or command")       \

@@ -5,6 +5,7 @@
 #include "common/limits.h"
 #include "common/text/text.h"
 #include "console/events/event_facets.h"
+#include "console/events/event_runs.h"
 #include "console/store/console_store.h"
 
 #include <errno.h>
@@ -268,6 +269,8 @@ int event_store_add(struct sql *sql, const struct event_batch *batch, uint64_t *
     }
     if (r == 0)
         r = read_delivery(sql, batch->computer, batch->epoch, &delivery.acknowledged, &dropped);
+    if (r == 0 && delivery.acknowledged == 0 && dropped == 0)
+        r = event_runs_bound(sql, batch);
     if (r == 0)
         r = event_store_add_many(sql, &delivery, 1);
     if (r == 0 && batch->dropped > dropped)

@@ -1,10 +1,10 @@
 /* Owns forgetting. Each piece is one transaction of the writer. */
 #include "console/program/retention.h"
 
-#include "common/limits.h"
 #include "common/text/text.h"
 #include "console/events/event_facets.h"
 #include "console/events/event_moves.h"
+#include "console/events/event_runs.h"
 #include "console/people/audit.h"
 #include "console/people/user_store.h"
 #include "console/sensors/sensor_store.h"
@@ -47,29 +47,10 @@ static int remove_counts(struct sql *sql, void *user)
     return r < 0 ? r : session_remove_expired(sql);
 }
 
-#define RUN_MS       86400000LL /* no run that lives is silent for so long */
-#define RUNS_A_PIECE 2000
-
 static int remove_runs(struct sql *sql, void *user)
 {
     struct piece *piece = user;
-    AUTO_STATEMENT struct sql_statement *row = NULL, *statement = NULL;
-    int64_t used_ms = piece->before;
-    int r = sql_run(sql,
-                    "SELECT used_ms FROM deliveries WHERE used_ms > 0 ORDER BY used_ms DESC"
-                    " LIMIT 1 OFFSET $1",
-                    &row, "n", (int64_t)LIMIT_SENSOR_RUNS);
-    if (r == 1)
-        used_ms = MAX(used_ms, sql_number(row, 0) + 1);
-    if (r >= 0)
-        r = sql_run(sql,
-                    "DELETE FROM deliveries WHERE (computer, epoch) IN (SELECT computer, epoch"
-                    " FROM deliveries WHERE used_ms > 0 AND used_ms < $1 ORDER BY used_ms"
-                    " LIMIT $2)",
-                    &statement, "nn", used_ms, (int64_t)RUNS_A_PIECE);
-    if (r == 0)
-        piece->removed = sql_changes(statement);
-    return r;
+    return event_runs_forget(sql, piece->before, &piece->removed);
 }
 
 static int remove_sensors(struct sql *sql, void *user)
@@ -129,10 +110,12 @@ static int remove_computers(struct sql *sql, void *user)
 
 static int forget_sensors(struct console_store *store, int64_t before, bool sensors_too)
 {
-    struct piece runs = {.before = console_store_now_ms() - RUN_MS, .removed = RUNS_A_PIECE};
+    struct piece runs = {.before = console_store_now_ms() - EVENT_RUN_MS,
+                         .removed = EVENT_RUNS_A_PIECE};
     struct piece sensors = {.before = before, .removed = COMPUTERS_A_PIECE};
     int r = 0;
-    for (unsigned i = 0; r == 0 && runs.removed == RUNS_A_PIECE && i < PIECES_A_CALL * 10; i++)
+    for (unsigned i = 0; r == 0 && runs.removed == EVENT_RUNS_A_PIECE && i < PIECES_A_CALL * 10;
+         i++)
         r = console_store_write(store, remove_runs, &runs);
     for (unsigned i = 0; r == 0 && sensors_too && sensors.removed == COMPUTERS_A_PIECE &&
                          i < COMPUTERS_AN_HOUR / COMPUTERS_A_PIECE;

@@ -2,8 +2,10 @@
 #include "console/program/retention.h"
 
 #include "common/files/file.h"
+#include "common/limits.h"
 #include "common/text/text.h"
 #include "common/time/clock.h"
+#include "console/events/event_runs.h"
 #include "console/program/clock_watch.h"
 
 #include <fcntl.h>
@@ -171,6 +173,79 @@ static void runs_of_sensors_are_forgotten(void **state)
     expect_moves(place, 1);
 }
 
+static int fill_runs(struct sql *sql, void *user)
+{
+    return sql_run(sql,
+                   "INSERT INTO deliveries (computer, epoch, acknowledged, dropped, used_ms)"
+                   " WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)"
+                   " SELECT 7, 'run' || i, 1, 0, $2 + i FROM n",
+                   NULL, "nn", *(const int64_t *)user, console_store_now_ms() - 3600000);
+}
+
+/* What a key holder does who invents a run with every report, or an agent a store. */
+struct flood {
+    int64_t computer, used_ms, from, count;
+};
+
+static int add_flood(struct sql *sql, void *user)
+{
+    const struct flood *flood = user;
+    int r = 0;
+    for (int64_t i = flood->from; r == 0 && i < flood->from + flood->count; i++) {
+        char epoch[37];
+        (void)text_format(epoch, sizeof(epoch), "01900000-0000-7000-8000-%012lld", (long long)i);
+        struct wire_event event = {.number = 1,
+                                   .id = epoch,
+                                   .module = "storage",
+                                   .kind = "kind",
+                                   .subject = "",
+                                   .detail = "{}"};
+        struct event_batch batch = {.computer = flood->computer,
+                                    .epoch = epoch,
+                                    .events = &event,
+                                    .count = 1,
+                                    .used_ms = flood->used_ms,
+                                    .group = ""};
+        uint64_t acknowledged = 0;
+        r = event_store_add(sql, &batch, &acknowledged);
+        assert_int_equal(acknowledged, 1);
+    }
+    return r;
+}
+
+static int count_deliveries(struct sql *sql, void *user)
+{
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    int64_t *counts = user;
+    int r = sql_run(sql,
+                    "SELECT sum(CASE WHEN used_ms > 0 THEN 1 ELSE 0 END),"
+                    " sum(CASE WHEN used_ms = 0 THEN 1 ELSE 0 END), min(CASE WHEN used_ms = 0"
+                    " THEN epoch END) FROM deliveries",
+                    &row, "");
+    if (r == 1) {
+        counts[0] = sql_number(row, 0);
+        counts[1] = sql_number(row, 1);
+        assert_string_equal(sql_text(row, 2), "01900000-0000-7000-8000-000000000036");
+    }
+    return r < 0 ? r : 0;
+}
+
+static void invented_runs_do_not_fill_the_table(void **state)
+{
+    const struct place *place = *state;
+    int64_t full = LIMIT_SENSOR_RUNS, counts[2];
+    struct flood stores = {.computer = 9, .count = 100};
+    struct flood runs = {.computer = 7,
+                         .used_ms = console_store_now_ms(),
+                         .count = 2 * EVENT_RUNS_A_LOOK};
+    assert_int_equal(console_store_write(place->store, fill_runs, &full), 0);
+    assert_int_equal(console_store_write(place->store, add_flood, &stores), 0);
+    assert_int_equal(console_store_write(place->store, add_flood, &runs), 0);
+    assert_int_equal(console_store_read(place->store, count_deliveries, counts), 0);
+    assert_in_range(counts[0], LIMIT_SENSOR_RUNS, LIMIT_SENSOR_RUNS + EVENT_RUNS_A_LOOK);
+    assert_int_equal(counts[1], LIMIT_AGENT_STORES); /* the newest of the hundred */
+}
+
 static int add_facets(struct sql *sql, void *user UNUSED)
 {
     int r =
@@ -237,6 +312,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(at_most_a_thousand_go_at_once, open_place, close_place),
         cmocka_unit_test_setup_teardown(runs_of_sensors_are_forgotten, open_place, close_place),
+        cmocka_unit_test_setup_teardown(invented_runs_do_not_fill_the_table, open_place,
+                                        close_place),
         cmocka_unit_test_setup_teardown(facets_without_events_go, open_place, close_place),
         cmocka_unit_test(a_clock_that_is_set_is_seen),
     };
