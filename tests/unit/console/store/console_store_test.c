@@ -47,6 +47,47 @@ static void undoes_only_what_failed(void **state)
     assert_int_equal(rows, 1);
 }
 
+/* Writes its row, and is then told by the database to repeat the transaction, a few times. */
+struct conflict {
+    const char *name, *state; /* SQLSTATE of PostgreSQL */
+    bool postgres;
+    int left, tries;
+};
+
+static int put_in_conflict(struct sql *sql, void *user)
+{
+    struct conflict *conflict = user;
+    int r = put(sql, (void *)(uintptr_t)conflict->name);
+    conflict->tries++;
+    if (r < 0 || conflict->left == 0)
+        return r;
+    conflict->left--;
+    if (!conflict->postgres)
+        return -EAGAIN; /* what the driver says when another program holds the file */
+    AUTO_FREE char *raise =
+        text_format_new("DO $$ BEGIN RAISE EXCEPTION 'again' USING ERRCODE = '%s'; END $$",
+                        conflict->state);
+    return sql_run(sql, raise, NULL, "");
+}
+
+static void repeats_what_the_database_wants_repeated(void **state)
+{
+    const struct store_place *place = *state;
+    static const char *const states[] = {"40001", "40P01"};
+    int64_t rows = 0;
+    for (size_t i = 0; i < ARRAY_LENGTH(states); i++) {
+        struct conflict conflict = {states[i], states[i], place->postgres, .left = 2};
+        assert_int_equal(console_store_write(place->store, put_in_conflict, &conflict), 0);
+        assert_int_equal(conflict.tries, 3);
+    }
+    struct conflict hopeless = {"hopeless", "40001", place->postgres, .left = 1000};
+    assert_int_equal(console_store_write(place->store, put_in_conflict, &hopeless), -EAGAIN);
+    assert_in_range(hopeless.tries, 2, 20);
+    assert_int_equal(console_store_read(place->store, count, &rows), 0);
+    assert_int_equal(rows, ARRAY_LENGTH(states)); /* once each, and of the last one nothing */
+    assert_int_equal(console_store_write(place->store, put, (void *)(uintptr_t) "after"), 0);
+}
+
 struct member {
     const char *name;
     bool alone; /* asks for it */
@@ -335,6 +376,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(undoes_only_what_failed, store_place_open,
+                                        store_place_close),
+        cmocka_unit_test_setup_teardown(repeats_what_the_database_wants_repeated, store_place_open,
                                         store_place_close),
         cmocka_unit_test_setup_teardown(runs_a_kind_together_and_the_rest_alone, store_place_open,
                                         store_place_close),
