@@ -37,7 +37,7 @@ int rule_create(struct sql *sql, const struct rule_draft *draft,
     int64_t count = 0, last = 0;
     int r = count_rules(sql, &count, &last);
     if (r == 0 && count >= LIMIT_ACTIVATION_RULES)
-        r = -ENOSPC;
+        r = -EXFULL;
     if (r == 0)
         r = uuid_new(ret_id);
     if (r < 0)

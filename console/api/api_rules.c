@@ -119,7 +119,7 @@ static void respond_rule(struct http_request *request, struct api_service *servi
 {
     bool is_new = work->id[0] == '\0';
     int r = console_store_write(service->store, write_rule, work);
-    if (r == -ENOSPC)
+    if (r == -EXFULL)
         http_respond_problem(request, 409, "too_many", "there are %d rules already: delete some",
                              LIMIT_ACTIVATION_RULES);
     else if (r < 0)
