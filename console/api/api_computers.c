@@ -248,15 +248,6 @@ struct computer_change {
     bool remove;
 };
 
-/* A viewer who is limited to groups cannot move a computer out of them. */
-static bool may_place(const struct viewer *viewer, const char *group_id)
-{
-    for (size_t i = 0; i < viewer->group_count; i++)
-        if (text_equal(viewer->groups[i], group_id))
-            return true;
-    return viewer->group_count == 0;
-}
-
 static int change_computer(struct sql *sql, void *user)
 {
     const struct computer_change *change = user;
@@ -271,7 +262,7 @@ static int change_computer(struct sql *sql, void *user)
                     change->tags, number);
     if (r == 0 && change->group) {
         r = api_find_group(sql, change->group, id);
-        if (r == 0 && !may_place(api_viewer(change->request), id))
+        if (r == 0 && !viewer_may_place(api_viewer(change->request), id))
             r = -ENOENT;
         if (r == 0)
             r = sql_run(sql, "UPDATE computers SET group_id = $1 WHERE number = $2", NULL, "tn",

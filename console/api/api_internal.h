@@ -61,6 +61,28 @@ void api_write_time(struct json_writer *json, const char *key, int64_t time_ms);
 char *api_read_list(struct wire_reader *reader, const char *key, bool (*each)(const char *text),
                     const char *what);
 
+/* --- secrets that are made, shown once, and revoked: tokens, sensor keys, API keys */
+
+struct api_secret {
+    struct http_request *request;
+    const char *name, *group, *policy; /* as asked for; "" for none */
+    int64_t expires_ms;
+    char group_id[UUID_TEXT_BYTES], policy_id[UUID_TEXT_BYTES];
+    char id[UUID_TEXT_BYTES], text[SECRET_TEXT_BYTES]; /* what was made */
+};
+/* name, group, policy, and days of 1 to most_days, from the form; the reader's failure tells. */
+void api_secret_read(struct api_form *form, unsigned days, unsigned most_days,
+                     struct api_secret *secret);
+/* The ids of group and policy, NULL for none; they live in secret. -ENOENT, also for a group that
+ * the viewer may not place anything in. */
+int api_secret_place(struct sql *sql, struct api_secret *secret, const char **ret_group,
+                     const char **ret_policy) MUST_USE;
+/* {"id", key: text, "expires"}, or what the error means. */
+void api_secret_answer(const struct api_secret *secret, const char *key, int result);
+/* Of a table with id, name and group_id, if the viewer sees it. revoke: 1, 0 for none such. */
+int api_secret_revoke(struct sql *sql, const struct http_request *request, const char *table,
+                      int (*revoke)(struct sql *sql, const char *id), const char *action) MUST_USE;
+
 /* --- lists: one engine for pages of JSON and streams of CSV */
 
 enum list_type { LIST_TEXT, LIST_NUMBER, LIST_TIME, LIST_BOOL, LIST_JSON, LIST_SEVERITY };

@@ -6,8 +6,8 @@
 
 #include <errno.h>
 
-#define DAY_MS        86400000LL
-#define MOST_KEY_DAYS 730
+#define MOST_KEY_DAYS    730
+#define DEFAULT_KEY_DAYS 90
 
 /* --- users */
 
@@ -227,29 +227,15 @@ void api_keys(struct http_request *request, void *user)
 }
 
 struct key_work {
-    struct http_request *request;
+    struct api_secret secret;
     struct key_draft draft;
-    char id[UUID_TEXT_BYTES], key[SECRET_TEXT_BYTES];
 };
 
 static int create_key(struct sql *sql, void *user)
 {
     struct key_work *work = user;
-    int r = key_create(sql, &work->draft, work->id, work->key);
-    return r < 0 ? r : api_audit(sql, work->request, "key_created", work->draft.name, "");
-}
-
-static void answer_key(struct http_request *request, const struct key_work *work)
-{
-    AUTO_BUFFER struct buffer body = BUFFER_WITH_MAXIMUM(16384);
-    struct json_writer json;
-    json_writer_init(&json, &body);
-    json_write_object_begin(&json);
-    json_write_field_string(&json, "id", work->id);
-    json_write_field_string(&json, "key", work->key);
-    api_write_time(&json, "expires", work->draft.expires_ms);
-    json_write_object_end(&json);
-    http_respond_buffer(request, 201, "application/json", &body);
+    int r = key_create(sql, &work->draft, work->secret.id, work->secret.text);
+    return r < 0 ? r : api_audit(sql, work->secret.request, "key_created", work->draft.name, "");
 }
 
 void api_key_create(struct http_request *request, void *user)
@@ -259,27 +245,18 @@ void api_key_create(struct http_request *request, void *user)
     AUTO_FORM struct api_form form = {.body = NULL};
     if (!api_form_open(request, names, &form))
         return;
-    struct key_work work = {.request = request};
-    work.draft.name = wire_read_text(&form.reader, "name", 1, 128, NULL);
-    work.draft.role = wire_read_text(&form.reader, "role", 1, 32, NULL);
-    work.draft.created_by = api_viewer(request)->actor;
-    uint64_t days =
-        json_object_get(form.body, "days") ? wire_read_number(&form.reader, "days", false) : 90;
+    struct key_work work = {.secret = {.request = request}};
+    api_secret_read(&form, DEFAULT_KEY_DAYS, MOST_KEY_DAYS, &work.secret);
     AUTO_FREE char *groups = api_read_list(&form.reader, "groups", wire_is_uuid, "ids of groups");
-    work.draft.groups = groups ? groups : "[]";
+    work.draft = (struct key_draft){.name = work.secret.name,
+                                    .role = wire_read_text(&form.reader, "role", 1, 32, NULL),
+                                    .groups = groups ? groups : "[]",
+                                    .created_by = api_viewer(request)->actor,
+                                    .expires_ms = work.secret.expires_ms};
     check_role(&form.reader, work.draft.role);
-    if (!form.reader.error && !api_is_name(work.draft.name))
-        wire_fail(&form.reader, "name must be printable, without blanks around it");
-    if (!form.reader.error && (days == 0 || days > MOST_KEY_DAYS))
-        wire_fail(&form.reader, "days must be 1 to %d", MOST_KEY_DAYS);
-    work.draft.expires_ms = console_store_now_ms() + (int64_t)days * DAY_MS;
-    if (!api_refused(request, &form.reader)) {
-        int r = console_store_write(service->store, create_key, &work);
-        if (r < 0)
-            api_respond_error(request, r);
-        else
-            answer_key(request, &work);
-    }
+    if (!api_refused(request, &form.reader))
+        api_secret_answer(&work.secret, "key",
+                          console_store_write(service->store, create_key, &work));
 }
 
 static int revoke_key(struct sql *sql, void *user)

@@ -44,6 +44,14 @@ int viewer_set_groups(struct viewer *viewer, const char *groups)
     return r;
 }
 
+bool viewer_may_place(const struct viewer *viewer, const char *group_id)
+{
+    for (size_t i = 0; i < viewer->group_count; i++)
+        if (text_equal(viewer->groups[i], group_id))
+            return true;
+    return viewer->group_count == 0;
+}
+
 static void append_groups(const struct viewer *viewer, struct buffer *text)
 {
     for (size_t i = 0; i < viewer->group_count; i++) {

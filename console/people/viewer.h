@@ -39,6 +39,9 @@ struct viewer {
 uint32_t role_permissions(const char *role);
 /* groups: JSON array of group ids. -EINVAL when it is not, or too long. */
 int viewer_set_groups(struct viewer *viewer, const char *groups) MUST_USE;
+/* Whether the viewer may put something into the group, "" for none: who is limited to groups puts
+ * things nowhere else. */
+bool viewer_may_place(const struct viewer *viewer, const char *group_id);
 /* Appends " AND group_id IN (...)" for a table that has group_id, and nothing without limits. The
  * ids are UUIDs made by us, checked again before they are written. */
 void viewer_limit_groups(const struct viewer *viewer, const char *column, struct buffer *text);

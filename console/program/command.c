@@ -38,6 +38,21 @@ int command_open_store(const struct console_settings *settings, struct console_s
     return r < 0 ? r : 0;
 }
 
+/* What an error of a piece of work means to whoever typed the command. */
+static int refused(const char *what, int error)
+{
+    const char *why = error == -ENOENT   ? "there is no such group, policy, name or id"
+                      : error == -EEXIST ? "this name is taken"
+                      : error == -EBUSY  ? "no administrator would be left"
+                      : error == -EDQUOT || error == -EXFULL
+                          ? "there are too many; remove some first"
+                          : NULL;
+    if (!why)
+        return command_failed(what, error);
+    (void)fprintf(stderr, "yagura-console: %s: %s\n", what, why);
+    return 1;
+}
+
 static int run(const struct console_settings *settings, bool write, console_store_work *work,
                void *user, const char *what)
 {
@@ -46,7 +61,7 @@ static int run(const struct console_settings *settings, bool write, console_stor
         return 1;
     int r = write ? console_store_write(store, work, user) : console_store_read(store, work, user);
     (void)console_store_close(store);
-    return r < 0 ? command_failed(what, r) : 0;
+    return r < 0 ? refused(what, r) : 0;
 }
 
 int command_write(const struct console_settings *settings, console_store_work *work, void *user,
@@ -102,7 +117,8 @@ char *command_list_text(const json_t *list)
     return list ? json_dumps(list, JSON_COMPACT) : strdup("[]");
 }
 
-int command_find(struct sql *sql, const char *text, const char *name, char *ret_id, size_t size)
+static int find(struct sql *sql, const char *text, const char *name,
+                char ret_id[static UUID_TEXT_BYTES])
 {
     AUTO_STATEMENT struct sql_statement *row = NULL;
     ret_id[0] = '\0';
@@ -110,8 +126,25 @@ int command_find(struct sql *sql, const char *text, const char *name, char *ret_
         return 0;
     int r = sql_run(sql, text, &row, "ntt", ORG, name, name);
     if (r == 1)
-        (void)text_copy(ret_id, size, sql_text(row, 0));
+        (void)text_copy(ret_id, UUID_TEXT_BYTES, sql_text(row, 0));
     return r < 0 ? r : r == 1 ? 0 : -ENOENT;
+}
+
+int command_find_group(struct sql *sql, const char *name, char ret_id[static UUID_TEXT_BYTES])
+{
+    return find(sql, "SELECT id FROM groups WHERE org_id = $1 AND (id = $2 OR name = $3)", name,
+                ret_id);
+}
+
+int command_place_find(struct sql *sql, struct command_place *place)
+{
+    int r = command_find_group(sql, place->group, place->group_text);
+    if (r == 0)
+        r = find(sql, "SELECT id FROM policies WHERE org_id = $1 AND (id = $2 OR name = $3)",
+                 place->policy, place->policy_text);
+    place->group_id = place->group_text[0] ? place->group_text : NULL;
+    place->policy_id = place->policy_text[0] ? place->policy_text : NULL;
+    return r;
 }
 
 void command_print_cell(const char *text, bool last)

@@ -4,6 +4,7 @@
 #define CONSOLE_PROGRAM_COMMAND_H
 
 #include "common/attributes.h"
+#include "common/crypto/random.h"
 #include "console/program/console.h"
 #include "console/store/console_store.h"
 
@@ -31,11 +32,17 @@ int command_parse_count(const char *text, int64_t most, int64_t *ret_count) MUST
 int command_add_text(json_t **list, const char *text) MUST_USE;
 /* The array as JSON text, "[]" for NULL; freed by the caller. NULL: out of memory. */
 char *command_list_text(const json_t *list);
-/* A name or id to an id, "" for "". -ENOENT. */
-int command_find(struct sql *sql, const char *text, const char *name, char *ret_id,
-                 size_t size) MUST_USE;
-#define COMMAND_FIND_GROUP  "SELECT id FROM groups WHERE org_id = $1 AND (id = $2 OR name = $3)"
-#define COMMAND_FIND_POLICY "SELECT id FROM policies WHERE org_id = $1 AND (id = $2 OR name = $3)"
+/* A group's name or id to its id, "" for "". -ENOENT. */
+int command_find_group(struct sql *sql, const char *name,
+                       char ret_id[static UUID_TEXT_BYTES]) MUST_USE;
+/* Where something that is made belongs. */
+struct command_place {
+    const char *group, *policy;       /* names or ids, as given; "" for none */
+    const char *group_id, *policy_id; /* set by command_place_find; NULL: none */
+    char group_text[UUID_TEXT_BYTES], policy_text[UUID_TEXT_BYTES];
+};
+/* -ENOENT. */
+int command_place_find(struct sql *sql, struct command_place *place) MUST_USE;
 
 /* Writes a text so that it stays in its column of a tab-separated table: escaped, "-" for "". */
 void command_print_cell(const char *text, bool last);

@@ -12,7 +12,7 @@
 
 struct rule_work {
     struct rule_draft draft;
-    const char *group, *policy;
+    struct command_place place;
     json_t *conditions, *tags;
     char id[UUID_TEXT_BYTES];
 };
@@ -20,17 +20,12 @@ struct rule_work {
 static int create_work(struct sql *sql, void *user)
 {
     struct rule_work *work = user;
-    char group_id[UUID_TEXT_BYTES] = "", policy_id[UUID_TEXT_BYTES] = "";
-    struct rule_draft draft = work->draft;
-    int r = command_find(sql, COMMAND_FIND_GROUP, work->group, group_id, sizeof(group_id));
+    int r = command_place_find(sql, &work->place);
+    work->draft.group_id = work->place.group_id;
+    work->draft.policy_id = work->place.policy_id;
     if (r == 0)
-        r = command_find(sql, COMMAND_FIND_POLICY, work->policy, policy_id, sizeof(policy_id));
-    if (r < 0)
-        return r;
-    draft.group_id = group_id[0] ? group_id : NULL;
-    draft.policy_id = policy_id[0] ? policy_id : NULL;
-    r = rule_create(sql, &draft, work->id);
-    return r < 0 ? r : command_audit(sql, "rule_created", draft.name);
+        r = rule_create(sql, &work->draft, work->id);
+    return r < 0 ? r : command_audit(sql, "rule_created", work->draft.name);
 }
 
 static int add_condition(struct rule_work *work, const char *condition, const char *entry)
@@ -53,10 +48,10 @@ static int take_option(struct rule_work *work, int option, const char *value)
         return add_condition(work, RULE_CONDITIONS[option], value);
     switch (option) {
     case 'g':
-        work->group = value;
+        work->place.group = value;
         return 0;
     case 'p':
-        work->policy = value;
+        work->place.policy = value;
         return 0;
     case 'a':
         return value[0] && strlen(value) <= 64 ? command_add_text(&work->tags, value) : -EINVAL;
@@ -80,7 +75,7 @@ static int create(const struct console_settings *settings, int argc, char **argv
                                             {"add-tag", required_argument, NULL, 'a'},
                                             {"position", required_argument, NULL, 'o'},
                                             {NULL, 0, NULL, 0}};
-    struct rule_work work = {.draft = {.created_by = "console"}, .group = "", .policy = ""};
+    struct rule_work work = {.draft = {.created_by = "console"}, .place = {"", ""}};
     int option, r = 0;
     optind = 2;
     while (r == 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1)

@@ -1,81 +1,21 @@
 /* yagura-console sensor-key: keys of sensors that are not hosts. */
 #include "common/text/text.h"
-#include "console/program/command.h"
+#include "console/program/command_secret.h"
 #include "console/sensors/sensor_store.h"
 
-#include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 
-#define DAY_MS 86400000LL
-#define ORG    1LL
+#define ORG 1LL
 
-struct key_work {
-    struct sensor_key_draft draft;
-    const char *group, *policy;
-    int64_t days;
-    char id[UUID_TEXT_BYTES], key[SECRET_TEXT_BYTES];
-};
-
-static int create_work(struct sql *sql, void *user)
+static int create_key(struct sql *sql, struct command_secret *secret)
 {
-    struct key_work *work = user;
-    char group_id[UUID_TEXT_BYTES] = "", policy_id[UUID_TEXT_BYTES] = "";
-    struct sensor_key_draft draft = work->draft;
-    int r = command_find(sql, COMMAND_FIND_GROUP, work->group, group_id, sizeof(group_id));
-    if (r == 0)
-        r = command_find(sql, COMMAND_FIND_POLICY, work->policy, policy_id, sizeof(policy_id));
-    if (r < 0)
-        return r;
-    draft.group_id = group_id[0] ? group_id : NULL;
-    draft.policy_id = policy_id[0] ? policy_id : NULL;
-    r = sensor_key_create(sql, &draft, work->id, work->key);
-    return r < 0 ? r : command_audit(sql, "sensor_key_created", draft.name);
-}
-
-static int take_option(struct key_work *work, int option, const char *value)
-{
-    switch (option) {
-    case 'd':
-        return command_parse_count(value, 3650, &work->days);
-    case 'n':
-        work->draft.name = value;
-        return value[0] && strlen(value) <= 128 ? 0 : -EINVAL;
-    case 'g':
-        work->group = value;
-        return 0;
-    case 'p':
-        work->policy = value;
-        return 0;
-    default:
-        return -EINVAL;
-    }
-}
-
-/* sensor-key create KIND [options] */
-static int create(const struct console_settings *settings, int argc, char **argv)
-{
-    static const struct option options[] = {{"days", required_argument, NULL, 'd'},
-                                            {"name", required_argument, NULL, 'n'},
-                                            {"group", required_argument, NULL, 'g'},
-                                            {"policy", required_argument, NULL, 'p'},
-                                            {NULL, 0, NULL, 0}};
-    struct key_work work = {.draft = {.name = "command line", .created_by = "console"},
-                            .group = "",
-                            .policy = "",
-                            .days = 365};
-    int option, r = 0;
-    if (argc < 3 || !wire_is_sensor_kind(argv[2]))
-        return -1;
-    work.draft.kind = argv[2];
-    optind = 3;
-    while (r == 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1)
-        r = take_option(&work, option, optarg);
-    if (r < 0 || optind < argc)
-        return -1;
-    work.draft.expires_ms = console_store_now_ms() + work.days * DAY_MS;
-    int code = command_write(settings, create_work, &work, "cannot make a sensor key");
-    return code ? code : printf("%s\n", work.key) < 0;
+    const struct sensor_key_draft draft = {.name = secret->name,
+                                           .kind = secret->more,
+                                           .group_id = secret->place.group_id,
+                                           .policy_id = secret->place.policy_id,
+                                           .expires_ms = secret->expires_ms,
+                                           .created_by = "console"};
+    return sensor_key_create(sql, &draft, secret->id, secret->text);
 }
 
 static int list_work(struct sql *sql, void *user UNUSED)
@@ -99,22 +39,20 @@ static int list_work(struct sql *sql, void *user UNUSED)
     return r;
 }
 
-static int revoke_work(struct sql *sql, void *user)
-{
-    const char *id = user;
-    int r = sensor_key_revoke(sql, id);
-    if (r <= 0)
-        return r < 0 ? r : -ENOENT;
-    return command_audit(sql, "sensor_key_revoked", id);
-}
-
 int console_sensor_key(const struct console_settings *settings, int argc, char **argv)
 {
+    static const struct option options[] = {COMMAND_SECRET_OPTIONS, {NULL, 0, NULL, 0}};
+    static const struct command_secret_kind kind = {.noun = "sensor key",
+                                                    .created = "sensor_key_created",
+                                                    .revoked = "sensor_key_revoked",
+                                                    .days = 365,
+                                                    .options = options,
+                                                    .create = create_key,
+                                                    .list = list_work,
+                                                    .revoke = sensor_key_revoke};
     if (argc >= 2 && text_equal(argv[1], "create"))
-        return create(settings, argc, argv);
-    if (argc == 2 && text_equal(argv[1], "list"))
-        return command_read(settings, list_work, NULL, "cannot read the sensor keys");
-    if (argc == 3 && text_equal(argv[1], "revoke"))
-        return command_write(settings, revoke_work, argv[2], argv[2]);
-    return -1;
+        return argc >= 3 && wire_is_sensor_kind(argv[2])
+                   ? command_secret_create(settings, &kind, argc, argv, 3, argv[2])
+                   : -1;
+    return command_secret_manage(settings, &kind, argc, argv);
 }

@@ -1,93 +1,47 @@
 /* yagura-console token: activation tokens. */
 #include "common/text/text.h"
-#include "console/agents/tokens.h"
-#include "console/program/command.h"
+#include "console/program/command_secret.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 
-#define DAY_MS   86400000LL
 #define ORG      1LL
 #define MOST_USE 1000000
 
-struct token_work {
-    struct token_draft draft;
-    const char *group, *policy;
-    json_t *tags, *cidrs;
-    int64_t days;
-    char id[UUID_TEXT_BYTES], token[SECRET_TEXT_BYTES];
+struct token_more {
+    int64_t uses; /* -1: without limit */
+    json_t *tag_list, *cidr_list;
 };
 
-static int create_work(struct sql *sql, void *user)
+static int create_token(struct sql *sql, struct command_secret *secret)
 {
-    struct token_work *work = user;
-    char group_id[UUID_TEXT_BYTES] = "", policy_id[UUID_TEXT_BYTES] = "";
-    struct token_draft draft = work->draft;
-    int r = command_find(sql, COMMAND_FIND_GROUP, work->group, group_id, sizeof(group_id));
-    if (r == 0)
-        r = command_find(sql, COMMAND_FIND_POLICY, work->policy, policy_id, sizeof(policy_id));
-    if (r < 0)
-        return r;
-    draft.group_id = group_id[0] ? group_id : NULL;
-    draft.policy_id = policy_id[0] ? policy_id : NULL;
-    r = token_create(sql, &draft, work->id, work->token);
-    return r < 0 ? r : command_audit(sql, "token_created", draft.name);
+    const struct token_more *more = secret->more;
+    AUTO_FREE char *tags = command_list_text(more->tag_list);
+    AUTO_FREE char *cidrs = command_list_text(more->cidr_list);
+    const struct token_draft draft = {.name = secret->name,
+                                      .group_id = secret->place.group_id,
+                                      .policy_id = secret->place.policy_id,
+                                      .tags = tags,
+                                      .cidrs = cidrs,
+                                      .expires_ms = secret->expires_ms,
+                                      .uses = more->uses,
+                                      .created_by = "console"};
+    return tags && cidrs ? token_create(sql, &draft, secret->id, secret->text) : -ENOMEM;
 }
 
-/* 0, or -EINVAL for a wrong value. */
-static int take_option(struct token_work *work, int option, const char *value)
+static int take_option(void *user, int option, const char *value)
 {
+    struct token_more *more = user;
     switch (option) {
-    case 'd':
-        return command_parse_count(value, 3650, &work->days);
     case 'u':
-        return command_parse_count(value, MOST_USE, &work->draft.uses);
-    case 'n':
-        work->draft.name = value;
-        return value[0] && strlen(value) <= 128 ? 0 : -EINVAL;
-    case 'g':
-        work->group = value;
-        return 0;
-    case 'p':
-        work->policy = value;
-        return 0;
+        return command_parse_count(value, MOST_USE, &more->uses);
     case 't':
-        return value[0] && strlen(value) <= 64 ? command_add_text(&work->tags, value) : -EINVAL;
+        return value[0] && strlen(value) <= 64 ? command_add_text(&more->tag_list, value) : -EINVAL;
     case 'c':
-        return cidr_is_valid(value) ? command_add_text(&work->cidrs, value) : -EINVAL;
+        return cidr_is_valid(value) ? command_add_text(&more->cidr_list, value) : -EINVAL;
     default:
         return -EINVAL;
     }
-}
-
-static int create(const struct console_settings *settings, int argc, char **argv)
-{
-    static const struct option options[] = {
-        {"days", required_argument, NULL, 'd'},   {"uses", required_argument, NULL, 'u'},
-        {"name", required_argument, NULL, 'n'},   {"group", required_argument, NULL, 'g'},
-        {"policy", required_argument, NULL, 'p'}, {"tag", required_argument, NULL, 't'},
-        {"cidr", required_argument, NULL, 'c'},   {NULL, 0, NULL, 0}};
-    struct token_work work = {
-        .draft = {.name = "command line", .uses = -1, .created_by = "console"},
-        .group = "",
-        .policy = "",
-        .days = 7};
-    int option, r = 0;
-    optind = 2;
-    while (r == 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1)
-        r = take_option(&work, option, optarg);
-    AUTO_FREE char *tags = command_list_text(work.tags);
-    AUTO_FREE char *cidrs = command_list_text(work.cidrs);
-    json_decref(work.tags);
-    json_decref(work.cidrs);
-    if (r < 0 || optind < argc || !tags || !cidrs)
-        return -1;
-    work.draft.tags = tags;
-    work.draft.cidrs = cidrs;
-    work.draft.expires_ms = console_store_now_ms() + work.days * DAY_MS;
-    int code = command_write(settings, create_work, &work, "cannot make a token");
-    return code ? code : printf("%s\n", work.token) < 0;
 }
 
 static int list_work(struct sql *sql, void *user UNUSED)
@@ -115,22 +69,27 @@ static int list_work(struct sql *sql, void *user UNUSED)
     return r;
 }
 
-static int revoke_work(struct sql *sql, void *user)
-{
-    const char *id = user;
-    int r = token_revoke(sql, id);
-    if (r <= 0)
-        return r < 0 ? r : -ENOENT;
-    return command_audit(sql, "token_revoked", id);
-}
-
 int console_token(const struct console_settings *settings, int argc, char **argv)
 {
-    if (argc >= 2 && text_equal(argv[1], "create"))
-        return create(settings, argc, argv);
-    if (argc == 2 && text_equal(argv[1], "list"))
-        return command_read(settings, list_work, NULL, "cannot read the tokens");
-    if (argc == 3 && text_equal(argv[1], "revoke"))
-        return command_write(settings, revoke_work, argv[2], argv[2]);
-    return -1;
+    static const struct option options[] = {COMMAND_SECRET_OPTIONS,
+                                            {"uses", required_argument, NULL, 'u'},
+                                            {"tag", required_argument, NULL, 't'},
+                                            {"cidr", required_argument, NULL, 'c'},
+                                            {NULL, 0, NULL, 0}};
+    static const struct command_secret_kind kind = {.noun = "token",
+                                                    .created = "token_created",
+                                                    .revoked = "token_revoked",
+                                                    .days = 7,
+                                                    .options = options,
+                                                    .take = take_option,
+                                                    .create = create_token,
+                                                    .list = list_work,
+                                                    .revoke = token_revoke};
+    struct token_more more = {.uses = -1};
+    if (argc < 2 || !text_equal(argv[1], "create"))
+        return command_secret_manage(settings, &kind, argc, argv);
+    int code = command_secret_create(settings, &kind, argc, argv, 2, &more);
+    json_decref(more.tag_list);
+    json_decref(more.cidr_list);
+    return code;
 }

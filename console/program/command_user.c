@@ -65,7 +65,7 @@ static int find_groups(struct sql *sql, const json_t *names, json_t **ret_ids)
     json_array_foreach(names, i, name)
     {
         if (r == 0)
-            r = command_find(sql, COMMAND_FIND_GROUP, json_string_value(name), id, sizeof(id));
+            r = command_find_group(sql, json_string_value(name), id);
         if (r == 0)
             r = command_add_text(ret_ids, id);
     }

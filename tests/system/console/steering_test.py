@@ -140,6 +140,12 @@ class SubcommandTest(ConsoleTest):
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
         return done.stdout
 
+    def refused(self, words, *arguments):
+        """In words that say what to do, not in errno's."""
+        done = self.console.run(*arguments)
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertIn(words, done.stderr)
+
     def table(self, *arguments):
         lines = self.run_command(*arguments).splitlines()
         names = lines[0].split("\t")
@@ -160,8 +166,12 @@ class SubcommandTest(ConsoleTest):
         newest = self.table("token", "list")[0]["id"]
         self.run_command("token", "revoke", newest)
         Agent(self.console).activate(token, expect=403)
-        self.run_command("token", "revoke", newest, code=1)
-        self.run_command("token", "create", "--group", "none", code=1)
+        self.refused("no such", "token", "revoke", newest)
+        self.refused("no such group", "token", "create", "--group", "none")
+        self.refused("no such group, policy", "token", "create", "--policy", "none")
+        for wrong in (["--group", "none"], ["--policy", "none"]):
+            self.refused("cannot make a sensor key: there is no such", "sensor-key", "create",
+                         "storage", *wrong)
         for wrong in (["--days", "0"], ["--cidr", "10/8"], ["--uses", "-1"], ["more"], ["--tag", ""]):
             self.run_command("token", "create", *wrong, code=2)
 
@@ -178,9 +188,9 @@ class SubcommandTest(ConsoleTest):
         again = self.run_command("user", "reset-password", "hanako").strip()
         self.assertNotEqual(again, password)
         client.sign_in("hanako", again)
-        self.run_command("user", "disable", "admin", code=1)  # somebody must be left
-        self.run_command("user", "create", "hanako", code=1)
-        self.run_command("user", "disable", "nobody", code=1)
+        self.refused("no administrator would be left", "user", "disable", "admin")
+        self.refused("name is taken", "user", "create", "hanako")
+        self.refused("no such", "user", "disable", "nobody")
         self.run_command("user", "create", "--role", "god", "x", code=2)
         self.run_command("user", "create", "--group", "none", "x", code=1)
         self.run_command("user", code=2)
@@ -195,7 +205,7 @@ class SubcommandTest(ConsoleTest):
         self.assertEqual((computer["group"], computer["tags"]), ("webs", ["placed"]))
         rows = self.table("rule", "list")
         self.assertEqual(json.loads(rows[0]["when"]), {"hostnames": ["cli-*"], "cidrs": ["127.0.0.1"]})
-        self.run_command("rule", "create", "web by cli", code=1)
+        self.refused("name is taken", "rule", "create", "web by cli")
         self.run_command("rule", "delete", "web by cli")
         self.run_command("rule", "delete", "web by cli", code=1)
         self.run_command("rule", "create", "--account", "12", "x", code=2)
