@@ -96,6 +96,33 @@ int command_audit(struct sql *sql, const char *action, const char *subject)
     return audit_append(sql, &entry);
 }
 
+static void refuse_option(const struct option *option, const char *value)
+{
+    AUTO_FREE char *shown = text_escape_new(value, strlen(value));
+    (void)fprintf(stderr, "yagura-console: --%s does not take \"%s\"\n", option->name,
+                  shown ? shown : "");
+}
+
+int command_options(int argc, char **argv, int first, const struct option *options,
+                    int (*take)(void *user, int option, const char *value), void *user,
+                    char *const **ret_words)
+{
+    char **list = argv + first - 1;
+    int count = argc - first + 1, index = 0, option;
+    list[0] = (char *)"yagura-console"; /* for getopt's own messages */
+    optind = 0;                         /* begins anew, and lets options follow other words */
+    while ((option = getopt_long(count, list, "", options, &index)) != -1) {
+        if (option == '?')
+            return -EINVAL;
+        if (take(user, option, optarg) < 0) {
+            refuse_option(&options[index], optarg);
+            return -EINVAL;
+        }
+    }
+    *ret_words = list + optind;
+    return count - optind;
+}
+
 int command_parse_count(const char *text, int64_t most, int64_t *ret_count)
 {
     uint64_t count;

@@ -8,6 +8,7 @@
 #include "console/program/console.h"
 #include "console/store/console_store.h"
 
+#include <getopt.h>
 #include <jansson.h>
 
 /* Says it on standard error; 1, the exit code. */
@@ -26,6 +27,12 @@ int command_audit(struct sql *sql, const char *action, const char *subject) MUST
 /* Keeps a console from starting on the data folder while the fd is open; says why it cannot. */
 int command_lock(const char *data, int *ret_fd) MUST_USE;
 
+/* Takes the options of argv[first] and on, which may stand before and after other words: each goes
+ * to take, which answers 0, or < 0 for a wrong value. Says what is wrong. The number of other
+ * words, ret_words, or -EINVAL. */
+int command_options(int argc, char **argv, int first, const struct option *options,
+                    int (*take)(void *user, int option, const char *value), void *user,
+                    char *const **ret_words) MUST_USE;
 /* A whole number of 1..most. -EINVAL. */
 int command_parse_count(const char *text, int64_t most, int64_t *ret_count) MUST_USE;
 /* Appends a text to an array that is made when NULL. -ENOMEM. */

@@ -4,7 +4,6 @@
 #include "console/program/command.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 
 #define ORG        1LL
@@ -42,8 +41,9 @@ static int add_condition(struct rule_work *work, const char *condition, const ch
     return r;
 }
 
-static int take_option(struct rule_work *work, int option, const char *value)
+static int take_option(void *user, int option, const char *value)
 {
+    struct rule_work *work = user;
     if (option >= 0 && option < CONDITIONS)
         return add_condition(work, RULE_CONDITIONS[option], value);
     switch (option) {
@@ -76,19 +76,17 @@ static int create(const struct console_settings *settings, int argc, char **argv
                                             {"position", required_argument, NULL, 'o'},
                                             {NULL, 0, NULL, 0}};
     struct rule_work work = {.draft = {.created_by = "console"}, .place = {"", ""}};
-    int option, r = 0;
-    optind = 2;
-    while (r == 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1)
-        r = take_option(&work, option, optarg);
+    char *const *words;
+    int count = command_options(argc, argv, 2, options, take_option, &work, &words);
     AUTO_FREE char *tags = command_list_text(work.tags);
     AUTO_FREE char *conditions =
         work.conditions ? json_dumps(work.conditions, JSON_COMPACT) : strdup("{}");
     json_decref(work.tags);
     json_decref(work.conditions);
-    if (r < 0 || optind != argc - 1 || !argv[optind][0] || strlen(argv[optind]) > 128 || !tags ||
-        !conditions || strlen(tags) >= 1024)
+    if (count != 1 || !words[0][0] || strlen(words[0]) > 128 || !tags || !conditions ||
+        strlen(tags) >= 1024)
         return -1;
-    work.draft.name = argv[optind];
+    work.draft.name = words[0];
     work.draft.tags = tags;
     work.draft.conditions = conditions;
     return command_write(settings, create_work, &work, work.draft.name);

@@ -25,10 +25,10 @@ static int create_work(struct sql *sql, void *user)
     return r < 0 ? r : command_audit(sql, making->kind->created, secret->name);
 }
 
-/* 0, or -EINVAL for a wrong value. */
-static int take_option(const struct command_secret_kind *kind, struct command_secret *secret,
-                       int option, const char *value)
+static int take_option(void *user, int option, const char *value)
 {
+    const struct making *making = user;
+    struct command_secret *secret = making->secret;
     switch (option) {
     case 'd':
         return command_parse_count(value, MOST_DAYS, &secret->days);
@@ -42,7 +42,7 @@ static int take_option(const struct command_secret_kind *kind, struct command_se
         secret->place.policy = value;
         return text_is_utf8(value) ? 0 : -EINVAL;
     default:
-        return kind->take ? kind->take(secret->more, option, value) : -EINVAL;
+        return making->kind->take ? making->kind->take(secret->more, option, value) : -EINVAL;
     }
 }
 
@@ -54,11 +54,8 @@ int command_secret_create(const struct console_settings *settings,
         .name = "command line", .place = {"", ""}, .days = kind->days, .more = more};
     struct making making = {kind, &secret};
     char what[64];
-    int option, r = 0;
-    optind = first;
-    while (r == 0 && (option = getopt_long(argc, argv, "", kind->options, NULL)) != -1)
-        r = take_option(kind, &secret, option, optarg);
-    if (r < 0 || optind < argc)
+    char *const *words;
+    if (command_options(argc, argv, first, kind->options, take_option, &making, &words) != 0)
         return -1;
     secret.expires_ms = console_store_now_ms() + secret.days * DAY_MS;
     (void)text_format(what, sizeof(what), "cannot make a %s", kind->noun);

@@ -6,8 +6,6 @@
 #include "console/agents/tokens.h"
 #include "console/program/command.h"
 
-#include <getopt.h>
-
 struct command_secret {
     const char *name;
     int64_t days, expires_ms;

@@ -6,7 +6,6 @@
 #include "console/program/command.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 
 #define ORG 1LL
@@ -92,23 +91,26 @@ static int create_work(struct sql *sql, void *user)
     return r < 0 ? r : command_audit(sql, "user_created", work->name);
 }
 
+static int take_option(void *user, int option, const char *value)
+{
+    struct user_work *work = user;
+    if (option == 'g')
+        return command_add_text(&work->groups, value);
+    work->role = value;
+    return role_permissions(value) ? 0 : -EINVAL;
+}
+
 static int create(const struct console_settings *settings, int argc, char **argv)
 {
     static const struct option options[] = {{"role", required_argument, NULL, 'r'},
                                             {"group", required_argument, NULL, 'g'},
                                             {NULL, 0, NULL, 0}};
     struct user_work work = {.role = "reader"};
-    int option, r = 0;
-    optind = 2;
-    while (r == 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (option == 'r' && role_permissions(optarg) != 0)
-            work.role = optarg;
-        else
-            r = option == 'g' ? command_add_text(&work.groups, optarg) : -EINVAL;
-    }
+    char *const *words;
     int code = -1;
-    if (r == 0 && optind == argc - 1 && argv[optind][0] && strlen(argv[optind]) <= 128) {
-        work.name = argv[optind];
+    if (command_options(argc, argv, 2, options, take_option, &work, &words) == 1 && words[0][0] &&
+        strlen(words[0]) <= 128) {
+        work.name = words[0];
         code = with_password(settings, create_work, &work);
     }
     json_decref(work.groups);

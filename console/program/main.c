@@ -14,11 +14,11 @@ static const struct {
     const char *name;
     int (*run)(const struct console_settings *settings, int argc, char **argv);
     const char *usage;
-    const char *words; /* what may stand after the name, for bash */
+    const char *words; /* what may stand after the name, for bash; NULL: nothing may */
 } COMMANDS[] = {
-    {"serve", console_serve, "serve                           run the console (the default)", ""},
+    {"serve", console_serve, "serve                           run the console (the default)", NULL},
     {"pin", console_pin, "pin                             print the pin of the console's authority",
-     ""},
+     NULL},
     {"token", console_token,
      "token create [--days N] [--uses N] [--name TEXT] [--group NAME] [--policy NAME]\n"
      "               [--tag TEXT]... [--cidr NETWORK]...\n"
@@ -57,9 +57,9 @@ static const struct {
      "migrate postgresql://...        copy the SQLite database into an empty PostgreSQL one",
      "postgresql://"},
     {"verify-audit", console_verify_audit,
-     "verify-audit                    check the audit log's chain", ""},
+     "verify-audit                    check the audit log's chain", NULL},
     {"completion", print_completion,
-     "completion                      print bash's completion of these commands", ""},
+     "completion                      print bash's completion of these commands", NULL},
 };
 
 /* Files and folders are offered everywhere: settings, backups. */
@@ -75,7 +75,8 @@ static int print_completion(const struct console_settings *settings UNUSED, int 
         (void)printf(" %s", COMMANDS[i].name);
     (void)printf("'\n    else\n        case ${COMP_WORDS[$at]} in\n");
     for (size_t i = 0; i < ARRAY_LENGTH(COMMANDS); i++)
-        (void)printf("        %s) words='%s' ;;\n", COMMANDS[i].name, COMMANDS[i].words);
+        (void)printf("        %s) words='%s' ;;\n", COMMANDS[i].name,
+                     COMMANDS[i].words ? COMMANDS[i].words : "");
     return printf("        esac\n    fi\n"
                   "    mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$2\"; "
                   "[[ -n $2 && $2 != -* ]] && compgen -f -- \"$2\")\n"
@@ -89,6 +90,25 @@ static int print_usage(FILE *stream, int code)
         (void)fprintf(stream, "  %s\n", COMMANDS[i].usage);
     (void)fprintf(stream, "\nWithout --config, %s is read when it is there.\n", DEFAULT_SETTINGS);
     return code;
+}
+
+/* The exit code. */
+static int run_command(const struct console_settings *settings, int argc, char **argv)
+{
+    const char *name = argc > 0 ? argv[0] : "serve";
+    for (size_t i = 0; i < ARRAY_LENGTH(COMMANDS); i++) {
+        if (!text_equal(COMMANDS[i].name, name))
+            continue;
+        int code =
+            argc > 1 && !COMMANDS[i].words ? -1 : COMMANDS[i].run(settings, MAX(argc, 1), argv);
+        if (code < 0)
+            (void)fprintf(stderr, "usage:\n  %s\n", COMMANDS[i].usage);
+        return code < 0 ? 2 : code;
+    }
+    AUTO_FREE char *shown = text_escape_new(name, strlen(name));
+    (void)fprintf(stderr, "yagura-console: there is no command \"%s\": see yagura-console --help\n",
+                  shown ? shown : "");
+    return 2;
 }
 
 int main(int argc, char **argv)
@@ -124,11 +144,7 @@ int main(int argc, char **argv)
         if (text_equal(levels[i], console_settings_text(&settings, CONSOLE_LOG_LEVEL)))
             log_set_level((enum log_level)i);
 
-    const char *name = optind < argc ? argv[optind] : "serve";
-    int code = -1;
-    for (size_t i = 0; i < ARRAY_LENGTH(COMMANDS) && code < 0; i++)
-        if (text_equal(COMMANDS[i].name, name))
-            code = COMMANDS[i].run(&settings, MAX(argc - optind, 1), argv + optind);
+    int code = run_command(&settings, argc - optind, argv + optind);
     console_settings_done(&settings);
-    return code < 0 ? print_usage(stderr, 2) : code;
+    return code;
 }

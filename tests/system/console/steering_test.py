@@ -194,11 +194,18 @@ class SubcommandTest(ConsoleTest):
         self.run_command("user", "create", "--role", "god", "x", code=2)
         self.run_command("user", "create", "--group", "none", "x", code=1)
         self.run_command("user", code=2)
+        for wrong in (["pin", "more"], ["verify-audit", "more"], ["completion", "more"]):
+            self.run_command(*wrong, code=2)
+        said = self.console.run("nothing")
+        self.assertIn('no command "nothing"', said.stderr)
+        said = self.console.run("user", "create", "--role", "god", "x")
+        self.assertIn('--role does not take "god"', said.stderr)
+        self.assertNotIn("sensor-key", said.stderr)  # of this command only
 
     def test_rules(self):
         self.admin.post("/api/v1/groups", {"name": "webs"}, expect=201)
-        self.run_command("rule", "create", "--hostname", "cli-*", "--cidr", "127.0.0.1", "--group",
-                         "webs", "--add-tag", "placed", "web by cli")
+        self.run_command("rule", "create", "--hostname", "cli-*", "--cidr", "127.0.0.1",
+                         "web by cli", "--group", "webs", "--add-tag", "placed")
         agent = Agent(self.console, hostname="cli-7")
         agent.activate(self.token())
         computer = self.admin.get(f"/api/v1/computers/{agent.id}").json
