@@ -74,7 +74,7 @@ static int check_agent(struct self_test *test)
     struct control_call call;
     control_call_begin(&call, "status");
     if (control_call(test->invocation, &call, take_status, test) == EXIT_ERROR)
-        return failed(test, "the agent answers", "start it: systemctl start yagura-agent");
+        return failed(test, "the agent answers", control_start_hint(test->invocation));
     (void)passed(test, "the agent answers");
     if (!test->ready)
         return failed(test, "the scanner has signatures", "see yaguractl status");

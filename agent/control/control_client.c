@@ -24,12 +24,19 @@ void control_call_begin(struct control_call *call, const char *command)
     json_write_field_string(&call->json, "command", command);
 }
 
-static int tell_unreachable(const char *path, int error)
+const char *control_start_hint(const struct invocation *invocation)
 {
+    return command_has(invocation, "socket") || command_has(invocation, "config")
+               ? "start yagura-agent with its --config, or name another --socket"
+               : "start it with: systemctl start yagura-agent";
+}
+
+static int tell_unreachable(const struct invocation *invocation, int error)
+{
+    const char *path = invocation->socket;
     if (error == -ENOENT || error == -ECONNREFUSED)
-        return command_fail("the agent is not running (nobody listens on %s); start it with: "
-                            "systemctl start yagura-agent",
-                            path);
+        return command_fail("the agent is not running (nobody listens on %s); %s", path,
+                            control_start_hint(invocation));
     if (error == -EACCES || error == -EPERM)
         return command_fail("only root may steer the agent; use sudo");
     return command_fail("the agent cannot be reached on %s: %s", path, log_error_text(error));
@@ -153,7 +160,7 @@ int control_call(const struct invocation *invocation, struct control_call *call,
     AUTO_CLOSE int fd = -1;
     int r = connect_to(invocation->socket, &fd);
     if (r < 0)
-        return tell_unreachable(invocation->socket, r);
+        return tell_unreachable(invocation, r);
     if (call->timeout_ns > 0) {
         const struct timeval timeout = {.tv_sec = (time_t)(call->timeout_ns / NS_PER_SECOND) + 1};
         (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));

@@ -22,6 +22,9 @@ void control_call_begin(struct control_call *call, const char *command);
  * value's text as the agent wrote it. Non-zero ends the call with that exit code. */
 typedef int control_line(void *user, const char *key, const json_t *value, const char *text);
 
+/* How the agent that the invocation means is started. */
+const char *control_start_hint(const struct invocation *invocation);
+
 /* Sends and reads until the last line. The agent's exit code; EXIT_ERROR, told on standard error,
  * when it cannot be reached or refuses. line may be NULL. Frees the call. */
 int control_call(const struct invocation *invocation, struct control_call *call, control_line *line,

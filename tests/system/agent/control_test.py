@@ -107,6 +107,7 @@ def test_without_an_agent_the_cure_is_told(place):
     agent = place.agent()
     result = run(agent, "status")
     assert result.returncode == 2 and b"the agent is not running" in result.stderr, result
+    assert b"systemctl" not in result.stderr, result  # this one is not systemd's
 
 
 def test_self_test(place):
