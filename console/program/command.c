@@ -163,6 +163,21 @@ int command_find_group(struct sql *sql, const char *name, char ret_id[static UUI
                 ret_id);
 }
 
+int command_find_groups(struct sql *sql, const json_t *names, char **ret_ids)
+{
+    json_t *ids = NULL;
+    char id[UUID_TEXT_BYTES];
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < json_array_size(names); i++) {
+        r = command_find_group(sql, json_string_value(json_array_get(names, i)), id);
+        if (r == 0)
+            r = id[0] ? command_add_text(&ids, id) : -ENOENT;
+    }
+    *ret_ids = r == 0 ? command_list_text(ids) : NULL;
+    json_decref(ids);
+    return r < 0 ? r : *ret_ids ? 0 : -ENOMEM;
+}
+
 int command_place_find(struct sql *sql, struct command_place *place)
 {
     int r = command_find_group(sql, place->group, place->group_text);

@@ -42,6 +42,8 @@ char *command_list_text(const json_t *list);
 /* A group's name or id to its id, "" for "". -ENOENT. */
 int command_find_group(struct sql *sql, const char *name,
                        char ret_id[static UUID_TEXT_BYTES]) MUST_USE;
+/* A list of their names, NULL for none, to the JSON text of their ids; freed by the caller. */
+int command_find_groups(struct sql *sql, const json_t *names, char **ret_ids) MUST_USE;
 /* Where something that is made belongs. */
 struct command_place {
     const char *group, *policy;       /* names or ids, as given; "" for none */

@@ -1,4 +1,4 @@
-/* Owns what the subcommands for tokens and sensor keys have in common. Must not know their tables.
+/* Owns what the subcommands for tokens and keys have in common. Must not know their tables.
  */
 #include "console/program/command_secret.h"
 
@@ -7,8 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define DAY_MS    86400000LL
-#define MOST_DAYS 3650
+#define DAY_MS 86400000LL
 
 struct making {
     const struct command_secret_kind *kind;
@@ -31,7 +30,7 @@ static int take_option(void *user, int option, const char *value)
     struct command_secret *secret = making->secret;
     switch (option) {
     case 'd':
-        return command_parse_count(value, MOST_DAYS, &secret->days);
+        return command_parse_count(value, making->kind->most_days, &secret->days);
     case 'n':
         secret->name = value;
         return value[0] && strlen(value) <= 128 && text_is_utf8(value) ? 0 : -EINVAL;

@@ -1,5 +1,5 @@
-/* Activation tokens and sensor keys on the command line: both are made for a group and a policy,
- * shown once, listed without their secrets, and revoked by their id. */
+/* Tokens, sensor keys and API keys on the command line: made for some days, shown once, listed
+ * without their secrets, and revoked by their id. */
 #ifndef CONSOLE_PROGRAM_COMMAND_SECRET_H
 #define CONSOLE_PROGRAM_COMMAND_SECRET_H
 
@@ -17,14 +17,14 @@ struct command_secret {
 struct command_secret_kind {
     const char *noun;              /* for messages: "token" */
     const char *created, *revoked; /* entries of the audit log */
-    int64_t days;                  /* by default */
+    int64_t days, most_days;       /* by default, and at most */
     const struct option *options;  /* those of command_secret_option among them */
     int (*take)(void *more, int option, const char *value); /* an option of its own; NULL: none */
     int (*create)(struct sql *sql, struct command_secret *secret); /* fills id and text */
     console_store_work *list;
     int (*revoke)(struct sql *sql, const char *id); /* 1, 0: there is none such */
 };
-/* The options that every kind takes. */
+/* The options of what is made for a group and a policy. */
 #define COMMAND_SECRET_OPTIONS                                                      \
     {"days", required_argument, NULL, 'd'}, {"name", required_argument, NULL, 'n'}, \
         {"group", required_argument, NULL, 'g'},                                    \

@@ -46,6 +46,7 @@ int console_sensor_key(const struct console_settings *settings, int argc, char *
                                                     .created = "sensor_key_created",
                                                     .revoked = "sensor_key_revoked",
                                                     .days = 365,
+                                                    .most_days = 3650,
                                                     .options = options,
                                                     .create = create_key,
                                                     .list = list_work,

@@ -80,6 +80,7 @@ int console_token(const struct console_settings *settings, int argc, char **argv
                                                     .created = "token_created",
                                                     .revoked = "token_revoked",
                                                     .days = 7,
+                                                    .most_days = 3650,
                                                     .options = options,
                                                     .take = take_option,
                                                     .create = create_token,

@@ -54,33 +54,12 @@ static int reset_work(struct sql *sql, void *user)
 
 /* --- new users */
 
-static int find_groups(struct sql *sql, const json_t *names, json_t **ret_ids)
-{
-    size_t i;
-    const json_t *name;
-    char id[UUID_TEXT_BYTES];
-    int r = 0;
-    *ret_ids = NULL;
-    json_array_foreach(names, i, name)
-    {
-        if (r == 0)
-            r = command_find_group(sql, json_string_value(name), id);
-        if (r == 0)
-            r = command_add_text(ret_ids, id);
-    }
-    return r;
-}
-
 static int create_work(struct sql *sql, void *user)
 {
     const struct user_work *work = user;
     char id[UUID_TEXT_BYTES];
-    json_t *ids = NULL;
-    int r = find_groups(sql, work->groups, &ids);
-    AUTO_FREE char *groups = command_list_text(ids);
-    json_decref(ids);
-    if (r == 0 && !groups)
-        r = -ENOMEM;
+    AUTO_FREE char *groups = NULL;
+    int r = command_find_groups(sql, work->groups, &groups);
     const struct user_draft draft = {.name = work->name,
                                      .role = work->role,
                                      .groups = groups,

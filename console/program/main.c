@@ -45,6 +45,11 @@ static const struct {
      "                                  make a key for file storage or functions and print it\n"
      "  sensor-key list | sensor-key revoke ID",
      "create list revoke storage application --days --name --group --policy"},
+    {"api-key", console_api_key,
+     "api-key create [--role ROLE] [--group NAME]... [--days N] [--name TEXT]\n"
+     "                                  make a key for the REST API and print it\n"
+     "  api-key list | api-key revoke ID",
+     "create list revoke --role --group --days --name"},
     {"keys", console_keys,
      "keys rotate [--retire-now]      sign with a new key, which agents follow\n"
      "  keys show                       print its id, itself, and how many came before",

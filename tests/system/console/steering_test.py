@@ -175,6 +175,27 @@ class SubcommandTest(ConsoleTest):
         for wrong in (["--days", "0"], ["--cidr", "10/8"], ["--uses", "-1"], ["more"], ["--tag", ""]):
             self.run_command("token", "create", *wrong, code=2)
 
+    def test_keys(self):
+        self.admin.post("/api/v1/groups", {"name": "keyed"}, expect=201)
+        key = self.run_command("api-key", "create", "--role", "operator", "--group", "keyed",
+                               "--days", "1", "--name", "cli").strip()
+        client = self.console.api(key)
+        self.assertEqual([g["name"] for g in client.get("/api/v1/groups").json["groups"]], ["keyed"])
+        client.get("/api/v1/tokens", expect=200)
+        client.get("/api/v1/users", expect=403)
+        row = [row for row in self.table("api-key", "list") if row["name"] == "cli"][0]
+        self.assertEqual((row["role"], row["revoked"]), ("operator", "-"))
+        self.run_command("api-key", "revoke", row["id"])
+        client.get("/api/v1/groups", expect=401)
+        plain = self.console.api(self.run_command("api-key", "create").strip())
+        plain.get("/api/v1/computers", expect=200)
+        plain.get("/api/v1/tokens", expect=403)
+        for group in ("none", ""):  # never a key without limits by mistake
+            self.refused("no such group", "api-key", "create", "--group", group)
+            self.refused("no such group", "user", "create", "--group", group, "nobody")
+        for wrong in (["--days", "731"], ["--role", "god"], ["more"]):
+            self.run_command("api-key", "create", *wrong, code=2)
+
     def test_users(self):
         password = self.run_command("user", "create", "--role", "operator", "hanako").strip()
         client = self.console.api()
