@@ -113,6 +113,11 @@ struct list {
     int (*build)(const struct list_page *page, struct query *query);
 };
 void api_list(struct http_request *request, struct api_service *service, const struct list *list);
+/* What a client sends as cursor: base64url of the text, or number, of the last row it has. Whatever
+ * it is, it only says where to go on among rows that the client may see. -EINVAL. */
+#define LIST_CURSOR_BYTES 512
+int list_cursor_read(const char *text, bool is_text, char ret_cursor[static LIST_CURSOR_BYTES],
+                     int64_t *ret_number) MUST_USE;
 /* A filter's value: 1, 0 when not given, -EINVAL when it has answered. */
 int list_filter(const struct list_page *page, const char *name, char *buffer, size_t size) MUST_USE;
 /* The end of a SELECT: behind the cursor, in order, at most a page. column: literal SQL; it is

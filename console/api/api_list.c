@@ -9,14 +9,13 @@
 #include <errno.h>
 
 #define PAGE_DEFAULT 50
-#define CURSOR_BYTES 512
 #define PAGE_MAXIMUM (32 * 1024 * 1024)
 
 struct listing {
     struct api_service *service;
     const struct list *list;
     struct list_page page;
-    char cursor[CURSOR_BYTES];
+    char cursor[LIST_CURSOR_BYTES];
     struct buffer output;
     bool csv, more, answered;
     size_t sent; /* of output, while streaming */
@@ -55,31 +54,39 @@ static void set_cursor(struct listing *listing, struct sql_statement *row)
     listing->page.cursor_text = listing->cursor;
 }
 
-static int parse_cursor(struct listing *listing)
+int list_cursor_read(const char *text, bool is_text, char ret_cursor[static LIST_CURSOR_BYTES],
+                     int64_t *ret_number)
 {
-    char text[BASE64_TEXT_BYTES(CURSOR_BYTES)];
     size_t length = 0;
     uint64_t number = 0;
+    if (base64_url_decode(text, strlen(text), (uint8_t *)ret_cursor, LIST_CURSOR_BYTES - 1,
+                          &length) < 0)
+        return -EINVAL;
+    ret_cursor[length] = '\0';
+    if (strlen(ret_cursor) != length || !text_is_utf8(ret_cursor))
+        return -EINVAL; /* PostgreSQL takes no such text */
+    if (!is_text && (text_parse_u64(ret_cursor, &number) < 0 || number > INT64_MAX))
+        return -EINVAL;
+    *ret_number = (int64_t)number;
+    return 0;
+}
+
+static int parse_cursor(struct listing *listing)
+{
+    char text[BASE64_TEXT_BYTES(LIST_CURSOR_BYTES)];
     int r = list_filter(&listing->page, "cursor", text, sizeof(text));
     if (r <= 0)
         return r;
-    if (base64_url_decode(text, strlen(text), (uint8_t *)listing->cursor, CURSOR_BYTES - 1,
-                          &length) < 0)
-        goto bad;
-    listing->cursor[length] = '\0';
-    if (strlen(listing->cursor) != length || !text_is_utf8(listing->cursor))
-        goto bad; /* PostgreSQL takes no such text */
-    if (!listing->list->cursor_is_text &&
-        (text_parse_u64(listing->cursor, &number) < 0 || number > INT64_MAX))
-        goto bad;
+    r = list_cursor_read(text, listing->list->cursor_is_text, listing->cursor,
+                         &listing->page.cursor_number);
+    if (r < 0) {
+        http_respond_problem(listing->page.request, 400, "bad_cursor",
+                             "the cursor is not one that was given out; start from the first page");
+        return r;
+    }
     listing->page.has_cursor = true;
-    listing->page.cursor_number = (int64_t)number;
     listing->page.cursor_text = listing->cursor;
     return 0;
-bad:
-    http_respond_problem(listing->page.request, 400, "bad_cursor",
-                         "the cursor is not one that was given out; start from the first page");
-    return -EINVAL;
 }
 
 static int parse_limit(struct listing *listing)
@@ -264,7 +271,7 @@ static int read_page(struct sql *sql, void *user)
     json_write_array_end(&json);
     json_write_key(&json, "next");
     if (listing->more) {
-        char cursor[BASE64_TEXT_BYTES(CURSOR_BYTES)];
+        char cursor[BASE64_TEXT_BYTES(LIST_CURSOR_BYTES)];
         base64_url_encode(cursor, listing->cursor, strlen(listing->cursor));
         json_write_string(&json, cursor);
     } else {
