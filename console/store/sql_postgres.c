@@ -24,6 +24,7 @@ struct postgres {
     uint64_t generation; /* rises with every new connection: statements must be prepared again */
     uint64_t names;
     bool in_transaction;
+    bool demoted; /* the server takes no writes any more: another one does */
     char problem[512];
 };
 
@@ -65,6 +66,10 @@ static int error_of(struct postgres *postgres, const PGresult *result)
     if (text_equal(state, "40001") || text_equal(state, "40P01") || text_equal(state, "57P01") ||
         text_starts_with(state, "08"))
         return -EAGAIN;
+    if (text_equal(state, "25006")) { /* read only: a fail-over has made it the standby */
+        postgres->demoted = true;
+        return -EAGAIN;
+    }
     if (text_starts_with(state, "53"))
         return text_equal(state, "53200") ? -ENOMEM : -ENOSPC;
     if (text_equal(state, "XX001") || text_equal(state, "XX002"))
@@ -82,14 +87,16 @@ static int execute(struct postgres *postgres, const char *text)
     return r;
 }
 
-/* Outside of a transaction a broken connection is simply made again. */
+/* Outside of a transaction a broken connection, or one to the wrong server, is simply made again.
+ */
 static int reconnect(struct postgres *postgres)
 {
-    if (PQstatus(postgres->connection) == CONNECTION_OK)
+    if (PQstatus(postgres->connection) == CONNECTION_OK && !postgres->demoted)
         return 0;
     if (postgres->in_transaction)
         return -EAGAIN;
     PQreset(postgres->connection);
+    postgres->demoted = false;
     postgres->generation++;
     return PQstatus(postgres->connection) == CONNECTION_OK ? 0
                                                            : (error_of(postgres, NULL), -EAGAIN);

@@ -88,6 +88,35 @@ static void repeats_what_the_database_wants_repeated(void **state)
     assert_int_equal(console_store_write(place->store, put, (void *)(uintptr_t) "after"), 0);
 }
 
+/* As a server that a fail-over has made the standby: it refuses to write, until another is asked.
+ */
+struct demotion {
+    int64_t first, second; /* the backends that were asked */
+};
+
+static int put_on_standby(struct sql *sql, void *user)
+{
+    struct demotion *demotion = user;
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    int r = sql_run(sql, "SELECT pg_backend_pid()", &row, "");
+    if (r == 1)
+        *(demotion->first ? &demotion->second : &demotion->first) = sql_number(row, 0);
+    if (r == 1 && !demotion->second)
+        r = sql_run(sql, "SET TRANSACTION READ ONLY", NULL, "");
+    return r < 0 ? r : put(sql, (void *)(uintptr_t) "moved");
+}
+
+static void asks_another_server_after_a_fail_over(void **state)
+{
+    const struct store_place *place = *state;
+    struct demotion demotion = {0, 0};
+    if (!place->postgres)
+        return; /* SQLite has one */
+    assert_int_equal(console_store_write(place->store, put_on_standby, &demotion), 0);
+    assert_int_not_equal(demotion.second, 0);
+    assert_int_not_equal(demotion.second, demotion.first);
+}
+
 struct member {
     const char *name;
     bool alone; /* asks for it */
@@ -378,6 +407,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(undoes_only_what_failed, store_place_open,
                                         store_place_close),
         cmocka_unit_test_setup_teardown(repeats_what_the_database_wants_repeated, store_place_open,
+                                        store_place_close),
+        cmocka_unit_test_setup_teardown(asks_another_server_after_a_fail_over, store_place_open,
                                         store_place_close),
         cmocka_unit_test_setup_teardown(runs_a_kind_together_and_the_rest_alone, store_place_open,
                                         store_place_close),
