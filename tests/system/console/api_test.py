@@ -109,10 +109,28 @@ class SignInTest(ConsoleTest):
         self.admin.delete("/api/v1/keys/" + made["id"], expect=204)
         client.get("/api/v1/computers", expect=401)
         self.console.api("yk1.nothing").get("/api/v1/computers", expect=401)
+        ending = self.admin.post("/api/v1/keys", {"name": "ends", "role": "reader", "days": 1},
+                                 expect=201).json
+        client = self.console.api(ending["key"])
+        client.get("/api/v1/computers", expect=200)
+        self.console.query(f"UPDATE api_keys SET expires_ms = 1 WHERE id = '{ending['id']}'")
+        client.get("/api/v1/computers", expect=401)
+        for days in (0, 731):
+            self.admin.post("/api/v1/keys", {"name": "x", "role": "reader", "days": days}, expect=400)
         dump = self.console.dump()
         for secret in (made["key"], self.token(), PASSWORD,
                        self.admin.headers["Cookie"].split("=")[1]):
             self.assertNotIn(secret, dump)
+
+    def test_a_session_ends_by_itself(self):
+        self.admin.post("/api/v1/users", {"name": "brief", "role": "reader",
+                                          "password": "given by someone"}, expect=201)
+        client = self.console.api()
+        client.sign_in("brief", "given by someone")
+        client.get("/api/v1/session", expect=200)
+        self.console.query("UPDATE sessions SET expires_ms = 1 WHERE user_id ="
+                           " (SELECT id FROM users WHERE name = 'brief')")
+        client.get("/api/v1/session", expect=401)
 
     def test_the_last_administrator_stays(self):
         me = [user for user in self.admin.get("/api/v1/users").json["users"]
@@ -219,6 +237,15 @@ class RolesTest(ConsoleTest):
         client.post(f"/api/v1/computers/{west}/commands", {"type": "scan_full"}, expect=404)
         self.admin.post(f"/api/v1/computers/{west}/commands", {"type": "scan_full"}, expect=201)
         self.assertEqual(client.get(f"/api/v1/computers/{west}/commands").json["commands"], [])
+        self.console.query("UPDATE commands SET bundle = 'AAAA'")
+        owed = self.admin.get(f"/api/v1/computers/{west}/commands").json["commands"][0]["id"]
+        self.admin.get(f"/api/v1/computers/{west}/commands/{owed}/bundle", expect=200)
+        for computer in (west, east):  # another's, also under the name of one's own
+            client.get(f"/api/v1/computers/{computer}/commands/{owed}/bundle", expect=404)
+        for path in ("computers", "events", "events?severity=critical", "tokens", "groups"):
+            text = client.get("/api/v1/" + path, expect=200, Accept="text/csv").body.decode()
+            self.assertNotIn("west", text, path)
+            self.assertNotIn(west, text, path)
         client.patch(f"/api/v1/computers/{east}", {"group": "west"}, expect=404)
         client.patch(f"/api/v1/computers/{east}", {"group": ""}, expect=404)
         client.patch(f"/api/v1/computers/{east}", {"display_name": "mine"}, expect=200)
