@@ -1,6 +1,11 @@
 /* Owns the table of settings and their defaults. Must not act on them. */
 #include "console/program/console_settings.h"
 
+#include "common/text/text.h"
+#include "console/store/sql.h"
+
+#include <errno.h>
+
 static const struct settings_rule RULES[] = {
 #define CONSOLE_SETTING_RULE(symbol, key, type, fallback, bounds, meaning) \
     [CONSOLE_##symbol] = {key, SETTINGS_##type, fallback, bounds, meaning},
@@ -20,6 +25,15 @@ int console_settings_load(const char *path, struct console_settings *ret_setting
     for (size_t i = 0; r == 0 && i < CONSOLE_SETTING_COUNT; i++)
         if (!loaded.values[i].set)
             r = settings_fallback(&RULES[i], &loaded.values[i]);
+    const char *database = console_settings_text(&loaded, CONSOLE_DATABASE);
+    if (r == 0 && database[0] && !sql_is_postgres_url(database)) {
+        (void)text_format(
+            ret_error->text, sizeof(ret_error->text),
+            "%s: database: must be a URL postgresql://..., or empty for SQLite in the "
+            "data folder",
+            path);
+        r = -EINVAL;
+    }
     if (r < 0) {
         console_settings_done(&loaded);
         return r;

@@ -250,13 +250,54 @@ static int open_secrets(struct running *running)
     return r;
 }
 
+/* What to do when the console cannot start on its database. */
+static const char *database_cure(int error, bool postgres)
+{
+    switch (error) {
+    case -EPROTO:
+        return "a newer yagura-console has used it: update this one";
+    case -EACCES:
+    case -EPERM:
+    case -EROFS:
+        return "let the console's user write to the data folder and what is in it";
+    default:
+        return postgres
+                   ? "look whether PostgreSQL runs and takes this user, or correct database in "
+                     "the settings"
+                   : console_store_cure(error);
+    }
+}
+
+static int open_database(struct running *running, bool made)
+{
+    char notice[512] = "", path[4096];
+    int r = console_database(running->settings, path);
+    bool postgres = r == 0 && sql_is_postgres_url(path);
+    bool lost = r == 0 && !made && !postgres && access(path, F_OK) < 0;
+    if (lost)
+        log_error("database_missing", "path", path, "effect",
+                  "a new, empty one is made; agents of the old one keep their events and try again",
+                  "cure", "restore a backup: yagura-console restore", NULL);
+    if (r == 0)
+        r = console_store_open(path, &running->store, notice);
+    if (r < 0) /* a URL may hold a password: it is not shown */
+        log_error("database_unusable", "path", postgres ? "postgresql" : path, "error",
+                  log_error_text(r), "why", notice, "cure", database_cure(r, postgres), NULL);
+    else if (notice[0])
+        log_error("database_rebuilt", "what", notice, "effect",
+                  "agents are not known, keep their events and try again", "cure",
+                  "restore a backup: yagura-console restore", NULL);
+    return r;
+}
+
 static int open_data(struct running *running)
 {
-    char problem[256] = "", notice[512] = "", path[4096];
+    char problem[256] = "";
     bool made = false;
     int r = file_make_directories(running->data, 0700);
     if (r < 0) {
-        log_error("data_folder_unusable", "path", running->data, "error", log_error_text(r), NULL);
+        log_error("data_folder_unusable", "path", running->data, "error", log_error_text(r), "cure",
+                  "name in data a folder that the console's user may write", NULL);
         return r;
     }
     r = data_lock_take(running->data, &running->lock);
@@ -268,28 +309,15 @@ static int open_data(struct running *running)
     r = console_identity_open(running->data, (const char *const *)running->names,
                               &running->identity, &made, problem);
     if (r < 0) {
-        log_error("identity_unusable", "file", problem, "error", log_error_text(r), NULL);
+        log_error("identity_unusable", "file", problem, "error", log_error_text(r), "cure",
+                  "restore it from a backup, readable for the console's user", NULL);
         return r;
     }
     if (made)
         log_info("authority_made", "pin", running->identity.pin, NULL);
-    r = console_database(running->settings, path);
-    bool lost = r == 0 && !made && !sql_is_postgres_url(path) && access(path, F_OK) < 0;
-    if (lost)
-        log_error("database_missing", "path", path, "effect",
-                  "a new, empty one is made; agents of the old one keep their events and try again",
-                  "cure", "restore a backup: yagura-console restore", NULL);
-    if (r == 0)
-        r = console_store_open(path, &running->store, notice);
-    if (r < 0) { /* a URL may hold a password: it is not shown */
-        log_error("database_unusable", "path", sql_is_postgres_url(path) ? "postgresql" : path,
-                  "error", log_error_text(r), "why", notice, NULL);
+    r = open_database(running, made);
+    if (r < 0)
         return r;
-    }
-    if (notice[0])
-        log_error("database_rebuilt", "what", notice, "effect",
-                  "agents are not known, keep their events and try again", "cure",
-                  "restore a backup: yagura-console restore", NULL);
     r = first_start(running->store, &running->facts);
     return r < 0 ? r : open_secrets(running);
 }
@@ -345,7 +373,8 @@ static int start_servers(struct running *running)
     int r = http_server_start(&agents, &running->agent_server);
     if (r < 0) {
         log_error("cannot_listen", "setting", "agents.port", "port", log_number(agents.port),
-                  "error", log_error_text(r), NULL);
+                  "error", log_error_text(r), "cure",
+                  "end what listens there, or give another port", NULL);
         return r;
     }
     running->api.agents_port = http_server_port(running->agent_server);
@@ -363,7 +392,8 @@ static int start_servers(struct running *running)
     r = http_server_start(&people, &running->people_server);
     if (r < 0)
         log_error("cannot_listen", "setting", "people.port", "port", log_number(people.port),
-                  "error", log_error_text(r), NULL);
+                  "error", log_error_text(r), "cure",
+                  "end what listens there, or give another port", NULL);
     return r;
 }
 

@@ -7,6 +7,8 @@ import io
 import json
 import re
 import signal
+import socket
+import sqlite3
 import struct
 import subprocess
 import time
@@ -602,17 +604,52 @@ class ProgramTest(harness.unittest.TestCase):
             self.assertEqual(old.heartbeat(expect=401).json["code"], "certificate_unknown")
             self.assertEqual(console.run("verify-audit").returncode, 0)
 
-    def test_bad_settings_say_where(self):
-        folder = harness.tempfile.mkdtemp(prefix="yagura-console-")
-        self.addCleanup(harness.shutil.rmtree, folder)
-        path = folder + "/c.conf"
-        with open(path, "w", encoding="ascii") as file:
-            file.write("data = \"/x\";\nagents = { prot = 1; };\n")
-        done = subprocess.run([harness.os.path.join(harness.BIN, "yagura-console"), "--config", path],
-                              capture_output=True, text=True, check=False, timeout=60)
+    def refused_start(self, text):
+        """What a console says that cannot start."""
+        with open(self.folder + "/c.conf", "w", encoding="ascii") as file:
+            file.write(text)
+        done = subprocess.run([harness.os.path.join(harness.BIN, "yagura-console"), "--config",
+                               file.name], capture_output=True, text=True, check=False, timeout=60)
         self.assertEqual(done.returncode, 1)
-        self.assertIn("c.conf:2", done.stderr)
-        self.assertIn("agents.prot", done.stderr)
+        return done.stderr
+
+    def make_folder(self):
+        self.folder = harness.tempfile.mkdtemp(prefix="yagura-console-")
+        self.addCleanup(harness.shutil.rmtree, self.folder)
+
+    def test_bad_settings_say_where(self):
+        self.make_folder()
+        said = self.refused_start("data = \"/x\";\nagents = { prot = 1; };\n")
+        self.assertIn("c.conf:2", said)
+        self.assertIn("agents.prot", said)
+        said = self.refused_start(f'data = "{self.folder}/d"; database = "mysql://x";')
+        self.assertIn("database: must be a URL postgresql://", said)
+        self.assertFalse(harness.os.path.exists(self.folder + "/d"))
+
+    def test_what_keeps_it_from_starting_is_said_with_the_cure(self):
+        self.make_folder()
+        ports = "agents = { port = 0; }; people = { port = 0; };"
+        data = f'data = "{self.folder}/d"; '
+        said = self.refused_start(data + 'database = "postgresql://127.0.0.1:1/x"; ' + ports)
+        self.assertIn("look whether PostgreSQL runs", said)
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            said = self.refused_start(data + "agents = { port = 0; }; people = { address ="
+                                      f' "127.0.0.1"; port = {port}; }};')
+        self.assertIn("people.port", said)
+        self.assertIn("give another port", said)
+        base = sqlite3.connect(self.folder + "/d/console.db")
+        base.execute("PRAGMA user_version = 99")
+        base.close()
+        self.assertIn("a newer yagura-console has used it", self.refused_start(data + ports))
+        with open(self.folder + "/d/authority.key", "w", encoding="ascii") as file:
+            file.write("damaged")
+        said = self.refused_start(data + ports)
+        self.assertIn("authority.key", said)
+        self.assertIn("restore it from a backup", said)
+        with open(self.folder + "/file", "w", encoding="ascii"):
+            pass
+        self.assertIn("name in data a folder", self.refused_start(f'data = "{self.folder}/file";'))
 
 
 if __name__ == "__main__":
