@@ -2,6 +2,7 @@
  */
 #include "common/json/json_tree.h"
 
+#include "common/buffers/spare.h"
 #include "common/text/text.h"
 
 #include <errno.h>
@@ -14,7 +15,7 @@
 
 struct json_tree {
     struct json_node *nodes;
-    size_t count, capacity;
+    size_t count, capacity, bytes;
     char memory[]; /* the text without space, then the decoded strings */
 };
 
@@ -33,8 +34,8 @@ struct json_tree *json_tree_free(struct json_tree *tree)
 {
     if (!tree)
         return NULL;
-    free(tree->nodes);
-    free(tree);
+    json_tree_forget_nodes(tree);
+    spare_give(tree, tree->bytes);
     return NULL;
 }
 
@@ -70,9 +71,11 @@ static int add_node(struct parser *parser, enum json_node_kind kind, struct json
     struct json_tree *tree = parser->tree;
     if (tree->count == tree->capacity) {
         size_t capacity = tree->capacity * 2;
-        struct json_node *nodes = reallocarray(tree->nodes, capacity, sizeof(*nodes));
+        struct json_node *nodes = spare_take(capacity * sizeof(*nodes));
         if (!nodes)
             return -ENOMEM;
+        memcpy(nodes, tree->nodes, tree->count * sizeof(*nodes));
+        spare_give(tree->nodes, tree->capacity * sizeof(*nodes));
         tree->nodes = nodes;
         tree->capacity = capacity;
     }
@@ -489,12 +492,14 @@ int json_tree_parse(const char *text, size_t length, struct json_tree **ret_tree
     if (length > LENGTH_MAXIMUM)
         return -EBADMSG;
     /* A decoded string and its NUL fit between its quotes. */
-    struct json_tree *tree = malloc(sizeof(*tree) + 2 * length + 2);
+    size_t bytes = sizeof(struct json_tree) + 2 * length + 2;
+    struct json_tree *tree = spare_take(bytes);
     if (!tree)
         return -ENOMEM;
+    tree->bytes = bytes;
     tree->count = 0;
     tree->capacity = length / USUAL_BYTES + USUAL_BYTES;
-    tree->nodes = reallocarray(NULL, tree->capacity, sizeof(*tree->nodes));
+    tree->nodes = spare_take(tree->capacity * sizeof(*tree->nodes));
     struct parser parser = {.begin = text, .at = text, .end = text + length, .tree = tree};
     parser.compact = tree->memory;
     parser.strings = tree->memory + length + 1;
@@ -513,7 +518,7 @@ int json_tree_parse(const char *text, size_t length, struct json_tree **ret_tree
 
 void json_tree_forget_nodes(struct json_tree *tree)
 {
-    free(tree->nodes);
+    spare_give(tree->nodes, tree->capacity * sizeof(*tree->nodes));
     tree->nodes = NULL;
 }
 
