@@ -27,7 +27,7 @@ static void add_cache_control(struct MHD_Response *response, const struct http_r
     add_header(response, "Cache-Control", "no-store");
 }
 
-/* Hands the finished answer to the connection's thread: libmicrohttpd's lock orders the two.
+/* Hands the finished answer to the connection's thread: the loop's lock orders the two.
  * response may be NULL (out of memory): the connection is then broken off. */
 static void complete(struct http_request *request, unsigned status, const char *content_type,
                      struct MHD_Response *response)
@@ -53,13 +53,14 @@ static void complete(struct http_request *request, unsigned status, const char *
             add_header(response, "Connection", "close");
     }
     struct http_server *server = request->server;
+    bool held = request->held;
     request->status = status;
     request->response = response;
     request->dispatched = true;
-    if (!request->held)
+    if (!held)
         return;
     /* From here on the request belongs to its connection's thread again. */
-    MHD_resume_connection(request->connection);
+    http_held_ready(request);
     http_server_release(server);
 }
 
@@ -194,56 +195,4 @@ void http_respond_stream(struct http_request *request, const char *content_type,
         release(user);
     }
     complete(request, 200, content_type, response);
-}
-
-/* --- held requests */
-
-void http_server_release(struct http_server *server)
-{
-    /* Under the lock: who waits for the last one frees the server when it sees none. */
-    (void)pthread_mutex_lock(&server->lock);
-    if (atomic_fetch_sub(&server->held, 1) == 1)
-        (void)pthread_cond_broadcast(&server->idle);
-    (void)pthread_mutex_unlock(&server->lock);
-}
-
-void http_request_hold(struct http_request *request)
-{
-    static _Thread_local struct http_loop own = {.lock = PTHREAD_MUTEX_INITIALIZER};
-    request->held = true;
-    request->loop = &own;
-    atomic_fetch_add(&request->server->held, 1);
-    MHD_suspend_connection(request->connection);
-}
-
-void http_request_finish(struct http_request *request, http_handler *answer, void *user)
-{
-    struct http_loop *loop = request->loop;
-    request->answer = answer;
-    request->answer_user = user;
-    (void)pthread_mutex_lock(&loop->lock);
-    bool first = !loop->woken;
-    if (first) {
-        loop->woken = true;
-    } else {
-        request->next_finished = loop->finished;
-        loop->finished = request;
-    }
-    (void)pthread_mutex_unlock(&loop->lock);
-    if (first)
-        MHD_resume_connection(request->connection);
-}
-
-void http_loop_resume(struct http_loop *loop)
-{
-    (void)pthread_mutex_lock(&loop->lock);
-    struct http_request *request = loop->finished;
-    loop->finished = NULL;
-    loop->woken = false;
-    (void)pthread_mutex_unlock(&loop->lock);
-    while (request) {
-        struct http_request *next = request->next_finished;
-        MHD_resume_connection(request->connection);
-        request = next;
-    }
 }

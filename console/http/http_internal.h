@@ -40,11 +40,15 @@ struct http_server {
     pthread_cond_t idle;
 };
 
-/* Held requests of one event loop that may be answered now. The first is resumed by whoever
- * finished it, which wakes the loop; the loop itself resumes those that came after it. */
+/* Held requests of one event loop: those it waits for, and the suspended ones that may be answered
+ * now. Of the latter the first is resumed by whoever finished it, which wakes the loop; the loop
+ * itself resumes those that came after it. */
 struct http_loop {
     pthread_mutex_t lock;
-    bool woken;
+    pthread_cond_t all_ready; /* waiting has become 0 */
+    bool begun, woken;
+    size_t waiting; /* held, neither ready nor suspended */
+    uint64_t impatient_until_ns;
     struct http_request *finished;
 };
 
@@ -52,13 +56,15 @@ struct http_request {
     struct http_server *server;
     struct MHD_Connection *connection;
     const struct http_route *route;
-    char *target; /* as it came */
-    char *path;   /* before the "?" */
+    size_t bytes;       /* of this, with its texts */
+    const char *target; /* as it came */
+    const char *path;   /* before the "?" */
     const char *query;
     const char *method;
     size_t segment_count;
     struct buffer body;
     bool started, refused, dispatched, held, starved; /* starved: no memory for the answer */
+    bool ready, suspended, gone;                      /* of a held request, under its loop's lock */
     http_handler *answer; /* of a held request: called by its own loop */
     void *answer_user;
     struct http_loop *loop; /* where it was held */
@@ -79,6 +85,15 @@ int http_identity_show(gnutls_session_t session, const gnutls_datum_t *authoriti
                        int authority_count, const gnutls_pk_algorithm_t *algorithms,
                        int algorithm_count, gnutls_pcert_st **ret_chain, unsigned *ret_length,
                        gnutls_privkey_t *ret_key);
+/* For the thread of a loop, which has nothing else to do: waits a moment for the answer, with that
+ * of all others it holds. False: the request is suspended now, and comes back when it is ready. */
+bool http_held_wait(struct http_request *request);
+/* The answer to a held request is there. From any thread; the request is the loop's from then on.
+ */
+void http_held_ready(struct http_request *request);
+/* Its connection ends. False: the request is not ready, and freed when it is. */
+bool http_held_leave(struct http_request *request);
+void http_request_free(struct http_request *request);
 /* For the thread of a loop: resumes what was finished meanwhile. */
 void http_loop_resume(struct http_loop *loop);
 /* One held request less. */

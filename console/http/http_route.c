@@ -2,6 +2,9 @@
 #include "common/text/text.h"
 #include "console/http/http_internal.h"
 
+/* Room for a body before it comes: who announces much need not send it. */
+#define BODY_AT_ONCE_BYTES 4096U
+
 static bool segment_is_plain(const char *text, size_t length)
 {
     for (size_t i = 0; i < length; i++)
@@ -68,5 +71,9 @@ void http_route_choose(struct http_request *request, const struct request_guard_
     } else {
         request->refused = false;
         buffer_init(&request->body, request->route->body_limit);
+        char *space;
+        int r =
+            buffer_reserve(&request->body, MIN(guard->content_length, BODY_AT_ONCE_BYTES), &space);
+        request->starved |= r < 0;
     }
 }

@@ -2,6 +2,7 @@
  * Hands whole requests to handlers, and takes answers back from any thread. */
 #include "console/http/http_server.h"
 
+#include "common/buffers/spare.h"
 #include "common/limits.h"
 #include "common/text/text.h"
 #include "console/http/http_internal.h"
@@ -31,22 +32,34 @@ static void notice_connection(void *user UNUSED, struct MHD_Connection *connecti
 
 static void *begin_request(void *user, const char *target, struct MHD_Connection *connection)
 {
-    struct http_request *request = calloc(1, sizeof(*request));
+    size_t length = strlen(target), path_length = strcspn(target, "?");
+    size_t bytes = sizeof(struct http_request) + length + 1 + path_length + 1;
+    struct http_request *request = spare_take(bytes);
     if (!request)
         return NULL;
-    request->server = user;
-    request->connection = connection;
-    request->target = strdup(target);
-    size_t path_length = strcspn(target, "?");
-    request->path = strndup(target, path_length);
-    if (!request->target || !request->path) {
-        free(request->target);
-        free(request->path);
-        free(request);
-        return NULL;
-    }
-    request->query = request->target + path_length + (target[path_length] ? 1 : 0);
+    char *texts = (char *)(request + 1);
+    *request = (struct http_request){.server = user,
+                                     .connection = connection,
+                                     .bytes = bytes,
+                                     .target = texts,
+                                     .path = texts + length + 1};
+    memcpy(texts, target, length + 1);
+    memcpy(texts + length + 1, target, path_length);
+    texts[length + 1 + path_length] = '\0';
+    request->query = texts + path_length + (target[path_length] ? 1 : 0);
     return request;
+}
+
+void http_request_free(struct http_request *request)
+{
+    if (request->response)
+        MHD_destroy_response(request->response);
+    if (request->release_context)
+        request->release_context(request->context);
+    buffer_done(&request->body);
+    free(request->segments);
+    free(request->response_headers);
+    spare_give(request, request->bytes);
 }
 
 /* Its loop has it back, and answers; gone: nobody waits for the answer any more. */
@@ -57,7 +70,8 @@ static void answer_held(struct http_request *request, bool gone)
         return;
     request->answer = NULL;
     request->held = false;
-    http_loop_resume(request->loop);
+    if (request->suspended)
+        http_loop_resume(request->loop);
     if (!gone)
         answer(request, request->answer_user);
     http_server_release(request->server);
@@ -70,17 +84,10 @@ static void end_request(void *user UNUSED, struct MHD_Connection *connection UNU
     *request_slot = NULL;
     if (!request)
         return;
+    if (request->held && !http_held_leave(request))
+        return; /* whoever finishes it frees it */
     answer_held(request, true);
-    if (request->response)
-        MHD_destroy_response(request->response);
-    if (request->release_context)
-        request->release_context(request->context);
-    buffer_done(&request->body);
-    free(request->segments);
-    free(request->response_headers);
-    free(request->target);
-    free(request->path);
-    free(request);
+    http_request_free(request);
 }
 
 struct header_list {
@@ -204,7 +211,9 @@ static enum MHD_Result serve(void *user UNUSED, struct MHD_Connection *connectio
     if (!request->dispatched && !request->held) {
         dispatch(request);
         if (request->held)
-            return MHD_YES; /* answered later, by whoever holds it */
+            return MHD_YES; /* the library asks again when it has looked after the others */
+    } else if (request->held && !http_held_wait(request)) {
+        return MHD_YES;
     }
     answer_held(request, false);
     return queue_answer(request);

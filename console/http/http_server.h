@@ -113,7 +113,8 @@ void http_respond_stream(struct http_request *request, const char *content_type,
                          void (*release)(void *user), void *user);
 
 /* The handler returns without an answer; http_respond* follows later from any thread. Call it
- * before handing the request to that thread. */
+ * before handing the request to that thread, which must not ask for headers or the certificate: the
+ * connection may end meanwhile. Answers that come within milliseconds are the cheapest. */
 void http_request_hold(struct http_request *request);
 /* The answer to a held request is due: answer(request, user) is called soon, in the thread of its
  * connection, and answers. Cheaper than http_respond* from elsewhere when many are due together. */

@@ -411,13 +411,14 @@ class Agent:
                 "time_ms": int(time.time() * 1000), "module": module, "kind": kind,
                 "severity": severity, "subject": f"/srv/{self.number}", "detail": {}, **more}
 
-    def heartbeat(self, events=(), expect=200, results=(), dropped=0, **more):
-        body = {"protocol": 1, "session": self.session, "host": self.host(),
+    def body(self, events=(), results=(), dropped=0, **more):
+        return {"protocol": 1, "session": self.session, "host": self.host(),
                 "policy": {"digest": "", "problem": ""},
                 "store": {"epoch": self.epoch, "dropped": dropped},
-                "facts": {}, "events": list(events), "results": list(results)}
-        body.update(more)
-        return self.client.post("/agent/v1/heartbeat", body, expect=expect)
+                "facts": {}, "events": list(events), "results": list(results), **more}
+
+    def heartbeat(self, events=(), expect=200, **more):
+        return self.client.post("/agent/v1/heartbeat", self.body(events, **more), expect=expect)
 
 
 class ConsoleTest(unittest.TestCase):

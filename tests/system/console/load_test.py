@@ -1,9 +1,12 @@
 """Consoles under load, killed: what was acknowledged is stored, once. The load is console_load:
 many agents, each sending the next heartbeat as soon as the last is answered."""
 
+import json
 import os
 import signal
+import socket
 import sqlite3
+import struct
 import subprocess
 import threading
 import time
@@ -174,6 +177,42 @@ class QueueTest(unittest.TestCase):
         for thread in threads:
             thread.join()
         return answers
+
+
+class LeaveTest(unittest.TestCase):
+    """Agents that break off while their heartbeat is being stored."""
+
+    ROUNDS = 60
+
+    def break_off(self, agent, body, pause):
+        context = agent.console.context(agent.certificate)
+        address = ("127.0.0.1", agent.console.agents_port)
+        with socket.create_connection(address) as plain:
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            with context.wrap_socket(plain, server_hostname="localhost") as connection:
+                connection.sendall(b"POST /agent/v1/heartbeat HTTP/1.1\r\nHost: localhost\r\n"
+                                   b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+                                   % (len(body), body))
+                time.sleep(pause)
+
+    def test_each_event_is_stored_once(self):
+        with FixedConsole() as console:
+            token = console.run("token", "create").stdout.strip()
+            agent = Agent(console)
+            agent.activate(token)
+            agent.heartbeat()
+            events = []
+            for i in range(self.ROUNDS):
+                if i % 20 == 19:  # once long enough that the loop does not wait for it
+                    database = Lock(console)
+                events.append(agent.event())
+                self.break_off(agent, json.dumps(agent.body(events)).encode(), i % 6 * 0.0004)
+                if i % 20 == 19:
+                    database.release()
+            agent.heartbeat(events)
+            stored = console.query("SELECT count(*), count(DISTINCT agent_number) FROM events"
+                                   " WHERE module = 'malware'")
+            self.assertEqual(stored, [[str(self.ROUNDS)] * 2])
 
 
 if __name__ == "__main__":
