@@ -1,6 +1,7 @@
 /* Owns the way of a heartbeat: read, decided, answered. One that carries nothing new is answered
  * from a reader's snapshot; all others go to the writer, those with events only together
  * (heartbeat_batch), and are answered after COMMIT. */
+#include "common/buffers/spare.h"
 #include "common/limits.h"
 #include "common/text/text.h"
 #include "console/agents/heartbeat_internal.h"
@@ -8,10 +9,11 @@
 
 #include <errno.h>
 
-#define FACTS_MAXIMUM  16384
-#define RETRY_LEAST_S  5
-#define RETRY_SPREAD_S 20
-#define WORKS_A_SECOND 1000 /* that a slow database does at least */
+#define FACTS_MAXIMUM     16384
+#define REPLY_USUAL_BYTES 400
+#define RETRY_LEAST_S     5
+#define RETRY_SPREAD_S    20
+#define WORKS_A_SECOND    1000 /* that a slow database does at least */
 
 static void release(void *context)
 {
@@ -19,7 +21,7 @@ static void release(void *context)
     heartbeat_forget_commands(heartbeat);
     wire_heartbeat_done(&heartbeat->wire);
     free(heartbeat->row);
-    free(heartbeat);
+    spare_give(heartbeat, sizeof(*heartbeat));
 }
 
 static int read_work(struct sql *sql, void *user)
@@ -72,7 +74,9 @@ static void respond(struct heartbeat *heartbeat)
                                          .commands = (const char **)(uintptr_t)heartbeat->commands,
                                          .command_count = heartbeat->command_count};
     AUTO_BUFFER struct buffer body = BUFFER_WITH_MAXIMUM(2 * LIMIT_HEARTBEAT_BYTES);
-    (void)wire_heartbeat_reply_encode(&reply, &body); /* a failure shows in the buffer */
+    char *space; /* a failure shows in the buffer */
+    if (buffer_reserve(&body, REPLY_USUAL_BYTES, &space) == 0)
+        (void)wire_heartbeat_reply_encode(&reply, &body);
     http_respond_buffer(heartbeat->request, 200, "application/json", &body);
 }
 
@@ -136,13 +140,12 @@ void agent_heartbeat(struct http_request *request, void *user)
     char digest[65];
     if (!agent_certificate(request, digest))
         return;
-    struct heartbeat *heartbeat = calloc(1, sizeof(*heartbeat));
+    struct heartbeat *heartbeat = spare_take(sizeof(*heartbeat));
     if (!heartbeat) {
         agent_respond_failure(request, -ENOMEM);
         return;
     }
-    heartbeat->service = service;
-    heartbeat->request = request;
+    *heartbeat = (struct heartbeat){.service = service, .request = request};
     (void)text_copy(heartbeat->certificate, sizeof(heartbeat->certificate), digest);
     http_request_set_context(request, heartbeat, release);
     size_t length;

@@ -57,11 +57,21 @@ static struct sighting **bucket_of(struct presence *presence, int64_t computer)
     return &presence->buckets[mixed >> 52];
 }
 
+static int note_facts(struct sighting *sighting, const char *facts)
+{
+    if (sighting->facts && text_equal(sighting->facts, facts))
+        return 0;
+    char *copy = strdup(facts);
+    if (!copy)
+        return -ENOMEM;
+    free(sighting->facts);
+    sighting->facts = copy;
+    return 0;
+}
+
 int presence_note(struct presence *presence, int64_t computer, int64_t seen_ms, const char *facts)
 {
-    char *copy = facts ? strdup(facts) : NULL;
-    if (facts && !copy)
-        return -ENOMEM;
+    int r = 0;
     (void)pthread_mutex_lock(&presence->lock);
     struct sighting **bucket = bucket_of(presence, computer);
     struct sighting *sighting = *bucket;
@@ -77,14 +87,10 @@ int presence_note(struct presence *presence, int64_t computer, int64_t seen_ms, 
     }
     if (sighting) {
         sighting->seen_ms = MAX(sighting->seen_ms, seen_ms);
-        if (copy) {
-            free(sighting->facts);
-            sighting->facts = TAKE_POINTER(copy);
-        }
+        r = facts ? note_facts(sighting, facts) : 0;
     }
     (void)pthread_mutex_unlock(&presence->lock);
-    free(copy);
-    return sighting ? 0 : -ENOMEM;
+    return sighting ? r : -ENOMEM;
 }
 
 static int compare(const void *a, const void *b)
