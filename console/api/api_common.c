@@ -95,17 +95,6 @@ void api_respond_done(struct http_request *request, int result)
         http_respond(request, 204, NULL, NULL, 0);
 }
 
-int api_audit(struct sql *sql, const struct http_request *request, const char *action,
-              const char *subject, const char *detail)
-{
-    struct audit_entry entry = {.actor = api_viewer(request)->actor,
-                                .address = http_request_address(request),
-                                .action = action,
-                                .subject = subject,
-                                .detail = detail};
-    return audit_append(sql, &entry);
-}
-
 void api_respond_text(struct http_request *request, unsigned status, const char *key,
                       const char *text)
 {

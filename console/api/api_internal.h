@@ -49,7 +49,8 @@ bool api_refused(struct http_request *request, const struct wire_reader *reader)
 void api_respond_error(struct http_request *request, int error);
 /* 204, or what the error means. */
 void api_respond_done(struct http_request *request, int result);
-/* An audit entry of this request, in the transaction of what it did. */
+/* An audit entry of this request, in the transaction of what it did. detail "": what its body asks
+ * for, without secrets. */
 int api_audit(struct sql *sql, const struct http_request *request, const char *action,
               const char *subject, const char *detail) MUST_USE;
 /* {"key": text} with status. */

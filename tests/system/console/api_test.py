@@ -134,6 +134,22 @@ class SignInTest(ConsoleTest):
                            " (SELECT id FROM users WHERE name = 'brief')")
         client.get("/api/v1/session", expect=401)
 
+    def test_the_audit_log_says_what_was_changed(self):
+        made = self.admin.post("/api/v1/users", {"name": "grows", "role": "reader",
+                                                 "password": "given by someone"}, expect=201).json
+        self.admin.patch("/api/v1/users/" + made["id"], {"role": "operator"}, expect=204)
+        self.admin.patch("/api/v1/users/" + made["id"], {"password": "given once more"}, expect=204)
+        self.admin.post("/api/v1/tokens", {"name": "t1", "tags": ["prod"], "uses": 3}, expect=201)
+        told = [(entry["action"], entry["detail"])
+                for entry in self.admin.get("/api/v1/audit?limit=4").json["entries"]]
+        self.assertEqual(told[::-1], [
+            ("user_created", {"name": "grows", "role": "reader", "password": "set"}),
+            ("user_changed", {"role": "operator"}), ("user_changed", {"password": "set"}),
+            ("token_created", {"name": "t1", "tags": ["prod"], "uses": 3})])
+        dump = self.console.dump()
+        for secret in ("given by someone", "given once more"):
+            self.assertNotIn(secret, dump)
+
     def test_the_last_administrator_stays(self):
         me = [user for user in self.admin.get("/api/v1/users").json["users"]
               if user["name"] == "admin"][0]
