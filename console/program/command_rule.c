@@ -75,7 +75,8 @@ static int create(const struct console_settings *settings, int argc, char **argv
                                             {"add-tag", required_argument, NULL, 'a'},
                                             {"position", required_argument, NULL, 'o'},
                                             {NULL, 0, NULL, 0}};
-    struct rule_work work = {.draft = {.created_by = "console"}, .place = {"", ""}};
+    struct rule_work work = {.draft = {.created_by = "console"},
+                             .place = {.group = "", .policy = ""}};
     char *const *words;
     int count = command_options(argc, argv, 2, options, take_option, &work, &words);
     AUTO_FREE char *tags = command_list_text(work.tags);

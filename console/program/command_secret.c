@@ -49,8 +49,10 @@ int command_secret_create(const struct console_settings *settings,
                           const struct command_secret_kind *kind, int argc, char **argv, int first,
                           void *more)
 {
-    struct command_secret secret = {
-        .name = "command line", .place = {"", ""}, .days = kind->days, .more = more};
+    struct command_secret secret = {.name = "command line",
+                                    .place = {.group = "", .policy = ""},
+                                    .days = kind->days,
+                                    .more = more};
     struct making making = {kind, &secret};
     char what[64];
     char *const *words;

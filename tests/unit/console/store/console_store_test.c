@@ -109,7 +109,7 @@ static int put_on_standby(struct sql *sql, void *user)
 static void asks_another_server_after_a_fail_over(void **state)
 {
     const struct store_place *place = *state;
-    struct demotion demotion = {0, 0};
+    struct demotion demotion = {.first = 0};
     if (!place->postgres)
         return; /* SQLite has one */
     assert_int_equal(console_store_write(place->store, put_on_standby, &demotion), 0);
