@@ -238,6 +238,26 @@ class SubcommandTest(ConsoleTest):
         self.run_command("rule", "delete", "web by cli", code=1)
         self.run_command("rule", "create", "--account", "12", "x", code=2)
 
+    def test_the_manual_names_all(self):
+        """Every subcommand, option and setting that the program has."""
+        root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../..")
+        page = harness.read(root + "/packaging/man/yagura-console.8").replace("\\-", "-")
+        page = re.sub(r"^\.[A-Z]+ |\\f[BIR]|\"", "", page, flags=re.MULTILINE)
+        usage = self.run_command("--help")
+        commands = re.findall(r"(?:^  |\| )([a-z-]+(?: [a-z-]+\b(?!:))?)", usage, flags=re.MULTILINE)
+        known = self.run_command("completion")
+        names = {name.split(" ")[0] for name in commands}
+        self.assertLessEqual({"token", "api-key", "restore", "migrate", "completion"}, names)
+        for name in sorted(set(commands) | set(re.findall(r"--[a-z-]+", usage))):
+            self.assertIn(name, page)
+        for name in names:
+            self.assertIn(name, known)
+        settings = re.findall(r'X\(\w+,\s*"([a-z_.]+)"',
+                              harness.read(root + "/console/program/console_settings.h"))
+        self.assertGreater(len(settings), 10)
+        for name in settings:
+            self.assertIn(name, page)
+
     def test_all_of_it_is_audited(self):
         self.run_command("token", "create", "--name", "audited")
         entries = self.admin.get("/api/v1/audit").json["entries"]
