@@ -13,8 +13,12 @@ const RIGHTS = {
     audit: ["administrator", "auditor"],
 };
 
-/** @param {keyof typeof RIGHTS} right */
-export const may = (right) => session.value !== null && RIGHTS[right].includes(session.value.role);
+/** Who is limited to groups has nothing to do with what belongs to all. @param {keyof typeof RIGHTS} right */
+export const may = (right) => {
+    const who = session.value;
+    if (!who || (right !== "operate" && who.groups.length > 0)) return false;
+    return RIGHTS[right].includes(who.role);
+};
 
 /** Takes up the session of the cookie, if there is one. */
 export async function resumeSession() {
