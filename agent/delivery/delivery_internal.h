@@ -60,6 +60,7 @@ struct delivery {
     char policy_refused[80]; /* digest that is not worth another try */
     bool leaving;            /* deactivated by the console, once the results are delivered */
     bool more;               /* events that had no room in the last heartbeat */
+    bool greeted;            /* this run knows what the console has of the store's epoch */
     struct beat beat;
     struct application application;
     char bundle_id[40];    /* of the bundle that the messenger is sending; "" = none */

@@ -105,7 +105,7 @@ int heartbeat_body_write(struct store *store, const struct heartbeat_body *heart
         return -EAGAIN;
     const struct event_filter filter = {.after_number = status.acknowledged_number,
                                         .limit = LIMIT_HEARTBEAT_EVENTS + 1};
-    int r = store_read_events(store, &filter, collect_event, events);
+    int r = heartbeat->greets ? 0 : store_read_events(store, &filter, collect_event, events);
     if (r < 0 || events->failed)
         return r < 0 ? r : -ENOMEM;
     store_status(store, &after);
@@ -133,6 +133,6 @@ int heartbeat_body_write(struct store *store, const struct heartbeat_body *heart
         .results = results,
         .result_count = take_results(heartbeat, results),
     };
-    *ret_more = events->more;
+    *ret_more = events->more || heartbeat->greets;
     return encode(&wire, body, ret_more);
 }

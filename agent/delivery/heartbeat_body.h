@@ -17,6 +17,7 @@ struct heartbeat_body {
     const char *policy_digest, *policy_problem;
     const struct command_result *results;
     size_t result_count; /* at most LIMIT_HEARTBEAT_COMMANDS */
+    bool greets;         /* without events: the answer says what the console has of this epoch */
 };
 
 /* Not from the main event loop: it reads the store. ret_more: there was no room for all events.

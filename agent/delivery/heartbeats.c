@@ -28,6 +28,7 @@ static int send_beat(struct delivery *delivery, const char *facts)
         .policy_problem = delivery->policy_problem,
         .results = results,
         .result_count = command_results_take(delivery->results, results),
+        .greets = !delivery->greeted,
     };
     int r = heartbeat_body_write(delivery->options.store, &heartbeat, &body, &delivery->more);
     if (r < 0) {
@@ -77,11 +78,31 @@ int heartbeats_take_want(void *user, struct message *message UNUSED)
     return r;
 }
 
+/* What the answer says about events. The first of a run says what the console has already: more
+ * than the store ever held means that the disk is back in an older state. */
+static void take_acknowledgement(struct delivery *delivery, const struct link_beat_done *done)
+{
+    struct store *store = delivery->options.store;
+    struct store_status status;
+    int r = 0;
+
+    store_status(store, &status);
+    if (!text_equal(done->epoch, status.epoch))
+        return;
+    bool rewound = !delivery->greeted && done->acknowledged > status.found_number;
+    if (rewound) /* and greet again, in the new epoch */
+        r = store_rewound(store, done->acknowledged);
+    else if (done->acknowledged > status.acknowledged_number)
+        r = store_acknowledge(store, done->acknowledged, NULL, NULL);
+    if (r < 0)
+        log_warning("acknowledgement_not_kept", "error", log_error_text(r), NULL);
+    delivery->greeted = r == 0 && !rewound;
+}
+
 int heartbeats_take_done(void *user, struct message *message)
 {
     struct delivery *delivery = user;
     struct link_beat_done done;
-    struct store_status status;
 
     int r = link_read_beat_done(message, &done);
     if (r < 0)
@@ -89,11 +110,7 @@ int heartbeats_take_done(void *user, struct message *message)
     size_t results = command_results_settle(delivery->results, done.delivered);
     if (!done.delivered)
         return 0;
-    store_status(delivery->options.store, &status);
-    if (text_equal(done.epoch, status.epoch) && done.acknowledged > status.acknowledged_number)
-        r = store_acknowledge(delivery->options.store, done.acknowledged, NULL, NULL);
-    if (r < 0)
-        log_warning("acknowledgement_not_kept", "error", log_error_text(r), NULL);
+    take_acknowledgement(delivery, &done);
     if (delivery->more || results > 0)
         messenger_process_hurry(delivery); /* a backlog is delivered heartbeat after heartbeat */
     bundle_delivery_send(delivery);

@@ -171,6 +171,7 @@ int event_table_open(struct event_table *table, struct database *database)
         event_table_close(table);
     else
         table->told_dropped = table->dropped;
+    table->found_number = table->next_number - 1;
     return r;
 }
 
@@ -206,6 +207,17 @@ int event_table_acknowledge(struct event_table *table, uint64_t number)
         return r;
     table->acknowledged = number;
     return 0;
+}
+
+int event_table_begin_epoch(struct event_table *table)
+{
+    int r = uuid_new(table->epoch);
+
+    if (r == 0)
+        r = set_meta_text(table, "epoch", table->epoch);
+    if (r == 0)
+        r = event_table_acknowledge(table, table->found_number);
+    return r;
 }
 
 int event_table_bytes(struct event_table *table, uint64_t *ret_bytes)

@@ -15,6 +15,7 @@ struct event_table {
     sqlite3_stmt *insert, *oldest, *delete_one, *pages, *set_meta;
     char epoch[UUID_TEXT_BYTES];
     uint64_t next_number, acknowledged, dropped;
+    uint64_t found_number; /* the last one that the file held when it was opened */
     uint64_t trimmed_to;   /* below it only malware events are left */
     uint64_t told_dropped; /* of dropped, how many an event has told */
     uint64_t aged_ns;      /* when the age cap was last applied, monotonic */
@@ -28,6 +29,8 @@ void event_table_close(struct event_table *table);
 /* Inserts as next_number and counts on. */
 int event_table_insert(struct event_table *table, const struct event_record *event) MUST_USE;
 int event_table_acknowledge(struct event_table *table, uint64_t number) MUST_USE;
+/* A new epoch, in which the events found in the file count as acknowledged. */
+int event_table_begin_epoch(struct event_table *table) MUST_USE;
 
 /* Removes a bounded number of events beyond the caps, inside the current transaction. */
 int event_table_trim(struct event_table *table, uint64_t max_age_ns, uint64_t max_bytes) MUST_USE;

@@ -91,9 +91,10 @@ int store_flush(struct store *store, store_committed *done, void *user) MUST_USE
 struct store_status {
     char epoch[UUID_TEXT_BYTES]; /* a rebuilt store starts a new one */
     uint64_t last_number, acknowledged_number, waiting, bytes;
-    uint64_t dropped; /* events a cap removed before they were acknowledged */
-    uint64_t groups;  /* transactions committed since the start */
-    int problem;      /* 0, or the -errno of the last failed commit: -ENOSPC, -EIO, -EROFS */
+    uint64_t found_number; /* last_number when the file was opened */
+    uint64_t dropped;      /* events a cap removed before they were acknowledged */
+    uint64_t groups;       /* transactions committed since the start */
+    int problem;           /* 0, or the -errno of the last failed commit: -ENOSPC, -EIO, -EROFS */
 };
 void store_status(struct store *store, struct store_status *ret_status);
 
@@ -123,6 +124,11 @@ int store_read(struct store *store, int (*read)(void *user, sqlite3 *database),
  * not larger than the last, or larger than last_number, changes nothing. */
 int store_acknowledge(struct store *store, uint64_t number, store_committed *committed,
                       void *user) MUST_USE;
+/* The console has more events of this epoch than the file held when it was opened: an older state
+ * of the disk came back. Begins a new epoch, so that the numbers which are given again are not
+ * taken for those the console has, counts what was found as acknowledged, and queues an event about
+ * it. */
+int store_rewound(struct store *store, uint64_t console_number) MUST_USE;
 
 /* When the file turns out to be corrupt while the agent runs, work is queued in the new one, to
  * fill it again (the quarantine catalogue). One only; NULL takes it back. */

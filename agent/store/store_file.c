@@ -59,6 +59,7 @@ void store_publish_status(struct store *store)
     (void)text_copy(store->status.epoch, sizeof(store->status.epoch), store->table.epoch);
     store->status.last_number = store->table.next_number - 1;
     store->status.acknowledged_number = store->table.acknowledged;
+    store->status.found_number = store->table.found_number;
     store->status.dropped = store->table.dropped;
     if (r == 0)
         store->status.bytes = bytes;

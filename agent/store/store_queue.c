@@ -219,6 +219,32 @@ static void acknowledged(void *user, int result, uint64_t number)
     free(acknowledgement);
 }
 
+static int rewound_work(void *user, sqlite3 *database UNUSED)
+{
+    struct store *store = user;
+
+    return event_table_begin_epoch(&store->table);
+}
+
+int store_rewound(struct store *store, uint64_t console_number)
+{
+    struct store_status status;
+
+    store_status(store, &status);
+    AUTO_FREE char *detail = text_format_new("{\"found\":%llu,\"console\":%llu}",
+                                             (unsigned long long)status.found_number,
+                                             (unsigned long long)console_number);
+    struct event_draft draft = {.module = "agent",
+                                .kind = "store_rewound",
+                                .severity = EVENT_HIGH,
+                                .subject = store->path,
+                                .detail = detail};
+    if (!detail)
+        return -ENOMEM;
+    int r = store_run(store, rewound_work, NULL, store);
+    return r < 0 ? r : store_append(store, &draft, NULL, NULL, NULL);
+}
+
 int store_acknowledge(struct store *store, uint64_t number, store_committed *committed, void *user)
 {
     struct acknowledgement *acknowledgement = malloc(sizeof(*acknowledgement));

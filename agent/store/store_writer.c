@@ -1,6 +1,8 @@
 /* Owns: the writer thread: groups, their transactions, retries. Must not own: the file
  * (store_file.c), what an entry's work does. */
 #include "agent/store/store_private.h"
+#include "common/log/log.h"
+#include "common/text/text.h"
 #include "common/time/clock.h"
 
 #include <errno.h>
@@ -185,8 +187,28 @@ static bool is_stopping(struct store *store)
     return stopping;
 }
 
+/* What nobody could store while it lasted is told when it is over. */
+static void tell_recovered(struct store *store, int problem, uint64_t since_ns)
+{
+    uint64_t seconds = (clock_monotonic_ns() - since_ns) / NS_PER_SECOND;
+    AUTO_FREE char *detail = text_format_new("{\"error\":\"%s\",\"seconds\":%llu}",
+                                             log_error_text(problem), (unsigned long long)seconds);
+    struct event_draft draft = {.module = "agent",
+                                .kind = "store_recovered",
+                                .severity = EVENT_MEDIUM,
+                                .subject = store->path,
+                                .detail = detail};
+
+    log_info("store_recovered", "path", store->path, "after_s", log_number((long long)seconds),
+             NULL);
+    if (detail)
+        (void)!store_append(store, &draft, NULL, NULL, NULL); /* a full queue: the log has it */
+}
+
 static void write_until_done(struct store *store, struct entry *group)
 {
+    uint64_t failing_since_ns = 0;
+    int problem = 0;
     int r;
 
     for (;;) {
@@ -196,6 +218,12 @@ static void write_until_done(struct store *store, struct entry *group)
         if (r == 0)
             break;
         store_set_problem(store, r);
+        if (problem == 0) {
+            failing_since_ns = clock_monotonic_ns();
+            log_warning("store_failed", "path", store->path, "error", log_error_text(r), "cure",
+                        "make room or repair the disk; events wait in memory", NULL);
+        }
+        problem = r;
         /* The first retry after corruption is at once: the file is moved aside by it. */
         if (last_try)
             break;
@@ -203,6 +231,8 @@ static void write_until_done(struct store *store, struct entry *group)
     }
     store->retry_ns = 0;
     settle_group(store, group, r);
+    if (r == 0 && problem < 0)
+        tell_recovered(store, problem, failing_since_ns);
 }
 
 /* A reader met a corrupt page: opening the file again checks all of it. */
