@@ -1,0 +1,157 @@
+"""Every command that a document tells a person to type exists: the program, the command, each option.
+
+And docs/dependencies.md names every library. Looks at fenced blocks, indented lines and `spans` of all Markdown files; help texts are the judges."""
+import functools
+import glob
+import os
+import re
+import shlex
+import subprocess
+import sys
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
+PROGRAMS = os.environ.get("YAGURA_PROGRAMS", "")
+OURS = re.compile(r"^(yaguractl|yagura-[a-z-]+)$")
+SCRIPT = re.compile(r"^[\w./-]*\b(installer|tests|packaging|ssm-package|deploy)/[\w./-]+\.(sh|py)$")
+
+
+def documents():
+    listed = subprocess.run(["git", "-C", ROOT, "ls-files", "*.md"], capture_output=True, text=True,
+                            check=False).stdout.split()
+    return listed or [os.path.relpath(path, ROOT)
+                      for path in glob.glob(os.path.join(ROOT, "**/*.md"), recursive=True)
+                      if "/build/" not in path]
+
+
+def pieces(text):
+    """What stands there as code: lines of blocks, and spans."""
+    fenced = re.findall(r"```\w*\n(.*?)```", text, re.S)
+    rest = re.sub(r"```.*?```", "", text, flags=re.S)
+    blocks = fenced + re.findall(r"(?:^    .*\n?)+", rest, re.M)
+    for block in blocks:
+        yield from block.replace("\\\n", " ").splitlines()
+    yield from re.findall(r"`([^`\n]+)`", rest)
+
+
+def commands(line):
+    """Programs with their arguments, of one line of shell."""
+    if "-->" in line:  # a drawing
+        return
+    for part in re.split(r"\s(?:&&|\|\||\||;)\s", line.strip()):
+        try:
+            words = shlex.split(part.split(" # ")[0], comments=False)
+        except ValueError:
+            continue
+        while words and (words[0] in ("sudo", "$", "env", "exec", "sh", "bash", "python3") or
+                         re.match(r"^[A-Z_]+=", words[0])):
+            words = words[1:]
+        if words:
+            yield words[0], words[1:]
+
+
+@functools.lru_cache(maxsize=None)
+def help_of(*command):
+    done = subprocess.run([*command, "--help"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=60, check=False)
+    return done.stdout + done.stderr
+
+
+def options(words):
+    return [word.split("=")[0] for word in words if re.match(r"^--[a-z]", word)]
+
+
+def fault_of_program(name, words):
+    path = os.path.join(PROGRAMS, name)
+    if not os.path.exists(path):
+        return None if name in built_elsewhere() else f"there is no program {name}"
+    plain = [word for word in words if re.match(r"^[a-z][a-z-]*$", word)]
+    text = help_of(path)
+    if plain and not re.search(rf"^ .*\b{re.escape(plain[0])}\b", text, re.M):
+        return f"{name} has no command {plain[0]}"
+    if name == "yaguractl" and plain:
+        text += help_of(path, *plain[:2 if re.search(rf"^  {plain[0]} [a-z]", text, re.M) else 1])
+    missing = [option for option in options(words) if option not in text]
+    return f"{name} {' '.join(plain[:2])} has no {missing[0]}" if missing else None
+
+
+def built_elsewhere():
+    """Programs that stand in no build tree: packages and systemd units by their names."""
+    return {"yagura-wrapper.zip", *(os.path.basename(name).split(".")[0] for pattern in
+                                    ("packaging/systemd/*", "packaging/debian/*", "packaging/**/*.sh")
+                                    for name in glob.glob(os.path.join(ROOT, pattern), recursive=True))}
+
+
+def fault_of_script(document, name, words):
+    for base in (ROOT, os.path.dirname(os.path.join(ROOT, document))):
+        path = os.path.normpath(os.path.join(base, name))
+        if os.path.exists(path):
+            break
+    else:
+        return f"there is no {name}"
+    text = ""
+    for part in [path, *glob.glob(os.path.join(os.path.dirname(path), "*.py"))]:  # which it may start
+        with open(part, encoding="utf-8") as stream:
+            text += stream.read()
+    missing = [option for option in options(words) if option not in text and option[2:] not in text]
+    return f"{name} has no {missing[0]}" if missing else None
+
+
+def judge(document):
+    with open(os.path.join(ROOT, document), encoding="utf-8") as stream:
+        text = stream.read()
+    seen, faults = 0, []
+    for line in pieces(text):
+        for name, words in commands(line):
+            if OURS.match(name) and words:
+                fault = fault_of_program(name, words)
+            elif SCRIPT.match(name):
+                fault = fault_of_script(document, name, words)
+            else:
+                continue
+            seen += 1
+            if fault:
+                faults.append(f"{document}: `{line.strip()[:100]}`: {fault}")
+    return seen, faults
+
+
+def dependencies():
+    """Faults of docs/dependencies.md: a library that a program loads, a package that builds it."""
+    with open(os.path.join(ROOT, "docs/dependencies.md"), encoding="utf-8") as stream:
+        rows = [line.split(" | ") for line in stream if line.startswith("| ")]
+    with open(os.path.join(ROOT, "installer/dependencies.sh"), encoding="utf-8") as stream:
+        packages = re.search(r'BUILD_PACKAGES="(.*?)"', stream.read(), re.S).group(1).split()
+    for package in packages:
+        if package.endswith("-dev") and not any(package in row[0] for row in rows):
+            yield f"docs/dependencies.md does not name {package}"
+    names = {"libz": "zlib1g", "libcrypto": "libssl"}
+    for program in sorted(os.listdir(PROGRAMS)):
+        told = subprocess.run(["readelf", "-d", os.path.join(PROGRAMS, program)], capture_output=True,
+                              text=True, check=False).stdout
+        for library in re.findall(r"NEEDED.*\[(\w+?)(?:-\d+)?\.so", told):
+            name = names.get(library, library)
+            if library != "libc" and not any(name in row[0] and f"`{program}`" in row[1] for row in rows):
+                yield f"docs/dependencies.md does not say that {program} loads {library}"
+
+
+def main():
+    total, failed, good = 0, 0, 0
+    for document in documents():
+        seen, faults = judge(document)
+        total += seen
+        failed += bool(faults)
+        good += not faults
+        for fault in faults:
+            print(f"FAILED {fault}")
+    for fault in dependencies():
+        print(f"FAILED {fault}")
+        failed += 1
+    if total < 50:
+        print(f"FAILED only {total} commands were found: is this looking at the documents?")
+        failed += 1
+    print(f"{total} commands in the documents")
+    print(f"{good} passed, {failed} failed, 0 skipped")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
