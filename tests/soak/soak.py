@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+"""Works a joined agent and console for a long time with mixed load, and asks: does memory stay flat, do
+descriptors not grow, is no file missed?
+
+Usage: soak.py [--minutes N] [--record FILE]
+
+Files are written, renamed, linked, overwritten and deleted, one in five is malware; now and then a tree is
+scanned, signatures are loaded anew, the console is asked. Every process is looked at ten times a minute.
+Flat means: the median of the last third is at most a tenth and 4 MiB above that of the middle third (the first
+third is warm-up). The seeds of churn are few, so the verdict cache and the watch tree reach their size early."""
+
+import argparse
+import collections
+import os
+import platform
+import statistics
+import sys
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "../faults"), os.path.join(HERE, "../system/delivery"),
+                os.path.join(HERE, "../system/agent")]
+sys.dont_write_bytecode = True
+
+from pair import Pair, agents  # noqa: E402
+
+DIRECTORIES = 40
+FILES = 50  # a directory; older ones are overwritten
+LOOK_SECONDS = 6
+BETWEEN_SECONDS = 0.004
+GROWTH_FACTOR, GROWTH_KIB = 1.1, 4096
+SANITIZED = "asan" in agents.PROGRAMS
+
+
+class Churn(threading.Thread):
+    """Mixed load on the watched folder, until told to stop."""
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = folder
+        self.stopping = threading.Event()
+        self.bad = []
+        self.number = 0
+
+    def run(self):
+        while not self.stopping.wait(BETWEEN_SECONDS):
+            self.one(self.number)
+            self.number += 1
+
+    def one(self, number):
+        folder = os.path.join(self.folder, f"d{number % DIRECTORIES}")
+        os.makedirs(folder, exist_ok=True)
+        path = os.path.join(folder, f"f{number // DIRECTORIES % FILES}")
+        if number % 5 == 0:
+            bad = f"{path}-bad{number}"
+            agents.put(bad, agents.EICAR)
+            self.bad.append(bad)
+        elif number % 7 == 0:
+            agents.put(path + "~", b"%d" % number)
+            os.replace(path + "~", path)
+        elif number % 11 == 0 and os.path.exists(path):
+            os.unlink(path)
+        else:
+            agents.put(path, agents.CLEAN * (number % 90) + b"%d" % number)
+
+
+def look(pid):
+    """Proportional memory in KiB and open descriptors; None when it is gone."""
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as stream:
+            memory = next(int(line.split()[1]) for line in stream if line.startswith("Pss:"))
+        return memory, len(os.listdir(f"/proc/{pid}/fd"))
+    except (OSError, StopIteration):
+        return None
+
+
+class Watcher:
+    """What each process used, by its name; of several (scanner workers) the sum."""
+
+    def __init__(self, pair):
+        self.pair = pair
+        self.rows = []
+
+    def look(self):
+        row = collections.Counter()
+        pids = {self.pair.console.process.pid: "yagura-console", self.pair.agent.process.pid: "yagura-agent"}
+        pids.update((pid, agents.command_of(pid)) for pid in agents.descendants(self.pair.agent.process.pid))
+        for pid, name in pids.items():
+            seen = look(pid)
+            if seen:
+                row[name, "memory"] += seen[0]
+                row[name, "descriptors"] += seen[1]
+        self.rows.append(row)
+
+    def thirds(self, key):
+        values = [row[key] for row in self.rows if key in row]
+        third = len(values) // 3
+        return [statistics.median(part) for part in (values[:third], values[third:2 * third], values[2 * third:])]
+
+    def keys(self):
+        return sorted({key for row in self.rows for key in row})
+
+
+def grew(kind, middle, last):
+    if kind == "descriptors":
+        return last > middle + 3
+    return last > middle * GROWTH_FACTOR + GROWTH_KIB
+
+
+def work(pair, churn, watcher, seconds):
+    begin = time.monotonic()
+    turn = 0
+    while time.monotonic() - begin < seconds:
+        turn += 1
+        watcher.look()
+        if turn % 5 == 0:
+            pair.agent.scan(os.path.join(pair.agent.watched, f"d{turn % DIRECTORIES}"))
+        if turn % 20 == 0:
+            pair.agent.control("signatures", "--reload", accept=(0, 1, 2))
+        pair.admin.get("/api/v1/events?limit=100")
+        pair.admin.get("/api/v1/computers")
+        churn.stopping.wait(LOOK_SECONDS)
+
+
+def missed(pair, churn):
+    pair.agent.sync(300)
+    left = [path for path in churn.bad if os.path.lexists(path)]
+    wanted = {agents.escaped(path) for path in churn.bad}
+    pair.nudge()
+    pair.until(lambda: wanted <= {event["subject"] for event in pair.events("&kind=malware_found")},
+               "every detection is in the console", 300)
+    return left
+
+
+def page(options, churn, watcher, faults):
+    build = "sanitized (ASan + UBSan)" if SANITIZED else "release-hardened"
+    lines = [f"## {build}, {options.minutes} minutes", "",
+             f"{time.strftime('%Y-%m-%d')}, Linux {platform.release()}, {os.cpu_count()} processors. {churn.number:,} file "
+             f"operations, {len(churn.bad):,} malicious files, {len(faults)} faults.", "",
+             "| process | memory (KiB): first, middle, last third | descriptors |", "| --- | --- | --- |"]
+    for name in sorted({name for name, _ in watcher.keys()}):
+        memory, descriptors = watcher.thirds((name, "memory")), watcher.thirds((name, "descriptors"))
+        lines.append(f"| {name} | {', '.join(f'{value:,.0f}' for value in memory)} | "
+                     f"{', '.join(f'{value:.0f}' for value in descriptors)} |")
+    return "\n".join(lines + [f"\nFAULT: {fault}" for fault in faults]) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="run.sh")
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--record")
+    options = parser.parse_args()
+    place = agents.Place()
+    try:
+        pair = Pair(place, heartbeat="5s")
+        pair.agent.start()
+        pair.activate()
+        churn, watcher = Churn(pair.agent.watched), Watcher(pair)
+        churn.start()
+        try:
+            work(pair, churn, watcher, options.minutes * 60)
+        finally:
+            churn.stopping.set()
+            churn.join()
+        faults = [f"{len(missed_files)} files were missed, {missed_files[0]}"
+                  for missed_files in [missed(pair, churn)] if missed_files]
+        for name, kind in watcher.keys():
+            _, middle, last = watcher.thirds((name, kind))
+            if len(watcher.rows) >= 60 and grew(kind, middle, last):
+                faults.append(f"{kind} of {name} grew from {middle:,.0f} to {last:,.0f}")
+    finally:
+        place.remove()
+    text = page(options, churn, watcher, faults)
+    print(text)
+    if options.record:
+        with open(options.record, "a", encoding="utf-8") as stream:
+            stream.write("\n" + text)
+    print(f"{0 if faults else 1} passed, {len(faults)} failed, 0 skipped")
+    return 1 if faults else 0
+
+
+sys.exit(main())
