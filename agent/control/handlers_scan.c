@@ -1,4 +1,5 @@
-/* scan: {"paths":[...],"use_cache":true,"report_all":false,"act":true,"changed_within_ns":0}
+/* scan: {"paths":[...],"use_cache":true,"report_all":false,"act":true,"polite":false,
+ *        "changed_within_ns":0}
  *   <- {"result":{"path","verdict","reason","signature"}}   what is not clean, or everything
  *   <- {"progress":{totals}}                                about twice a second
  *   <- {"totals":{totals}}                                  once
@@ -70,6 +71,7 @@ static void write_totals(struct json_writer *json, const struct scan_job_totals 
     json_write_field_unsigned(json, "files_excluded", totals->files_excluded);
     json_write_field_unsigned(json, "files_expected", totals->files_expected);
     json_write_field_bool(json, "walking", totals->walking);
+    json_write_field_bool(json, "paused", totals->paused);
     json_write_field_unsigned(json, "clean", totals->clean);
     json_write_field_unsigned(json, "infected", totals->infected);
     json_write_field_unsigned(json, "incomplete", totals->incomplete);
@@ -161,11 +163,12 @@ static const char *read_scan(const json_t *arguments, struct scan_request *scan,
         if (scan->paths[i] == NULL)
             return "a path is not absolute, or not written as it should be";
     }
-    bool act = true, use_cache = true, report_all = false;
+    bool act = true, use_cache = true, report_all = false, polite = false;
     uint64_t changed_within = 0;
     if (argument_bool(arguments, "act", &act) == -EINVAL ||
         argument_bool(arguments, "use_cache", &use_cache) == -EINVAL ||
         argument_bool(arguments, "report_all", &report_all) == -EINVAL ||
+        argument_bool(arguments, "polite", &polite) == -EINVAL ||
         argument_unsigned(arguments, "changed_within_ns", &changed_within) == -EINVAL)
         return "an option of the scan has a wrong type";
     *options = (struct scan_job_options){
@@ -173,6 +176,7 @@ static const char *read_scan(const json_t *arguments, struct scan_request *scan,
         .cause = SCAN_CAUSE_DEMAND,
         .use_cache = use_cache,
         .report_all = report_all,
+        .polite = polite,
         .act = act,
         .changed_within_ns = changed_within,
     };

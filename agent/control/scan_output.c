@@ -34,9 +34,12 @@ static void draw_progress(const json_t *totals)
     uint64_t done = member_number(totals, "files_scanned") + member_number(totals, "files_cached");
     bool walking = json_is_true(json_object_get(totals, "walking"));
     uint64_t total = MAX(member_number(totals, "files_expected"), done);
-    (void)text_format(line, sizeof(line), "%s of %s%s files, %s infected",
+    (void)text_format(line, sizeof(line), "%s of %s%s files, %s infected%s",
                       display_count(seen, done), display_count(all, total), walking ? "+" : "",
-                      display_count(found, member_number(totals, "infected")));
+                      display_count(found, member_number(totals, "infected")),
+                      json_is_true(json_object_get(totals, "paused"))
+                          ? " (paused: the host is busy)"
+                          : "");
     /* How far it is can be said only once all files are known. */
     display_progress(walking ? 0 : done, total, line);
 }

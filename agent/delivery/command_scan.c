@@ -1,6 +1,7 @@
 /* Scans that the console asks for. Owns: the one that may run. */
 #include "agent/delivery/commands_internal.h"
 #include "agent/scan/scan_pipeline.h"
+#include "agent/scan/scan_places.h"
 #include "agent/scan/scan_schedule.h"
 #include "common/limits.h"
 #include "common/text/text.h"
@@ -70,7 +71,7 @@ static void start_scan(struct commands *commands, const char *id, const char *co
     static const struct scan_job_callbacks callbacks = {.progress = scan_goes_on,
                                                         .done = scan_ended};
     const struct scan_job_options options = {
-        .paths = paths, .cause = SCAN_CAUSE_DEMAND, .use_cache = true, .act = true};
+        .paths = paths, .cause = SCAN_CAUSE_DEMAND, .use_cache = true, .polite = true, .act = true};
     struct scan_job *job;
 
     (void)pthread_mutex_lock(&commands->lock);
@@ -106,19 +107,12 @@ void command_scan(struct commands *commands, const struct wire_command *command)
         start_scan(commands, command->id, paths);
 }
 
-/* Where malware lands first. */
 void command_scan_quick(struct commands *commands, const struct wire_command *command)
 {
-    static const char *const paths[] = {"/tmp",       "/var/tmp", "/dev/shm", "/home",
-                                        "/root",      "/etc",     "/opt",     "/srv",
-                                        "/usr/local", "/var/www", NULL};
-    const char *present[ARRAY_LENGTH(paths)] = {NULL};
-    size_t count = 0;
+    const char *paths[SCAN_PLACES_MOST];
 
-    for (size_t i = 0; paths[i] != NULL; i++)
-        if (access(paths[i], F_OK) == 0)
-            present[count++] = paths[i];
-    start_scan(commands, command->id, present);
+    scan_places_quick(paths);
+    start_scan(commands, command->id, paths);
 }
 
 void command_scan_full(struct commands *commands, const struct wire_command *command)

@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <pthread.h>
 
+/* How often the load of the host is looked at. */
+static const uint64_t LOAD_NS = 5 * NS_PER_SECOND;
 static const uint64_t PROGRESS_NS = 500 * NS_PER_MS;
 static const uint64_t RECENTLY_CHANGED_NS = 24 * 3600 * NS_PER_SECOND;
 
@@ -19,7 +21,7 @@ struct scan_jobs {
     pthread_cond_t changed; /* for walkers that wait for an engine, or for their turn by rate */
     struct scan_job *live, *ended;
     size_t count; /* of both */
-    uint64_t next_progress_ns;
+    uint64_t next_progress_ns, next_load_ns;
 };
 
 struct scan_job {
@@ -30,6 +32,7 @@ struct scan_job {
     struct scan_job_callbacks callbacks;
     void *user;
     atomic_bool is_cancelled, is_paused;
+    atomic_bool is_held;      /* paused because the host is busy */
     atomic_size_t references; /* the walker's, and one for each task */
     pthread_mutex_t lock;
     struct scan_job_totals totals;
@@ -98,6 +101,11 @@ static struct scan_job *take_ended(struct scan_jobs *jobs)
     return job;
 }
 
+static bool is_waiting(const struct scan_job *job)
+{
+    return atomic_load(&job->is_paused) || atomic_load(&job->is_held);
+}
+
 /* Jobs end only in this thread, so those that are live stay while their callbacks run; new ones
  * come in front. */
 static void tell_progress(struct scan_jobs *jobs)
@@ -120,6 +128,7 @@ static void tell_progress(struct scan_jobs *jobs)
             continue;
         (void)pthread_mutex_lock(&job->lock);
         told[count].totals = job->totals;
+        told[count].totals.paused = is_waiting(job);
         (void)pthread_mutex_unlock(&job->lock);
         told[count].progress = job->callbacks.progress;
         told[count++].user = job->user;
@@ -127,6 +136,31 @@ static void tell_progress(struct scan_jobs *jobs)
     (void)pthread_mutex_unlock(&jobs->lock);
     for (size_t i = 0; i < count; i++)
         told[i].progress(told[i].user, &told[i].totals);
+}
+
+bool scan_jobs_want_load(struct scan_jobs *jobs)
+{
+    uint64_t now = clock_monotonic_ns();
+    bool wanted = false;
+
+    if (now < jobs->next_load_ns)
+        return false;
+    (void)pthread_mutex_lock(&jobs->lock);
+    for (const struct scan_job *job = jobs->live; job != NULL && !wanted; job = job->next)
+        wanted = job->options.job.polite;
+    (void)pthread_mutex_unlock(&jobs->lock);
+    if (wanted)
+        jobs->next_load_ns = now + LOAD_NS;
+    return wanted;
+}
+
+void scan_jobs_hold_polite(struct scan_jobs *jobs, bool busy)
+{
+    (void)pthread_mutex_lock(&jobs->lock);
+    for (struct scan_job *job = jobs->live; job != NULL; job = job->next)
+        atomic_store(&job->is_held, busy && job->options.job.polite);
+    (void)pthread_cond_broadcast(&jobs->changed);
+    (void)pthread_mutex_unlock(&jobs->lock);
 }
 
 void scan_jobs_turn(struct scan_jobs *jobs)
@@ -301,10 +335,10 @@ static void wait_for_rate(struct scan_job *job)
 
 static void wait_while_paused(struct scan_job *job)
 {
-    if (!atomic_load(&job->is_paused))
+    if (!is_waiting(job))
         return;
     (void)pthread_mutex_lock(&job->jobs->lock);
-    while (atomic_load(&job->is_paused) && !atomic_load(&job->is_cancelled))
+    while (is_waiting(job) && !atomic_load(&job->is_cancelled))
         (void)pthread_cond_wait(&job->jobs->changed, &job->jobs->lock);
     (void)pthread_mutex_unlock(&job->jobs->lock);
 }

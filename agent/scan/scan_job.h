@@ -40,6 +40,11 @@ size_t scan_jobs_count(struct scan_jobs *jobs);
 /* Calls the done callbacks of ended jobs and, when it is time, the progress callbacks. */
 void scan_jobs_turn(struct scan_jobs *jobs);
 
+/* Whether it is time to look at the load of the host, because a job is polite; then whether such
+ * jobs are held. In the dispatcher's thread. */
+bool scan_jobs_want_load(struct scan_jobs *jobs);
+void scan_jobs_hold_polite(struct scan_jobs *jobs, bool busy);
+
 /* By the dispatcher. */
 bool scan_job_is_cancelled(const struct scan_job *job);
 /* The verdict of a file is known. */

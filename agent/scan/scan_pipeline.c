@@ -4,6 +4,7 @@
 
 #include "agent/scan/backlog.h"
 #include "agent/scan/dispatcher.h"
+#include "agent/scan/host_load.h"
 #include "agent/scan/mount_classes.h"
 #include "agent/scan/scan_job.h"
 #include "agent/scan/scan_settings.h"
@@ -151,6 +152,23 @@ static void rescan_known(struct scan_pipeline *pipeline)
     scan_settings_unref(settings);
 }
 
+/* ---- politeness ---- */
+
+static void hold_polite_jobs(struct scan_pipeline *pipeline)
+{
+    struct scan_pipeline_status own;
+
+    if (!scan_jobs_want_load(pipeline->jobs))
+        return;
+    scan_pipeline_status(pipeline, &own);
+    struct scan_settings *settings = take_settings(pipeline);
+    const struct scan_pipeline_options *options = scan_settings_options(settings);
+    bool busy = options->most_load > 0 && options->load_path != NULL &&
+                host_load(options->load_path, &own) > options->most_load;
+    scan_settings_unref(settings);
+    scan_jobs_hold_polite(pipeline->jobs, busy);
+}
+
 static void take_turn(void *user)
 {
     struct scan_pipeline *pipeline = user;
@@ -158,6 +176,7 @@ static void take_turn(void *user)
     scan_jobs_turn(pipeline->jobs);
     if (atomic_load(&pipeline->stopping))
         return;
+    hold_polite_jobs(pipeline);
     walk_folds(pipeline);
     rescan_known(pipeline);
 }

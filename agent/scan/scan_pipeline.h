@@ -28,6 +28,8 @@ struct scan_pipeline_options {
         *rescan_paths;     /* what background scans cover: the watched paths; NULL: none */
     bool rescan_on_update; /* known files again when the engine generation changes */
     uint64_t rescan_rate;  /* files a second of that */
+    uint64_t most_load;    /* as host_load.h: polite jobs pause above it; 0: never */
+    const char *load_path; /* as /proc/loadavg */
     bool scan_at_start;    /* the first walk's files are checked against the cache */
 };
 
@@ -66,6 +68,7 @@ struct scan_job_totals {
     uint64_t files_expected; /* grows while the tree is walked; for progress bars */
     uint64_t mounts_skipped; /* pseudo file systems, and remote ones below a local path */
     bool walking;            /* files_expected still grows */
+    bool paused;             /* by the load of the host, or as whoever started it asked */
 };
 
 struct scan_job_callbacks {
@@ -82,6 +85,7 @@ struct scan_job_options {
     enum scan_cause cause;
     bool use_cache; /* false: every file is scanned anew */
     bool report_all;
+    bool polite;                /* pause while the host is busy */
     bool act;                   /* hand detections to the responder; otherwise only report them */
     uint64_t changed_within_ns; /* only files changed within this time; 0: all */
 };

@@ -3,6 +3,7 @@
  */
 #include "agent/scan/scan_schedule.h"
 
+#include "agent/scan/host_load.h"
 #include "agent/store/store.h"
 #include "common/buffers/buffer.h"
 #include "common/files/file.h"
@@ -18,7 +19,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-enum { STATE_BYTES = 256, LOAD_BYTES = 256 };
+enum { STATE_BYTES = 256 };
 
 /* How often load and window are looked at. */
 static const uint64_t TURN_NS = 5 * NS_PER_SECOND;
@@ -125,28 +126,6 @@ static void load(struct scan_schedule *schedule)
     schedule->unfinished = blank[1] == '1';
 }
 
-/* ---- load ---- */
-
-/* The load of the last minute in per cent of a core, a core; 0 when it cannot be known. */
-static uint64_t load_of(const char *path)
-{
-    AUTO_BUFFER struct buffer text = BUFFER_WITH_MAXIMUM(LOAD_BYTES);
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    uint64_t whole, hundredths;
-
-    if (file_read_all(path, &text) < 0)
-        return 0;
-    AUTO_FREE char *copy = strdup(buffer_text(&text));
-    char *point = copy != NULL ? strchr(copy, '.') : NULL;
-    if (point == NULL || strlen(point) < 3)
-        return 0;
-    *point = '\0';
-    point[3] = '\0';
-    if (text_parse_u64(copy, &whole) < 0 || text_parse_u64(point + 1, &hundredths) < 0)
-        return 0;
-    return (whole * 100 + hundredths) / (uint64_t)MAX(cores, 1);
-}
-
 /* ---- the scan ---- */
 
 static void record(struct scan_schedule *schedule, const char *kind, const char *ended,
@@ -240,6 +219,17 @@ static void finish(struct scan_schedule *schedule)
            &schedule->status.totals);
 }
 
+static bool is_busy(const struct scan_schedule *schedule)
+{
+    const struct settings *settings = &schedule->settings;
+    struct scan_pipeline_status own;
+
+    if (settings->most_load == 0)
+        return false;
+    scan_pipeline_status(schedule->pipeline, &own);
+    return host_load(settings->load_path, &own) > settings->most_load;
+}
+
 /* With the lock. */
 static void pause_or_go_on(struct scan_schedule *schedule, uint64_t now_ns)
 {
@@ -248,7 +238,7 @@ static void pause_or_go_on(struct scan_schedule *schedule, uint64_t now_ns)
 
     if (!schedule_is_open(&settings->schedule, now_ns))
         state = SCHEDULE_CLOSED;
-    else if (settings->most_load > 0 && load_of(settings->load_path) > settings->most_load)
+    else if (is_busy(schedule))
         state = SCHEDULE_BUSY;
     schedule->status.state = state;
     if (schedule->job != NULL)

@@ -56,6 +56,7 @@ static int copy_options(const struct scan_pipeline_options *from, struct scan_pi
     r |= copy_text(from->scanner.temporary_directory, &to->scanner.temporary_directory);
     r |= copy_list(from->scanner.databases, &to->scanner.databases);
     r |= copy_text(from->cache_path, &to->cache_path);
+    r |= copy_text(from->load_path, &to->load_path);
     r |= copy_list(from->exclude_directories, &to->exclude_directories);
     r |= copy_list(from->exclude_files, &to->exclude_files);
     r |= copy_list(from->exclude_extensions, &to->exclude_extensions);
@@ -73,6 +74,7 @@ static void free_settings(struct scan_settings *settings)
     free((char *)options->scanner.temporary_directory);
     free_list(options->scanner.databases);
     free((char *)options->cache_path);
+    free((char *)options->load_path);
     free_list(options->exclude_directories);
     free_list(options->exclude_files);
     free_list(options->exclude_extensions);

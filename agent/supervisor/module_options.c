@@ -242,6 +242,8 @@ static void fill_scan(struct module_options *options, const struct agent_config 
         .rescan_paths = policy_list(policy, POLICY_WATCH_PATHS),
         .rescan_on_update = policy_bool(policy, POLICY_SCAN_RESCAN),
         .rescan_rate = policy_number(policy, POLICY_SCAN_RESCAN_RATE),
+        .most_load = policy_number(policy, POLICY_SCAN_MAX_LOAD),
+        .load_path = "/proc/loadavg",
         .scan_at_start = policy_bool(policy, POLICY_SCAN_AT_START),
     };
 }

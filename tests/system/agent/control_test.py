@@ -49,6 +49,26 @@ def test_scan_says_by_its_exit_what_it_found(place):
     assert agent.scan(os.path.join(folder, "nothing"))[0] == 2
 
 
+def test_scans_need_no_path(place):
+    harness.own_mounts()
+    harness.mount_tmpfs(place, "/srv")
+    tops = [f"/{name}/" for name in os.listdir("/")] + [f"/{name}/*/" for name in
+                      ("tmp", "var/tmp", "dev/shm", "home", "root", "etc", "opt", "srv",
+                       "usr/local", "var/www")]  # of each place the top alone
+    agent = place.agent(watch__exclude_directories=tops).start()
+    bad, old = put("/srv/bad", EICAR), put("/srv/old", EICAR)
+    quick = run(agent, "--json", "scan", "--quick", "--changed-days", "1", "--no-action")
+    found = [json.loads(line)["result"]["path"] for line in quick.stdout.splitlines()[:-1]]
+    assert quick.returncode == 1 and {bad, old} <= set(found), (quick.returncode, found)
+    os.unlink(bad)
+    full = run(agent, "--json", "scan", "--full", "--no-action")  # nothing of / but its own files
+    assert b'"totals"' in full.stdout and b"/srv/old" not in full.stdout, full
+    for wrong in (["--quick", "--full"], ["--quick", "/srv"], [], ["--changed-days", "0", "/"],
+                  ["--changed-days", "1", "--changed-within", "1d", "/"]):
+        result = run(agent, "scan", *wrong)
+        assert result.returncode == 2 and b"yaguractl: " in result.stderr, (wrong, result)
+
+
 def test_interrupted_scan_is_cancelled(place):
     agent = place.agent().start()
     agent.until(lambda now: now["scanner"]["state"] == "ready", "ready")

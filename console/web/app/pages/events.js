@@ -9,7 +9,7 @@ import { FilterBox } from "../ui/filter_box.js";
 import { ChoiceFilter, RangeFilter, sinceOf } from "../ui/filters.js";
 import { ListTable } from "../ui/table.js";
 
-export const MODULES = ["malware", "quarantine", "integrity", "prevention", "watch", "scanner", "scan", "policy", "agent", "store", "storage", "application", "console"];
+export const MODULES = ["malware", "quarantine", "integrity", "prevention", "watch", "scanner", "scan", "policy", "agent", "health", "store", "storage", "application", "console"];
 export const SEVERITIES = ["critical", "high", "medium", "low", "info"];
 
 /** @param {any} event */

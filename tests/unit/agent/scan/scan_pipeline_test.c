@@ -638,6 +638,55 @@ static void test_jobs_can_be_cancelled(void **state)
     start(fixture);
 }
 
+static atomic_bool told_paused;
+
+static void note_progress(void *user UNUSED, const struct scan_job_totals *totals)
+{
+    atomic_store(&told_paused, totals->paused);
+}
+
+static void set_load(struct fixture *fixture, const char *text)
+{
+    assert_int_equal(file_replace(fixture->options.load_path, text, strlen(text), 0600), 0);
+}
+
+/* Without an engine at first, so that it is held before its first file. */
+static void test_a_polite_job_waits_while_the_host_is_busy(void **state)
+{
+    static const struct scan_job_callbacks callbacks = {.progress = note_progress,
+                                                        .done = job_done};
+    struct fixture *fixture = *state;
+    char load[128];
+    const char *const paths[] = {fixture->directory, NULL};
+    struct gate gate;
+    struct scan_job *job;
+
+    (void)text_format(load, sizeof load, "%s/load", fixture->state);
+    fixture->options.load_path = load;
+    fixture->options.most_load = 80;
+    set_load(fixture, "4000.00 0.00 0.00 1/1 1\n");
+    assert_int_equal(scan_pipeline_reconfigure(fixture->pipeline, &fixture->options), 0);
+    (void)put_file(fixture, "one", "1");
+    fake_scanner_set_generation(0);
+    while (status_of(fixture).scanner.generation != 0)
+        (void)sched_yield();
+    uint64_t before = fake_scanner_submitted();
+    gate_init(&gate);
+    const struct scan_job_options options = {
+        .paths = paths, .cause = SCAN_CAUSE_DEMAND, .use_cache = true, .polite = true};
+    assert_int_equal(scan_job_start(fixture->pipeline, &options, &callbacks, &gate, &job), 0);
+    while (!atomic_load(&told_paused))
+        (void)sched_yield();
+    fake_scanner_set_generation(1);
+    drain(fixture);
+    assert_int_equal(fake_scanner_submitted(), before);
+    set_load(fixture, "0.10 0.00 0.00 1/1 1\n");
+    clock_set_fake(clock_monotonic_ns() + 10 * NS_PER_SECOND, clock_realtime_ns());
+    gate_wait(&gate);
+    clock_set_fake(0, 0);
+    assert_int_equal(fake_scanner_submitted(), before + 1);
+}
+
 static void test_new_signatures_scan_known_files_again(void **state)
 {
     struct fixture *fixture = *state;
@@ -678,6 +727,7 @@ int main(void)
         TEST(test_a_dirty_mapping_is_never_remembered),
         TEST(test_a_writer_during_the_scan_is_not_held_and_not_remembered),
         TEST(test_jobs_can_be_cancelled),
+        TEST(test_a_polite_job_waits_while_the_host_is_busy),
         TEST(test_new_signatures_scan_known_files_again),
     };
 

@@ -64,6 +64,12 @@ int scan_job_start(struct scan_pipeline *pipeline UNUSED, const struct scan_job_
     return 0;
 }
 
+void scan_pipeline_status(struct scan_pipeline *pipeline UNUSED,
+                          struct scan_pipeline_status *ret_status)
+{
+    *ret_status = (struct scan_pipeline_status){.in_flight = 0};
+}
+
 void scan_job_pause(struct scan_job *job UNUSED, bool pause)
 {
     count(pause ? &fake.paused : &fake.resumed);
