@@ -1,7 +1,11 @@
-/* yaguractl limits: the table of common/limits.h. */
+/* yaguractl limits: the table of common/limits.h, and what processes may take. */
 #include "agent/control/commands.h"
+#include "agent/control/control_client.h"
+#include "agent/control/display.h"
 #include "common/json/json_writer.h"
 #include "common/limits.h"
+#include "common/text/text.h"
+#include "common/time/clock.h"
 
 struct limit {
     const char *name;
@@ -29,8 +33,52 @@ static void print_json(const struct limit *limit)
     (void)puts(buffer_text(&line));
 }
 
+static void print_limit(const char *what, const char *value, bool in_force)
+{
+    (void)printf(", %s %s", what, in_force ? value : "not limited");
+}
+
+static int print_group(void *user, const char *key, const json_t *value, const char *text)
+{
+    const struct invocation *invocation = user;
+    char now[DISPLAY_BYTES], size[DISPLAY_BYTES], cpu[DISPLAY_BYTES], quota[DISPLAY_BYTES];
+    if (invocation->json) {
+        (void)printf("{\"%s\":%s}\n", key, text);
+        return 0;
+    }
+    if (!text_equal(key, "group")) {
+        if (member_text(value, "problem")[0] != '\0') {
+            (void)printf("%s! ", display_colour(COLOUR_YELLOW));
+            display_print(member_text(value, "problem"));
+            (void)printf("%s\n", display_colour(COLOUR_PLAIN));
+        }
+        return 0;
+    }
+    (void)printf("%s%-10s%s %s of memory, %s of CPU", display_colour(COLOUR_BOLD),
+                 member_text(value, "name"), display_colour(COLOUR_PLAIN),
+                 display_size(now, member_number(value, "memory_now")),
+                 display_duration(cpu, member_number(value, "cpu_us") * NS_PER_US));
+    print_limit("memory", display_size(size, member_number(value, "memory_max")),
+                member_number(value, "memory_max") > 0);
+    (void)text_format(quota, sizeof quota, "%llu.%02llu cores",
+                      (unsigned long long)member_number(value, "cpu_quota_us") / 100000,
+                      (unsigned long long)member_number(value, "cpu_quota_us") / 1000 % 100);
+    print_limit("CPU", quota, member_number(value, "cpu_quota_us") > 0);
+    (void)printf(" (weight %llu)\n", (unsigned long long)member_number(value, "cpu_weight"));
+    return 0;
+}
+
+static int run_processes(const struct invocation *invocation)
+{
+    struct control_call call;
+    control_call_begin(&call, "resources");
+    return control_call(invocation, &call, print_group, (void *)invocation);
+}
+
 static int run_limits(const struct invocation *invocation)
 {
+    if (command_has(invocation, "processes"))
+        return run_processes(invocation);
     for (size_t i = 0; i < ARRAY_LENGTH(limits); i++) {
         if (invocation->json)
             print_json(&limits[i]);
@@ -41,10 +89,16 @@ static int run_limits(const struct invocation *invocation)
     return EXIT_CLEAN;
 }
 
+static const struct command_option options[] = {
+    {"processes", 0, NULL, NULL, "what the agent's processes may take of CPU and memory, and take"},
+    {NULL, 0, NULL, NULL, NULL},
+};
+
 const struct command command_limits = {
     .name = "limits",
     .arguments = "",
-    .summary = "Print every limit that is built in",
+    .summary = "Print every limit that is built in, or in force for processes",
+    .options = options,
     .run = run_limits,
     .local = true,
 };

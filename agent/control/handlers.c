@@ -128,6 +128,7 @@ int control_handlers_start(struct control_server *server, const struct control_c
                     {"signatures", handle_signatures},
                     {"health", handle_health},
                     {"metrics", handle_metrics},
+                    {"resources", handle_resources},
                     {"scan", handle_scan},
                     {"sync", handle_sync},
                     {"integrity-check", handle_integrity_check},

@@ -20,6 +20,7 @@ struct health;
 struct integrity;
 struct scan_schedule;
 struct policy;
+struct resources;
 struct responder;
 struct scan_pipeline;
 struct store;
@@ -35,6 +36,7 @@ struct control_context {
     struct integrity *integrity;
     struct scan_schedule *schedule;
     struct health *health;
+    struct resources *resources;
     struct delivery *delivery;
     uint64_t started_ns;                                         /* realtime */
     struct watch *(*watch)(void *user);                          /* NULL while watching is off */

@@ -42,6 +42,7 @@ void handle_deactivate(void *user, struct control_request *request, const json_t
 void handle_integrity_check(void *user, struct control_request *request, const json_t *arguments);
 void handle_integrity_show(void *user, struct control_request *request, const json_t *arguments);
 void handle_health(void *user, struct control_request *request, const json_t *arguments);
+void handle_resources(void *user, struct control_request *request, const json_t *arguments);
 void handle_metrics(void *user, struct control_request *request, const json_t *arguments);
 void handle_reload(void *user, struct control_request *request, const json_t *arguments);
 

@@ -47,8 +47,9 @@ static int find_socket(struct invocation *invocation, struct agent_config **ret_
     struct settings_error error;
     const char *path = command_option(invocation, "config");
     invocation->socket = command_option(invocation, "socket");
+    bool local = invocation->command->local && !command_has(invocation, "processes");
     if (command_has(invocation, "standalone") ||
-        (path == NULL && (invocation->socket != NULL || invocation->command->local)))
+        (path == NULL && (invocation->socket != NULL || local)))
         return 0;
     if (agent_config_load(path, ret_config, &error) < 0) {
         (void)command_fail("%s", error.text);

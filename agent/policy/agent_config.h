@@ -22,6 +22,9 @@
     X(METRICS_FILE, metrics_file, TEXT, "", "absolute",                                           \
       "metrics in Prometheus' text format, written every 15 s; default: metrics.prom in the "     \
       "runtime directory")                                                                        \
+    X(CONTROL_GROUP, control_group, TEXT, "", "absolute",                                         \
+      "folder of a version 2 control group that the agent may divide among its processes; "       \
+      "default: its own, where that was delegated")                                               \
     X(POLICY, policy, TEXT, "", "absolute",                                                       \
       "policy to obey; default: /etc/yagura/policy.conf when it exists, otherwise the built-in "  \
       "defaults")                                                                                 \

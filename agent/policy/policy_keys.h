@@ -155,6 +155,12 @@
       "time between two proofs that every watched mount is seen and scanned; 0s: none")             \
     X(HEALTH_PATIENCE, "health.patience", DURATION, "1m", "1s..1h",                                 \
       "silence after which a sensor counts as dead and is started anew")                            \
+    X(LIMITS_SCANNER_WEIGHT, "limits.scanner_cpu_weight", NUMBER, "20", "1..10000",                 \
+      "the scanner's share of the CPU beside the agent's 100, where control groups are delegated")  \
+    X(LIMITS_SCANNER_QUOTA, "limits.scanner_cpu_quota", NUMBER, "80", "0..100",                     \
+      "most CPU the scanner takes, in per cent of all cores; 0: no limit")                          \
+    X(LIMITS_SCANNER_MEMORY, "limits.scanner_memory", NUMBER, "75", "0..100",                       \
+      "most memory the scanner takes, in per cent of the host's; 0: no limit")                      \
     X(AGENT_LOG_LEVEL, "agent.log_level", CHOICE, "info", "error|warning|info|debug",               \
       "lowest level that is logged")                                                                \
     X(AGENT_NICE, "agent.scanner_nice", NUMBER, "10", "0..19", "scheduling niceness of the scanner")

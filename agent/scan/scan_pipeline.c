@@ -33,6 +33,7 @@ struct scan_pipeline {
     struct backlog_fold *fold; /* that is walked or could not be yet */
     bool fold_walks;
     struct scan_job *rescan;
+    struct host_steal steal;
     uint64_t rescan_generation; /* the engine that known files were or are scanned with */
     atomic_bool rescanning, restart_rescan;
 };
@@ -114,6 +115,7 @@ static int start_rescan(struct scan_pipeline *pipeline, const struct scan_pipeli
                 .paths = options->rescan_paths,
                 .cause = SCAN_CAUSE_RESCAN,
                 .use_cache = true,
+                .polite = true,
                 .act = true,
             },
         .lane = SCAN_LANE_BACKGROUND,
@@ -163,8 +165,8 @@ static void hold_polite_jobs(struct scan_pipeline *pipeline)
     scan_pipeline_status(pipeline, &own);
     struct scan_settings *settings = take_settings(pipeline);
     const struct scan_pipeline_options *options = scan_settings_options(settings);
-    bool busy = options->most_load > 0 && options->load_path != NULL &&
-                host_load(options->load_path, &own) > options->most_load;
+    bool busy = options->load_path != NULL &&
+                host_is_busy(&pipeline->steal, options->load_path, options->most_load, &own);
     scan_settings_unref(settings);
     scan_jobs_hold_polite(pipeline->jobs, busy);
 }

@@ -44,6 +44,7 @@ struct scan_schedule {
     bool stopping, ended; /* ended: the scan has told its end, and the thread has not seen it */
     bool unfinished;      /* a scan of an earlier run is to go on */
     struct settings settings;
+    struct host_steal steal;
     struct schedule_plan plan; /* of the next one */
     struct scan_job *job;      /* NULL: none runs */
     bool running;              /* one was started and its end was not seen yet */
@@ -219,15 +220,13 @@ static void finish(struct scan_schedule *schedule)
            &schedule->status.totals);
 }
 
-static bool is_busy(const struct scan_schedule *schedule)
+static bool is_busy(struct scan_schedule *schedule)
 {
-    const struct settings *settings = &schedule->settings;
     struct scan_pipeline_status own;
 
-    if (settings->most_load == 0)
-        return false;
     scan_pipeline_status(schedule->pipeline, &own);
-    return host_load(settings->load_path, &own) > settings->most_load;
+    return host_is_busy(&schedule->steal, schedule->settings.load_path,
+                        schedule->settings.most_load, &own);
 }
 
 /* With the lock. */

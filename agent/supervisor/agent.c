@@ -74,6 +74,7 @@ void agent_restart_watch(struct agent *agent)
 static int apply_options(struct agent *agent, struct module_options *options)
 {
     agent->options = options;
+    resources_reconfigure(agent->resources, &options->resources);
     int r = policy_hashes_write(agent->config->state_directory, options->respond.denied_hashes);
     if (r == 0)
         r = store_reconfigure(agent->store, &options->store);

@@ -18,6 +18,7 @@ struct health;
 struct instance_lock;
 struct integrity;
 struct metrics_file;
+struct resources;
 struct scan_schedule;
 
 struct agent {
@@ -25,6 +26,7 @@ struct agent {
     struct event_loop *loop;
     struct instance_lock *lock;
     struct module_options *options;
+    struct resources *resources;
     struct store *store;
     struct responder *responder;
     struct scan_pipeline *pipeline;

@@ -132,6 +132,16 @@ static void stop_policy(struct agent *agent)
     agent->options = module_options_free(agent->options);
 }
 
+static int start_resources(struct agent *agent)
+{
+    return resources_start(&agent->options->resources, &agent->resources);
+}
+
+static void stop_resources(struct agent *agent)
+{
+    agent->resources = resources_stop(agent->resources);
+}
+
 static int start_store(struct agent *agent)
 {
     char notice[512];
@@ -291,6 +301,7 @@ static int start_control(struct agent *agent)
         .integrity = agent->integrity,
         .schedule = agent->schedule,
         .health = agent->health,
+        .resources = agent->resources,
         .delivery = agent->delivery,
         .started_ns = agent->started_ns,
         .watch = current_watch,
@@ -361,6 +372,7 @@ static const struct step {
     {"lock", start_lock, stop_lock},
     {"event loop", start_loop, stop_loop},
     {"policy", start_policy, stop_policy},
+    {"resource limits", start_resources, stop_resources},
     {"store", start_store, stop_store},
     {"responder", start_responder, stop_responder},
     {"scan pipeline", start_pipeline, stop_pipeline},

@@ -284,6 +284,12 @@ int module_options_new(const struct agent_config *config, struct policy *policy,
     fill_respond(options, config, policy);
     fill_integrity(options, config, policy);
     fill_schedule(options, config, policy);
+    options->resources = (struct resources_options){
+        .directory = config->control_group,
+        .scanner_weight = policy_number(policy, POLICY_LIMITS_SCANNER_WEIGHT),
+        .scanner_quota = policy_number(policy, POLICY_LIMITS_SCANNER_QUOTA),
+        .scanner_memory = policy_number(policy, POLICY_LIMITS_SCANNER_MEMORY),
+    };
     options->health = (struct health_options){
         .watch = &options->watch,
         .interval_ns = policy_number(policy, POLICY_HEALTH_INTERVAL),

@@ -8,6 +8,7 @@
 #include "agent/integrity/integrity.h"
 #include "agent/policy/agent_config.h"
 #include "agent/policy/policy.h"
+#include "agent/resources/resources.h"
 #include "agent/respond/responder.h"
 #include "agent/scan/scan_pipeline.h"
 #include "agent/scan/scan_schedule.h"
@@ -24,6 +25,7 @@ struct module_options {
     struct integrity_options integrity;
     struct scan_schedule_options schedule;
     struct health_options health;
+    struct resources_options resources;
     enum log_level log_level;
     bool watch_enabled;
     /* What the pointers above point to, beside the policy and the configuration. */

@@ -20,6 +20,16 @@
 #define MAXIMUM_FDS     8
 #define ENVIRONMENT_MAX 8
 
+/* Whoever places children into control groups. Set before threads start, and after they ended. */
+static spawn_observer *observe;
+static void *observe_user;
+
+void spawn_observe(spawn_observer *observer, void *user)
+{
+    observe = observer;
+    observe_user = user;
+}
+
 struct child_plan {
     const char *path;
     char *const *argv;
@@ -151,6 +161,8 @@ static int spawn(struct child_plan *plan, pid_t *ret_pid, int *ret_pidfd)
     if (pid == 0)
         run_child(plan);
 
+    if (observe != NULL)
+        observe(observe_user, plan->path, pid);
     (void)close(TAKE_FD(report_write));
     int result = await_exec(report_read);
     AUTO_CLOSE int pidfd = -1;

@@ -17,4 +17,9 @@ int spawn_program(const char *path, char *const argv[], const int *fds, size_t f
 int spawn_program_into(const char *path, char *const argv[], int output_fd, pid_t *ret_pid,
                        int *ret_pidfd) MUST_USE;
 
+/* From now on observer(user, path, pid) is called for each child of the two above, in the parent,
+ * as soon as it exists and before it is known to run; NULL: no more. Set while nobody spawns. */
+typedef void spawn_observer(void *user, const char *path, pid_t pid);
+void spawn_observe(spawn_observer *observer, void *user);
+
 #endif

@@ -1,4 +1,4 @@
-/* Reads /proc/meminfo, the loader's statm and our control group's limit.
+/* Reads /proc/meminfo, the loader's statm and the limit of its control group.
  *
  * Owns: the margin. Must not own: what is done when there is no room (scanner_client.c). */
 #include "scanner/client/memory_room.h"
@@ -37,10 +37,12 @@ static bool read_group_number(const char *group, const char *name, uint64_t *ret
 }
 
 /* Version 2 only: the systems we support mount it. */
-static uint64_t group_has_left(void)
+static uint64_t group_has_left(pid_t loader)
 {
+    char path[64];
     AUTO_BUFFER struct buffer text = BUFFER_WITH_MAXIMUM(FILE_BYTES);
-    if (file_read_all("/proc/self/cgroup", &text) < 0)
+    (void)text_format(path, sizeof(path), "/proc/%d/cgroup", loader);
+    if (file_read_all(path, &text) < 0)
         return UINT64_MAX;
     char *line = strstr(text.data != NULL ? text.data : (char *)"", "0::");
     if (line == NULL)
@@ -70,5 +72,5 @@ bool memory_room_for_second(pid_t loader)
 {
     uint64_t used = loader_uses(loader);
     uint64_t needed = used + used / 8 + MARGIN_BYTES;
-    return MIN(machine_has_left(), group_has_left()) >= needed;
+    return MIN(machine_has_left(), group_has_left(loader)) >= needed;
 }

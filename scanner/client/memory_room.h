@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Compares what the machine and our control group have left with what the loader uses. True when
- * nothing is known. */
+/* Compares what the machine and the loader's control group have left with what the loader uses.
+ * True when nothing is known. */
 bool memory_room_for_second(pid_t loader);
 
 #endif

@@ -19,7 +19,7 @@ static struct {
     uint64_t max_file_size;
     size_t watched_paths;
     bool watching, integrity;
-    uint64_t schedule_ns, health_ns;
+    uint64_t schedule_ns, health_ns, scanner_memory;
     int refuse; /* what scan_pipeline_reconfigure answers to a limit other than 100 MiB */
     char last_kind[64];
     char last_detail[512];
@@ -75,6 +75,12 @@ int scan_schedule_reconfigure(struct scan_schedule *schedule UNUSED,
 void integrity_take_event(struct integrity *integrity UNUSED,
                           const struct watch_event *event UNUSED)
 {
+}
+
+void resources_reconfigure(struct resources *resources UNUSED,
+                           const struct resources_options *options)
+{
+    modules.scanner_memory = options->scanner_memory;
 }
 
 int health_reconfigure(struct health *health UNUSED, const struct health_options *options)
@@ -195,11 +201,13 @@ static void a_new_policy_reaches_every_module(void **state)
     write_policy(fixture, "watch = { paths = ( \"/srv\", \"/opt\" ); };\n"
                           "respond = { action = \"delete\"; };\n"
                           "store = { max_age = \"7d\"; };\n"
+                          "limits = { scanner_memory = 33; };\n"
                           "health = { interval = \"7m\"; };\n");
     assert_int_equal(agent_reload_policy(&fixture->agent, &error), 0);
     assert_int_equal(modules.watched_paths, 2);
     assert_int_equal(modules.action, RESPOND_DELETE);
     assert_int_equal(modules.store_max_age_ns, 7ULL * 86400 * 1000000000ULL);
+    assert_int_equal(modules.scanner_memory, 33);
     assert_int_equal(modules.health_ns, 420ULL * 1000000000ULL);
     assert_string_equal(modules.last_kind, "policy_applied");
 }
