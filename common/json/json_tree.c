@@ -120,13 +120,19 @@ static int sort_and_compare(struct parser *parser, const struct json_node *objec
     return 0;
 }
 
+/* Most differ in their first letter. */
+static bool is_same_key(const char *one, const char *other)
+{
+    return one[0] == other[0] && strcmp(one, other) == 0;
+}
+
 static int check_keys(struct parser *parser, const struct json_node *object)
 {
     if (object->length > QUADRATIC_MOST)
         return sort_and_compare(parser, object);
     for (const struct json_node *one = json_node_first(object); one; one = json_node_next(one))
         for (const struct json_node *at = json_node_next(one); at; at = json_node_next(at))
-            if (strcmp(one->key, at->key) == 0)
+            if (is_same_key(one->key, at->key))
                 return fail(parser, "a key is repeated");
     return 0;
 }
@@ -545,7 +551,7 @@ const struct json_node *json_node_find(const struct json_node *object, const cha
     if (object->kind != JSON_NODE_OBJECT)
         return NULL;
     const struct json_node *at = json_node_first(object);
-    while (at && strcmp(at->key, key) != 0)
+    while (at && !is_same_key(at->key, key))
         at = json_node_next(at);
     return at;
 }
