@@ -26,6 +26,12 @@ const struct http_route AGENT_ROUTES[] = {
 };
 const size_t AGENT_ROUTE_COUNT = ARRAY_LENGTH(AGENT_ROUTES);
 
+void agent_settle(void *user)
+{
+    const struct agent_service *service = user;
+    console_store_hurry(service->store);
+}
+
 bool agent_certificate(struct http_request *request, char ret_digest[static 65])
 {
     switch (http_request_certificate(request, ret_digest)) {

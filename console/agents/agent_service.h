@@ -37,5 +37,7 @@ struct agent_service {
 /* The routes of the agents' listener; user of the handlers is a struct agent_service. */
 extern const struct http_route AGENT_ROUTES[];
 extern const size_t AGENT_ROUTE_COUNT;
+/* http_server_options.settle: what the heartbeats brought is stored now. */
+void agent_settle(void *service);
 
 #endif

@@ -128,8 +128,10 @@ void http_loop_resume(struct http_loop *loop)
 }
 
 /* Under the lock: until all that the loop holds are ready. */
-static void wait_for_all(struct http_loop *loop)
+static void wait_for_all(struct http_loop *loop, const struct http_server_options *options)
 {
+    if (options->settle)
+        options->settle(options->user);
     uint64_t now = clock_monotonic_ns(), until = now + PATIENCE_NS;
     struct timespec end = {.tv_sec = (time_t)(until / NS_PER_SECOND),
                            .tv_nsec = (long)(until % NS_PER_SECOND)};
@@ -145,7 +147,7 @@ bool http_held_wait(struct http_request *request)
     struct http_loop *loop = request->loop;
     (void)pthread_mutex_lock(&loop->lock);
     if (!request->ready)
-        wait_for_all(loop);
+        wait_for_all(loop, &request->server->options);
     bool ready = request->ready;
     if (!ready) {
         loop->waiting--;

@@ -40,6 +40,9 @@ struct http_server_options {
     unsigned threads, connections, connections_per_address, idle_seconds;
     /* Runs before every handler; false when it has answered already. NULL: none. */
     bool (*admit)(struct http_request *request, const struct http_route *route, void *user);
+    /* In the thread of a loop that has handed out all requests it had, and waits for what it holds.
+     * Must not answer. NULL: nothing. */
+    void (*settle)(void *user);
 };
 
 /* The certificate all listeners show, from PEM files; call again to change it for new connections.

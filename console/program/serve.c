@@ -369,7 +369,8 @@ static int start_servers(struct running *running)
         .threads = (unsigned)console_settings_number(settings, CONSOLE_AGENTS_THREADS),
         .connections = (unsigned)console_settings_number(settings, CONSOLE_AGENTS_CONNECTIONS),
         .connections_per_address = PER_ADDRESS_AGENTS,
-        .idle_seconds = AGENT_IDLE_SECONDS};
+        .idle_seconds = AGENT_IDLE_SECONDS,
+        .settle = agent_settle};
     int r = http_server_start(&agents, &running->agent_server);
     if (r < 0) {
         log_error("cannot_listen", "setting", "agents.port", "port", log_number(agents.port),

@@ -9,8 +9,10 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #define READERS           8
+#define GATHERED_NS       (5 * NS_PER_MS) /* how long work of a kind waits for more of it */
 #define EPOCH_2020_MS     1577836800000LL
 #define NUMBER_TIME_BITS  22
 #define ATTEMPTS          5
@@ -26,6 +28,7 @@ struct console_store {
     struct console_store_piece *first, **last;
     atomic_size_t waiting;
     bool closing;
+    bool hurried; /* what waits is not to wait for more */
     struct console_store_status status;
 
     char *path;
@@ -216,9 +219,24 @@ static struct console_store_piece *take_pieces(struct console_store *store)
     }
     store->first = *end;
     *end = NULL;
-    if (!store->first)
+    if (!store->first) {
         store->last = &store->first;
+        store->hurried = false;
+    }
     return pieces;
+}
+
+/* Under the lock: until there is work that does not wait for more. */
+static void wait_for_work(struct console_store *store)
+{
+    while (!store->first && !store->closing)
+        (void)pthread_cond_wait(&store->wake, &store->lock);
+    uint64_t until = clock_monotonic_ns() + GATHERED_NS;
+    struct timespec end = {.tv_sec = (time_t)(until / NS_PER_SECOND),
+                           .tv_nsec = (long)(until % NS_PER_SECOND)};
+    int r = 0;
+    while (r == 0 && !store->hurried && !store->closing)
+        r = pthread_cond_timedwait(&store->wake, &store->lock, &end);
 }
 
 static void *write_loop(void *user)
@@ -226,8 +244,7 @@ static void *write_loop(void *user)
     struct console_store *store = user;
     for (;;) {
         (void)pthread_mutex_lock(&store->lock);
-        while (!store->first && !store->closing)
-            (void)pthread_cond_wait(&store->wake, &store->lock);
+        wait_for_work(store);
         struct console_store_piece *pieces = take_pieces(store);
         (void)pthread_mutex_unlock(&store->lock);
         if (!pieces)
@@ -236,17 +253,20 @@ static void *write_loop(void *user)
     }
 }
 
-static int submit(struct console_store *store, struct console_store_piece *piece)
+static int submit(struct console_store *store, struct console_store_piece *piece, bool hurried)
 {
     (void)pthread_mutex_lock(&store->lock);
     int r = store->closing                                              ? -ESHUTDOWN
             : atomic_load(&store->waiting) >= LIMIT_CONSOLE_STORE_QUEUE ? -ENOBUFS
                                                                         : 0;
     if (r == 0) {
+        bool wake = !store->first || (hurried && !store->hurried);
         *store->last = piece;
         store->last = &piece->next;
+        store->hurried |= hurried;
         atomic_fetch_add(&store->waiting, 1);
-        (void)pthread_cond_signal(&store->wake);
+        if (wake)
+            (void)pthread_cond_signal(&store->wake);
     }
     (void)pthread_mutex_unlock(&store->lock);
     return r;
@@ -259,7 +279,7 @@ int console_store_submit(struct console_store *store, console_store_work *work,
     if (!piece)
         return -ENOMEM;
     *piece = (struct console_store_piece){.work = work, .done = done, .user = user, .ours = true};
-    int r = submit(store, piece);
+    int r = submit(store, piece, true);
     if (r < 0)
         free(piece);
     return r;
@@ -270,7 +290,17 @@ int console_store_submit_kind(struct console_store *store, const struct console_
 {
     *piece = (struct console_store_piece){
         .kind = kind, .work = kind->alone, .done = kind->done, .user = user};
-    return submit(store, piece);
+    return submit(store, piece, false);
+}
+
+void console_store_hurry(struct console_store *store)
+{
+    (void)pthread_mutex_lock(&store->lock);
+    if (store->first && !store->hurried) {
+        store->hurried = true;
+        (void)pthread_cond_signal(&store->wake);
+    }
+    (void)pthread_mutex_unlock(&store->lock);
 }
 
 struct waiter {
@@ -382,7 +412,11 @@ int console_store_open(const char *path, struct console_store **ret_store,
         return -ENOMEM;
     store->last = &store->first;
     (void)pthread_mutex_init(&store->lock, NULL);
-    (void)pthread_cond_init(&store->wake, NULL);
+    pthread_condattr_t monotonic;
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&store->wake, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
     (void)pthread_mutex_init(&store->readers_lock, NULL);
     (void)pthread_cond_init(&store->reader_free, NULL);
     store->path = strdup(path);

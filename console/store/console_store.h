@@ -54,8 +54,11 @@ struct console_store_piece {
     bool ours; /* freed by the store */
     struct console_store_piece *next;
 };
+/* Waits up to 5 ms for more, or for console_store_hurry. */
 int console_store_submit_kind(struct console_store *store, const struct console_store_kind *kind,
                               struct console_store_piece *piece, void *user) MUST_USE;
+/* No more is coming for the moment. From any thread; cheap. */
+void console_store_hurry(struct console_store *store);
 /* The same, waiting; the work's result. Not from a thread that must not block. */
 int console_store_write(struct console_store *store, console_store_work *work, void *user) MUST_USE;
 /* Runs work on a reader's connection, in the caller's thread. Waits when all readers
