@@ -171,6 +171,17 @@ static void write_scanner(struct json_writer *writer, struct scan_service *servi
     json_write_field_string(writer, "scanner_problem", status.problem);
 }
 
+static void write_mirror(struct json_writer *writer, struct signature_mirror *mirror)
+{
+    struct signature_mirror_status status;
+
+    if (mirror == NULL)
+        return;
+    signature_mirror_status(mirror, &status);
+    json_write_field_unsigned(writer, "mirror_checked_ms", status.checked_ns / NS_PER_MS);
+    json_write_field_string(writer, "mirror_problem", status.problem);
+}
+
 static void set_facts(struct console_report *report)
 {
     AUTO_BUFFER struct buffer json = BUFFER_WITH_MAXIMUM(16 * 1024);
@@ -179,6 +190,7 @@ static void set_facts(struct console_report *report)
     json_writer_init(&writer, &json);
     json_write_object_begin(&writer);
     write_scanner(&writer, report->resources->service);
+    write_mirror(&writer, report->resources->mirror);
     (void)pthread_mutex_lock(&report->lock);
     for (size_t i = 0; i < VERDICTS; i++)
         json_write_field_unsigned(&writer, storage_verdict_name((enum storage_verdict)i),

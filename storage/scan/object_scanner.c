@@ -60,7 +60,9 @@ int scan_resources_start(const struct storage_settings *settings, bool scans,
                            (size_t)storage_settings_number(settings, STORAGE_RANGES),
                            &ret_resources->pool);
     if (r == 0 && scans)
-        r = scan_service_start(settings, &ret_resources->service);
+        r = signature_mirror_start(settings, &ret_resources->aws, &ret_resources->mirror);
+    if (r == 0 && scans)
+        r = scan_service_start(settings, ret_resources->mirror, &ret_resources->service);
     if (r < 0) {
         log_error("scanner_not_started", "problem", log_error_text(r), NULL);
         scan_resources_stop(ret_resources);
@@ -70,7 +72,9 @@ int scan_resources_start(const struct storage_settings *settings, bool scans,
 
 void scan_resources_stop(struct scan_resources *resources)
 {
+    signature_mirror_abandon(resources->mirror); /* the service may still wait for it */
     resources->service = scan_service_stop(resources->service);
+    resources->mirror = signature_mirror_stop(resources->mirror);
     resources->pool = fetch_pool_free(resources->pool);
     aws_settings_wipe(&resources->aws);
 }
@@ -78,6 +82,7 @@ void scan_resources_stop(struct scan_resources *resources)
 void scan_resources_hurry(struct scan_resources *resources)
 {
     __atomic_store_n(&resources->stopping, true, __ATOMIC_RELAXED);
+    signature_mirror_abandon(resources->mirror);
     if (resources->service != NULL)
         scan_service_abandon(resources->service);
 }

@@ -18,6 +18,7 @@
 struct scan_resources {
     const struct storage_settings *settings;
     struct aws_settings aws;
+    struct signature_mirror *mirror; /* NULL = none */
     struct scan_service *service;
     struct fetch_pool *pool;
     struct tagger tagger;

@@ -26,6 +26,7 @@ struct scan {
 
 struct scan_service {
     const struct storage_settings *settings;
+    struct signature_mirror *mirror; /* NULL = none */
     struct event_loop *loop;
     struct scanner_client *client;
     struct event_timer *age_timer;
@@ -178,8 +179,27 @@ static enum scanner_reload reload_of(const struct storage_settings *settings)
     return text_equal(word, "sequential") ? SCANNER_RELOAD_SEQUENTIAL : SCANNER_RELOAD_AUTO;
 }
 
+/* The mirror's folder; beside it, as long as that is empty, those that were there before. */
+static size_t list_databases(const struct scan_service *service,
+                             const char *ret_list[static LIMIT_DATABASE_PATHS + 1])
+{
+    char *const *own = storage_settings_list(service->settings, STORAGE_DATABASES);
+    size_t count = 0;
+    bool mirrored = false;
+
+    if (service->mirror != NULL) {
+        mirrored = signature_mirror_wait(service->mirror);
+        ret_list[count++] = signature_mirror_folder(service->mirror);
+    }
+    for (; !mirrored && *own != NULL && count < LIMIT_DATABASE_PATHS; own++)
+        ret_list[count++] = *own;
+    ret_list[count] = NULL;
+    return count;
+}
+
 static int start_client(struct scan_service *service)
 {
+    const char *databases[LIMIT_DATABASE_PATHS + 1];
     static const struct scanner_callbacks callbacks = {.scanned = on_scanned,
                                                        .ready = on_ready,
                                                        .changed = on_changed};
@@ -189,7 +209,7 @@ static int start_client(struct scan_service *service)
         text_format_new("%s/yagura-scanner", storage_settings_text(settings, STORAGE_DIRECTORY));
     const struct scanner_options options = {
         .program = storage_settings_text(settings, STORAGE_SCANNER),
-        .databases = (const char *const *)storage_settings_list(settings, STORAGE_DATABASES),
+        .databases = databases,
         .user = user[0] != '\0'  ? user
                 : geteuid() == 0 ? "nobody"
                                  : NULL,
@@ -213,15 +233,33 @@ static int start_client(struct scan_service *service)
             },
     };
 
+    (void)list_databases(service, databases);
     return directory != NULL ? scanner_client_start(service->loop, &options, &callbacks, service,
                                                     &service->client)
                              : -ENOMEM;
+}
+
+/* A mirror takes its time; who waits for the scanner waits here, too. */
+static void start_late(struct scan_service *service)
+{
+    int r = start_client(service);
+
+    if (r == 0)
+        return;
+    log_error("scanner_not_started", "problem", log_error_text(r), NULL);
+    (void)pthread_mutex_lock(&service->lock);
+    service->status.state = SCANNER_FAILED;
+    (void)text_copy(service->status.problem, sizeof service->status.problem, log_error_text(r));
+    (void)pthread_cond_broadcast(&service->changed);
+    (void)pthread_mutex_unlock(&service->lock);
 }
 
 static void *run(void *user)
 {
     struct scan_service *service = user;
 
+    if (service->mirror != NULL)
+        start_late(service);
     on_changed(service);
     int r = event_loop_run(service->loop);
     if (r < 0)
@@ -237,7 +275,7 @@ static int start_parts(struct scan_service *service)
     int r = event_loop_new(&service->loop);
     if (r == 0)
         r = event_timer_new(service->loop, tell_age, service, &service->age_timer);
-    if (r == 0)
+    if (r == 0 && service->mirror == NULL)
         r = start_client(service);
     if (r < 0)
         return r;
@@ -247,13 +285,16 @@ static int start_parts(struct scan_service *service)
     return r;
 }
 
-int scan_service_start(const struct storage_settings *settings, struct scan_service **ret_service)
+int scan_service_start(const struct storage_settings *settings, struct signature_mirror *mirror,
+                       struct scan_service **ret_service)
 {
     struct scan_service *service = calloc(1, sizeof *service);
 
     if (service == NULL)
         return -ENOMEM;
     service->settings = settings;
+    service->mirror = mirror;
+    service->status.state = SCANNER_LOADING;
     service->last = &service->first;
     service->told = SCANNER_LOADING;
     (void)pthread_mutex_init(&service->lock, NULL);

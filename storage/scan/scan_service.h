@@ -5,6 +5,7 @@
 
 #include "common/attributes.h"
 #include "scanner/client/scanner_client.h"
+#include "storage/mirror/signature_mirror.h"
 #include "storage/settings/storage_settings.h"
 
 #include <stdbool.h>
@@ -12,9 +13,9 @@
 
 struct scan_service;
 
-/* Starts the scanner and returns at once: signatures load meanwhile. settings must outlive the
- * service. -errno. */
-int scan_service_start(const struct storage_settings *settings,
+/* Starts the scanner and returns at once: signatures load meanwhile; with a mirror, after its first
+ * look. settings and mirror must outlive the service; mirror NULL: none. -errno. */
+int scan_service_start(const struct storage_settings *settings, struct signature_mirror *mirror,
                        struct scan_service **ret_service) MUST_USE;
 /* Ends the scanner; no other thread may be inside. NULL is legal. */
 struct scan_service *scan_service_stop(struct scan_service *service);

@@ -67,6 +67,14 @@
       "objects with encrypted parts are incomplete")                                               \
     X(SCAN_MACROS, "scanner.detect_macros", BOOL, "false", "", "any macro is a finding")           \
     X(SCAN_UNWANTED, "scanner.unwanted_applications", BOOL, "false", "", "PUA signatures")         \
+    X(MIRROR, "mirror.url", TEXT, "", "",                                                          \
+      "s3://BUCKET/PREFIX whose signature files are used; empty: scanner.databases are")           \
+    X(MIRROR_DIRECTORY, "mirror.directory", TEXT, "/tmp/yagura-signatures", "absolute",            \
+      "where they are kept")                                                                       \
+    X(MIRROR_PERIOD, "mirror.period", DURATION, "1h", "1s..7d",                                    \
+      "how often the mirror is looked at")                                                         \
+    X(MIRROR_UNSIGNED, "mirror.unsigned", BOOL, "false", "",                                       \
+      "lists that ClamAV did not sign are taken from there, too: whoever writes them decides")     \
     X(QUARANTINE, "quarantine.bucket", TEXT, "", "", "where malicious objects go; empty: nowhere") \
     X(QUARANTINE_KEY, "quarantine.key", TEXT, "", "",                                              \
       "ARN of the KMS key of what is there; empty: the bucket's own")                              \

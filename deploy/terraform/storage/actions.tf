@@ -261,7 +261,7 @@ resource "aws_iam_role" "gate" {
 
 data "aws_iam_policy_document" "gate" {
   count                   = local.has_gate
-  source_policy_documents = [data.aws_iam_policy_document.common.json]
+  source_policy_documents = [data.aws_iam_policy_document.common.json, data.aws_iam_policy_document.mirror.json]
 
   statement {
     sid       = "Publish"

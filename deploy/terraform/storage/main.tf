@@ -32,9 +32,31 @@ locals {
     YAGURA_TOPIC_ARN             = aws_sns_topic.results.arn
     YAGURA_TAGS_FORMAT           = var.tags_format
     YAGURA_REPORT_OBJECT_KEY     = tostring(var.report_object_keys)
+    YAGURA_MIRROR_URL            = var.mirror_bucket == "" ? "" : "s3://${var.mirror_bucket}/${var.mirror_prefix}"
     YAGURA_CONSOLE_URL           = var.console_url
     YAGURA_CONSOLE_PIN           = var.console_pin
     YAGURA_CONSOLE_KEY_PARAMETER = var.sensor_key_parameter
+  }
+}
+
+# Of everything that scans.
+data "aws_iam_policy_document" "mirror" {
+  dynamic "statement" {
+    for_each = var.mirror_bucket == "" ? [] : [var.mirror_bucket]
+    content {
+      sid       = "Mirror"
+      actions   = ["s3:GetObject"]
+      resources = ["arn:${local.partition}:s3:::${statement.value}/*"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.mirror_bucket == "" ? [] : [var.mirror_bucket]
+    content {
+      sid       = "ListMirror"
+      actions   = ["s3:ListBucket"]
+      resources = ["arn:${local.partition}:s3:::${statement.value}"]
+    }
   }
 }
 

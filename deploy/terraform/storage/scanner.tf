@@ -7,7 +7,7 @@ resource "aws_iam_role" "scanner" {
 }
 
 data "aws_iam_policy_document" "scanner" {
-  source_policy_documents = [data.aws_iam_policy_document.common.json]
+  source_policy_documents = [data.aws_iam_policy_document.common.json, data.aws_iam_policy_document.mirror.json]
 
   statement {
     sid       = "Take"

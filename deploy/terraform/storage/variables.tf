@@ -84,6 +84,18 @@ variable "sensor_key_parameter" {
   default     = ""
 }
 
+variable "mirror_bucket" {
+  description = "A bucket that holds ClamAV's signature files (.cvd), looked at every hour; empty to use those of the image"
+  type        = string
+  default     = ""
+}
+
+variable "mirror_prefix" {
+  description = "Of their keys in that bucket, with a slash at its end"
+  type        = string
+  default     = "signatures/"
+}
+
 variable "message_key_arn" {
   description = "A KMS key for queues and topic, whose policy lets events, s3 and sns use it; empty for keys of SQS and SNS"
   type        = string

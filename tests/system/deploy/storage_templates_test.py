@@ -106,7 +106,7 @@ class RulesTest(TemplateCase):
                 self.assertLessEqual(actions, UNBOUND, statement["Sid"])
             for resource in as_list(statement["Resource"]):
                 if isinstance(resource, dict) and "Sub" in resource and ":s3:::" in str(resource):
-                    self.assertRegex(str(resource["Sub"]), r":s3:::\$\{(Bucket|PromoteBucket)Name\}(/\*)?$")
+                    self.assertRegex(str(resource["Sub"]), r":s3:::\$\{(Bucket|PromoteBucket|MirrorBucket)Name\}(/\*)?$")
 
     @each
     def test_keys(self, _, template):
@@ -474,13 +474,13 @@ class TerraformTest(TemplateCase):
         def of_template(name, *resources):
             return {action for resource, statement in statements(self.templates[name]) if resource in resources
                     for action in as_list(statement["Action"])}
-        self.assertEqual(actions("scanner", "common"), of_template("scanner-lambda", "ScannerRole"))
+        self.assertEqual(actions("scanner", "common", "mirror"), of_template("scanner-lambda", "ScannerRole"))
         self.assertEqual(actions("dead_letters", "common") - of_template("scanner-lambda", "ScannerRole"), set())
         self.assertEqual(actions("execution"), of_template("scanner-poller", "ExecutionRole"))
         # Terraform's does not promote, and so removes no promoted copies.
         self.assertEqual(actions("quarantine", "common"),
                          of_template("quarantine", "Role") - {"s3:DeleteObject", "s3:DeleteObjectVersion"})
-        self.assertEqual(actions("gate", "common"), of_template("read-gate", "Role"))
+        self.assertEqual(actions("gate", "common", "mirror"), of_template("read-gate", "Role"))
         self.assertEqual(actions("read_and_tag"), of_template("bucket-attach", "ScannerAccess"))
         self.assertEqual(actions("read_and_tag", "quarantine_bucket") - {"s3:ListBucketVersions"},
                          of_template("bucket-attach", "QuarantineAccess"))

@@ -16,6 +16,7 @@
 /* ---- the scan service's place ---- */
 
 int scan_service_start(const struct storage_settings *settings UNUSED,
+                       struct signature_mirror *mirror UNUSED,
                        struct scan_service **ret_service UNUSED)
 {
     return 0;

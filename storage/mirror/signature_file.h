@@ -1,0 +1,28 @@
+/* Which files of a mirror are taken. Signed ones (.cvd) carry a signature of ClamAV's that
+ * libclamav checks when it loads them; here only their head is read, so that an older one never
+ * takes the place of a newer one. Thread-safe: no state. Source of the head:
+ * https://docs.clamav.net/manual/Signatures/Database-Info.html */
+#ifndef STORAGE_MIRROR_SIGNATURE_FILE_H
+#define STORAGE_MIRROR_SIGNATURE_FILE_H
+
+#include "common/attributes.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SIGNATURE_HEAD_BYTES 512
+#define SIGNATURE_NAME_BYTES 128
+
+enum signature_kind {
+    SIGNATURE_OTHER,    /* not for libclamav */
+    SIGNATURE_SIGNED,   /* .cvd */
+    SIGNATURE_UNSIGNED, /* lists of one's own: .hdb, .hsb, .ndb, .ldb, .fp, .sfp, .ign2 */
+};
+/* Letters, digits, ".", "_", "-", and not a dot at first; anything else is SIGNATURE_OTHER. */
+enum signature_kind signature_file_kind(const char *name);
+
+/* The version in a .cvd's head. -EBADMSG: it is none. */
+int signature_head_read(const char *head, size_t length, uint64_t *ret_version) MUST_USE;
+
+#endif

@@ -1,0 +1,22 @@
+/* A mirror's files: no name leads out of its folder, and only bytes of the head are read. */
+#include "storage/mirror/signature_file.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    uint64_t version = 0;
+
+    if (signature_head_read((const char *)data, size, &version) == 0 &&
+        (size < SIGNATURE_HEAD_BYTES || memcmp(data, "ClamAV-VDB:", 11) != 0))
+        abort();
+    char *name = strndup((const char *)data, size);
+    if (name != NULL && signature_file_kind(name) != SIGNATURE_OTHER &&
+        (strchr(name, '/') != NULL || name[0] == '.' || strlen(name) >= SIGNATURE_NAME_BYTES))
+        abort();
+    free(name);
+    return 0;
+}
