@@ -3,6 +3,7 @@
 #include "common/text/text.h"
 #include "common/time/clock.h"
 #include "storage/bucket/bucket_scan.h"
+#include "storage/bucket/inventory_scan.h"
 #include "storage/program/storage_mode.h"
 #include "storage/report/console_report.h"
 
@@ -17,23 +18,21 @@
 #define EXIT_UNDONE   4
 
 struct order {
-    const char *bucket, *prefix, *region, *place_path;
+    const char *bucket, *prefix, *region, *place_path, *inventory;
     uint64_t page;
     bool here, restart;
 };
 
 static int read_order(int argc, char **argv, struct order *order)
 {
-    static const struct option options[] = {{"prefix", required_argument, NULL, 'p'},
-                                            {"region", required_argument, NULL, 'r'},
-                                            {"place", required_argument, NULL, 's'},
-                                            {"here", no_argument, NULL, 'h'},
-                                            {"restart", no_argument, NULL, 'n'},
-                                            {"page", required_argument, NULL, 'g'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"prefix", required_argument, NULL, 'p'},    {"region", required_argument, NULL, 'r'},
+        {"place", required_argument, NULL, 's'},     {"here", no_argument, NULL, 'h'},
+        {"restart", no_argument, NULL, 'n'},         {"page", required_argument, NULL, 'g'},
+        {"inventory", required_argument, NULL, 'i'}, {NULL, 0, NULL, 0}};
     int option;
 
-    *order = (struct order){.prefix = "", .region = "", .page = BUCKET_PAGE};
+    *order = (struct order){.prefix = "", .region = "", .inventory = "", .page = BUCKET_PAGE};
     optind = 0;
     while ((option = getopt_long(argc, argv, "+", options, NULL)) != -1) {
         if (option == 'p')
@@ -42,6 +41,8 @@ static int read_order(int argc, char **argv, struct order *order)
             order->region = optarg;
         else if (option == 's')
             order->place_path = optarg;
+        else if (option == 'i')
+            order->inventory = optarg;
         else if (option == 'h')
             order->here = true;
         else if (option == 'n')
@@ -60,7 +61,8 @@ static int begin_place(const struct order *order, struct scan_place *place)
 {
     *place = (struct scan_place){.finished = false};
     if (text_copy(place->bucket, sizeof place->bucket, order->bucket) < 0 ||
-        text_copy(place->prefix, sizeof place->prefix, order->prefix) < 0) {
+        text_copy(place->prefix, sizeof place->prefix, order->prefix) < 0 ||
+        text_copy(place->inventory, sizeof place->inventory, order->inventory) < 0) {
         log_error("no_such_bucket", "bucket", order->bucket, NULL);
         return -EINVAL;
     }
@@ -69,7 +71,8 @@ static int begin_place(const struct order *order, struct scan_place *place)
                                                          : 0;
     if (r < 0)
         log_error("place_refused", "path", order->place_path, "problem", log_error_text(r), "cure",
-                  "it is of another bucket or prefix, or damaged: name another file, or --restart",
+                  "it is of another bucket, prefix or inventory, or damaged: name another file, or "
+                  "--restart",
                   NULL);
     else if (place->finished) /* a new round */
         *place = fresh;
@@ -133,10 +136,11 @@ static int run(struct scan_resources *resources, const struct order *order,
                                      .stop = &resources->stopping,
                                      .progress = on_progress,
                                      .progress_user = &shown};
-    int r = shown.bar ? bucket_scan_count(&scan, place, &shown.total) : 0;
+    bool by_inventory = place->inventory[0] != '\0';
+    int r = shown.bar && !by_inventory ? bucket_scan_count(&scan, place, &shown.total) : 0;
 
     if (r == 0)
-        r = bucket_scan_run(&scan, place);
+        r = by_inventory ? inventory_scan_run(&scan, place) : bucket_scan_run(&scan, place);
     if (shown.bar)
         (void)fprintf(stderr, "\n");
     show_line(place, place->finished ? "done" : "stopped");

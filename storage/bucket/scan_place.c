@@ -45,10 +45,13 @@ static int take(const struct json_node *root, struct scan_place *place)
     if (finished == NULL || !text_equal(text_of(root, "schema"), SCHEMA) ||
         !text_equal(text_of(root, "bucket"), place->bucket) ||
         !text_equal(text_of(root, "prefix"), place->prefix) ||
+        !text_equal(text_of(root, "inventory"), place->inventory) ||
         text_copy(loaded.after, sizeof loaded.after, text_of(root, "after")) < 0)
         return -EBADMSG;
     loaded.finished = finished->kind == JSON_NODE_TRUE;
     loaded.bytes = number_of(root, "bytes");
+    loaded.file = number_of(root, "file");
+    loaded.row = number_of(root, "row");
     for (size_t i = 0; i < SCAN_COUNTS; i++)
         loaded.counts[i] = number_of(root, scan_count_name((enum scan_count)i));
     *place = loaded;
@@ -84,6 +87,11 @@ int scan_place_write(const struct scan_place *place, const char *event, struct b
     json_write_field_string(&writer, "bucket", place->bucket);
     json_write_field_string(&writer, "prefix", place->prefix);
     json_write_field_string(&writer, "after", place->after);
+    if (place->inventory[0] != '\0') {
+        json_write_field_string(&writer, "inventory", place->inventory);
+        json_write_field_unsigned(&writer, "file", place->file);
+        json_write_field_unsigned(&writer, "row", place->row);
+    }
     json_write_field_bool(&writer, "finished", place->finished);
     json_write_field_unsigned(&writer, "bytes", place->bytes);
     for (size_t i = 0; i < SCAN_COUNTS; i++)

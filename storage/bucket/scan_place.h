@@ -28,13 +28,15 @@ struct scan_place {
     char bucket[S3_BUCKET_BYTES];
     char prefix[S3_KEY_BYTES];
     char after[S3_KEY_BYTES]; /* all keys up to this one are done with; "" = none */
+    char inventory[S3_BUCKET_BYTES + S3_KEY_BYTES + 8]; /* "" = the bucket is listed */
+    uint64_t file, row; /* of the inventory: those before are done with */
     bool finished;
     uint64_t counts[SCAN_COUNTS];
     uint64_t bytes; /* of what was queued or scanned */
 };
 
 /* path of a file that need not exist: then nothing is changed. -EBADMSG it is none of these, or of
- * another bucket or prefix; -errno. */
+ * another bucket, prefix or inventory; -errno. */
 int scan_place_load(const char *path, struct scan_place *place) MUST_USE;
 int scan_place_save(const char *path, const struct scan_place *place) MUST_USE;
 /* event: "progress", "done". One line. */

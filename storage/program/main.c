@@ -34,7 +34,7 @@ static const struct {
      "  quarantine delete ID | forbid SHA256"},
     {"scan-bucket", storage_scan_bucket,
      "scan-bucket [--here] [--prefix TEXT] [--region NAME] [--place FILE [--restart]]\n"
-     "              [--page N] BUCKET\n"
+     "              [--inventory s3://BUCKET/.../manifest.json] [--page N] BUCKET\n"
      "                                  scan what is there already: by the queue's pollers, or here"},
     {"settings", storage_show_settings,
      "settings                        print what is set, and by which variables it can be"},

@@ -125,6 +125,11 @@ struct aws_client *object_scanner_client(struct object_scanner *scanner)
     return scanner->client;
 }
 
+const char *object_scanner_directory(const struct object_scanner *scanner)
+{
+    return storage_settings_text(scanner->resources->settings, STORAGE_DIRECTORY);
+}
+
 /* ---- which objects ---- */
 
 static bool matches(char *const *list, const char *text,

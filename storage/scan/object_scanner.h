@@ -40,6 +40,8 @@ int object_scanner_new(struct scan_resources *resources,
                        struct object_scanner **ret_scanner) MUST_USE;
 struct object_scanner *object_scanner_free(struct object_scanner *scanner);
 struct aws_client *object_scanner_client(struct object_scanner *scanner);
+/* Where unnamed files are. */
+const char *object_scanner_directory(const struct object_scanner *scanner);
 
 /* Whether the settings want this object scanned. */
 bool object_scanner_wants(const struct object_scanner *scanner,

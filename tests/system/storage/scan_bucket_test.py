@@ -1,9 +1,11 @@
 """What is in a bucket already: scanned here, or queued for the pollers; taken up where it ended."""
+import gzip
 import json
 import os
 import pty
 import subprocess
 import sys
+import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import CLEAN, EICAR, SECONDS, Storage, account, agents, main  # noqa: E402
@@ -79,6 +81,84 @@ def test_only_new_signatures_look_again(place):
     agents.put(folder + "/second.hdb", b"11111111111111111111111111111111:1:Nothing-Else\n")
     last = scan(storage, "--here")[-1]
     assert (last["clean"], last["current"]) == (8, 0), last
+
+
+def inventory(storage, *files, **more):
+    """An S3 Inventory of rows; a file is a list of (key, answer of put, ...)."""
+    bucket = account().bucket(storage.bucket + "-inventory")
+    listed = []
+    for i, rows in enumerate(files):
+        text = "".join(",".join(f'"{value}"' for value in row) + "\n" for row in rows)
+        listed.append({"key": f"data/{i}.csv.gz", "size": len(text), "MD5checksum": ""})
+        account().s3.put_object(Bucket=bucket, Key=f"data/{i}.csv.gz", Body=gzip.compress(text.encode()))
+    account().s3.put_object(Bucket=bucket, Key="2026/manifest.json", Body=json.dumps({
+        "sourceBucket": storage.bucket, "destinationBucket": "arn:aws:s3:::" + bucket, "version": "2016-11-30",
+        "fileFormat": "CSV", "files": listed,
+        "fileSchema": "Bucket, Key, VersionId, IsLatest, IsDeleteMarker, Size, ETag, StorageClass", **more}).encode())
+    return f"s3://{bucket}/2026/manifest.json"
+
+
+def row(storage, key, body, latest="true", marker="false", storage_class="STANDARD"):
+    made = storage.put(key, body)
+    return [storage.bucket, urllib.parse.quote(key), made["VersionId"], latest, marker, str(len(body)),
+            made["ETag"].strip('"'), storage_class]
+
+
+def test_by_inventory(place):
+    """Version by version; what it lists and is no object, or changed since, is told apart."""
+    storage = Storage(place, notify=False)
+    rows = [row(storage, "櫓 +x/bad.com", EICAR), row(storage, "good.txt", CLEAN),
+            row(storage, "old", EICAR, latest="false"), row(storage, "marker", b"", marker="true"),
+            row(storage, "cold", CLEAN, storage_class="GLACIER"), row(storage, "gone", EICAR),
+            row(storage, "other/x", EICAR)]
+    storage.cloud.s3.delete_object(Bucket=storage.bucket, Key="gone", VersionId=rows[5][2])
+    storage.put("good.txt", EICAR)  # a newer version, which has its own event
+    url = inventory(storage, rows[:3], rows[3:])
+    last = scan(storage, "--here", "--inventory", url, accept=(3,))[-1]
+    counts = {name: last[name] for name in ("listed", "archived", "clean", "infected", "gone", "failed")}
+    assert counts == {"listed": 5, "archived": 1, "clean": 1, "infected": 2, "gone": 1, "failed": 0}, last
+    assert storage.tags("good.txt", rows[1][2])["yagura-scan-status"] == "clean"
+    assert storage.tags("good.txt") == {}
+    assert storage.result("櫓 +x/bad.com", verdict="infected")["trigger"] == "full-scan"
+    assert scan(storage, "--here", "--inventory", url, "--prefix", "other/", accept=(3,))[-1]["listed"] == 1
+    assert not any(files for _, _, files in os.walk(storage.folder))
+
+
+def test_an_inventory_taken_up_again(place):
+    """At the row where the place says; a place of a listing, or of another inventory, is none of it."""
+    storage = Storage(place, notify=False)
+    rows = [row(storage, f"k{i:02}", b"") for i in range(25)]
+    url = inventory(storage, rows[:15], rows[15:])
+    file = place.root + "/place"
+    lines = scan(storage, "--page", "6", "--inventory", url, "--place", file)
+    assert lines[-1]["queued"] == 25 and lines[-1]["event"] == "done" and lines[-1]["file"] == 2, lines[-1]
+    with open(file, encoding="utf-8") as stream:
+        remembered = json.load(stream)
+    remembered.update(file=1, row=6, finished=False, listed=21, queued=21)
+    with open(file, "w", encoding="utf-8") as stream:
+        json.dump(remembered, stream)
+    last = scan(storage, "--page", "6", "--inventory", url, "--place", file)[-1]
+    assert last["listed"] == last["queued"] == 25, last
+    with open(file, "w", encoding="utf-8") as stream:
+        json.dump({**remembered, "inventory": url + "x"}, stream)
+    assert scan(storage, "--inventory", url, "--place", file, accept=(1,)) == []
+
+
+def test_inventories_that_are_none(place):
+    storage = Storage(place, notify=False)
+    one = row(storage, "x", CLEAN)
+    for i, (rows, more, said) in enumerate((
+            ([one], {"sourceBucket": "another"}, "lists another bucket"),
+            ([one], {"fileFormat": "ORC"}, "not CSV"),
+            ([one[:5]], {}, "a row of it is none"),
+            ([["another", *one[1:]]], {}, "a row of it is none"))):
+        storage.bucket, kept = f"{storage.bucket}{i}", storage.bucket
+        url = inventory(storage, rows, **{"sourceBucket": kept, **more})
+        storage.bucket = kept
+        done = subprocess.run([PROGRAM, "scan-bucket", "--here", "--inventory", url, storage.bucket], env=storage.values,
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 1 and said in done.stderr, (said, done.stdout, done.stderr[-2000:])
+    assert storage.tags("x") == {}
 
 
 def test_a_bar_on_a_terminal(place):
