@@ -31,6 +31,25 @@ for path in sorted(glob.glob("console/web/app/**/*.js", recursive=True)):
 END
 )"
 
+# An event is recorded by a statement that names its severity; its kind is the text with a "_" in it.
+empty "kinds of events and actions of the audit log have words" "$(python3 - <<'END'
+import glob, json, re
+words = json.load(open("console/web/i18n/en.json", encoding="utf-8"))
+name = r'"([a-z]+(?:_[a-z]+)+)"'
+def look(pattern, what, only, *folders):
+    for path in sorted(path for folder in folders for path in glob.glob(f"{folder}/**/*.c", recursive=True)):
+        for statement in re.split(r";|\n}\n", open(path, encoding="utf-8").read()):
+            if re.search(pattern, statement):
+                for found in re.findall(only, statement):
+                    if f"{what}.{found}" not in words and found not in ("not_stored", "event_not_stored"):
+                        print(f"{path}: {what}.{found}")
+look(r"\bEVENT_(INFO|LOW|MEDIUM|HIGH|CRITICAL)\b", "kind", name, "agent")
+look(r"\bevent_store_add_own\(", "kind", name, "console")
+look(r"CHANGE_[A-Z]+\] =", "kind", name, "agent/integrity")
+look(r"\b(api_audit|command_audit|audit)\(", "audit", name, "console")
+END
+)"
+
 # shellcheck disable=SC2046  # no blanks in our file names
 empty "the page inserts no HTML" "$(grep -nE 'innerHTML|outerHTML|insertAdjacentHTML|document\.write|dangerously|[^.]\beval\(|new Function|javascript:' $(files 'console/web/app/*.js' console/web/index.html) || true)"
 

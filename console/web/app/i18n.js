@@ -41,9 +41,13 @@ export function t(key, values = {}) {
     });
 }
 
-/** Words of the API (status, kind, module …): their own text when the catalogue knows none.
+/** Words of the API (status, kind, module …). One that a newer agent brought reads as words, too:
+ * "login_failed" as "Login failed". Others are shown as they are.
  * @param {string} prefix @param {string} word */
-export const word = (prefix, word) => (knows(`${prefix}.${word}`) ? t(`${prefix}.${word}`) : word);
+export function word(prefix, word) {
+    if (knows(`${prefix}.${word}`)) return t(`${prefix}.${word}`);
+    return /^[a-z][a-z0-9]*(_[a-z0-9]+)+$/.test(word) ? (word[0].toUpperCase() + word.slice(1)).replaceAll("_", " ") : word;
+}
 
 /** All words of the API that the catalogue knows. @param {string} prefix */
 export const wordsOf = (prefix) =>

@@ -4,7 +4,7 @@ import { useList, useResource } from "../data.js";
 import { formatTime, knows, t, word, wordsOf } from "../i18n.js";
 import { linkTo, place, setQuery } from "../router.js";
 import { Dialog } from "../ui/dialog.js";
-import { Copy, Empty, Fact, Literal, ProblemNote, Severity, Skeleton, Time } from "../ui/elements.js";
+import { Copy, Empty, Fact, Literal, literal, ProblemNote, Severity, Skeleton, Time } from "../ui/elements.js";
 import { FilterBox } from "../ui/filter_box.js";
 import { ChoiceFilter, RangeFilter, sinceOf } from "../ui/filters.js";
 import { ListTable } from "../ui/table.js";
@@ -27,7 +27,7 @@ function Origin({ event }) {
 const columns = (ofOne) => [
     { name: "time", title: t("time"), cell: (/** @type {any} */ event) => html`<${Time} at=${event.time} />` },
     { name: "severity", title: t("severity"), cell: (/** @type {any} */ event) => html`<${Severity} severity=${event.severity} />` },
-    { name: "kind", title: t("event"), cell: (/** @type {any} */ event) => html`<button class="link" onClick=${drawerOf(event)}>${word("kind", event.kind)}</button>` },
+    { name: "kind", title: t("event"), cell: (/** @type {any} */ event) => html`<button class="link" onClick=${drawerOf(event)}><${Literal} text=${word("kind", event.kind)} /></button>` },
     { name: "subject", title: t("subject"), cell: (/** @type {any} */ event) => html`<${Literal} text=${event.subject} />` },
     ...(ofOne
         ? []
@@ -38,7 +38,7 @@ const columns = (ofOne) => [
                   cell: (/** @type {any} */ event) => html`<${Origin} event=${event} />`,
               },
           ]),
-    { name: "module", title: t("module"), wide: true, cell: (/** @type {any} */ event) => word("module", event.module) },
+    { name: "module", title: t("module"), wide: true, cell: (/** @type {any} */ event) => html`<${Literal} text=${word("module", event.module)} />` },
 ];
 
 /**
@@ -63,7 +63,7 @@ export function EventList({ filters, short }) {
 
 /** @param {{name: string, value: any}} props */
 function Detail({ name, value }) {
-    const title = knows(`detail.${name}`) ? t(`detail.${name}`) : name;
+    const title = literal(word("detail", name));
     const parts = (Array.isArray(value) ? value : [value]).filter((part) => part && typeof part === "object");
     if (parts.length === 0) return html`<${Fact} name=${title}><${Literal} text=${typeof value === "string" ? value : JSON.stringify(value)} /><//>`;
     return html`<div class="part">
@@ -76,11 +76,11 @@ function Detail({ name, value }) {
 function EventDrawer({ number }) {
     const { data, problem } = useResource(`events/${encodeURIComponent(number)}`);
     const close = () => setQuery({ event: undefined });
-    return html`<${Dialog} drawer title=${data ? word("kind", data.kind) : t("event")} close=${close}>
+    return html`<${Dialog} drawer title=${data ? literal(word("kind", data.kind)) : t("event")} close=${close}>
         ${problem && html`<${ProblemNote} problem=${problem} />`}
         ${!data && !problem && html`<${Skeleton} />`}
         ${data &&
-        html`<p><${Severity} severity=${data.severity} /> ${word("module", data.module)}</p>
+        html`<p><${Severity} severity=${data.severity} /> <${Literal} text=${word("module", data.module)} /></p>
             <p class="subject"><${Literal} text=${data.subject} /></p>
             ${knows(`kind.${data.kind}.next`) && html`<p class="note">${t(`kind.${data.kind}.next`)}</p>`}
             <dl class="facts">
