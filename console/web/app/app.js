@@ -8,6 +8,8 @@ import { loadPage, NAVIGATION, pageAt } from "./routes.js";
 import { session, signOut, userName } from "./session.js";
 import { SignIn } from "./pages/sign_in.js";
 import { Empty, Skeleton } from "./ui/elements.js";
+import { rescueFocus } from "./ui/focus.js";
+import { Icon } from "./ui/icons.js";
 import { Palette } from "./ui/palette.js";
 import { Toasts } from "./ui/toast.js";
 
@@ -24,25 +26,31 @@ function usePage(name) {
     return loaded.name === name ? loaded.Page : null;
 }
 
+const Brand = () => html`<a class="brand" href="#/overview"><img src="icon.svg" alt="" width="22" height="22" /> Yagura</a>`;
+
+/** Beside the page; a menu where there is no room beside it. */
 function Navigation() {
     const current = place.value.path[0] ?? "overview";
-    const list = useRef(/** @type {HTMLUListElement | null} */ (null));
-    useEffect(() => list.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }), [current]);
-    return html`<nav aria-label=${t("navigation")}>
-        <a class="brand" href="#/overview"><img src="icon.svg" alt="" width="22" height="22" /> Yagura</a>
-        <ul ref=${list}>
+    const menu = useRef(/** @type {HTMLElement | null} */ (null));
+    useEffect(() => void (menu.current?.matches(":popover-open") && menu.current.hidePopover()), [place.value]);
+    return html`<nav id="pages" ref=${menu} popover="auto" aria-label=${t("navigation")}>
+        <${Brand} />
+        <ul>
             ${NAVIGATION.filter((page) => page.allowed()).map(
-                ({ name, icon }) => html`<li key=${name}>
-                    <a href=${linkTo([name])} aria-current=${name === current ? "page" : undefined}><span aria-hidden="true">${icon}</span> ${t(`page.${name}`)}</a>
+                ({ name }) => html`<li key=${name}>
+                    <a href=${linkTo([name])} aria-current=${name === current ? "page" : undefined}><${Icon} name=${name} /> ${t(`page.${name}`)}</a>
                 </li>`,
             )}
         </ul>
     </nav>`;
 }
 
+const SHORTCUT = /Mac|iPhone|iPad/.test(navigator.platform) ? "⌘K" : "Ctrl K";
+
 /** @param {{openPalette: () => void}} props */
 const TopBar = ({ openPalette }) => html`<header class="top">
-    <button class="search" onClick=${openPalette}>${t("palette.open")} <kbd>Ctrl K</kbd></button>
+    <button class="menu icon-only" popovertarget="pages" aria-label=${t("navigation")}><${Icon} name="menu" /></button>
+    <button class="search" onClick=${openPalette}><${Icon} name="search" /> <span>${t("palette.open")}</span> <kbd>${SHORTCUT}</kbd></button>
     <span class=${`live ${liveState.value}`} role="status">${liveState.value === "off" ? t("live.off") : ""}</span>
     <a href="#/settings">${userName.value}</a>
     <button class="quiet" onClick=${() => signOut()}>${t("sign_out")}</button>
@@ -67,6 +75,7 @@ function Frame() {
     useEffect(() => {
         document.title = `${title} – Yagura`;
     }, [title]);
+    useEffect(rescueFocus, [place.value.path.join("/")]);
     return html`<div class="frame">
         <a class="skip" href="#main" onClick=${(/** @type {Event} */ event) => (event.preventDefault(), document.getElementById("main")?.focus())}>${t("skip")}</a>
         <${Navigation} />

@@ -1,24 +1,49 @@
-// Modal dialogs and the side drawer, both of the browser's own <dialog>: it keeps the focus inside
-// and gives it back, and Escape closes.
+// Modal dialogs and the side drawer, both of the browser's own <dialog>: it keeps the focus inside,
+// and Escape closes.
 import { html, useEffect, useId, useRef, useState } from "../../vendor/vendor.js";
 import { Problem } from "../api.js";
 import { t } from "../i18n.js";
 import { ProblemNote } from "./elements.js";
+import { keepFocus } from "./focus.js";
+import { Icon } from "./icons.js";
+
+/** What a person does first: fill in, or, where nothing is to be filled in, refrain. */
+const FIRST = "form :is(input, select, textarea):not([type=hidden], [hidden], [readonly]), form footer button";
+
+/**
+ * Shows the dialog that the reference leads to while its component is there; then the focus goes
+ * back to where it was.
+ * @param {{current: HTMLDialogElement | null}} element @param {() => void} close
+ * @returns {() => void} for the dialog's own "close" event
+ */
+export function useModal(element, close) {
+    const leaving = useRef(false);
+    useEffect(() => {
+        const dialog = element.current;
+        const giveBack = keepFocus();
+        dialog?.showModal();
+        /** @type {HTMLElement | null | undefined} */ (dialog?.querySelector(FIRST))?.focus();
+        return () => {
+            leaving.current = true;
+            dialog?.close();
+            giveBack();
+        };
+    }, []);
+    return () => leaving.current || close();
+}
 
 /** @param {{title: string, close: () => void, drawer?: boolean, children: any}} props */
 export function Dialog({ title, close, drawer, children }) {
     const element = useRef(/** @type {HTMLDialogElement | null} */ (null));
     const id = useId();
-    useEffect(() => {
-        element.current?.showModal();
-    }, []);
+    const onClose = useModal(element, close);
     /** @param {MouseEvent} event */
     const clickOutside = (event) => event.target === element.current && close();
-    return html`<dialog ref=${element} class=${drawer ? "drawer" : ""} aria-labelledby=${id} onClose=${close} onClick=${clickOutside}>
+    return html`<dialog ref=${element} class=${drawer ? "drawer" : ""} aria-labelledby=${id} onClose=${onClose} onMouseDown=${clickOutside}>
         <div class="dialog">
             <header>
                 <h2 id=${id}>${title}</h2>
-                <button class="quiet" onClick=${close} aria-label=${t("close")}>✕</button>
+                <button class="quiet icon-only" onClick=${close} aria-label=${t("close")}><${Icon} name="close" /></button>
             </header>
             ${children}
         </div>

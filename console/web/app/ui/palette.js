@@ -5,6 +5,7 @@ import { t } from "../i18n.js";
 import { goTo, linkTo } from "../router.js";
 import { NAVIGATION } from "../routes.js";
 import { signOut } from "../session.js";
+import { useModal } from "./dialog.js";
 import { literal } from "./elements.js";
 
 /** @typedef {{text: string, hint: string, run: () => void}} Choice */
@@ -56,7 +57,7 @@ export function Palette({ close }) {
     const [at, setAt] = useState(0);
     const element = useRef(/** @type {HTMLDialogElement | null} */ (null));
     const id = useId();
-    useEffect(() => element.current?.showModal(), []);
+    const onClose = useModal(element, close);
     useEffect(() => {
         setAt(0);
         if (text.length < 2) return setComputers([]);
@@ -85,7 +86,7 @@ export function Palette({ close }) {
             run(at);
         }
     };
-    return html`<dialog ref=${element} class="palette" onClose=${close} aria-label=${t("palette.title")} onClick=${(/** @type {any} */ event) => event.target === element.current && close()}>
+    return html`<dialog ref=${element} class="palette" onClose=${onClose} aria-label=${t("palette.title")} onMouseDown=${(/** @type {any} */ event) => event.target === element.current && close()}>
         <div class="dialog">
             <input
                 role="combobox"
