@@ -118,7 +118,9 @@ void api_about(struct http_request *request, void *user)
     json_write_field_string(&json, "authority", service->identity->authority_pem);
     json_write_field_string(&json, "signing_key_id", signing.id);
     json_write_field_string(&json, "signing_key", signing.text);
+    json_write_field_unsigned(&json, "agents_port", service->agents_port);
     json_write_field_unsigned(&json, "heartbeat_seconds", service->heartbeat_seconds);
+    json_write_field_unsigned(&json, "certificate_seconds", service->agents->certificate_seconds);
     json_write_object_end(&json);
     http_respond_buffer(request, 200, "application/json", &body);
 }
