@@ -3,6 +3,7 @@
 import { signal } from "../vendor/vendor.js";
 
 const TOKEN = "yagura.csrf";
+const KEPT_ALIVE = 32768; /* characters: what a browser sends even when the page is left */
 
 /** True once any request was refused for want of a session. */
 export const signedOut = signal(false);
@@ -50,6 +51,7 @@ export async function request(method, path, body, headers = {}, abort) {
         if (body !== undefined) {
             options.headers["Content-Type"] = "application/json";
             options.body = JSON.stringify(body);
+            options.keepalive = options.body.length < KEPT_ALIVE;
         } else if (method !== "DELETE") {
             options.body = "";
         }

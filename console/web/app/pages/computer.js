@@ -1,15 +1,17 @@
 // One computer: its state, modules, events, quarantine, policy, commands, identity.
 import { html, useState } from "../../vendor/vendor.js";
 import { patch, post, remove } from "../api.js";
+import { certificateNeedsCare, certificateState } from "../certificate.js";
 import { useList, useLive, useResource } from "../data.js";
 import { formatDuration, formatNumber, formatTime, knows, t, word } from "../i18n.js";
+import { now } from "../live.js";
 import { goTo, linkTo, place, setQuery } from "../router.js";
 import { may } from "../session.js";
 import { Confirm, FormDialog } from "../ui/dialog.js";
 import { Copy, Empty, Fact, Field, Literal, Mark, ProblemNote, Progress, Skeleton, Status, Tags, Time } from "../ui/elements.js";
 import { RangeFilter, sinceOf } from "../ui/filters.js";
 import { ListTable } from "../ui/table.js";
-import { say } from "../ui/toast.js";
+import { say, sayDone } from "../ui/toast.js";
 import { EventList } from "./events.js";
 import { PolicyValues } from "./policy.js";
 import { QuarantineList } from "./quarantine.js";
@@ -35,16 +37,7 @@ function Actions({ computer, reload }) {
         ${asking === "scan" && html`<${ScanDialog} id=${computer.id} close=${close} />`}
         ${asking === "edit" && html`<${EditDialog} computer=${computer} close=${close} reload=${reload} />`}
         ${asking === "deactivate" &&
-        html`<${Confirm}
-            title=${t("deactivate")}
-            text=${t("deactivate.text", { count: 1 })}
-            action=${t("deactivate")}
-            close=${close}
-            act=${async () => {
-                await post(`computers/${computer.id}/deactivate`);
-                reload();
-            }}
-        />`}
+        html`<${Deactivate} computer=${computer} title=${t("deactivate")} close=${close} reload=${reload} />`}
         ${asking === "delete" &&
         html`<${Confirm}
             title=${t("delete")}
@@ -57,6 +50,15 @@ function Actions({ computer, reload }) {
             }}
         />`}
     </div>`;
+}
+
+/** @param {{computer: any, title: string, close: () => void, reload: () => void}} props */
+function Deactivate({ computer, title, close, reload }) {
+    const act = async () => {
+        await post(`computers/${computer.id}/deactivate`);
+        reload();
+    };
+    return html`<${Confirm} title=${title} text=${t("deactivate.text", { count: 1 })} action=${title} close=${close} act=${act} />`;
 }
 
 /** @param {{id: string, close: () => void}} props */
@@ -84,6 +86,7 @@ function EditDialog({ computer, close, reload }) {
     /** @param {FormData} data */
     const submit = async (data) => {
         const text = (/** @type {string} */ name) => String(data.get(name) ?? "").trim();
+        const before = { display_name: computer.display_name, group: computer.group ?? "", policy: computer.policy ?? "", tags: computer.tags ?? [] };
         await patch(`computers/${computer.id}`, {
             display_name: text("display_name"),
             group: text("group"),
@@ -91,6 +94,7 @@ function EditDialog({ computer, close, reload }) {
             tags: text("tags").split(/[\s,、]+/).filter(Boolean),
         });
         reload();
+        sayDone(t("saved"), () => patch(`computers/${computer.id}`, before), reload);
     };
     /** @param {any[] | undefined} rows @param {string | null} chosen @param {string} none */
     const options = (rows, chosen, none) => html`<option value="" selected=${!chosen}>${none}</option>${(rows ?? []).map((row) => html`<option key=${row.name} value=${row.name} selected=${row.name === chosen}>${row.name}</option>`)}`;
@@ -193,8 +197,28 @@ function Commands({ id }) {
     return html`<${ListTable} caption=${t("commands")} columns=${columns} list=${list} empty=${html`<${Empty} title=${t("commands.none")}><p>${t("commands.none_text")}</p><//>`} />`;
 }
 
-/** @param {{computer: any}} props */
-const Identity = ({ computer }) => html`<section class="panel">
+const CERTIFICATE_TONES = { good: "good", late: "waiting", over: "bad" };
+
+/** @param {{computer: any, life: number, reload: () => void}} props */
+function Certificate({ computer, life, reload }) {
+    const [revoking, setRevoking] = useState(false);
+    const state = certificateState(computer, life, now.value);
+    const over = computer.status === "Deactivated";
+    return html`<section class="panel">
+        <h2>${t("certificate")} ${over ? html`<${Mark} tone="off">${t("revoked")}<//>` : html`<${Mark} tone=${CERTIFICATE_TONES[state]}>${t(`certificate.${state}`)}<//>`}</h2>
+        <p class="dim">${t(over ? "certificate.revoked_text" : `certificate.${state}_text`)}</p>
+        <dl class="facts">
+            <${Fact} name=${t("activated")}>${formatTime(computer.activated)}<//>
+            <${Fact} name=${t("certificate_expires")}><${Time} at=${computer.certificate_expires} /> · ${formatTime(computer.certificate_expires)}<//>
+        </dl>
+        ${may("operate") && !over && html`<p class="actions below"><button class="danger" onClick=${() => setRevoking(true)}>${t("certificate.revoke")}</button></p>`}
+        ${revoking && html`<${Deactivate} computer=${computer} title=${t("certificate.revoke")} close=${() => setRevoking(false)} reload=${reload} />`}
+    </section>`;
+}
+
+/** @param {{computer: any, life: number, reload: () => void}} props */
+const Identity = ({ computer, life, reload }) => html`<div class="columns two"><section class="panel">
+    <h2>${t("tab.identity")}</h2>
     <dl class="facts">
         <${Fact} name=${t("computer_id")}><code>${computer.id}</code> <${Copy} text=${computer.id} /><//>
         <${Fact} name=${t("hostname")}><${Literal} text=${computer.hostname} /><//>
@@ -202,10 +226,8 @@ const Identity = ({ computer }) => html`<section class="panel">
         <${Fact} name=${t("instance_id")}>${computer.instance_id || "—"}<//>
         <${Fact} name=${t("os")}><${Literal} text=${computer.os} /><//>
         <${Fact} name=${t("agent_version")}>${computer.agent_version}<//>
-        <${Fact} name=${t("activated")}>${formatTime(computer.activated)}<//>
-        <${Fact} name=${t("certificate_expires")}>${formatTime(computer.certificate_expires)}<//>
     </dl>
-</section>`;
+</section><${Certificate} computer=${computer} life=${life} reload=${reload} /></div>`;
 
 /** @param {{computer: any}} props */
 const Policy = ({ computer }) => html`
@@ -217,6 +239,7 @@ const Policy = ({ computer }) => html`
 /** @param {{path: string[], query: Record<string, string>}} props */
 export function Page({ path, query }) {
     const id = path[1];
+    const life = useResource("about").data?.certificate_seconds ?? 0;
     const { data: computer, problem, reload } = useResource(`computers/${encodeURIComponent(id)}`);
     useLive(["computer", "command"], reload, (data) => (data.id ?? data.computer) === id || data.computer === id);
     if (!computer) return problem ? html`<${ProblemNote} problem=${problem} retry=${reload} />` : html`<${Skeleton} lines=${10} />`;
@@ -237,11 +260,12 @@ export function Page({ path, query }) {
         <nav class="tabs" aria-label=${t("sections")}>
             ${TABS.map((name) => html`<a key=${name} href=${linkTo(place.value.path, { tab: name })} aria-current=${name === tab ? "true" : undefined}>${t(`tab.${name}`)}</a>`)}
         </nav>
+        ${tab !== "identity" && certificateNeedsCare(computer, life, now.value) && html`<p class="note bad">${t(`certificate.${certificateState(computer, life, now.value)}_text`)} <a href=${linkTo(place.value.path, { tab: "identity" })}>${t("certificate")}</a></p>`}
         ${tab === "state" && html`<${State} computer=${computer} />`}
         ${tab === "events" && html`<${Events} id=${id} query=${query} />`}
         ${tab === "quarantine" && html`<${QuarantineList} computer=${id} />`}
         ${tab === "policy" && html`<${Policy} computer=${computer} />`}
         ${tab === "commands" && html`<${Commands} id=${id} />`}
-        ${tab === "identity" && html`<${Identity} computer=${computer} />`}
+        ${tab === "identity" && html`<${Identity} computer=${computer} life=${life} reload=${reload} />`}
     `;
 }

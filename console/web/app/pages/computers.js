@@ -1,8 +1,10 @@
 // The table that answers most questions: which machines, in which state, under which policy.
 import { html, useState } from "../../vendor/vendor.js";
 import { patch, post, Problem } from "../api.js";
+import { certificateNeedsCare } from "../certificate.js";
 import { useList, useResource } from "../data.js";
 import { formatNumber, t } from "../i18n.js";
+import { now } from "../live.js";
 import { linkTo } from "../router.js";
 import { may } from "../session.js";
 import { FormDialog } from "../ui/dialog.js";
@@ -10,16 +12,17 @@ import { Empty, Field, Literal, Status, Tags, Time } from "../ui/elements.js";
 import { FilterBox } from "../ui/filter_box.js";
 import { ChoiceFilter } from "../ui/filters.js";
 import { ListTable } from "../ui/table.js";
-import { say } from "../ui/toast.js";
+import { say, sayDone } from "../ui/toast.js";
 
 const STATUSES = ["online", "offline", "reactivation_required", "deactivated"];
 const TOGETHER = 6; /* requests at once */
 
-const columns = () => [
+/** @param {number} life seconds of a certificate */
+const columns = (life) => [
     {
         name: "name",
         title: t("computer"),
-        cell: (/** @type {any} */ row) => html`<a href=${linkTo(["computers", row.id])}><${Literal} text=${row.display_name || row.hostname} /></a>${problems(row) > 0 && html` <span class="mark bad small">▲ ${t("computers.problems", { count: problems(row) })}</span>`}`,
+        cell: (/** @type {any} */ row) => html`<a href=${linkTo(["computers", row.id])}><${Literal} text=${row.display_name || row.hostname} /></a>${problems(row, life) > 0 && html` <span class="mark bad small">▲ ${t("computers.problems", { count: problems(row, life) })}</span>`}`,
     },
     { name: "status", title: t("status"), cell: (/** @type {any} */ row) => html`<${Status} status=${row.status} />` },
     { name: "group", title: t("group"), wide: true, cell: (/** @type {any} */ row) => row.group ?? "—" },
@@ -30,10 +33,10 @@ const columns = () => [
     { name: "seen", title: t("last_seen"), cell: (/** @type {any} */ row) => html`<${Time} at=${row.last_seen} />` },
 ];
 
-/** @param {any} row */
-const problems = (row) => row.facts?.problems?.length ?? 0;
+/** @param {any} row @param {number} life */
+const problems = (row, life) => (row.facts?.problems?.length ?? 0) + (certificateNeedsCare(row, life, now.value) ? 1 : 0);
 
-/** Does one thing to many, a few at a time; tells how many went well. @param {string[]} ids @param {(id: string) => Promise<unknown>} act */
+/** Does one thing to many, a few at a time. @param {string[]} ids @param {(id: string) => Promise<unknown>} act @returns {Promise<string>} how many went well */
 async function toEach(ids, act) {
     let failed = 0;
     const waiting = [...ids];
@@ -48,11 +51,11 @@ async function toEach(ids, act) {
         }
     };
     await Promise.all(Array.from({ length: TOGETHER }, work));
-    say(failed ? t("bulk.some_failed", { count: ids.length - failed, failed }) : t("bulk.done", { count: ids.length }));
+    return failed ? t("bulk.some_failed", { count: ids.length - failed, failed }) : t("bulk.done", { count: ids.length });
 }
 
-/** @param {{chosen: Set<string>, done: () => void}} props */
-function BulkActions({ chosen, done }) {
+/** @param {{chosen: Set<string>, rows: any[], done: () => void}} props */
+function BulkActions({ chosen, rows, done }) {
     const [asking, setAsking] = useState("");
     const groups = useResource(asking === "group" ? "groups?limit=200" : null);
     const policies = useResource(asking === "policy" ? "policies?limit=200" : null);
@@ -61,7 +64,14 @@ function BulkActions({ chosen, done }) {
     const close = () => setAsking("");
     /** @param {(id: string) => Promise<unknown>} act */
     const run = async (act) => {
-        await toEach(ids, act);
+        say(await toEach(ids, act));
+        done();
+    };
+    /** Sets a group or policy, and knows what it was. @param {string} what @param {string} choice */
+    const set = async (what, choice) => {
+        const before = new Map(rows.map((row) => [row.id, row[what] ?? ""]));
+        const text = await toEach(ids, (id) => patch(`computers/${id}`, { [what]: choice }));
+        sayDone(text, () => toEach(ids, (id) => patch(`computers/${id}`, { [what]: before.get(id) ?? "" })), done);
         done();
     };
     const names = (asking === "group" ? groups.data?.groups : policies.data?.policies) ?? [];
@@ -73,7 +83,7 @@ function BulkActions({ chosen, done }) {
         <button onClick=${() => setAsking("policy")}>${t("bulk.policy")}</button>
         <button class="danger" onClick=${() => setAsking("deactivate")}>${t("deactivate")}</button>
         ${(asking === "group" || asking === "policy") &&
-        html`<${FormDialog} title=${t(`bulk.${asking}`)} action=${t("bulk.apply", { count })} close=${close} submit=${(/** @type {FormData} */ data) => run((id) => patch(`computers/${id}`, { [asking]: String(data.get("choice")) }))}>
+        html`<${FormDialog} title=${t(`bulk.${asking}`)} action=${t("bulk.apply", { count })} close=${close} submit=${(/** @type {FormData} */ data) => set(asking, String(data.get("choice")))}>
             <${Field} label=${t(asking)}>
                 <select name="choice">
                     <option value="">${t(asking === "group" ? "group.none" : "policy.inherited")}</option>
@@ -92,6 +102,7 @@ function BulkActions({ chosen, done }) {
 /** @param {{query: Record<string, string>}} props */
 export function Page({ query }) {
     const [chosen, setChosen] = useState(/** @type {Set<string>} */ (new Set()));
+    const about = useResource("about");
     const groups = useResource("groups?limit=200");
     const policies = useResource("policies?limit=200");
     const filters = { hostname: query.hostname, status: query.status, group: query.group, policy: query.policy, tag: query.tag };
@@ -116,6 +127,7 @@ export function Page({ query }) {
         ${chosen.size > 0 &&
         html`<${BulkActions}
             chosen=${chosen}
+            rows=${list.rows ?? []}
             done=${() => {
                 setChosen(new Set());
                 list.reload();
@@ -123,7 +135,7 @@ export function Page({ query }) {
         />`}
         <${ListTable}
             caption=${t("page.computers")}
-            columns=${columns()}
+            columns=${columns(about.data?.certificate_seconds ?? 0)}
             list=${list}
             csv="computers"
             select=${may("operate") ? { chosen, set: setChosen } : undefined}

@@ -6,6 +6,7 @@ import { t } from "../i18n.js";
 import { Confirm, Dialog, FormDialog } from "../ui/dialog.js";
 import { Copy, Empty, Fact, Field, Literal, Mark, Time } from "../ui/elements.js";
 import { ListTable } from "../ui/table.js";
+import { sayDone } from "../ui/toast.js";
 
 const ROLES = ["administrator", "operator", "auditor", "reader"];
 
@@ -61,8 +62,10 @@ function Users() {
     };
     /** @param {FormData} data */
     const change = async (data) => {
-        await patch(`users/${asking.row.id}`, { role: data.get("role"), groups: data.getAll("groups"), disabled: data.get("disabled") === "1" });
+        const { id, role, groups, disabled } = asking.row;
+        await patch(`users/${id}`, { role: data.get("role"), groups: data.getAll("groups"), disabled: data.get("disabled") === "1" });
         list.reload();
+        sayDone(t("saved"), () => patch(`users/${id}`, { role, groups: groups ?? [], disabled }), list.reload);
     };
     const reset = async () => {
         const password = freshPassword();

@@ -10,7 +10,7 @@ import { Confirm, Dialog, FormDialog } from "../ui/dialog.js";
 import { Difference } from "../ui/difference.js";
 import { Empty, Field, Literal, Mark, ProblemNote, problemText, Skeleton, Time } from "../ui/elements.js";
 import { ListTable } from "../ui/table.js";
-import { say } from "../ui/toast.js";
+import { say, sayDone } from "../ui/toast.js";
 
 const TABS = ["text", "values", "assignment", "revisions"];
 
@@ -33,17 +33,17 @@ export function PolicyValues({ name }) {
     const rows = data.values.filter((/** @type {any} */ row) => `${row.key} ${row.meaning}`.toLowerCase().includes(wanted));
     return html`
         <search class="filters"><label class="filter grow"><span>${t("policy.find")}</span><input type="search" value=${text} onInput=${(/** @type {any} */ event) => setText(event.currentTarget.value)} /></label></search>
-        <div class="table" role="region" aria-label=${t("tab.values")} tabindex="0">
+        <div class="table cards" role="region" aria-label=${t("tab.values")} tabindex="0">
             <table>
                 <caption class="only-read">${t("tab.values")}</caption>
                 <thead><tr><th scope="col">${t("policy.key")}</th><th scope="col">${t("value")}</th><th scope="col">${t("policy.origin")}</th><th scope="col" class="wide">${t("meaning")}</th></tr></thead>
                 <tbody>
                     ${rows.map(
                         (/** @type {any} */ row) => html`<tr key=${row.key}>
-                            <th scope="row"><code>${row.key}</code></th>
-                            <td class="value"><${Literal} text=${row.value} /></td>
-                            <td><${Origin} text=${row.origin} name=${name} /></td>
-                            <td class="wide dim">${row.meaning}</td>
+                            <th scope="row" data-label=${t("policy.key")}><code>${row.key}</code></th>
+                            <td class="value" data-label=${t("value")}><code><${Literal} text=${row.value} /></code></td>
+                            <td class="c-origin" data-label=${t("policy.origin")}><span><${Origin} text=${row.origin} name=${name} /></span></td>
+                            <td class="wide told dim" data-label=${t("meaning")}>${row.meaning}</td>
                         </tr>`,
                     )}
                 </tbody>
@@ -92,10 +92,10 @@ function Editor({ name }) {
     if (!saved) return problem ? html`<${ProblemNote} problem=${problem} retry=${load} />` : html`<${Skeleton} lines=${12} />`;
     const save = async () => {
         try {
-            await request("PUT", path, { text }, { "If-Match": saved.etag });
-            say(t("policy.saved"));
+            const { etag } = await request("PUT", path, { text }, { "If-Match": saved.etag });
             setChecking(false);
             await load();
+            sayDone(t("policy.saved"), () => request("PUT", path, { text: saved.text }, { "If-Match": etag }), () => void load());
         } catch (error) {
             if (!(error instanceof Problem)) throw error;
             setProblem(error);
@@ -174,14 +174,14 @@ function Assignment({ name }) {
     const assign = async (group, policy) => {
         await patch(`groups/${group.id}`, { policy });
         groups.reload();
-        say(t("policy.assigned"));
+        sayDone(t("policy.assigned"), () => patch(`groups/${group.id}`, { policy: group.policy ?? "" }), groups.reload);
     };
     /** @param {any} group */
     const takeAway = async (group) => {
         try {
             await patch(`groups/${group.id}`, { policy: "" });
             groups.reload();
-            say(t("policy.taken"), () => void assign(group, name));
+            sayDone(t("policy.taken"), () => patch(`groups/${group.id}`, { policy: name }), groups.reload);
         } catch (error) {
             if (!(error instanceof Problem)) throw error;
             say(problemText(error));

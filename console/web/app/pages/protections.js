@@ -11,7 +11,7 @@ import { Dialog } from "../ui/dialog.js";
 import { Difference } from "../ui/difference.js";
 import { Literal, ProblemNote, Skeleton } from "../ui/elements.js";
 import { ChoiceFilter } from "../ui/filters.js";
-import { say } from "../ui/toast.js";
+import { say, sayDone } from "../ui/toast.js";
 
 const PROTECTIONS = ["sql_injection", "malicious_payload", "illegal_file_access", "remote_command_execution", "open_redirect", "malicious_file_upload", "ip_protection"];
 const MODES = ["off", "report", "mitigate"];
@@ -51,9 +51,11 @@ function Review({ change, close, done }) {
     const [problem, setProblem] = useState(/** @type {Problem | null} */ (null));
     const save = async () => {
         try {
-            await request("PUT", `policies/${encodeURIComponent(change.name)}`, { text: change.after }, change.headers);
+            const path = `policies/${encodeURIComponent(change.name)}`;
+            const { etag } = await request("PUT", path, { text: change.after }, change.headers);
             if (change.assign) await patch(`groups/${change.assign.id}`, { policy: change.name });
-            say(t("protection.saved"));
+            const undo = change.assign ? () => patch(`groups/${change.assign.id}`, { policy: "" }) : () => request("PUT", path, { text: change.before }, { "If-Match": etag });
+            sayDone(t("protection.saved"), undo, done);
             done();
         } catch (error) {
             if (!(error instanceof Problem)) throw error;

@@ -8,6 +8,7 @@ import { may } from "../session.js";
 import { Confirm, FormDialog } from "../ui/dialog.js";
 import { Copy, Empty, Fact, Field, Literal, Mark, ProblemNote, Skeleton, Time } from "../ui/elements.js";
 import { RangeFilter, sinceOf } from "../ui/filters.js";
+import { sayDone } from "../ui/toast.js";
 import { EventList } from "./events.js";
 import { PolicyValues } from "./policy.js";
 import { Health, SensorStatus } from "./sensors.js";
@@ -22,8 +23,10 @@ function Actions({ sensor, reload, back }) {
     const close = () => setAsking("");
     /** @param {FormData} data */
     const choose = async (data) => {
+        const before = { policy: sensor.policy ?? "" };
         await patch(`sensors/${sensor.id}`, { policy: String(data.get("policy")) });
         reload();
+        sayDone(t("saved"), () => patch(`sensors/${sensor.id}`, before), reload);
     };
     const forget = async () => {
         await remove(`sensors/${sensor.id}`);
