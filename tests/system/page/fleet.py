@@ -236,7 +236,8 @@ def main():
     os.makedirs(pictures, exist_ok=True)
     place = agents.Place()
     try:
-        with Console(f'web = "{SOURCE}/console/web";\n') as console:
+        # nobody calls by itself: who has called once is online throughout, on a slow machine, too
+        with Console(f'web = "{SOURCE}/console/web";\nheartbeat = "10m";\n') as console:
             failed = run_browser(Fleet(console, place), modules, pictures)
     finally:
         place.remove()

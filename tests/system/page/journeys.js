@@ -1,92 +1,8 @@
 // What a person does with the page, in a real browser. Prints TAP; asks fleet.py for what the rest of
 // the world does, a line each ("do NAME ARGUMENT…"), and reads its answer as a line of JSON.
-import { createRequire } from "node:module";
-import { createInterface } from "node:readline";
-
 import { setPolicyValue } from "../../../console/web/app/policy_text.js";
-
-const [modules, pictures] = process.argv.slice(2);
-const require = createRequire(`${modules}/package.json`);
-const { chromium } = require("playwright-core");
-const AXE = require.resolve("axe-core/axe.min.js");
-
-const PAGE = process.env.YAGURA_PAGE;
-const PASSWORD = process.env.YAGURA_PAGE_PASSWORD;
-const PATIENCE = 30000; /* ms: far more than anything needs */
-const PAGES = ["overview", "computers", "events", "alerts", "buckets", "buckets?tab=events", "buckets?tab=keys", "buckets?new=1", "functions", "functions?tab=protections", "quarantine", "policies", "policies/web", "policies/web?tab=values", "policies/web?tab=assignment", "activation", "activation?new=1", "people", "audit", "settings"];
-/* What a browser says by itself of answers the page expects. */
-const EXPECTED = /status of (401|404|409|412|422|503)|ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_INCOMPLETE_CHUNKED|ERR_EMPTY_RESPONSE/;
-
-const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-
-/** @param {string[]} words */
-async function ask(...words) {
-    console.log(`do ${words.join(" ")}`);
-    return JSON.parse((await answers.next()).value);
-}
-
-let failures = 0;
-
-/** @param {string} name @param {() => Promise<void>} act */
-async function journey(name, act) {
-    try {
-        await act();
-        console.log(`ok - page: ${name}`);
-    } catch (error) {
-        failures++;
-        console.log(String(error.stack ?? error).replace(/^/gm, "# "));
-        console.log(`not ok - page: ${name}`);
-    }
-}
-
-/** @param {unknown} held @param {string} what */
-function check(held, what) {
-    if (!held) throw new Error(what);
-}
-
-/** @type {string[]} what the browser complained of: policy violations, errors, requests elsewhere */
-const complaints = [];
-
-/** @param {any} context */
-async function watchedPage(context) {
-    const page = await context.newPage();
-    page.setDefaultTimeout(PATIENCE);
-    page.on("console", (message) => {
-        if (["error", "warning"].includes(message.type()) && !EXPECTED.test(message.text())) complaints.push(message.text());
-    });
-    page.on("pageerror", (error) => complaints.push(String(error.stack ?? error)));
-    page.on("dialog", (dialog) => (complaints.push(`dialog: ${dialog.message()}`), dialog.dismiss()));
-    page.on("request", (request) => request.url().startsWith(PAGE) || request.url().startsWith("data:") || request.url().startsWith("blob:") || complaints.push(`request to ${request.url()}`));
-    return page;
-}
-
-function checkComplaints() {
-    check(complaints.length === 0, `the browser complained: ${complaints.splice(0).join("\n")}`);
-}
-
-/** @param {any} page @param {string} [name] @param {string} [password] */
-async function signIn(page, name = "admin", password = PASSWORD) {
-    await page.goto(PAGE);
-    await page.fill("input[name=name]", name);
-    await page.fill("input[name=password]", password);
-    await page.click("form button.primary");
-}
-
-/** @param {any} page @param {string} address */
-async function show(page, address) {
-    await page.evaluate((hash) => (location.hash = hash), `#/${address}`);
-    await page.waitForFunction(() => document.querySelector("main h1, main .empty") && !document.querySelector("main .skeleton"));
-}
-
-/** @param {any} page @param {string} text */
-const shows = (page, text) => page.getByText(text).first().waitFor();
-
-/** @param {any} page */
-async function axe(page) {
-    if (!(await page.evaluate(() => "axe" in window))) await page.evaluate((await import("node:fs")).readFileSync(AXE, "utf8"));
-    const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"], runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] }));
-    return violations.map((each) => `${each.id}: ${each.nodes.map((node) => node.html.slice(0, 160)).slice(0, 3).join(" | ")}`);
-}
+import { ask, axe, browser, check, checkComplaints, journey, newContext, PAGE, PAGES, PASSWORD, PATIENCE, pictures, result, show, shows, signIn, watchedPage } from "./browser.js";
+import { everyControlIsReached, everyDialogOpensAndCloses, theMenuOfANarrowPage } from "./keyboard.js";
 
 await journey("one value is set in a policy's text, and nothing else", async () => {
     const cases = [
@@ -103,10 +19,6 @@ await journey("one value is set in a policy's text, and nothing else", async () 
         check(got === wanted, `${JSON.stringify(text)} became ${JSON.stringify(got)}`);
     }
 });
-
-const browser = await chromium.launch({ executablePath: process.env.YAGURA_CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] });
-/** @param {object} [more] */
-const newContext = (more) => browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1280, height: 900 }, locale: "en-US", reducedMotion: "reduce", ...more });
 
 const context = await newContext();
 const page = await watchedPage(context);
@@ -412,27 +324,50 @@ await journey("the chart is drawn in the theme's colours, and is a table too", a
     checkComplaints();
 });
 
-for (const language of ["en", "ja"]) {
-    for (const scheme of ["light", "dark"]) {
-        await journey(`accessible: every page, ${language}, ${scheme}`, async () => {
-            await page.evaluate(([l, s]) => (localStorage.setItem("yagura.language", l), localStorage.setItem("yagura.theme", s)), [language, scheme]);
-            await page.goto(PAGE);
-            await page.waitForSelector(".frame");
-            const sensors = await page.evaluate(async () => (await (await fetch("api/v1/sensors?kind=storage&name=uploads")).json()).sensors);
-            const computers = await page.evaluate(async () => (await (await fetch("api/v1/computers?limit=3")).json()).computers);
-            const findings = [];
-            for (const address of [...PAGES, `computers/${computers[1].id}`, `computers/${computers[1].id}?tab=policy`, `buckets/${sensors[0].id}`]) {
-                await show(page, address);
-                findings.push(...(await axe(page)).map((finding) => `${address}: ${finding}`));
-                const left = await page.evaluate(() => document.querySelector("main").innerText.match(/\b(page|kind|module|status|severity|tab|filter|policy|token|sensor|protection|health)\.[a-z_]+\b/g));
-                if (left && !address.startsWith("policies") && !address.includes("policy")) findings.push(`${address}: untranslated ${left}`);
-                await page.screenshot({ path: `${pictures}/${address.replace(/\W+/g, "-").replace(computers[1].id, "one").replace(sensors[0].id, "one")}-${language}-${scheme}.png` });
-            }
-            check(findings.length === 0, findings.join("\n"));
-            checkComplaints();
-        });
+/** Looks at every page, and leaves its picture. @param {string} language @param {string} scheme */
+async function lookAtEveryPage(language, scheme) {
+    const own = await newContext({ storageState: await context.storageState() });
+    const page = await watchedPage(own);
+    await page.goto(PAGE);
+    await page.evaluate(([l, s]) => (localStorage.setItem("yagura.language", l), localStorage.setItem("yagura.theme", s)), [language, scheme]);
+    await page.reload();
+    await page.waitForSelector(".frame");
+    const sensors = await page.evaluate(async () => (await (await fetch("api/v1/sensors?kind=storage&name=uploads")).json()).sensors);
+    const computers = await page.evaluate(async () => (await (await fetch("api/v1/computers?limit=3")).json()).computers);
+    const findings = [];
+    for (const address of [...PAGES, `computers/${computers[1].id}`, `computers/${computers[1].id}?tab=policy`, `buckets/${sensors[0].id}`]) {
+        await show(page, address);
+        findings.push(...(await axe(page)).map((finding) => `${address}: ${finding}`));
+        const left = await page.evaluate(() => document.querySelector("main").innerText.match(/\b(page|kind|module|status|severity|tab|filter|policy|token|sensor|protection|health|audit|certificate)\.[a-z_]+\b/g));
+        if (left && !address.startsWith("policies") && !address.includes("policy")) findings.push(`${address}: untranslated ${left}`);
+        await page.screenshot({ path: `${pictures}/${address.replace(/\W+/g, "-").replace(computers[1].id, "one").replace(sensors[0].id, "one")}-${language}-${scheme}.png` });
     }
+    await own.close();
+    check(findings.length === 0, findings.join("\n"));
+    checkComplaints();
 }
+
+for (const language of ["en", "ja"]) {
+    for (const scheme of ["light", "dark"]) await journey(`accessible: every page, ${language}, ${scheme}`, () => lookAtEveryPage(language, scheme));
+}
+
+/** Every page with what stands behind it. @param {any} page */
+async function everyAddress(page) {
+    const first = (path, name) => page.evaluate(async ([p, n]) => (await (await fetch(`api/v1/${p}`)).json())[n][0].id, [path, name]);
+    const computer = `computers/${await first("computers?hostname=web-02", "computers")}`;
+    const tabs = ["events", "quarantine", "policy", "commands", "identity"];
+    return [...PAGES.filter((address) => !address.includes("new=1")), "policies/web?tab=revisions", computer, ...tabs.map((tab) => `${computer}?tab=${tab}`), `buckets/${await first("sensors?kind=storage", "sensors")}`];
+}
+
+await journey("the keyboard alone opens and closes every dialog", async () => {
+    await everyDialogOpensAndCloses(page, await everyAddress(page));
+    checkComplaints();
+});
+
+await journey("the keyboard alone reaches every control", async () => {
+    await everyControlIsReached(page, await everyAddress(page));
+    checkComplaints();
+});
 
 await journey("a telephone needs no sideways scrolling", async () => {
     const small = await newContext({ viewport: { width: 360, height: 740 } });
@@ -449,9 +384,10 @@ await journey("a telephone needs no sideways scrolling", async () => {
         await phone.screenshot({ path: `${pictures}/${address.replace(/\W+/g, "-")}-phone.png` });
         check(!wide, `${address} is too wide: ${wide}`);
     }
+    await theMenuOfANarrowPage(phone);
     await small.close();
     checkComplaints();
 });
 
 await browser.close();
-process.exit(failures ? 1 : 0); /* standard input is still open */
+process.exit(result.failures ? 1 : 0); /* standard input is still open */
