@@ -231,9 +231,8 @@ show_log_and_die() {
 # Sets AGENTS_PORT, PEOPLE_PORT and PIN from what the console says when it is ready.
 start_console() {
     say "Console"
-    random_text >"$DEMO/password"
-    YAGURA_CONSOLE_PASSWORD_FILE=$DEMO/password \
-        setsid "$BUILD/bin/yagura-console" --config "$DEMO/console.conf" </dev/null >/dev/null 2>>"$CONSOLE_LOG" &
+    # The first one-time password goes nowhere: new_password makes the one that is shown.
+    setsid "$BUILD/bin/yagura-console" --config "$DEMO/console.conf" </dev/null >/dev/null 2>>"$CONSOLE_LOG" &
     started=$!
     echo "$started" >"$DEMO/console.pid"
     deadline=$(($(date +%s) + CONSOLE_SECONDS))
@@ -245,53 +244,40 @@ start_console() {
     done
     AGENTS_PORT=$(printf '%s\n' "$ready" | sed -n 's/.* agents_port=\([0-9]*\).*/\1/p')
     PEOPLE_PORT=$(printf '%s\n' "$ready" | sed -n 's/.* people_port=\([0-9]*\).*/\1/p')
-    PIN=$("$BUILD/bin/yagura-console" --config "$DEMO/console.conf" pin)
+    PIN=$(console pin) || exit 1
     echo "agents: https://127.0.0.1:$AGENTS_PORT   people: https://127.0.0.1:$PEOPLE_PORT   (this machine only)"
 }
 
-random_text() {
-    od -An -N 18 -tx1 /dev/urandom | tr -d ' \n'
+# A subcommand of the console, beside the one that runs.
+console() {
+    "$BUILD/bin/yagura-console" --config "$DEMO/console.conf" "$@" ||
+        show_log_and_die "yagura-console $1 failed" "$CONSOLE_LOG"
 }
 
-# api METHOD PATH [JSON]: secrets go by files, never by arguments.
-api() {
-    method=$1
-    path=$2
-    set -- --silent --show-error --fail --max-time 20 --cacert "$DEMO/console/authority.crt" \
-        --cookie "$DEMO/cookies" --cookie-jar "$DEMO/cookies" --header "@$DEMO/headers" \
-        --header "Content-Type: application/json" --request "$method"
-    if [ "$method" != GET ]; then
-        cat >"$DEMO/body"
-        set -- "$@" --data-binary "@$DEMO/body"
-    fi
-    curl "$@" "https://127.0.0.1:$PEOPLE_PORT$path" || show_log_and_die "$method $path failed" "$CONSOLE_LOG"
+# ask FILE [OPTION...] URL: FILE holds the header with the key, because arguments are seen by all.
+ask() {
+    key=$1
+    shift
+    curl --silent --show-error --fail --max-time 20 --cacert "$DEMO/console/authority.crt" --header "@$key" "$@"
 }
 
-# member NAME: of the JSON object on standard input, a text without escapes.
-member() {
-    sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p"
-}
-
-sign_in() {
-    : >"$DEMO/headers"
-    csrf=$(printf '{"name":"admin","password":"%s"}' "$(cat "$DEMO/password")" | api POST /api/v1/session | member csrf_token)
-    printf 'X-CSRF-Token: %s\n' "$csrf" >"$DEMO/headers"
+# make_key FILE ROLE
+make_key() {
+    secret=$(console api-key create --role "$2" --name quickstart) || exit 1
+    printf 'Authorization: Bearer %s\n' "$secret" >"$1"
 }
 
 # A policy that watches the demo folder and nothing else, a token that gives it, a key to read with.
 prepare_console() {
-    sign_in
-    new=$(random_text)
-    printf '{"old":"%s","new":"%s"}' "$(cat "$DEMO/password")" "$new" | api PUT /api/v1/session/password
-    printf '%s\n' "$new" >"$DEMO/password"
-    sign_in
-    printf 'If-None-Match: *\n' >>"$DEMO/headers"
+    make_key "$DEMO/operator-key" operator
     printf '{"text":"watch = { paths = [\\"%s\\"]; };\\nrespond = { action = \\"quarantine\\"; };\\n"}' "$WATCHED" |
-        api PUT /api/v1/policies/demo >/dev/null
-    sed -i '/^If-None-Match/d' "$DEMO/headers"
-    printf '{"name":"quickstart","policy":"demo","uses":1}' | api POST /api/v1/tokens | member token >"$DEMO/token"
-    printf 'Authorization: Bearer %s\n' \
-        "$(printf '{"name":"quickstart","role":"reader"}' | api POST /api/v1/keys | member key)" >"$DEMO/api-key"
+        ask "$DEMO/operator-key" --request PUT --header "If-None-Match: *" --header "Content-Type: application/json" \
+            --data-binary @- "https://127.0.0.1:$PEOPLE_PORT/api/v1/policies/demo" >/dev/null ||
+        show_log_and_die "the policy could not be made" "$CONSOLE_LOG"
+    rm -f "$DEMO/operator-key"
+    console api-key revoke "$(console api-key list | sed -n 2p | cut -f 1)"
+    console token create --name quickstart --policy demo --uses 1 >"$DEMO/token"
+    make_key "$DEMO/api-key" reader
 }
 
 join_console() {
@@ -302,8 +288,7 @@ join_console() {
 }
 
 read_console() {
-    curl --silent --show-error --fail --max-time 20 --cacert "$DEMO/console/authority.crt" \
-        --header "@$DEMO/api-key" --header "Accept: text/csv" "https://127.0.0.1:$PEOPLE_PORT/api/v1/$1"
+    ask "$DEMO/api-key" --header "Accept: text/csv" "https://127.0.0.1:$PEOPLE_PORT/api/v1/$1"
 }
 
 show_in_console() {
@@ -319,11 +304,9 @@ show_in_console() {
     read_console 'events?severity=high'
 }
 
-# Shown once, kept nowhere; the one this script used ends here.
+# Shown once, kept nowhere.
 new_password() {
-    rm -f "$DEMO/password" "$DEMO/cookies" "$DEMO/headers" "$DEMO/body"
-    PASSWORD=$("$BUILD/bin/yagura-console" --config "$DEMO/console.conf" user reset-password admin) ||
-        show_log_and_die "no password could be made" "$CONSOLE_LOG"
+    PASSWORD=$(console user reset-password admin) || exit 1
 }
 
 start_agent() {
