@@ -148,7 +148,7 @@ resource "aws_sns_topic_subscription" "actions" {
   protocol       = "sqs"
   endpoint       = aws_sqs_queue.actions.arn
   redrive_policy = jsonencode({ deadLetterTargetArn = aws_sqs_queue.action_dead_letters.arn })
-  filter_policy  = jsonencode({ type = ["scan-result"], verdict = ["infected", "incomplete"] })
+  filter_policy  = jsonencode({ type = ["scan-result"], verdict = concat(["infected", "incomplete"], length(local.promotes) > 0 ? ["clean"] : []) })
   depends_on     = [aws_sqs_queue_policy.actions]
 }
 
@@ -159,7 +159,7 @@ resource "aws_iam_role" "quarantine" {
 }
 
 data "aws_iam_policy_document" "quarantine" {
-  source_policy_documents = [data.aws_iam_policy_document.common.json]
+  source_policy_documents = [data.aws_iam_policy_document.common.json, data.aws_iam_policy_document.promote.json]
 
   statement {
     sid       = "Take"
@@ -201,6 +201,32 @@ data "aws_iam_policy_document" "quarantine" {
   }
 }
 
+# The deletion is of copies that turn out not to be what was scanned.
+data "aws_iam_policy_document" "promote" {
+  dynamic "statement" {
+    for_each = local.promotes
+    content {
+      sid       = "Promote"
+      actions   = ["s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload", "s3:GetObject", "s3:DeleteObject", "s3:DeleteObjectVersion"]
+      resources = ["arn:${local.partition}:s3:::${statement.value}/*"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.promote_key_arn == "" ? [] : [var.promote_key_arn]
+    content {
+      sid       = "EncryptPromoted"
+      actions   = ["kms:GenerateDataKey", "kms:Decrypt"]
+      resources = [statement.value]
+      condition {
+        test     = "StringEquals"
+        variable = "kms:ViaService"
+        values   = ["s3.${local.region}.${data.aws_partition.current.dns_suffix}"]
+      }
+    }
+  }
+}
+
 resource "aws_iam_role_policy" "quarantine" {
   role   = aws_iam_role.quarantine.id
   policy = data.aws_iam_policy_document.quarantine.json
@@ -238,6 +264,8 @@ resource "aws_lambda_function" "quarantine" {
       YAGURA_QUARANTINE_BUCKET     = aws_s3_bucket.quarantine.id
       YAGURA_QUARANTINE_KEY        = aws_kms_key.quarantine.arn
       YAGURA_QUARANTINE_INCOMPLETE = var.incomplete
+      YAGURA_PROMOTE_BUCKET        = var.promote_bucket
+      YAGURA_PROMOTE_KEY           = var.promote_key_arn
       YAGURA_CONSOLE_URL           = var.console_url
       YAGURA_CONSOLE_PIN           = var.console_pin
       YAGURA_CONSOLE_KEY_PARAMETER = var.sensor_key_parameter

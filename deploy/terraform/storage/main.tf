@@ -15,19 +15,23 @@ data "aws_partition" "current" {}
 data "aws_region" "current" {}
 
 locals {
-  account    = data.aws_caller_identity.current.account_id
-  partition  = data.aws_partition.current.partition
-  region     = data.aws_region.current.name
-  boundary   = var.permissions_boundary_arn == "" ? null : var.permissions_boundary_arn
-  key        = var.message_key_arn == "" ? null : var.message_key_arn
-  keys       = var.message_key_arn == "" ? [] : [var.message_key_arn]
-  alarms     = var.alarm_topic_arn == "" ? [] : [var.alarm_topic_arn]
-  vpc        = length(var.subnet_ids) == 0 ? [] : [1]
-  by_lambda  = var.profile == "lambda" ? 1 : 0
-  by_poller  = var.profile == "poller" ? 1 : 0
-  gated      = { for name, bucket in var.buckets : name => bucket if bucket.read_gate }
-  has_gate   = length(local.gated) > 0 ? 1 : 0
-  bucket_arn = { for name, bucket in var.buckets : name => "arn:${local.partition}:s3:::${name}" }
+  account           = data.aws_caller_identity.current.account_id
+  partition         = data.aws_partition.current.partition
+  region            = data.aws_region.current.name
+  boundary          = var.permissions_boundary_arn == "" ? null : var.permissions_boundary_arn
+  key               = var.message_key_arn == "" ? null : var.message_key_arn
+  keys              = var.message_key_arn == "" ? [] : [var.message_key_arn]
+  alarms            = var.alarm_topic_arn == "" ? [] : [var.alarm_topic_arn]
+  vpc               = length(var.subnet_ids) == 0 ? [] : [1]
+  by_lambda         = var.profile == "lambda" ? 1 : 0
+  by_poller         = var.profile == "poller" ? 1 : 0
+  gated             = { for name, bucket in var.buckets : name => bucket if bucket.read_gate }
+  promotes          = var.promote_bucket == "" ? [] : [var.promote_bucket]
+  has_gate          = length(local.gated) > 0 ? 1 : 0
+  has_notices       = var.webhook_url != "" || var.security_hub ? 1 : 0
+  object_lambda     = { for name, bucket in var.buckets : name => bucket.object_lambda_name if bucket.object_lambda_name != "" }
+  has_object_lambda = length(local.object_lambda) > 0 ? 1 : 0
+  bucket_arn        = { for name, bucket in var.buckets : name => "arn:${local.partition}:s3:::${name}" }
   settings = {
     YAGURA_TOPIC_ARN             = aws_sns_topic.results.arn
     YAGURA_TAGS_FORMAT           = var.tags_format
@@ -185,7 +189,7 @@ data "aws_iam_policy_document" "common" {
 }
 
 resource "aws_cloudwatch_log_group" "all" {
-  for_each          = toset(["scanner", "dead-letters", "quarantine", "gate"])
+  for_each          = toset(["scanner", "dead-letters", "quarantine", "gate", "notices", "object-lambda"])
   name              = "/${var.name}/${each.key}"
   retention_in_days = each.key == "quarantine" ? 365 : 90
 }

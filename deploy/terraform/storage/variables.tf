@@ -37,14 +37,16 @@ variable "buckets" {
     The buckets whose objects are scanned, by name. key_arn: the KMS key of its objects. prefix, suffix: only such keys.
     own_notifications: this module turns EventBridge on, and with it owns all notifications of the bucket, because the
     provider cannot add to them; false: turn EventBridge on where the bucket is made. read_gate: the address gives out
-    its objects, and tag_gate_policies has its policy.
+    its objects, and tag_gate_policies has its policy. object_lambda_name: of an access point of S3 Object Lambda that
+    scans what is read, for accounts that used it before 7 November 2025.
   EOT
   type = map(object({
-    key_arn           = optional(string, "")
-    prefix            = optional(string, "")
-    suffix            = optional(string, "")
-    own_notifications = optional(bool, false)
-    read_gate         = optional(bool, false)
+    key_arn            = optional(string, "")
+    prefix             = optional(string, "")
+    suffix             = optional(string, "")
+    own_notifications  = optional(bool, false)
+    read_gate          = optional(bool, false)
+    object_lambda_name = optional(string, "")
   }))
 }
 
@@ -160,4 +162,34 @@ variable "keep_days" {
   description = "After so many days quarantined objects are deleted"
   type        = number
   default     = 90
+}
+
+variable "promote_bucket" {
+  description = "Where clean objects are moved; empty to leave them"
+  type        = string
+  default     = ""
+}
+
+variable "promote_key_arn" {
+  description = "The KMS key of the promoted objects; empty for that bucket's own default"
+  type        = string
+  default     = ""
+}
+
+variable "webhook_url" {
+  description = "Gets each malicious result as a POST; empty for none"
+  type        = string
+  default     = ""
+}
+
+variable "webhook_secret_parameter" {
+  description = "The SecureString in Parameter Store with which its messages are signed"
+  type        = string
+  default     = ""
+}
+
+variable "security_hub" {
+  description = "Each malicious object is a finding in this account and region, where Security Hub must be on"
+  type        = bool
+  default     = false
 }

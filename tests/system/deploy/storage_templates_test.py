@@ -469,7 +469,7 @@ class TerraformTest(TemplateCase):
 
         def actions(*names):
             lists = re.findall(r"actions\s+= \[(.*?)\]", "".join(documents[name] for name in names), re.S)
-            return set(re.findall(r'"(\w+:\w+)"', "".join(lists)))
+            return set(re.findall(r'"([\w-]+:\w+)"', "".join(lists)))
 
         def of_template(name, *resources):
             return {action for resource, statement in statements(self.templates[name]) if resource in resources
@@ -477,9 +477,9 @@ class TerraformTest(TemplateCase):
         self.assertEqual(actions("scanner", "common", "mirror"), of_template("scanner-lambda", "ScannerRole"))
         self.assertEqual(actions("dead_letters", "common") - of_template("scanner-lambda", "ScannerRole"), set())
         self.assertEqual(actions("execution"), of_template("scanner-poller", "ExecutionRole"))
-        # Terraform's does not promote, and so removes no promoted copies.
-        self.assertEqual(actions("quarantine", "common"),
-                         of_template("quarantine", "Role") - {"s3:DeleteObject", "s3:DeleteObjectVersion"})
+        self.assertEqual(actions("quarantine", "promote", "common"), of_template("quarantine", "Role"))
+        self.assertEqual(actions("notices", "common"), of_template("notify", "Role"))
+        self.assertEqual(actions("object_lambda", "common", "mirror"), of_template("object-lambda", "Role"))
         self.assertEqual(actions("gate", "common", "mirror"), of_template("read-gate", "Role"))
         self.assertEqual(actions("read_and_tag"), of_template("bucket-attach", "ScannerAccess"))
         self.assertEqual(actions("read_and_tag", "quarantine_bucket") - {"s3:ListBucketVersions"},
@@ -503,7 +503,8 @@ class TerraformTest(TemplateCase):
             with self.subTest(queue=name):
                 self.assertRegex(queue, r"message_retention_seconds += 1209600")
                 self.assertIn("sqs_managed_sse_enabled", queue)
-                self.assertTrue("redrive_policy" in queue or f"aws_sqs_queue.{name}.name" in self.files["main.tf"])
+                self.assertTrue("redrive_policy" in queue or re.search(rf"QueueName = aws_sqs_queue\.{name}\[0\]\.name", self.text) or
+                                f"aws_sqs_queue.{name}.name" in self.files["main.tf"])
         for name, alarm in self.blocks("aws_cloudwatch_metric_alarm").items():
             self.assertRegex(alarm, r"alarm_actions += local\.alarms", name)
         used = set(re.findall(r"\bYAGURA_[A-Z_]+", self.text))
