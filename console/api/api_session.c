@@ -221,6 +221,12 @@ static int change_password(struct sql *sql, void *user)
     return r < 0 ? r : api_audit(sql, change->request, "password_changed", viewer->actor, "");
 }
 
+/* Whoever found an open browser, or stole its cookie, tries here. */
+static int note_wrong_password(struct sql *sql, void *user)
+{
+    return api_audit(sql, user, "password_change_failed", api_viewer(user)->actor, "");
+}
+
 /* Every session ends, this one too: sign in with the new password. */
 static void replace_password(struct http_request *request, struct api_service *service,
                              const char *old, const char *new)
@@ -239,7 +245,11 @@ static void replace_password(struct http_request *request, struct api_service *s
     } else if (r < 0) {
         api_respond_error(request, r);
     } else if (!password_matches(old, r == 1 ? current.user.password_hash : NULL)) {
-        http_respond_problem(request, 403, "wrong_password", "the old password is wrong");
+        r = console_store_write(service->store, note_wrong_password, request);
+        if (r < 0)
+            api_respond_error(request, r);
+        else
+            http_respond_problem(request, 403, "wrong_password", "the old password is wrong");
     } else {
         sign_in_limit_good(&service->sign_ins, current.name, http_request_address(request));
         struct password_change change = {request, hash};

@@ -32,6 +32,9 @@ class SignInTest(ConsoleTest):
                          "password_change_required")
         client.put("/api/v1/session/password", {"old": "wrong wrong wrong", "new": PASSWORD},
                    expect=403)
+        told = self.admin.get("/api/v1/audit?limit=1").json["entries"][0]
+        self.assertEqual((told["action"], told["subject"], told["detail"]),
+                         ("password_change_failed", "user:new", None))
         client.put("/api/v1/session/password", {"old": "given by someone", "new": "short"},
                    expect=400)
         client.put("/api/v1/session/password", {"old": "given by someone", "new": PASSWORD},
