@@ -151,6 +151,12 @@
       "functions: deepest nesting of a GraphQL query")                                              \
     X(APPLICATION_GRAPHQL_INTROSPECTION, "application.graphql.introspection", BOOL, "true", "",     \
       "functions: GraphQL queries may ask for the schema")                                          \
+    X(APPLICATION_RUNTIME_FILES, "application.runtime.files", LIST, "", "text",                     \
+      "functions: allow:PATTERN and deny:PATTERN over opened files; the first match decides")       \
+    X(APPLICATION_RUNTIME_COMMANDS, "application.runtime.commands", LIST, "", "text",               \
+      "functions: the same over started programs and their arguments")                              \
+    X(APPLICATION_RUNTIME_CORRELATION, "application.runtime.correlation", BOOL, "true", "",         \
+      "functions: files and commands that a request's values lead to count as denied")              \
     X(HEALTH_INTERVAL, "health.interval", DURATION, "5m", "0s..24h",                                \
       "time between two proofs that every watched mount is seen and scanned; 0s: none")             \
     X(HEALTH_PATIENCE, "health.patience", DURATION, "1m", "1s..1h",                                 \

@@ -1,6 +1,7 @@
 #include "application/detection/detection_policy.h"
 
 #include "application/detection/address.h"
+#include "application/runtime_area.h"
 #include "common/text/text.h"
 
 #include <errno.h>
@@ -17,6 +18,9 @@ enum policy_key {
     KEY_HOSTS,
     KEY_GRAPHQL_DEPTH,
     KEY_GRAPHQL_INTROSPECTION,
+    KEY_RUNTIME_FILES,
+    KEY_RUNTIME_COMMANDS,
+    KEY_RUNTIME_CORRELATION,
     KEY_COUNT
 };
 
@@ -57,6 +61,14 @@ static const struct settings_rule rules[KEY_COUNT] = {
                            "deepest nesting of a GraphQL query"},
     [KEY_GRAPHQL_INTROSPECTION] = {"graphql.introspection", SETTINGS_BOOL, "true", "",
                                    "GraphQL queries may ask for the schema"},
+    [KEY_RUNTIME_FILES] = {"runtime.files", SETTINGS_LIST, "", "text",
+                           "allow:PATTERN and deny:PATTERN over opened files; the first match "
+                           "decides"},
+    [KEY_RUNTIME_COMMANDS] = {"runtime.commands", SETTINGS_LIST, "", "text",
+                              "the same over started programs and their arguments"},
+    [KEY_RUNTIME_CORRELATION] = {"runtime.correlation", SETTINGS_BOOL, "true", "",
+                                 "files and commands that a request's values lead to count as "
+                                 "denied"},
 };
 
 struct detection_policy {
@@ -159,6 +171,22 @@ static int parse_addresses(const struct settings_value *value, enum policy_key k
     return 0;
 }
 
+static int check_runtime_rules(const struct settings_value *value, enum policy_key key,
+                               struct settings_error *error)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < value->length; i++) {
+        const char *rule = value->list[i];
+        total += strlen(rule) + 1;
+        if ((!text_starts_with(rule, "allow:") && !text_starts_with(rule, "deny:")) ||
+            strchr(rule, ';') != NULL)
+            return fail(error, key, rule, "is not allow:PATTERN or deny:PATTERN, without ';'");
+        if (total > RUNTIME_AREA_RULES)
+            return fail(error, key, rule, "and what follows is too long");
+    }
+    return 0;
+}
+
 static enum protection_mode mode_of(const char *text)
 {
     if (text_equal(text, "mitigate"))
@@ -183,7 +211,12 @@ static int compile(struct detection_policy *policy, struct settings_error *error
     r = parse_addresses(&policy->values[KEY_ALLOW], KEY_ALLOW, &policy->allow, error);
     if (r < 0)
         return r;
-    return parse_addresses(&policy->values[KEY_DENY], KEY_DENY, &policy->deny, error);
+    r = parse_addresses(&policy->values[KEY_DENY], KEY_DENY, &policy->deny, error);
+    if (r == 0)
+        r = check_runtime_rules(&policy->values[KEY_RUNTIME_FILES], KEY_RUNTIME_FILES, error);
+    if (r == 0)
+        r = check_runtime_rules(&policy->values[KEY_RUNTIME_COMMANDS], KEY_RUNTIME_COMMANDS, error);
+    return r;
 }
 
 static int read_text(const char *text, struct detection_policy *policy,
@@ -331,4 +364,31 @@ uint64_t detection_policy_graphql_depth(const struct detection_policy *policy)
 bool detection_policy_graphql_introspection(const struct detection_policy *policy)
 {
     return policy->values[KEY_GRAPHQL_INTROSPECTION].number != 0;
+}
+
+static void join_rules(const struct settings_value *value, enum protection_mode mode,
+                       struct runtime_list *list)
+{
+    list->mode = mode == PROTECTION_MITIGATE ? RUNTIME_MITIGATE
+                 : mode == PROTECTION_REPORT ? RUNTIME_REPORT
+                                             : RUNTIME_OFF;
+    list->length = 0;
+    for (size_t i = 0; i < value->length; i++) {
+        size_t length = strlen(value->list[i]);
+        memcpy(list->rules + list->length, value->list[i], length);
+        list->rules[list->length + length] = ';';
+        list->length += (uint32_t)length + 1;
+    }
+}
+
+void detection_policy_write_runtime(const struct detection_policy *policy,
+                                    struct runtime_area *area)
+{
+    runtime_write_begin(&area->sequence);
+    area->correlates = policy->values[KEY_RUNTIME_CORRELATION].number != 0;
+    join_rules(&policy->values[KEY_RUNTIME_FILES], policy->modes[PROTECTION_ILLEGAL_FILE_ACCESS],
+               &area->lists[RUNTIME_FILES]);
+    join_rules(&policy->values[KEY_RUNTIME_COMMANDS],
+               policy->modes[PROTECTION_REMOTE_COMMAND_EXECUTION], &area->lists[RUNTIME_COMMANDS]);
+    runtime_write_end(&area->sequence);
 }

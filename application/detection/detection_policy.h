@@ -58,5 +58,9 @@ const char *const *detection_policy_denied_hashes(const struct detection_policy 
 bool detection_policy_host_allowed(const struct detection_policy *policy, struct span host);
 uint64_t detection_policy_graphql_depth(const struct detection_policy *policy);
 bool detection_policy_graphql_introspection(const struct detection_policy *policy);
+/* Modes and rules for what the function's own processes open and start. */
+struct runtime_area;
+void detection_policy_write_runtime(const struct detection_policy *policy,
+                                    struct runtime_area *area);
 
 #endif

@@ -8,6 +8,7 @@
 #include "application/detection/own_patterns.h"
 #include "application/detection/redirect_check.h"
 #include "application/detection/rule_engine.h"
+#include "application/detection/shared_values.h"
 #include "application/detection/upload_checks.h"
 #include "common/files/file.h"
 #include "common/text/text.h"
@@ -281,4 +282,18 @@ bool inspection_difference_get(const struct inspection *inspection, size_t index
         .reason = entry->reason,
     };
     return true;
+}
+
+void inspection_share_policy(const struct inspection *inspection, struct runtime_area *area)
+{
+    detection_policy_write_runtime(inspection->policy, area);
+}
+
+void inspection_share_values(const struct inspection *inspection,
+                             const struct inspection_result *result, struct runtime_area *area,
+                             unsigned slot)
+{
+    bool runs = result->is_http && result->action != INSPECTION_BLOCK;
+    if (slot < RUNTIME_AREA_SLOTS)
+        shared_values_write(runs ? &inspection->request : NULL, &area->requests[slot]);
 }

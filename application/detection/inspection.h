@@ -99,4 +99,13 @@ bool inspection_difference_get(const struct inspection *inspection, size_t index
  * first request that needs it. */
 bool inspection_prepare(struct inspection *inspection);
 
+/* What the preload object in the function's processes is to know: once, the policy; after each
+ * inspection_judge(), the values that might turn up in a path or a command, in slot (below
+ * area->slots). Those of a request that is refused, or of no request, are none. */
+struct runtime_area;
+void inspection_share_policy(const struct inspection *inspection, struct runtime_area *area);
+void inspection_share_values(const struct inspection *inspection,
+                             const struct inspection_result *result, struct runtime_area *area,
+                             unsigned slot);
+
 #endif

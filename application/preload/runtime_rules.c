@@ -26,20 +26,54 @@ bool runtime_rules_match(const char *pattern, size_t length, const char *text)
     return at == length;
 }
 
-bool runtime_rules_deny(const char *rules, const char *text)
+static bool begins(const char *rule, size_t length, const char *word)
+{
+    size_t wanted = strlen(word);
+
+    return length >= wanted && memcmp(rule, word, wanted) == 0;
+}
+
+enum runtime_rule runtime_rules_judge(const char *rules, size_t length, const char *text)
 {
     static const char allow[] = "allow:", deny[] = "deny:";
 
-    while (*rules != '\0') {
-        size_t length = strcspn(rules, ";");
-        bool allows = length >= sizeof allow - 1 && memcmp(rules, allow, sizeof allow - 1) == 0;
-        bool denies = length >= sizeof deny - 1 && memcmp(rules, deny, sizeof deny - 1) == 0;
+    while (length > 0) {
+        const char *end = memchr(rules, ';', length);
+        size_t rule = end != NULL ? (size_t)(end - rules) : length;
+        bool allows = begins(rules, rule, allow), denies = begins(rules, rule, deny);
         size_t skip = allows ? sizeof allow - 1 : sizeof deny - 1;
-        if ((allows || denies) && runtime_rules_match(rules + skip, length - skip, text))
-            return denies;
-        rules += length + (rules[length] == ';');
+        if ((allows || denies) && runtime_rules_match(rules + skip, rule - skip, text))
+            return denies ? RUNTIME_RULE_DENY : RUNTIME_RULE_ALLOW;
+        rule += end != NULL;
+        rules += rule;
+        length -= rule;
+    }
+    return RUNTIME_RULE_NONE;
+}
+
+static bool is_shell(const char *path)
+{
+    static const char *const shells[] = {"sh", "bash", "dash", "ash", "zsh", "ksh", "busybox"};
+    const char *slash = strrchr(path, '/');
+    const char *name = slash != NULL ? slash + 1 : path;
+
+    for (size_t i = 0; i < sizeof shells / sizeof *shells; i++) {
+        if (strcmp(name, shells[i]) == 0)
+            return true;
     }
     return false;
+}
+
+const char *runtime_rules_shell_text(const char *path, char *const *argv)
+{
+    if (argv == NULL || argv[0] == NULL || !is_shell(path))
+        return NULL;
+    for (size_t i = 1; argv[i] != NULL; i++) {
+        const char *word = argv[i];
+        if (word[0] == '-' && word[1] != '-' && strchr(word, 'c') != NULL)
+            return argv[i + 1];
+    }
+    return NULL;
 }
 
 bool runtime_rules_follow(char *text, size_t size, const char *path)

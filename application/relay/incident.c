@@ -2,7 +2,10 @@
 #include "application/relay/incident.h"
 
 #include "common/json/json_writer.h"
+#include "common/text/text.h"
 #include "common/time/clock.h"
+
+#include <string.h>
 
 /* Severities of the suite: 0 info, 1 low, 2 medium, 3 high, 4 critical. */
 #define SEVERITY_BLOCKED     3
@@ -106,6 +109,36 @@ void incident_write_uninspected(struct buffer *json, const struct incident_funct
     json_write_field_string(&writer, "action", action_name(blocked ? RULING_BLOCK : RULING_PASS));
     json_write_field_string(&writer, "reason", why);
     write_function(&writer, function, invocation);
+    json_write_object_end(&writer);
+    json_write_object_end(&writer);
+}
+
+/* Bytes that a request or the function chose; as long as an excerpt may be. */
+static void write_shown(struct json_writer *writer, const char *key, const char *text)
+{
+    char shown[sizeof((struct ruling_finding *)NULL)->excerpt];
+
+    (void)text_escape(shown, sizeof shown, text, strlen(text));
+    write_some(writer, key, shown);
+}
+
+void incident_write_runtime(struct buffer *json, const struct incident_function *function,
+                            const struct incident_invocation *invocation,
+                            const struct runtime_finding *finding)
+{
+    static const char *const protections[] = {"Illegal File Access", "Remote Command Execution"};
+    static const char *const keys[] = {"file", "command"};
+    bool blocked = finding->blocked != 0;
+    struct json_writer writer;
+
+    begin(&writer, json, blocked ? "runtime_blocked" : "runtime_reported",
+          blocked ? SEVERITY_BLOCKED : SEVERITY_REPORTED, protections[finding->subject]);
+    json_write_field_string(&writer, "action", action_name(blocked ? RULING_BLOCK : RULING_REPORT));
+    write_function(&writer, function, invocation);
+    write_shown(&writer, keys[finding->subject], finding->what);
+    write_some(&writer, "reason",
+               finding->value[0] != '\0' ? "it comes out of the request" : "a rule denies it");
+    write_shown(&writer, "value", finding->value);
     json_write_object_end(&writer);
     json_write_object_end(&writer);
 }

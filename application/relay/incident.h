@@ -4,6 +4,7 @@
 #define APPLICATION_RELAY_INCIDENT_H
 
 #include "application/relay/ruling.h"
+#include "application/runtime_area.h"
 #include "common/buffers/buffer.h"
 
 /* What the relay knows of an invocation. */
@@ -18,6 +19,10 @@ struct incident_function {
 /* A request that was reported or blocked. */
 void incident_write(struct buffer *json, const struct incident_function *function,
                     const struct incident_invocation *invocation, const struct ruling *ruling);
+/* A file that the function opened, or a program it started, against the rules. */
+void incident_write_runtime(struct buffer *json, const struct incident_function *function,
+                            const struct incident_invocation *invocation,
+                            const struct runtime_finding *finding);
 /* A request that was not, or not wholly, inspected: why is an inspector_outcome_name. blocked: it
  * was refused for that reason (YAGURA_APPLICATION_FAIL=closed). */
 void incident_write_uninspected(struct buffer *json, const struct incident_function *function,

@@ -7,6 +7,7 @@
 #include "application/detection/inspection.h"
 #include "application/relay/inspector_area.h"
 #include "application/relay/inspector_sandbox.h"
+#include "application/runtime_area.h"
 #include "common/limits.h"
 #include "common/log/log.h"
 #include "common/text/text.h"
@@ -62,23 +63,35 @@ static void show_result(const struct inspection_result *result, struct ruling *r
     }
 }
 
+/* Requests at once take the slots in turn; on most functions there is one. */
+static void share(struct inspection *inspection, const struct inspection_result *result,
+                  struct runtime_area *runtime)
+{
+    static uint32_t turn;
+
+    if (runtime != NULL)
+        inspection_share_values(inspection, result, runtime, turn++ % MAX(runtime->slots, 1U));
+}
+
 static int judge(struct inspection *inspection, struct inspector_area *area,
-                 const struct inspector_message *question)
+                 struct runtime_area *runtime, const struct inspector_message *question)
 {
     struct inspection_result result = {0};
     int r = -EPROTO;
 
-    if (question->job == INSPECTOR_EVENT && question->length <= RELAY_EVENT_BYTES)
+    if (question->job == INSPECTOR_EVENT && question->length <= RELAY_EVENT_BYTES) {
         r = inspection_judge(inspection, area->event, question->length, question->budget_us,
                              &result);
-    else if (question->job == INSPECTOR_RESPONSE && question->length <= RELAY_ANSWER_BYTES)
+        share(inspection, &result, runtime);
+    } else if (question->job == INSPECTOR_RESPONSE && question->length <= RELAY_ANSWER_BYTES)
         r = inspection_judge_response(inspection, area->response, question->length, &result);
     if (r == 0)
         show_result(&result, &area->ruling);
     return r;
 }
 
-static int answer_all(struct inspection *inspection, struct inspector_area *area, int policy)
+static int answer_all(struct inspection *inspection, struct inspector_area *area,
+                      struct runtime_area *runtime, int policy)
 {
     struct inspector_message message = {.job = INSPECTOR_READY, .result = policy};
 
@@ -90,7 +103,7 @@ static int answer_all(struct inspection *inspection, struct inspector_area *area
         while (n < 0 && errno == EINTR);
         if (n != (ssize_t)sizeof message)
             return n == 0 ? 0 : 1;
-        message.result = judge(inspection, area, &message);
+        message.result = judge(inspection, area, runtime, &message);
     }
     return 0; /* nobody waits for an answer any more */
 }
@@ -142,6 +155,19 @@ static char *read_policy(void)
     return text;
 }
 
+/* NULL where functions are not watched. */
+static struct runtime_area *map_runtime(void)
+{
+    struct stat status;
+
+    if (fstat(INSPECTOR_RUNTIME_FD, &status) < 0 ||
+        status.st_size != (off_t)sizeof(struct runtime_area))
+        return NULL;
+    void *area = mmap(NULL, sizeof(struct runtime_area), PROT_READ | PROT_WRITE, MAP_SHARED,
+                      INSPECTOR_RUNTIME_FD, 0);
+    return area == MAP_FAILED ? NULL : area;
+}
+
 int inspector_run(const char *table)
 {
     AUTO_FREE char *policy = read_policy();
@@ -153,13 +179,16 @@ int inspector_run(const char *table)
     int r = area == MAP_FAILED ? -errno : 0;
     if (r == 0)
         r = open_engine(table, policy != NULL ? policy : "", &inspection, &policy_result);
+    struct runtime_area *runtime = map_runtime();
+    if (r == 0 && runtime != NULL)
+        inspection_share_policy(inspection, runtime);
     if (r == 0)
         r = inspector_sandbox_enter();
     if (r < 0) {
         log_error("inspection_does_not_start", "error", log_error_text(r), NULL);
         return 1;
     }
-    int status = answer_all(inspection, area, policy_result);
+    int status = answer_all(inspection, area, runtime, policy_result);
     (void)inspection_free(inspection);
     return status;
 }

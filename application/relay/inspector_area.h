@@ -6,9 +6,10 @@
 #include "application/relay/relay_limits.h"
 #include "application/relay/ruling.h"
 
-#define INSPECTOR_AREA_FD   3 /* in the child: a memfd of struct inspector_area */
-#define INSPECTOR_SOCKET_FD 4 /* a SOCK_SEQPACKET pair's other end */
-#define INSPECTOR_POLICY_FD 5 /* a memfd of libconfig text; empty: the defaults */
+#define INSPECTOR_AREA_FD    3 /* in the child: a memfd of struct inspector_area */
+#define INSPECTOR_SOCKET_FD  4 /* a SOCK_SEQPACKET pair's other end */
+#define INSPECTOR_POLICY_FD  5 /* a memfd of libconfig text; empty: the defaults */
+#define INSPECTOR_RUNTIME_FD 6 /* of struct runtime_area; none where functions are not watched */
 
 enum inspector_job {
     INSPECTOR_READY,    /* child to parent, once: the rules are loaded */

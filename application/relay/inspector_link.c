@@ -29,7 +29,7 @@ struct inspector_link {
     pthread_mutex_t lock;
     char *const *argv;
     struct inspector_area *area;
-    int area_fd, policy_fd, socket;
+    int area_fd, policy_fd, runtime_fd, socket;
     pid_t child; /* 0: none */
     bool ready;
     int policy_result; /* of the one that is ready: 0, or why it uses the defaults */
@@ -52,11 +52,13 @@ const char *inspector_outcome_name(enum inspector_outcome outcome)
 static int spawn_child(struct inspector_link *link, int socket)
 {
     static char *const nothing[] = {NULL};
-    const int fds[] = {link->area_fd, socket, link->policy_fd};
+    const int fds[] = {link->area_fd, socket, link->policy_fd, link->runtime_fd};
+    size_t count = ARRAY_LENGTH(fds) - (link->runtime_fd < 0);
 
-    _Static_assert(INSPECTOR_AREA_FD == 3 && INSPECTOR_SOCKET_FD == 4 && INSPECTOR_POLICY_FD == 5,
+    _Static_assert(INSPECTOR_AREA_FD == 3 && INSPECTOR_SOCKET_FD == 4 && INSPECTOR_POLICY_FD == 5 &&
+                       INSPECTOR_RUNTIME_FD == 6,
                    "the order of fds");
-    return spawn_helper(link->argv, nothing, fds, ARRAY_LENGTH(fds), &link->child);
+    return spawn_helper(link->argv, nothing, fds, count, &link->child);
 }
 
 static int start(struct inspector_link *link)
@@ -154,7 +156,8 @@ static int make_area(struct inspector_link *link)
     return link->area == MAP_FAILED ? -errno : 0;
 }
 
-int inspector_link_new(char *const *argv, const char *policy, struct inspector_link **ret_link)
+int inspector_link_new(char *const *argv, const char *policy, int runtime_fd,
+                       struct inspector_link **ret_link)
 {
     struct inspector_link *link = calloc(1, sizeof *link);
 
@@ -166,6 +169,7 @@ int inspector_link_new(char *const *argv, const char *policy, struct inspector_l
     link->area = MAP_FAILED;
     (void)pthread_mutex_init(&link->lock, NULL);
     link->policy_fd = -1;
+    link->runtime_fd = runtime_fd;
     int r = make_area(link);
     if (r == 0)
         r = make_policy(policy, strlen(policy), &link->policy_fd);

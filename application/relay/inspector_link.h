@@ -23,8 +23,9 @@ enum inspector_outcome {
 const char *inspector_outcome_name(enum inspector_outcome outcome);
 
 /* argv of the child, ended by NULL; argv[0] is its path; it must outlive the link. policy:
- * libconfig text, "" = the defaults. Starts it; it is not ready yet. -errno. */
-int inspector_link_new(char *const *argv, const char *policy,
+ * libconfig text, "" = the defaults. runtime_fd: of a runtime_watch, which stays the caller's and
+ * outlives the link; -1: none. Starts it; it is not ready yet. -errno. */
+int inspector_link_new(char *const *argv, const char *policy, int runtime_fd,
                        struct inspector_link **ret_link) MUST_USE;
 struct inspector_link *inspector_link_free(struct inspector_link *link);
 

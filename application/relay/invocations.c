@@ -2,7 +2,6 @@
  * come after its end. */
 #include "application/relay/invocations.h"
 
-#include "application/relay/relay_limits.h"
 #include "common/text/text.h"
 #include "common/time/clock.h"
 
@@ -80,6 +79,23 @@ void invocations_begin(struct invocations *invocations, const char *request_id)
 void invocations_end(struct invocations *invocations, const char *request_id)
 {
     set(invocations, request_id, true);
+}
+
+void invocations_current(struct invocations *invocations,
+                         char ret_request_id[static RELAY_REQUEST_ID_BYTES])
+{
+    unsigned count = 0;
+
+    ret_request_id[0] = '\0';
+    (void)pthread_mutex_lock(&invocations->lock);
+    for (size_t i = 0; i < RELAY_IN_FLIGHT && count < 2; i++) {
+        const struct invocation *invocation = &invocations->ring[i];
+        if (invocation->request_id[0] == '\0' || invocation->ended)
+            continue;
+        (void)text_copy(ret_request_id, RELAY_REQUEST_ID_BYTES,
+                        count++ == 0 ? invocation->request_id : "");
+    }
+    (void)pthread_mutex_unlock(&invocations->lock);
 }
 
 bool invocations_wait(struct invocations *invocations, const char *request_id, uint64_t wait_ns)

@@ -2,6 +2,7 @@
 #ifndef APPLICATION_RELAY_INVOCATIONS_H
 #define APPLICATION_RELAY_INVOCATIONS_H
 
+#include "application/relay/relay_limits.h"
 #include "common/attributes.h"
 
 #include <stdbool.h>
@@ -19,5 +20,9 @@ void invocations_end(struct invocations *invocations, const char *request_id);
 /* Waits until request_id was begun and has ended, or was never begun but ended, at most wait_ns.
  * True when it ended. */
 bool invocations_wait(struct invocations *invocations, const char *request_id, uint64_t wait_ns);
+
+/* The one that the runtime has in hand; "" when there is none, or more than one. */
+void invocations_current(struct invocations *invocations,
+                         char ret_request_id[static RELAY_REQUEST_ID_BYTES]);
 
 #endif

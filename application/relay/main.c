@@ -11,6 +11,7 @@
 #include "application/relay/invocations.h"
 #include "application/relay/outbox.h"
 #include "application/relay/relay_settings.h"
+#include "application/relay/runtime_watch.h"
 #include "common/buffers/buffer.h"
 #include "common/files/file.h"
 #include "common/limits.h"
@@ -45,6 +46,7 @@ struct program {
     struct inspector_link *inspector;
     struct invocations *invocations;
     struct outbox *outbox;
+    struct runtime_watch *watch; /* NULL: what the function opens and starts is not looked at */
     struct event_guard guard;
     char table[PATH_MAX], reporter[PATH_MAX], loader[PATH_MAX], libraries[PATH_MAX];
     char *inspector_argv[4], *reporter_argv[5];
@@ -118,13 +120,38 @@ static int start_inspector(struct program *program)
     if (program->settings.mode == RELAY_MODE_OFF)
         return 0;
     read_policy(program, &policy);
-    int r = inspector_link_new(program->inspector_argv, buffer_text(&policy), &program->inspector);
+    int r = inspector_link_new(program->inspector_argv, buffer_text(&policy),
+                               runtime_watch_area(program->watch), &program->inspector);
     if (r < 0)
         log_error("inspection_does_not_start", "error", log_error_text(r), "effect",
                   program->settings.fail_closed ? "HTTP requests are refused"
                                                 : "requests pass without inspection",
                   NULL);
     return 0;
+}
+
+/* Before the inspecting process, which writes into its area. */
+static void make_watch(struct program *program)
+{
+    if (!program->settings.watches_runtime || program->settings.mode == RELAY_MODE_OFF)
+        return;
+    int r = runtime_watch_new(program->settings.concurrency, &program->watch);
+    if (r < 0)
+        log_error("runtime_watch_does_not_start", "error", log_error_text(r), "effect",
+                  "no correlation; findings are lines in the log", NULL);
+}
+
+static void start_watch(struct program *program, uint16_t port)
+{
+    struct runtime_watch_options options = {.port = port,
+                                            .function = program->guard.function,
+                                            .outbox = program->outbox,
+                                            .invocations = program->invocations};
+
+    int r = program->watch == NULL ? 0 : runtime_watch_listen(program->watch, &options);
+    if (r < 0)
+        log_error("runtime_watch_does_not_start", "error", log_error_text(r), "effect",
+                  "no correlation; findings are lines in the log", NULL);
 }
 
 static int start_relay(struct program *program)
@@ -154,6 +181,8 @@ static int start_relay(struct program *program)
         log_error("relay_does_not_start", "port", log_number(program->settings.port), "error",
                   log_error_text(r), "effect", "the function runs unprotected", "cure",
                   "set YAGURA_APPLICATION_PORT to a free port", NULL);
+    else
+        start_watch(program, port);
     return 0;
 }
 
@@ -170,6 +199,7 @@ static int prepare(struct program *program)
         return r;
     if (settings->reports)
         options.reporter = program->reporter_argv;
+    make_watch(program);
     r = start_inspector(program);
     if (r == 0)
         r = outbox_new(&options, &program->outbox);

@@ -126,6 +126,21 @@ static int read_addresses(const struct reading *reading, struct relay_settings *
     return 0;
 }
 
+/* Whatever the wrapper takes for a reason to preload; see there. */
+static bool is_watched(const char *runtime)
+{
+    return runtime != NULL && !text_equal(runtime, "off");
+}
+
+static unsigned read_concurrency(const struct reading *reading)
+{
+    const char *text = get(reading, "AWS_LAMBDA_MAX_CONCURRENCY", NULL);
+    uint64_t value = 1;
+
+    return text != NULL && text_parse_u64(text, &value) == 0 ? (unsigned)MIN(value, RELAY_IN_FLIGHT)
+                                                             : 1;
+}
+
 static void read_function(const struct reading *reading, struct relay_settings *settings)
 {
     const char *kind = get(reading, "AWS_LAMBDA_INITIALIZATION_TYPE", NULL);
@@ -134,6 +149,8 @@ static void read_function(const struct reading *reading, struct relay_settings *
     const char *region = get(reading, "AWS_REGION", "AWS_DEFAULT_REGION");
 
     settings->invoke_events = kind == NULL || !text_equal(kind, "lambda-managed-instances");
+    settings->watches_runtime = is_watched(get(reading, "YAGURA_APPLICATION_RUNTIME", NULL));
+    settings->concurrency = read_concurrency(reading);
     settings->function_name = name != NULL ? name : "";
     settings->function_version = version != NULL ? version : "";
     settings->region = region != NULL ? region : "";

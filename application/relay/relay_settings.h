@@ -22,9 +22,11 @@ struct relay_settings {
     enum relay_streaming streaming;
     bool fail_closed;
     uint64_t budget_ns, ready_ns, report_ns, interval_ns;
-    char home[PATH_MAX]; /* of rules, policy, reporter */
-    bool reports;        /* a console is named */
-    bool invoke_events;  /* false on Managed Instances: their extensions may not ask for them */
+    char home[PATH_MAX];  /* of rules, policy, reporter */
+    bool reports;         /* a console is named */
+    bool watches_runtime; /* the wrapper preloads our object */
+    unsigned concurrency; /* invocations that the function has in hand at once */
+    bool invoke_events;   /* false on Managed Instances: their extensions may not ask for them */
     const char *function_name, *function_version, *region;
 };
 

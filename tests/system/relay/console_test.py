@@ -56,13 +56,19 @@ class Protected:
             stream.write(key + "\n")
         return path
 
-    def run(self, events, name="shop", **environment):
+    def run(self, events, name="shop", runtime=None, **environment):
         given = {"YAGURA_APPLICATION_HOME": self.home, "AWS_LAMBDA_FUNCTION_NAME": name,
                  "AWS_REGION": "eu-central-1", "YAGURA_APPLICATION_MODE": "",
                  "YAGURA_CONSOLE_URL": f"https://127.0.0.1:{self.console.people_port}",
                  "YAGURA_CONSOLE_PIN": self.console.pin, "YAGURA_CONSOLE_KEY_FILE": self.key_file,
                  "YAGURA_APPLICATION_REPORT_MS": "30000", **environment}
-        return Run(self.place, events, PYTHON, environment=given, options=["--timeout", "60000"])
+        return Run(self.place, events, runtime or PYTHON, environment=given, options=["--timeout", "60000"])
+
+    def set_policy(self, application):
+        """The section that functions obey, in place of the one of the test before."""
+        base = self.admin.get("/api/v1/policies/base")
+        text = base.json["text"].partition("\napplication =")[0] + f"\napplication = {{ {application} }};\n"
+        self.admin.put("/api/v1/policies/base", {"text": text}, If_Match=base.headers["ETag"])
 
     def sensor(self, name="shop"):
         return self.admin.get("/api/v1/sensors?name=" + name).json["sensors"]
@@ -91,13 +97,30 @@ def test_events_stand_in_the_console(place):
 def test_the_consoles_policy_is_obeyed(place):
     """Nothing said: report. The console says mitigate: from the next invocation on."""
     with Protected(place) as protected:
-        base = protected.admin.get("/api/v1/policies/base")
-        text = base.json["text"] + '\napplication = { protection = { sql_injection = "mitigate"; }; };\n'
-        protected.admin.put("/api/v1/policies/base", {"text": text}, If_Match=base.headers["ETag"])
+        protected.set_policy('protection = { sql_injection = "mitigate"; };')
         run = protected.run([BAD, BAD, GOOD], "other", YAGURA_APPLICATION_INTERVAL_MS="0")
         assert [run.status(number) for number in range(3)] == [200, 403, 200], (run.results, run.errors())
         assert "policy_in_force" in run.errors()
         assert sorted(event["kind"] for event in protected.events("other")) == ["request_blocked", "request_reported"]
+
+
+def test_what_a_function_opens_stands_in_the_console(place):
+    """The policy of the console decides about that too, from the next invocation on."""
+    events = [http_event("/read", "v=" + "../" * 12 + "etc/hostname")] * 2 + [http_event("/page", "v=/access.py")]
+    with Protected(place) as protected:
+        library = os.path.join(os.path.dirname(PROGRAMS), "lib")
+        if not os.path.exists(os.path.join(library, "yagura-preload.so")):
+            raise Skip("there is no preload object in this build")
+        os.symlink(library, os.path.join(protected.home, "lib"))
+        protected.set_policy('detection = { threshold = 1000; }; protection = { illegal_file_access = "mitigate"; };'
+                             ' runtime = { files = ( "deny:*/access.py" ); };')
+        run = protected.run(events, "files", YAGURA_APPLICATION_INTERVAL_MS="0",
+                            YAGURA_APPLICATION_RUNTIME="policy", YAGURA_APPLICATION_BUDGET_MS="10000",
+                            runtime=["/usr/bin/python3", "-B", os.path.join(FIXTURES, "access.py")])
+        said = [json.loads(answer)["body"] for answer in run.answers()]
+        assert said == ["read True", "PermissionError", "PermissionError"], (said, run.errors())
+        kinds = sorted(event["kind"] for event in protected.events("files") if event["kind"].startswith("runtime"))
+        assert kinds == ["runtime_blocked", "runtime_blocked", "runtime_reported"], (kinds, run.errors())
 
 
 def test_without_a_console_the_events_are_lines(place):

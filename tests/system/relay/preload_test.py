@@ -75,12 +75,17 @@ def test_java(place):
         stream.write("""public class Read { public static void main(String[] words) throws Exception {
             try { System.out.println(new java.io.FileInputStream("/etc/shadow").read() >= -1); }
             catch (java.io.IOException problem) { System.out.println("refused"); }
-            System.out.println(new ProcessBuilder("true").start().waitFor()); } }""")
+            System.out.println(new ProcessBuilder("true").start().waitFor());
+            String[] shell = {"/bin/sh", "-c", "true # /dev/tcp/192.0.2.1/4444"};
+            try { System.out.println(new ProcessBuilder(shell).start().waitFor()); }
+            catch (java.io.IOException problem) { System.out.println("refused"); }
+            try { System.out.println(java.nio.file.Files.readAllBytes(java.nio.file.Path.of("/etc/shadow")).length >= 0); }
+            catch (java.io.IOException problem) { System.out.println("refused"); } } }""")
     command = [program("java"), "Read.java"]
     if run(place, [command[0], "--version"]).returncode != 0:
         raise Skip("java does not run")
-    assert run(place, command, "report").stdout.splitlines() == ["true", "0"]
-    assert run(place, command, "mitigate").stdout.splitlines() == ["refused", "0"]
+    assert run(place, command, "report").stdout.splitlines() == ["true", "0", "0", "true"]
+    assert run(place, command, "mitigate").stdout.splitlines() == ["refused", "0", "refused", "refused"]
 
 
 def test_rules_of_ones_own(place):

@@ -38,15 +38,41 @@ static void test_a_hostile_text_takes_no_time(void **state UNUSED)
     assert_false(matches("*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b", text));
 }
 
+static enum runtime_rule judged(const char *rules, const char *text)
+{
+    return runtime_rules_judge(rules, strlen(rules), text);
+}
+
 static void test_the_first_match_decides(void **state UNUSED)
 {
     static const char rules[] = "allow:/etc/passwd;deny:/etc/*;nonsense;allow:*;deny:*";
 
-    assert_false(runtime_rules_deny(rules, "/etc/passwd"));
-    assert_true(runtime_rules_deny(rules, "/etc/shadow"));
-    assert_false(runtime_rules_deny(rules, "/tmp/x"));
-    assert_false(runtime_rules_deny("", "/tmp/x"));
-    assert_true(runtime_rules_deny(";;deny:*", "x"));
+    assert_int_equal(judged(rules, "/etc/passwd"), RUNTIME_RULE_ALLOW);
+    assert_int_equal(judged(rules, "/etc/shadow"), RUNTIME_RULE_DENY);
+    assert_int_equal(judged(rules, "/tmp/x"), RUNTIME_RULE_ALLOW);
+    assert_int_equal(judged("deny:/etc/*", "/tmp/x"), RUNTIME_RULE_NONE);
+    assert_int_equal(judged("", "/tmp/x"), RUNTIME_RULE_NONE);
+    assert_int_equal(judged(";;deny:*", "x"), RUNTIME_RULE_DENY);
+    /* Nothing is read beyond the length: the rest is somebody else's. */
+    assert_int_equal(runtime_rules_judge("deny:/a*;deny:*", 9, "x"), RUNTIME_RULE_NONE);
+    assert_int_equal(runtime_rules_judge("deny:x", 5, "x"), RUNTIME_RULE_NONE);
+}
+
+static const char *shell_text(const char *path, const char *first, const char *second)
+{
+    char *argv[] = {(char *)(uintptr_t)path, (char *)(uintptr_t)first, (char *)(uintptr_t)second,
+                    NULL};
+    return runtime_rules_shell_text(path, argv);
+}
+
+static void test_what_a_shell_is_told(void **state UNUSED)
+{
+    assert_string_equal(shell_text("/bin/sh", "-c", "id"), "id");
+    assert_string_equal(shell_text("bash", "-lc", "id"), "id");
+    assert_null(shell_text("/bin/sh", "script", "-x"));
+    assert_null(shell_text("/bin/sh", "--rcfile", "-x"));
+    assert_null(shell_text("/usr/bin/convert", "-c", "a;b"));
+    assert_null(runtime_rules_shell_text("/bin/sh", NULL));
 }
 
 static void test_a_path_leads_somewhere(void **state UNUSED)
@@ -102,6 +128,7 @@ int main(void)
         cmocka_unit_test(test_stars_stand_for_anything),
         cmocka_unit_test(test_a_hostile_text_takes_no_time),
         cmocka_unit_test(test_the_first_match_decides),
+        cmocka_unit_test(test_what_a_shell_is_told),
         cmocka_unit_test(test_a_path_leads_somewhere),
         cmocka_unit_test(test_a_command_is_its_program_and_arguments),
     };
