@@ -79,6 +79,8 @@ static int judge(struct inspection *inspection, struct inspector_area *area,
     struct inspection_result result = {0};
     int r = -EPROTO;
 
+    if (question->job == INSPECTOR_PREPARE)
+        return inspection_prepare(inspection) ? 0 : 1;
     if (question->job == INSPECTOR_EVENT && question->length <= RELAY_EVENT_BYTES) {
         r = inspection_judge(inspection, area->event, question->length, question->budget_us,
                              &result);

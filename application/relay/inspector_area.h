@@ -15,6 +15,7 @@ enum inspector_job {
     INSPECTOR_READY,    /* child to parent, once: the rules are loaded */
     INSPECTOR_EVENT,    /* judge event */
     INSPECTOR_RESPONSE, /* judge the answer to the event judged last, which still stands there */
+    INSPECTOR_PREPARE,  /* nothing to judge: make ready some more of the rules */
 };
 
 /* A message either way; the answer repeats the question's sequence. */
@@ -23,7 +24,8 @@ struct inspector_message {
     uint32_t sequence;
     uint64_t budget_us;
     uint32_t length; /* of event or response */
-    int32_t result;  /* of the answer: 0 or a negative errno; of READY: the policy is unusable */
+    int32_t result;  /* of the answer: 0 or a negative errno; of READY: the policy is unusable;
+                        of PREPARE: 1 when there is more to do */
 };
 
 struct inspector_area {

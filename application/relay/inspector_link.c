@@ -22,6 +22,7 @@
 #define REST_NS           (10 * NS_PER_SECOND)
 #define START_NS          (10 * NS_PER_SECOND) /* a start that takes longer hangs */
 #define POLICY_NS         (2 * NS_PER_SECOND)
+#define PREPARE_NS        (2 * NS_PER_SECOND) /* of some milliseconds: a busy machine's */
 /* What the engine gets of the time: the rest is for waking up and copying. */
 #define ENGINE_SHARE(ns) ((ns) / 5 * 4)
 
@@ -31,7 +32,7 @@ struct inspector_link {
     struct inspector_area *area;
     int area_fd, policy_fd, runtime_fd, socket;
     pid_t child; /* 0: none */
-    bool ready;
+    bool ready, prepared;
     int policy_result; /* of the one that is ready: 0, or why it uses the defaults */
     uint64_t started_ns;
     unsigned early_deaths;
@@ -73,7 +74,7 @@ static int start(struct inspector_link *link)
     if (r < 0)
         return r;
     link->socket = TAKE_FD(ours);
-    link->ready = false;
+    link->ready = link->prepared = false;
     link->started_ns = clock_monotonic_ns();
     return 0;
 }
@@ -322,6 +323,22 @@ static enum inspector_outcome settle(struct inspector_link *link, int r, int32_t
     }
     ruling_take(&link->area->ruling, ret_ruling);
     return result < 0 ? INSPECTOR_FAILED : INSPECTOR_JUDGED;
+}
+
+void inspector_link_prepare(struct inspector_link *link)
+{
+    struct inspector_message message = {.job = INSPECTOR_PREPARE};
+    struct ruling ignored;
+
+    (void)pthread_mutex_lock(&link->lock);
+    if (link->ready && !link->prepared) {
+        int r = exchange(link, &message, clock_monotonic_ns() + PREPARE_NS);
+        if (r < 0)
+            (void)settle(link, r, 0, &ignored);
+        else
+            link->prepared = message.result != 1;
+    }
+    (void)pthread_mutex_unlock(&link->lock);
 }
 
 /* One that died between two events costs nothing but the time of a start. */

@@ -37,6 +37,10 @@ bool inspector_link_wait(struct inspector_link *link, uint64_t wait_ns);
 int inspector_link_set_policy(struct inspector_link *link, const char *text,
                               size_t length) MUST_USE;
 
+/* Makes ready some more of the rules, some milliseconds of it, when there is more to do: between
+ * invocations, so that fewer requests have to wait for it. */
+void inspector_link_prepare(struct inspector_link *link);
+
 struct inspector_question {
     const char *bytes;
     size_t length;

@@ -223,6 +223,8 @@ static void follow(struct program *program, const struct extension_event *event)
     if (until_ns > now_ns + MARGIN_NS && outbox_is_due(program->outbox))
         outbox_deliver(program->outbox,
                        MIN(program->settings.report_ns, until_ns - now_ns - MARGIN_NS), false);
+    if (program->inspector != NULL)
+        inspector_link_prepare(program->inspector);
 }
 
 /* On Managed Instances nobody tells us of invocations, and nothing is frozen. */
@@ -235,6 +237,8 @@ static void *deliver_for_ever(void *argument)
         (void)nanosleep(&pause, NULL);
         if (outbox_is_due(program->outbox))
             outbox_deliver(program->outbox, program->settings.report_ns, false);
+        if (program->inspector != NULL)
+            inspector_link_prepare(program->inspector);
     }
     return NULL;
 }
