@@ -1,6 +1,7 @@
 #include "application/detection/dispositions.h"
 
 #include "application/detection/prose.h"
+#include "common/attributes.h"
 
 /* What a rule that needs a second signal adds: alone, and with one like it, it stays below the
  * threshold. */
@@ -19,11 +20,19 @@ static const struct disposition_entry entries[] = {
     {930120, 930130, DISPOSITION_PATH, "package.json alone is a name that people write"},
     {931120, 931120, DISPOSITION_SECOND_SIGNAL, "addresses that end in '?' are common in JSON"},
     {932100, 932159, DISPOSITION_NOT_IN_PROSE, "lines of prose begin with words that are commands"},
+    {932150, 932150, DISPOSITION_NOT_PLAIN_WORDS, "\"ping pong\""},
+    {932160, 932160, DISPOSITION_NOT_IN_PROSE, "\"set ${HOME} in your .bashrc\""},
+    {933150, 933199, DISPOSITION_NOT_IN_PROSE, "functions of PHP, in text about programs"},
     {933210, 933210, DISPOSITION_SECOND_SIGNAL, "pairs of parentheses, as in links and formulas"},
+    {941130, 941130, DISPOSITION_NOT_A_PICTURE, "editors send pictures as data:image/png;base64"},
+    {941170, 941170, DISPOSITION_NOT_A_PICTURE, "editors send pictures as data:image/png;base64"},
+    {941180, 941180, DISPOSITION_NOT_IN_PROSE, "\"our window.location\""},
+    {941310, 941310, DISPOSITION_NOT_UTF8, "bytes of Japanese text: the attack is on US-ASCII"},
     {941370, 941370, DISPOSITION_NOT_IN_PROSE, "\"this [bug]\""},
     {942100, 942100, DISPOSITION_HALF_IN_PROSE, "some sentences read like SQL to a tokenizer"},
     {942190, 942190, DISPOSITION_HALF_IN_PROSE, "\"union\" after a quotation mark"},
     {942230, 942230, DISPOSITION_HALF_IN_PROSE, "\"having\" at the end of a sentence"},
+    {942360, 942360, DISPOSITION_HALF_IN_PROSE, "\"update\" between other words"},
     {949000, 949999, DISPOSITION_LEFT_OUT, "the policy's threshold decides"},
 };
 
@@ -88,7 +97,10 @@ const char *disposition_name(enum disposition disposition)
         [DISPOSITION_WEAK_NOT_IN_PROSE] = "added as a second signal",
         [DISPOSITION_HALF_IN_PROSE] = "counts half in prose",
         [DISPOSITION_REQUEST_LINE] = "with a request line",
-        [DISPOSITION_PATH] = "in a path"};
+        [DISPOSITION_PATH] = "in a path",
+        [DISPOSITION_NOT_UTF8] = "where it is no UTF-8",
+        [DISPOSITION_NOT_A_PICTURE] = "needs a second signal in a picture",
+        [DISPOSITION_NOT_PLAIN_WORDS] = "needs a second signal in plain words"};
     return names[disposition];
 }
 
@@ -99,6 +111,29 @@ static bool has_request_line(struct span text)
             return true;
     }
     return false;
+}
+
+/* Every "data:" is an image that no browser runs, and nothing else is a script's address. */
+static bool has_only_pictures(struct span text)
+{
+    static const char *const pictures[] = {"image/png;base64", "image/jpeg;base64",
+                                           "image/gif;base64", "image/webp;base64",
+                                           "image/bmp;base64"};
+    bool any = false;
+    for (size_t i = 0; i < text.length; i++) {
+        struct span rest = span_from(text, i);
+        if (span_begins_alike(rest, "script"))
+            return false;
+        if (!span_begins_alike(rest, "data:"))
+            continue;
+        bool picture = false;
+        for (size_t j = 0; j < ARRAY_LENGTH(pictures); j++)
+            picture = picture || span_begins_alike(span_from(rest, 5), pictures[j]);
+        if (!picture)
+            return false;
+        any = true;
+    }
+    return any;
 }
 
 /* A file's name counts behind a separator, or when it has one in it. */
@@ -117,11 +152,17 @@ unsigned disposition_score(enum disposition disposition, unsigned score, struct 
     case DISPOSITION_SECOND_SIGNAL:
         return WEAK_SCORE;
     case DISPOSITION_NOT_IN_PROSE:
-        return prose_like(text) ? 1 : score;
+        return ordinary_like(text) ? 1 : score;
     case DISPOSITION_HALF_IN_PROSE:
-        return prose_like(text) ? HALF_SCORE : score;
+        return prose_like(text) || plain_words_like(text) ? HALF_SCORE : score;
     case DISPOSITION_WEAK_NOT_IN_PROSE:
-        return prose_like(text) ? 0 : WEAK_SCORE;
+        return ordinary_like(text) ? 0 : WEAK_SCORE;
+    case DISPOSITION_NOT_UTF8:
+        return utf8_like(text) ? 1 : score;
+    case DISPOSITION_NOT_A_PICTURE:
+        return has_only_pictures(text) ? 1 : score;
+    case DISPOSITION_NOT_PLAIN_WORDS:
+        return plain_words_like(text) || ordinary_like(text) ? 1 : score;
     case DISPOSITION_REQUEST_LINE:
         return has_request_line(text) ? score : 1;
     case DISPOSITION_PATH:

@@ -18,6 +18,9 @@ enum disposition {
     DISPOSITION_HALF_IN_PROSE,     /* two of them together do reach it there */
     DISPOSITION_REQUEST_LINE,      /* only with the rest of a request line */
     DISPOSITION_PATH,              /* only in what is a path */
+    DISPOSITION_NOT_UTF8,          /* only where the text is no UTF-8 */
+    DISPOSITION_NOT_A_PICTURE,     /* an image in Base64 needs a second signal */
+    DISPOSITION_NOT_PLAIN_WORDS,   /* letters and blanks alone need a second signal */
 };
 
 struct disposition_entry {

@@ -6,5 +6,12 @@
 #include "application/events/span.h"
 
 bool prose_like(struct span text);
+/* Prose, markup from its first tag to its last, or one web address and nothing else, whose '&'
+ * stands between "name=value". */
+bool ordinary_like(struct span text);
+/* Letters, blanks and marks of sentences alone, a few words of them: a search, a title. */
+bool plain_words_like(struct span text);
+/* Whole UTF-8 with more than ASCII in it. */
+bool utf8_like(struct span text);
 
 #endif
