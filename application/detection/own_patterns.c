@@ -41,8 +41,24 @@ static const struct own_pattern patterns[] = {
      "|;\\s*return\\s+(?:true|1\\s*==\\s*1)\\b|\\bdb\\.[\\w.]+\\.(?:find|insert|drop|remove|update)\\("
      "|\\bthis\\.(?:password|passwd|constructor)\\b",
      "NoSQL injection"},
+    {RULE_PROTOTYPE, PROTECTION_MALICIOUS_PAYLOAD, 5, IN_VALUES | IN_NAMES | NOT_IN_PROSE, "_[.",
+     "(?:^|[.\\[\\]\"'])__(?:proto__|(?:define|lookup)(?:Getter|Setter)__)(?:$|[.\\[\\]\"'=])"
+     "|(?:^|[.\\[\\]\"'])constructor[\"']?(?:\\.|\\]?\\[|\\s*:\\s*\\{)\\s*[\"']?prototype(?:$|[.\\[\\]\"'=])",
+     "Prototype pollution"},
+    {RULE_SERIALISED, PROTECTION_REMOTE_COMMAND_EXECUTION, 5, IN_VALUES, "A:!_.(5\n@$",
+     "^(?:rO0AB[A-Za-z0-9+/]{6}|AAEAAAD/{5}AQ)|^\\s*(?i:aced0005)[0-9a-fA-F]{4}"
+     "|(?:^|[;{])[OC]:\\+?\\d+:\"[\\w\\\\]+\":\\d+:\\{|_\\$\\$ND_FUNC\\$\\$_"
+     "|!!(?:python/(?:object|name|module)|javax?\\.|com\\.|org\\.)|!ruby/(?:object|hash|struct)"
+     "|^c(?:os|posix|nt|subprocess|builtins|__builtin__)\\n(?:system|popen|Popen|call|check_output|eval|exec)\\n"
+     "|^(?:java\\.(?:lang|net|util|rmi)|javax\\.|com\\.sun\\.|sun\\.|org\\.(?:apache|springframework|hibernate)|"
+     "com\\.(?:mchange|zaxxer|mysql|alibaba))\\.?[\\w.$]*\\.[A-Z]\\w+$"
+     "|^System\\.(?:Windows|Diagnostics|Configuration|Web|Management|Security|Workflow|Activities|Data)\\.[\\w.]+"
+     "(?:,\\s*[\\w.]+.*)?$"
+     "|[\"'][$@]type[\"']\\s*:\\s*[\"'](?:java\\.(?:lang|net|util|rmi)\\.|javax\\.|com\\.sun\\.|sun\\.|org\\.(?:apache|spring)"
+     "|System\\.(?:Windows|Diagnostics|Configuration|Web|Management|Security|Workflow|Activities|Data)\\.)",
+     "Object that is made when it is read"},
     {RULE_LDAP, PROTECTION_MALICIOUS_PAYLOAD, 5, IN_VALUES, "(",
-     "(?i)[*)]\\s*\\(\\s*[|&!]\\s*(?:\\(|$)"
+     "(?i)[*)]\\s*\\(\\s*[|&!]\\s*(?:\\(|$)|\\*\\)\\s*\\(+\\s*[|&!]"
      "|\\)\\s*\\(\\s*[|&!]?\\s*\\(?[a-z][\\w;-]*\\s*[~<>]?=[^)]*(?:\\)|\\*)|^\\*\\)+\\(|\\*\\(\\)\\|"
      "|\\(\\s*[&|]\\s*\\(\\s*(?:objectclass|uid|cn|mail|userpassword)\\s*=",
      "LDAP injection"},
@@ -71,6 +87,18 @@ static const struct own_pattern patterns[] = {
      "fd00:ec2::254)\\]?|metadata\\.google\\.internal|100\\.100\\.100\\.200)"
      "|^\\s*(?:gopher|dict|ldaps?|tftp|jar|netdoc|expect|phar|glob|sftp)://?\\S",
      "Request to an internal address"},
+    /* The same where something listens that is for nobody else: administration, databases, other
+     * protocols, Lambda's own interfaces. Applications of developers redirect to 3000 and 8080. */
+    {RULE_INTERNAL_ADDRESS, PROTECTION_MALICIOUS_PAYLOAD, 5, IN_VALUES, "/",
+     "(?i)^\\s*(?:https?|ftp|tcp|redis|mysql)://(?:[^/@\\s]*@)?(?:127\\.\\d+\\.\\d+\\.\\d+|localhost|0\\.0\\.0\\.0|"
+     "\\[(?:::|0:)[0-9a-f:.]*\\]|0x7f[0-9a-f.]+|0177[0-7.]+|2130706433)"
+     "(?::(?:2[0-9]|110|143|389|445|2375|2379|3306|5432|6379|9001|9200|11211|27017)(?:\\D|$)"
+     "|(?::\\d+)?/(?:admin|internal|private|manage|actuator|server-status|metrics|debug|console|latest/|"
+     "\\d{4}-\\d\\d-\\d\\d/))",
+     "Request to an internal address"},
+    {RULE_INTERNAL_ADDRESS, PROTECTION_MALICIOUS_PAYLOAD, 5, IN_VALUES, "/",
+     "(?i)^\\s*https?://(?:0x[0-9a-f]{8}|[0-9]{8,10}|0[0-7]+\\.[0-7.]+|\\[(?:::|0:)[0-9a-f:.]*\\]|\\d+\\.\\d+)(?:[:/?#]|$)",
+     "Request to an address written to be overlooked"},
     {RULE_LOOPBACK, PROTECTION_MALICIOUS_PAYLOAD, 3, IN_VALUES, "/",
      "(?i)^\\s*https?://(?:127\\.\\d+\\.\\d+\\.\\d+|localhost|0\\.0\\.0\\.0|\\[::1?\\]|0x7f[0-9a-f]+|"
      "2130706433|017700000001)(?:[:/?#]|$)",
@@ -89,12 +117,14 @@ static const struct own_pattern patterns[] = {
      "windows[/\\\\](?:win\\.ini|system32[/\\\\])|boot\\.ini|web-inf[/\\\\]web\\.xml|\\.aws/credentials|"
      "\\.ssh/(?:id_|authorized)|\\.git/(?:config|head)|var/task/|var/runtime/)",
      "Access to a file of the system"},
-    {RULE_COMMAND, PROTECTION_REMOTE_COMMAND_EXECUTION, 5, IN_VALUES | NOT_IN_PROSE, ";|&`$/-",
+    {RULE_COMMAND, PROTECTION_REMOTE_COMMAND_EXECUTION, 5, IN_VALUES | NOT_IN_PROSE, ";|&`$/-(.?*",
      "(?i)(?:[;|&`]|\\$\\()\\s*(?:/?(?:usr/)?s?bin/)?(?:id|ls|dir|pwd|whoami|uname|hostname|ifconfig|ipconfig|"
      "netstat|ps|env|set|ver|systeminfo|nslookup|ping|sleep|timeout|wget|curl|nc|ncat|netcat|cat|type|"
      "bash|sh|zsh|cmd|powershell|python[23]?|perl|php|ruby|node|echo|printf|touch|tftp|net|reg)(?:\\.exe)?"
      "(?:\\s*(?:[;|&`#)>]|$|%0a)|\\s+(?:-|/|\\\\|\"|'|\\$|\\d|https?:)|\\$\\{?IFS)"
      "|^\\s*(?:cmd(?:\\.exe)?\\s+/[ck]\\b|powershell(?:\\.exe)?\\s+-[a-z])"
+     "|(?:[;|&`]|\\$\\()\\s*(?:/[\\w?*\\[\\]]*){1,3}[?*][\\w?*\\[\\]]*\\s+[/\\w.~-]"
+     "|\\brequire\\s*\\(\\s*['\"`](?:node:)?child_process|\\bprocess\\.(?:binding|mainModule)\\b"
      "|\\$\\{?IFS\\}?[^a-z0-9]|\\$\\([a-z/]+[^)]*\\)\\s*$|`[a-z/][^`]{0,80}`\\s*$",
      "Command of a shell"},
     {RULE_INJECTED_SCRIPT, PROTECTION_MALICIOUS_PAYLOAD, 5, IN_VALUES | IN_PATH | NOT_IN_PROSE,
