@@ -309,6 +309,8 @@ void derived_values_add(struct judgement *judgement)
     add_body(judgement);
     add_passed_over(judgement);
     add_xml(judgement, REQUEST_XML_TEXT);
+    if (judgement->request->lists[REQUEST_XML_PIECES].count > 1)
+        add_xml(judgement, REQUEST_XML_PIECES);
     add_xml(judgement, REQUEST_XML_ATTRIBUTES);
     add_of_list(judgement, REQUEST_ARGUMENTS_GET);
     add_of_list(judgement, REQUEST_ARGUMENTS_POST);

@@ -1,4 +1,5 @@
-/* An XML body as the two things rules ask for: all its text in one, and each attribute's value.
+/* An XML body as the two things rules ask for, all its text in one and each attribute's value; and
+ * piece by piece, because what begins a text begins no other's.
  * Reads markup, resolves nothing: entities other than the five and character references stay as
  * they are, and document type declarations are passed over. Source: XML 1.0, fifth edition. */
 #include "application/events/request.h"
@@ -75,8 +76,17 @@ static size_t undo_references(char *to, struct span raw)
     return length;
 }
 
+/* Blanks between elements are no text of anybody's. */
+static void add_piece(struct xml_walk *walk, struct span piece)
+{
+    piece = span_trim(piece);
+    if (piece.length > 0)
+        request_add(walk->request, REQUEST_XML_PIECES, SPAN("xml"), piece);
+}
+
 static void add_text(struct xml_walk *walk, struct span raw, bool references)
 {
+    size_t before = walk->length;
     if (raw.length == 0)
         return;
     if (references) {
@@ -85,6 +95,7 @@ static void add_text(struct xml_walk *walk, struct span raw, bool references)
         memcpy(walk->text + walk->length, raw.data, raw.length);
         walk->length += raw.length;
     }
+    add_piece(walk, (struct span){walk->text + before, walk->length - before});
 }
 
 /* Passes over what begins at the cursor and ends with mark. */
@@ -151,11 +162,11 @@ static void read_markup(struct xml_walk *walk)
 {
     struct span rest = {walk->at, (size_t)(walk->end - walk->at)};
     if (span_begins(rest, "<!--")) {
-        (void)pass_over(walk, 4, SPAN("-->"));
+        add_piece(walk, pass_over(walk, 4, SPAN("-->")));
     } else if (span_begins(rest, "<![CDATA[")) {
         add_text(walk, pass_over(walk, 9, SPAN("]]>")), false);
     } else if (span_begins(rest, "<?")) {
-        (void)pass_over(walk, 2, SPAN("?>"));
+        add_piece(walk, pass_over(walk, 2, SPAN("?>")));
     } else if (span_begins(rest, "<!")) {
         pass_doctype(walk);
     } else {

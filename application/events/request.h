@@ -31,8 +31,9 @@ enum request_list {
     REQUEST_FILES,       /* file names of uploads */
     REQUEST_FILES_NAMES, /* the fields they came in */
     REQUEST_PART_HEADERS,
-    REQUEST_XML_TEXT,
+    REQUEST_XML_TEXT, /* all of it in one */
     REQUEST_XML_ATTRIBUTES,
+    REQUEST_XML_PIECES, /* each text, CDATA section, comment and instruction for itself */
     REQUEST_LIST_COUNT
 };
 
