@@ -10,6 +10,8 @@ enum application_limit {
     APPLICATION_LIMIT_ARENA = 160 << 20,     /* bytes of address space for one request */
     APPLICATION_LIMIT_INFLATED = 8 << 20,    /* bytes a compressed body may become */
     APPLICATION_LIMIT_INFLATE_RATIO = 200,   /* times its size; beyond, inflating ends */
+    APPLICATION_LIMIT_CODINGS = 4,           /* of a body, one over the other */
+    APPLICATION_LIMIT_DECODINGS = 3,         /* of a value, one inside the other */
     APPLICATION_LIMIT_FIELDS = 512,          /* headers, cookies */
     APPLICATION_LIMIT_ARGUMENTS = 16384,     /* arguments of one request */
     APPLICATION_LIMIT_NAME = 4096,           /* bytes of an argument's name */

@@ -16,6 +16,7 @@ pkg_check_modules(LIBPQ REQUIRED IMPORTED_TARGET libpq>=13)
 pkg_check_modules(ARGON2 REQUIRED IMPORTED_TARGET libargon2)
 pkg_check_modules(GNUTLS REQUIRED IMPORTED_TARGET gnutls>=3.6)
 if(YAGURA_APPLICATION)
+    pkg_check_modules(BROTLI REQUIRED IMPORTED_TARGET libbrotlidec>=1.0)
     pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8>=10.39)
     # libinjection has no package; its three C objects stand in this archive and are all that is linked.
     find_library(LIBINJECTION_ARCHIVE NAMES libmodsecurity.a REQUIRED)

@@ -1,5 +1,6 @@
 #include "application/detection/derived_values.h"
 
+#include "application/detection/prose.h"
 #include "application/detection/transformations.h"
 #include "application/events/request.h"
 
@@ -13,14 +14,27 @@ static void add(struct judgement *judgement, struct span name, struct span text)
         request_add(request, REQUEST_ARGUMENTS_POST, name, text);
 }
 
+/* Text in whatever language: control characters are what gives other bytes away. */
 static bool is_text(struct span text)
 {
     size_t odd = 0;
     for (size_t i = 0; i < text.length; i++) {
         unsigned char byte = (unsigned char)text.data[i];
-        odd += byte >= 0x7f || (byte < 0x20 && !byte_is_space((char)byte)) ? 1 : 0;
+        odd += byte == 0x7f || (byte < 0x20 && !byte_is_space((char)byte)) ? 1 : 0;
     }
-    return odd * 10 <= text.length;
+    return odd * 32 <= text.length;
+}
+
+/* What came out of letters that happen to be of Base64: ASCII, or UTF-8. */
+static bool is_plain(struct span text)
+{
+    size_t odd = 0;
+    for (size_t i = 0; i < text.length; i++)
+        odd += (unsigned char)text.data[i] >= 0x7f ||
+                       (text.data[i] < ' ' && !byte_is_space(text.data[i]))
+                   ? 1
+                   : 0;
+    return odd * 10 <= text.length || (is_text(text) && utf8_like(text));
 }
 
 static bool looks_like_base64(struct span text)
@@ -56,27 +70,50 @@ static void add_document(struct judgement *judgement, struct span name, struct s
     request->body_malformed = malformed;
 }
 
-/* What a value is behind one more encoding, when it is anything. */
+static void add_decoded(struct judgement *judgement, struct span name, struct span text);
+
+/* One more encoding undone: a value, and what that is behind the next. */
+static void add_undone(struct judgement *judgement, struct span name, struct span text,
+                       struct span undone)
+{
+    if (undone.length == 0 || span_equal(undone, text))
+        return;
+    add(judgement, name, undone);
+    add_decoded(judgement, name, undone);
+}
+
+static bool has_entity(struct span text)
+{
+    return span_find(text, '&') < text.length &&
+           (span_contains(text, SPAN("&#")) || span_contains(text, SPAN("&lt;")) ||
+            span_contains(text, SPAN("&quot;")) || span_contains(text, SPAN("&apos;")));
+}
+
+static void add_base64(struct judgement *judgement, struct span name, struct span text)
+{
+    struct span plain = base64_read(judgement->arena, text);
+    if (plain.length < BASE64_LEAST / 2 || !is_plain(plain))
+        return;
+    add_document(judgement, name, plain);
+    add_decoded(judgement, name, plain);
+}
+
+/* What a value is behind more encodings, when it is anything. */
 static void add_decoded(struct judgement *judgement, struct span name, struct span text)
 {
     struct arena *arena = judgement->arena;
-    struct span plain = text;
-    if (looks_like_base64(text)) {
-        plain = base64_read(arena, text);
-        if (plain.length >= BASE64_LEAST / 2 && is_text(plain))
-            add_document(judgement, name, plain);
-        else
-            plain = text;
-    }
-    if (span_contains(plain, SPAN("\\u00")) || span_contains(plain, SPAN("\\x")))
-        add(judgement, name, transform(TRANSFORM_JS_DECODE, arena, plain));
-    if (span_contains(plain, SPAN("&#")))
-        add(judgement, name, transform(TRANSFORM_HTML_ENTITY_DECODE, arena, plain));
-    if (span_find(plain, '%') == plain.length)
+    if (judgement->decodings == APPLICATION_LIMIT_DECODINGS)
         return;
-    struct span undone = percent_decode(arena, plain, false);
-    if (undone.length > 0 && undone.length != plain.length)
-        add(judgement, name, undone);
+    judgement->decodings++;
+    if (looks_like_base64(text))
+        add_base64(judgement, name, text);
+    if (span_contains(text, SPAN("\\u00")) || span_contains(text, SPAN("\\x")))
+        add_undone(judgement, name, text, transform(TRANSFORM_JS_DECODE, arena, text));
+    if (has_entity(text))
+        add_undone(judgement, name, text, transform(TRANSFORM_HTML_ENTITY_DECODE, arena, text));
+    if (span_find(text, '%') < text.length)
+        add_undone(judgement, name, text, percent_decode(arena, text, false));
+    judgement->decodings--;
 }
 
 /* Cuts what is too long for one look into pieces that overlap, the value itself to the first. */

@@ -45,6 +45,7 @@ struct judgement {
     struct inspection_result *result;
     uint64_t deadline_ns; /* 0: none */
     unsigned ticks;
+    unsigned decodings; /* that the value in hand is behind */
     bool out_of_time;
     bool exact;
 };

@@ -154,11 +154,31 @@ static void add_length(struct request *request)
     request_add(request, REQUEST_HEADER_NAMES, SPAN("Content-Length"), SPAN("Content-Length"));
 }
 
+enum content_coding { CODING_NONE, CODING_DEFLATE, CODING_BROTLI, CODING_UNKNOWN };
+
+static enum content_coding coding_of(struct span name)
+{
+    if (name.length == 0 || span_alike(name, SPAN("identity")))
+        return CODING_NONE;
+    if (span_alike(name, SPAN("br")))
+        return CODING_BROTLI;
+    return span_alike(name, SPAN("gzip")) || span_alike(name, SPAN("x-gzip")) ||
+                   span_alike(name, SPAN("deflate"))
+               ? CODING_DEFLATE
+               : CODING_UNKNOWN;
+}
+
 /* The body that the application is likely to see. The other one, which it sees when it takes the
  * header lightly, is left to be looked at too. */
-static struct span undo_encoding(struct request *request, struct span body)
+static struct span undo_coding(struct request *request, struct span body, struct span name)
 {
-    struct inflated inflated = inflate_read(request->arena, body);
+    enum content_coding coding = coding_of(name);
+    if (coding == CODING_NONE || body.length == 0)
+        return body;
+    if (coding == CODING_UNKNOWN)
+        request->partial = true; /* what it means is not known here */
+    struct inflated inflated = coding == CODING_BROTLI ? brotli_read(request->arena, body)
+                                                       : inflate_read(request->arena, body);
     request->partial = request->partial || inflated.outcome == INFLATE_CUT;
     if (inflated.outcome == INFLATE_FAILED) {
         request_pass_over(request, inflated.plain);
@@ -167,6 +187,22 @@ static struct span undo_encoding(struct request *request, struct span body)
     request_pass_over(request, body);
     request_pass_over(request, inflated.rest);
     return inflated.plain;
+}
+
+/* "gzip, br": the last one was done last (RFC 9110, 8.4). */
+static struct span undo_codings(struct request *request, struct span body, struct span header)
+{
+    for (size_t i = 0; i < APPLICATION_LIMIT_CODINGS; i++) {
+        size_t comma = header.length;
+        while (comma > 0 && header.data[comma - 1] != ',')
+            comma--;
+        body = undo_coding(request, body, span_trim(span_from(header, comma)));
+        if (comma == 0)
+            return body;
+        header = span_first(header, comma - 1);
+    }
+    request->partial = true;
+    return body;
 }
 
 static void read_body(struct request *request, const struct request_options *options)
@@ -178,10 +214,8 @@ static void read_body(struct request *request, const struct request_options *opt
     struct span encoding = event_view_header(view, "content-encoding");
     if (view->body_base64)
         body = base64_read(request->arena, body);
-    if (options->inflate && body.length > 0 && encoding.length > 0 &&
-        !span_alike(encoding, SPAN("identity"))) {
-        body = undo_encoding(request, body);
-    }
+    if (options->inflate && body.length > 0)
+        body = undo_codings(request, body, encoding);
     request->body = body;
     if (options->length && body.length > 0)
         add_length(request);

@@ -115,5 +115,7 @@ struct inflated {
 };
 /* gzip (all its members), zlib or raw deflate, up to the limits. */
 struct inflated inflate_read(struct arena *arena, struct span text);
+/* The same for Brotli. */
+struct inflated brotli_read(struct arena *arena, struct span text);
 
 #endif

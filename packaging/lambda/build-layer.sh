@@ -145,7 +145,7 @@ licences() {
             dpkg-query -S "$place" 2>/dev/null && break
         done
     done | sed 's/[:,].*//' | sort -u >"$PRIVATE/packages"
-    printf '%s\n' libc6 libpcre2-dev modsecurity-crs libmodsecurity-dev >>"$PRIVATE/packages"
+    printf '%s\n' libc6 libbrotli-dev libpcre2-dev modsecurity-crs libmodsecurity-dev >>"$PRIVATE/packages"
     sort -u "$PRIVATE/packages" | while IFS= read -r package; do
         [ ! -f "/usr/share/doc/$package/copyright" ] ||
             cp -L "/usr/share/doc/$package/copyright" "$LAYER/yagura/licences/$package"

@@ -89,6 +89,30 @@ static const struct {
     {"q=%3Csvg/onload=alert(1)%3E", RULE_INJECTED_SCRIPT},
     {"x=%3C!DOCTYPE%20a%20%5B%3C!ENTITY%20b%20SYSTEM%20%22file:///c%22%3E%5D%3E", RULE_XML_ENTITY},
     {"q=O'Brien%20and%20sons", 0},
+    /* Encodings inside encodings: Base64 twice, percent signs in Base64, entities in escapes. */
+    {"a=TVNjZ1QxSWdKekVuUFNjeEp5MHRJQT09", RULE_INJECTED_SQL},
+    {"a=MSUyNyUyME9SJTIwJTI3MSUyNyUzRCUyNzElMjctLSUyMA==", RULE_INJECTED_SQL},
+    {"q=%26lt;script%26gt;alert(1)%26lt;/script%26gt;", RULE_INJECTED_SCRIPT},
+    {"q=Fish%20%26amp;%20chips%20%26lt;3", 0},
+    {"__proto__[admin]=true", RULE_PROTOTYPE},
+    {"constructor[prototype][admin]=true", RULE_PROTOTYPE},
+    {"path=a.__proto__.b", RULE_PROTOTYPE},
+    {"x=%7B%22__proto__%22:%7B%22a%22:1%7D%7D", RULE_PROTOTYPE},
+    {"prototype=1&constructor=acme&note=the+__proto__+key", 0},
+    {"s=rO0ABXNyABFqYXZhLnV0aWwuSGFzaFNldA", RULE_SERIALISED},
+    {"s=O:8:%22stdClass%22:1:%7Bs:1:%22a%22;i:1;%7D", RULE_SERIALISED},
+    {"s=cos%0Asystem%0A(S'id'%0AtR.", RULE_SERIALISED},
+    {"s=!!python/object/apply:os.system%20[id]", RULE_SERIALISED},
+    {"s=%7B%22@type%22:%22com.sun.rowset.JdbcRowSetImpl%22%7D", RULE_SERIALISED},
+    {"s=%7B%22@type%22:%22Person%22,%22$type%22:%22Shop.Order%22%7D", 0},
+    {"s=com.example.shop.Order&t=O:8&u=Note:%20!!", 0},
+    {"u=http://127.0.0.1:6379/", RULE_INTERNAL_ADDRESS},
+    {"u=http://localhost:9001/2018-06-01/runtime/invocation/next", RULE_INTERNAL_ADDRESS},
+    {"u=http://0x7f000001/", RULE_INTERNAL_ADDRESS},
+    {"redirect_uri=http://localhost:3000/callback", 0},
+    {"u=https://1.example.com/10/20&v=https://8base.com/", 0},
+    {"q=require('child_process')", RULE_COMMAND},
+    {"user=admin*)((%7CuserPassword=*)", RULE_LDAP},
 };
 
 static void test_values(void **state)
@@ -145,6 +169,12 @@ static void test_mislabelled_bodies(void **state)
         {"text/xml", "<!DOCTYPE [' or '1'='1'-- ", RULE_INJECTED_SQL},
         {"text/xml", "1<!-- -->' or '1'='1'<!---->-- ", RULE_INJECTED_SQL},
         {"text/xml", "q<!--' or '1'='1'-- -->", RULE_INJECTED_SQL},
+        {"text/xml", "<a><b>1</b><c>1' or '1'='1'-- </c></a>", RULE_INJECTED_SQL},
+        {"text/xml", "<a><b>1</b><!--1' or '1'='1'-- --></a>", RULE_INJECTED_SQL},
+        {"text/xml", "<a><b>1</b><c>http://169.254.169.254/</c></a>", RULE_INTERNAL_ADDRESS},
+        {"text/xml", "<a><b>1</b><c><![CDATA[file:///etc/passwd]]></c></a>", RULE_LOCAL_FILE},
+        {"text/plain", "\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e 1' or '1'='1'-- ", RULE_INJECTED_SQL},
+        {"", "\xe9\xe9\xe9\xe9\xe9\xe9\xe9\xe9 1' or '1'='1'-- ", RULE_INJECTED_SQL},
         {"text/xml", "<a>it's 1 or 2<!-- a remark --></a>", 0},
     };
     struct inspection_result result;
@@ -173,6 +203,10 @@ static void test_encoded_bodies(void **state)
          true},
         {"JSON that is deflate and more", "deflate", "false",
          "{\\\"a\\\":\\\"1' or '1'='1'-- \\\"}", true},
+        {"Brotli", "br", "true", "iwiAYT0xJyBvciAnMSc9JzEnLS0gAw==", true},
+        {"Brotli in gzip", "br, gzip", "true",
+         "H4sIAAAAAAAAA+vmaEi0NVRXyC9SUDdUt1U3VNfVVWAGAPraCNkWAAAA", true},
+        {"called Brotli", "br", "false", "a=1' or '1'='1'-- ", true},
         {"nothing in it", "gzip", "false", "a=hello+world", false},
     };
     static char event[1024];
@@ -188,6 +222,35 @@ static void test_encoded_bodies(void **state)
             type, cases[i].encoding, cases[i].is_base64, cases[i].body);
         assert_int_equal(inspection_judge(inspection, event, strlen(event), 0, &result), 0);
         expect(cases[i].what, &result, cases[i].found ? RULE_INJECTED_SQL : 0);
+    }
+}
+
+/* What nobody here can undo is said to be so, and so is what would become too large. */
+static void test_bodies_that_stay_closed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *encoding, *body;
+        bool complete;
+    } cases[] = {
+        {"zstd", "KLUv/SAFKQAAaGVsbG8=", false},
+        {"gzip, gzip, gzip, gzip, gzip", "aGVsbG8=", false},
+        {"br", "CwaAYT0xJyBvciAnMSc9JzEnLS0gAw==", true},
+        {"br", "W///jwAAAPBfAQAAAAAAAAAAAAAAAAAAAAAAAAAA", true},
+        {"identity", "aGVsbG8=", true},
+    };
+    static char event[1024];
+    struct inspection_result result;
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        (void)snprintf(
+            event, sizeof(event),
+            "{\"version\":\"2.0\",\"rawPath\":\"/\",\"headers\":{\"content-encoding\":\"%s\"},"
+            "\"isBase64Encoded\":true,\"requestContext\":{\"http\":{\"method\":\"POST\"}},"
+            "\"body\":\"%s\"}",
+            cases[i].encoding, cases[i].body);
+        assert_int_equal(inspection_judge(inspection, event, strlen(event), 0, &result), 0);
+        if (result.budget_exhausted == cases[i].complete)
+            fail_msg("%s: %s", cases[i].encoding, cases[i].body);
     }
 }
 
@@ -323,6 +386,33 @@ static void test_prose(void **state)
     assert_false(prose_like(SPAN("127.0.0.1; cat /etc/passwd | mail root")));
     assert_false(prose_like(SPAN("1 or (select count(*) from users where a=b and c=d)")));
     assert_false(prose_like(SPAN("hello world")));
+    /* Words of other scripts have no blanks between them; ASCII in another width is no script. */
+    assert_true(prose_like(SPAN("「選択」または『削除』を選んでください。")));
+    assert_true(prose_like(SPAN("A社 & B社の第3四半期")));
+    assert_false(prose_like(SPAN("ｓｅｌｅｃｔ　ａ　ｆｒｏｍ　ｂ")));
+    assert_false(prose_like(SPAN("日本 ' or 1=1 -- ")));
+    assert_false(prose_like(SPAN("\xff\xfe\xfd\xfc\xfb\xfa\xf9\xf8")));
+}
+
+static void test_ordinary(void **state)
+{
+    (void)state;
+    assert_true(ordinary_like(SPAN("https://shop.example/list?id=5&sort=price&order=desc#top")));
+    assert_true(ordinary_like(SPAN("http://shop.example")));
+    assert_false(ordinary_like(SPAN("http://shop.example/?a=1&whoami")));
+    assert_false(ordinary_like(SPAN("http://shop.example/&id")));
+    assert_false(ordinary_like(SPAN("http://shop.example/?a=1&b=$(id)")));
+    assert_false(ordinary_like(SPAN("http://shop.example/;id")));
+    assert_false(ordinary_like(SPAN("http:")));
+    assert_false(ordinary_like(SPAN("http://")));
+    assert_true(ordinary_like(SPAN("<p class=\"a\">text</p>")));
+    assert_false(ordinary_like(SPAN("<p>text")));
+    assert_true(plain_words_like(SPAN("ping pong (indoors)")));
+    assert_false(plain_words_like(SPAN("cat /etc/passwd")));
+    assert_false(plain_words_like(SPAN("()")));
+    assert_true(utf8_like(SPAN("caf\xc3\xa9")));
+    assert_false(utf8_like(SPAN("cafe")));
+    assert_false(utf8_like(SPAN("\xbcscript\xbe")));
 }
 
 int main(void)
@@ -333,6 +423,7 @@ int main(void)
         cmocka_unit_test(test_uploads),        cmocka_unit_test(test_redirects),
         cmocka_unit_test(test_prose),          cmocka_unit_test(test_mislabelled_bodies),
         cmocka_unit_test(test_encoded_bodies), cmocka_unit_test(test_no_graphql),
+        cmocka_unit_test(test_ordinary),       cmocka_unit_test(test_bodies_that_stay_closed),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
