@@ -7,8 +7,6 @@ import subprocess
 
 from functions import BAD, FIXTURES, GOOD, INJECTION, QUEUE, Run, Skip, digest, http_event, main, shapes
 
-# AWS's own client for Node: npm install aws-lambda-ric, and its folder in this variable.
-RIC = os.environ.get("YAGURA_TEST_LAMBDA_RIC", "/opt/aws-lambda-ric/node_modules/aws-lambda-ric")
 FORBIDDEN = {"statusCode": 403, "headers": {"content-type": "application/json"},
              "body": '{"message":"Forbidden"}', "isBase64Encoded": False}
 
@@ -57,6 +55,15 @@ def test_java(place):
     check(place, [java, os.path.join(FIXTURES, "Loop.java")])
 
 
+def test_ruby(place):
+    check(place, [program("ruby"), os.path.join(FIXTURES, "loop.rb")])
+
+
+def test_perl(place):
+    """An OS-only function in a language that Lambda has no runtime for."""
+    check(place, [program("perl"), os.path.join(FIXTURES, "loop.pl")])
+
+
 def test_shell_and_curl(place):
     """An OS-only function: its bootstrap wrapped as the documentation says."""
     program("curl")
@@ -67,43 +74,6 @@ def test_shell_and_curl(place):
     run = Run(place, [GOOD, BAD, QUEUE], [wrapped], options=())
     assert run.outcomes() == ["response"] * 3, run.errors()
     assert run.status(1) == 403 and run.ran() == [digest(GOOD), digest(QUEUE)]
-
-
-def ric(handler):
-    entry = os.path.join(RIC, "bin", "index.mjs")
-    if not os.path.exists(entry):
-        raise Skip(f"AWS's runtime client for Node is not in {RIC} (npm install aws-lambda-ric)")
-    return [program("node"), entry, handler]
-
-
-def test_awss_own_client_for_node(place):
-    os.chdir(FIXTURES)
-    check(place, ric("index.handler"), raw=False)
-
-
-def test_awss_own_client_for_node_tells_errors(place):
-    os.chdir(FIXTURES)
-    events = [http_event("/boom"), GOOD]
-    before, after = Run(place, events, ric("index.handler"), protected=False), \
-        Run(place, events, ric("index.handler"))
-    assert before.outcomes() == after.outcomes() == ["error", "response"], after.errors()
-    assert json.loads(after.answers()[0])["errorMessage"] == "boom"
-
-
-def test_awss_own_client_for_node_streams(place):
-    """Chunks and error trailers as without us; a blocked request is answered as a stream."""
-    os.chdir(FIXTURES)
-    events = [GOOD, BAD, http_event("/boom")]
-    before, after = Run(place, events, ric("index.streaming"), protected=False), \
-        Run(place, events, ric("index.streaming"))
-    assert after.answers()[0] == before.answers()[0] == "one two three", after.results
-    assert after.answers()[2] == before.answers()[2]
-    names = [[line.partition(":")[0] for line in run.results[2]["trailers"].splitlines()]
-             for run in (before, after)]
-    assert names[0] == names[1] and "Lambda-Runtime-Function-Error-Type" in names[1], names
-    assert "streaming" in after.results[1]["head"], after.results[1]
-    prelude, _, body = after.answers()[1].partition("\0" * 8)
-    assert json.loads(prelude)["statusCode"] == 403 and json.loads(body) == {"message": "Forbidden"}
 
 
 def test_every_recorded_shape_of_event(place):
