@@ -123,6 +123,37 @@ def test_what_a_function_opens_stands_in_the_console(place):
         assert kinds == ["runtime_blocked", "runtime_blocked", "runtime_reported"], (kinds, run.errors())
 
 
+def test_the_key_comes_from_parameter_store(place):
+    """With the role's signature, which moto checks, and no more than ssm:GetParameter; a role without it
+    keeps its events in the log."""
+    sys.path.insert(0, os.path.join(HERE, "../aws"))
+    import cloud  # pylint: disable=import-outside-toplevel
+    try:
+        account = cloud.Account()
+    except cloud.agents.Skip as reason:
+        raise Skip(str(reason)) from None
+    atexit.register(account.stop)
+    allowed = {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": ["ssm:GetParameter"], "Resource": "*"}]}
+    denied = {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": ["ssm:PutParameter"], "Resource": "*"}]}
+    with Protected(place) as protected:
+        account.put(values={"/yagura/sensor-key": protected.key})
+        for policy, name in (allowed, "allowed"), (denied, "denied"):
+            key, secret, token = account.role_keys(policy)
+            account.guard(True)
+            run = protected.run([BAD, GOOD], name, YAGURA_APPLICATION_MODE="mitigate",
+                                YAGURA_CONSOLE_KEY_FILE="", YAGURA_CONSOLE_KEY_PARAMETER="/yagura/sensor-key",
+                                AWS_ACCESS_KEY_ID=key, AWS_SECRET_ACCESS_KEY=secret, AWS_SESSION_TOKEN=token,
+                                AWS_REGION=cloud.REGION, AWS_ENDPOINT_URL_SSM=account.url)
+            assert run.status(0) == 403 and run.status(1) == 200, run.errors()
+            if policy is allowed:
+                assert run.lines == [] and len(protected.events(name)) == 1, (run.lines, run.errors())
+            else:
+                assert run.kinds() == ["request_blocked"] and "/yagura/sensor-key" in run.errors(), run.errors()
+            assert protected.key not in run.errors() and secret not in run.errors()
+
+
 def test_without_a_console_the_events_are_lines(place):
     with Protected(place) as protected:
         for change in ({"YAGURA_CONSOLE_URL": "https://127.0.0.1:1"},
