@@ -31,8 +31,9 @@ main()
     esac
     status=0
     if [ "${1:-}" = --application ]; then
-        PYTHONDONTWRITEBYTECODE=1 python3 "$source_dir/tests/bench/application/detection.py" \
-            "$build_dir" || status=$?
+        export PYTHONDONTWRITEBYTECODE=1
+        python3 "$source_dir/tests/bench/application/detection.py" "$build_dir" || status=$?
+        python3 "$source_dir/tests/bench/relay/bench.py" "$build_dir" || status=$?
         exit "$status"
     fi
     if [ "${1:-}" = --console ]; then

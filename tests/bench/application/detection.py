@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The figures of application protection's detection: beside libmodsecurity with the same rules, in one
-run. detection.py BUILD-FOLDER; tests/bench/run.sh --application builds first."""
+run. detection.py BUILD-FOLDER; tests/bench/run.sh --application builds first and goes on with
+tests/bench/relay/bench.py."""
 import base64
 import json
 import os
@@ -13,6 +14,8 @@ import tempfile
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "system",
                                 "application"))
 import crs  # noqa: E402
+import figures  # noqa: E402
+import own_traffic_test  # noqa: E402
 
 
 def event(body=None, kind=None, query="", encoded=False):
@@ -31,6 +34,7 @@ def event(body=None, kind=None, query="", encoded=False):
 
 
 def samples():
+    """(name, event, most microseconds of CPU, least times cheaper than libmodsecurity)."""
     shapes = ["text {} of it", "{}", "someone{}@example.com", "2026-11-29", "/img/{}"]
     fields = {f"field_{i}": shapes[i % 5].format(i) for i in range(300)}
     noise = random.Random(1).randbytes(1 << 20)
@@ -38,52 +42,54 @@ def samples():
               b'Content-Disposition: form-data; name="f"; filename="a.png"\r\n'
               b"Content-Type: image/png\r\n\r\n\x89PNG" + noise + b"\r\n--b--\r\n")
     return [
-        ("GET, small", event(query="q=hello+world&page=2&sort=price&lang=en")),
-        ("POST JSON, small", event(json.dumps({"name": "Alice", "message": "two of them, please",
-                                               "count": 2}), "application/json")),
-        ("JSON, 300 fields, %d bytes" % len(json.dumps(fields)),
-         event(json.dumps(fields), "application/json")),
-        ("upload, 1 MB", event(base64.b64encode(upload).decode(),
-                               "multipart/form-data; boundary=b", encoded=True)),
+        ("GET, small", event(query="q=hello+world&page=2&sort=price&lang=en"), None, 20),
+        ("POST JSON, small", event(json.dumps({"name": "Alice", "message": "two of them, please", "count": 2}),
+                                   "application/json"), None, 20),
+        ("JSON, 300 fields, %d bytes" % len(json.dumps(fields)), event(json.dumps(fields), "application/json"), 2000, None),
+        ("upload, 1 MB", event(base64.b64encode(upload).decode(), "multipart/form-data; boundary=b", encoded=True), 2000,
+         None),
     ]
 
 
-def print_cost(judges, build):
-    """The median of 101 rounds of ours, of 11 of libmodsecurity."""
-    print("\nthread CPU of judging one event, microseconds (event parsing is in ours alone)")
-    for name, sample in samples():
+def show_cost(judges, build):
+    """The median of 101 rounds of ours, of 11 of libmodsecurity; event parsing is in ours alone."""
+    for name, sample, most, least in samples():
         done = subprocess.run([os.path.join(build, "bench", "judge_cost"), judges.table],
                               input=json.dumps(sample) + "\n", capture_output=True, text=True,
                               check=True, timeout=300)
         ours = float(done.stdout)
         theirs = statistics.median(answer["us"] for answer in
                                    judges.libmodsecurity([sample] * 11, cpu=True))
-        print(f"  {name:34} {ours:9.0f}   libmodsecurity {theirs:9.0f}   {theirs / ours:6.1f} times")
+        figures.show(f"{name}: CPU of judging", ours, "us", most=most)
+        figures.show(f"{name}: libmodsecurity, same rules", theirs / ours, "times", least=least)
         if name.startswith("GET"):
-            print(f"  {'opening table and policy':34} {done.stderr.split()[1]:>9}")
+            figures.show("opening table and policy, CPU", float(done.stderr.split()[1]), "us")
 
 
-def print_exact(judges, rules, everything):
+def show_exact(judges, rules, everything):
     count, same, _ = crs.compare(judges.exact(everything), judges.libmodsecurity(everything))
-    print(f"\n--crs-exact: {same} of {count} verdicts as libmodsecurity's ({100 * same / count:.2f} %)")
+    figures.show("--crs-exact: verdicts as libmodsecurity's", 100 * same / count, "%", least=99.5, detail=f"{same} of {count}")
     passed, kept = crs.regression(rules, judges.exact(rules, 4), judges.libmodsecurity(rules, 4))
-    print(f"regression tests that libmodsecurity passes: {kept} of {passed} "
-          f"({100 * kept / passed:.2f} %)")
+    figures.show("regression tests that libmodsecurity passes", 100 * kept / passed, "%", least=98, detail=f"{kept} of {passed}")
 
 
-def print_product(judges, parameters, legitimate):
-    print("\nproduct mode: taken for attacks")
-    sets = [("HttpParams attacks", [e for e in parameters if e["label"] == "bad"]),
-            ("HttpParams normal", [e for e in parameters if e["label"] == "ok"]),
-            ("legitimate, all", legitimate)]
+def show_product(judges, parameters, legitimate):
+    sets = [("HttpParams attacks", [e for e in parameters if e["label"] == "bad"], None, 98),
+            ("HttpParams normal", [e for e in parameters if e["label"] == "ok"], 0, None),
+            ("legitimate, all", legitimate, 0.7, None)]
+    bars = {"webhooks": 1, "graphql": 0}
     for kind in sorted({e["cat"] for e in legitimate}):
-        sets.append(("  " + kind, [e for e in legitimate if e["cat"] == kind]))
-    for name, events in sets:
+        sets.append(("legitimate, " + kind, [e for e in legitimate if e["cat"] == kind], bars.get(kind), None))
+    for name, events, most, least in sets:
         taken = crs.found(judges.ours(events))
-        print(f"  {name:24} {taken:6} of {len(events):6}  {100 * taken / len(events):6.2f} %")
-    print("\nwhere it deliberately differs from the rule set (rules concerned, reason)")
-    print(subprocess.run([judges.inspect, "--rules", judges.table, "--differences"], check=True,
-                         capture_output=True, text=True, timeout=60).stdout, end="")
+        figures.show("taken for attacks: " + name, 100 * taken / len(events), "%", most, least, f"{taken} of {len(events)}")
+
+
+def show_own(judges):
+    for name, key, taken, of, bar, attack in own_traffic_test.measure(judges):
+        bars = {"least": 100 * bar} if attack else {"most": 100 * bar if bar < 1 else None}
+        figures.show(f"taken for attacks: {name}, {'attacks' if attack else 'ordinary'}, {key}", 100 * taken / of, "%",
+                     detail=f"{taken} of {of}", **bars)
 
 
 def main():
@@ -93,13 +99,18 @@ def main():
         rules, parameters = crs.load("crs-3.3.4-regression"), crs.load("httpparams-sample")
         legitimate = crs.load("legitimate-sample")
         print(judges.said)
-        print_cost(judges, build)
-        print_product(judges, parameters, legitimate)
-        print_exact(judges, rules, rules + crs.load("aws-event-shapes") + parameters + legitimate)
+        show_cost(judges, build)
+        show_product(judges, parameters, legitimate)
+        show_own(judges)
+        show_exact(judges, rules, rules + crs.load("aws-event-shapes") + parameters + legitimate)
+        print("\nwhere product mode deliberately differs from the rule set (rules concerned, reason)")
+        print(subprocess.run([judges.inspect, "--rules", judges.table, "--differences"], check=True,
+                             capture_output=True, text=True, timeout=60).stdout, end="")
+    return figures.finish()
 
 
 if __name__ == "__main__":
     try:
-        main()
+        sys.exit(main())
     except crs.Skip as reason:
         sys.exit(f"skipped: {reason}")
