@@ -30,6 +30,9 @@ FACTS = {
                 "signatures_time": "2026-11-21T09:00:00Z", "crashed": 0},
     "scan": {"backlog_files": 0, "scanned": 81234, "cached": 61000, "infected": 12,
              "incomplete": 3, "errors": 0},
+    "integrity": {"state": "watching", "problem": "", "entries": 4122, "changed": 3, "waiting": 0,
+                  "tampered": False},
+    "health": {"self_test": "passed", "places": 2, "silent": 0, "unscanned": 0, "restarts": 0},
     "store": {"waiting": 0, "acknowledged_number": 900, "dropped": 0, "problem": ""},
 }
 EVENTS = [("malware_found", "critical", "malware"), ("malware_held", "critical", "malware"),

@@ -124,9 +124,20 @@ const Module = ({ title, tone, state, children }) => html`<section class="panel"
     <dl class="facts">${children}</dl>
 </section>`;
 
+const HEALTH_TONES = /** @type {Record<string, string>} */ ({ passed: "good", failed: "bad" });
+
+/** Of a module that says how it is. @param {{state: string, problem?: string, tampered?: boolean}} module */
+const toneOf = ({ state, problem, tampered }) => (problem || tampered || state === "failed" || state === "degraded" ? "bad" : state === "off" ? "off" : "good");
+
+/** The numbers of a module that have words. @param {{facts: any}} props */
+const Reported = ({ facts }) =>
+    Object.entries(facts)
+        .filter(([name, value]) => typeof value === "number" && knows(`fact.${name}`))
+        .map(([name, value]) => html`<${Fact} key=${name} name=${t(`fact.${name}`)}>${formatNumber(Number(value))}<//>`);
+
 /** @param {{computer: any}} props */
 function State({ computer }) {
-    const { watch, scanner, scan, store, agent, policy } = computer.facts ?? {};
+    const { watch, scanner, scan, integrity, prevention, health, store, agent, policy } = computer.facts ?? {};
     if (!agent) return html`<${Empty} title=${t("computer.no_facts")} />`;
     const number = (/** @type {number | undefined} */ value) => formatNumber(value ?? 0);
     return html`
@@ -153,6 +164,21 @@ function State({ computer }) {
                 <${Fact} name=${t("scan.incomplete")}>${number(scan.incomplete)}<//>
                 <${Fact} name=${t("scan.errors")}>${number(scan.errors)}<//>
             <//>
+            ${integrity &&
+            html`<${Module} title=${t("module.integrity")} tone=${toneOf(integrity)} state=${integrity.problem || word("state", integrity.state)}>
+                <${Fact} name=${t("integrity.entries")}>${number(integrity.entries)}<//>
+                <${Fact} name=${t("integrity.changed")}><a href=${linkTo(["computers", computer.id], { tab: "events", module: "integrity" })}>${number(integrity.changed)}</a><//>
+                <${Fact} name=${t("integrity.waiting")}>${number(integrity.waiting)}<//>
+                <${Fact} name=${t("integrity.tampered")}>${t(integrity.tampered ? "yes" : "no")}<//>
+            <//>`}
+            ${prevention && html`<${Module} title=${t("module.prevention")} tone=${toneOf(prevention)} state=${prevention.problem || word("state", prevention.state)}><${Reported} facts=${prevention} /><//>`}
+            ${health &&
+            html`<${Module} title=${t("module.health")} tone=${HEALTH_TONES[health.self_test] ?? "off"} state=${word("health.test", health.self_test)}>
+                <${Fact} name=${t("health.places")}>${number(health.places)}<//>
+                <${Fact} name=${t("health.silent")}>${number(health.silent)}<//>
+                <${Fact} name=${t("health.unscanned")}>${number(health.unscanned)}<//>
+                <${Fact} name=${t("health.restarts")}>${number(health.restarts)}<//>
+            <//>`}
             <${Module} title=${t("module.store")} tone=${store.problem ? "bad" : "good"} state=${store.problem || t("store.waiting", { count: store.waiting ?? 0 })}>
                 <${Fact} name=${t("store.acknowledged")}>${number(store.acknowledged_number)}<//>
                 <${Fact} name=${t("store.dropped")}>${number(store.dropped)}<//>
@@ -163,7 +189,7 @@ function State({ computer }) {
 }
 
 /** @param {{id: string, query: Record<string, string>}} props */
-const Events = ({ id, query }) => html`<search class="filters"><${RangeFilter} /></search><${EventList} filters=${{ computer: id, kind: query.kind, since: sinceOf(query.hours) }} />`;
+const Events = ({ id, query }) => html`<search class="filters"><${RangeFilter} /></search><${EventList} filters=${{ computer: id, module: query.module, kind: query.kind, since: sinceOf(query.hours) }} />`;
 
 const TONES = /** @type {Record<string, string>} */ ({ done: "good", failed: "bad", expired: "bad", delivered: "waiting", queued: "off", running: "waiting" });
 

@@ -8,7 +8,7 @@ import { say } from "./toast.js";
 export function Time({ at }) {
     if (!at) return html`<span class="dim">${t("never")}</span>`;
     const exact = formatTime(at);
-    return html`<time datetime=${at} title=${exact}>${formatAgo(at, now.value)}<span class="only-read"> (${exact})</span></time>`;
+    return html`<time datetime=${at} title=${exact}>${formatAgo(at, Math.max(now.value, Date.now()))}<span class="only-read"> (${exact})</span></time>`;
 }
 
 const SHAPES = { good: "●", bad: "▲", waiting: "◐", off: "○" };
