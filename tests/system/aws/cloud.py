@@ -138,7 +138,7 @@ class Amazon:
 class Cloud:
     """An agent, a console, metadata; what AWS tools read from the environment is of this test."""
 
-    def __init__(self, place, account=None, console="", agent_settings=None):
+    def __init__(self, place, account=None, console="", agent_settings=None, **more):
         self.place, self.account = place, account
         self.saved = dict(os.environ)
         place.cleanups.append(self.restore)
@@ -148,7 +148,7 @@ class Cloud:
         for name in list(os.environ):
             if name.startswith(("AWS_", "BWS_")) or name.lower().endswith("_proxy"):
                 del os.environ[name]
-        self.both = Pair(place, settings=console)
+        self.both = Pair(place, settings=console, **more)
         self.agent = self.both.agent
         self.metadata.region = REGION
         endpoint = {"AWS_ENDPOINT_URL_SSM": account.url} if account else {}

@@ -110,7 +110,7 @@ class Console:
     group of that name."""
 
     def __init__(self, settings="", password="first one-time password", database=None, agents="",
-                 agents_address="127.0.0.1"):
+                 agents_address="127.0.0.1", environment=None):
         self.database = database
         self.agents = agents
         self.agents_address = agents_address
@@ -121,7 +121,7 @@ class Console:
         self.data = os.path.join(self.folder, "data")
         self.config = os.path.join(self.folder, "console.conf")
         self.settings = settings
-        self.environment = {}
+        self.environment = environment or {}
         self.process = None
         self.log = []
         self.stdout = ""
