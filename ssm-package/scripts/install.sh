@@ -57,24 +57,42 @@ install_apt() {
     apt_here --allow-downgrades install "$@"
 }
 
+# would_replace FILE...: whether rpm takes them once REPLACED is gone. It cannot do both in one step, so a copy of
+# its database is asked before anything that protects this machine goes.
+would_replace() {
+    rm -rf -- "$WORK/rpm"
+    logged cp -R "$(rpm --eval '%{_dbpath}')" "$WORK/rpm" || return 1
+    # shellcheck disable=SC2086  # names without blanks
+    logged rpm --dbpath "$WORK/rpm" --erase --justdb --nodeps --noscripts $REPLACED &&
+        logged rpm --dbpath "$WORK/rpm" --upgrade --test --oldpackage --replacepkgs "$@"
+}
+
+by_rpm_alone() {
+    if [ -n "$REPLACED" ]; then
+        would_replace "$@" || return 1
+        # shellcheck disable=SC2086
+        logged rpm --erase $REPLACED || return 1
+    fi
+    logged rpm --upgrade --oldpackage --replacepkgs "$@"
+}
+
 # install_rpm NAME=VERSION...: in place of what is in REPLACED.
 install_rpm() {
     wanted=-v
     case $1 in yagura-agent-portable=*) wanted= ;; esac
     # shellcheck disable=SC2046,SC2086  # names without blanks, all of this package
     set -- $(setting files | tr ' ' '\n' | grep $wanted '^yagura-agent-portable-' | sed 's,^,./,')
-    # shellcheck disable=SC2086
-    if [ -n "$REPLACED" ] && ! command -v dnf >/dev/null 2>&1; then
-        logged rpm --erase $REPLACED || return 1
-    fi
     if command -v dnf >/dev/null 2>&1; then
         logged timeout "$LOCK_SECONDS" dnf -y -q --disablerepo='*' --setopt=install_weak_deps=False --allowerasing install "$@" ||
             logged timeout "$LOCK_SECONDS" dnf -y -q --disablerepo='*' downgrade "$@"
     elif command -v zypper >/dev/null 2>&1; then
+        for package in $REPLACED; do
+            set -- "$@" "!$package" # which removes it, in the same transaction
+        done
         logged env ZYPP_LOCK_TIMEOUT="$LOCK_SECONDS" zypper --non-interactive --no-refresh --no-remote install \
             --allow-unsigned-rpm --no-recommends --oldpackage "$@"
     else
-        logged rpm --upgrade --oldpackage --replacepkgs "$@"
+        by_rpm_alone "$@"
     fi
 }
 

@@ -41,6 +41,11 @@ class RpmTest(unittest.TestCase):
         package_case.real_packages(cls.packages, "portable", "yagura-agent-portable-")
         small_packages.execute(cls.packages)
         small_packages.build(cls.folder + "/built", "0.1.0", cls.packages)
+        # The same without the portable package.
+        few = cls.folder + "/few"
+        package_case.real_packages(few, "rpm", ("yagura-agent-", "yagura-scanner-"))
+        small_packages.execute(few)
+        small_packages.build(cls.folder + "/built-few", "0.1.1", few)
         needed = cls.must("sh", "-c", 'rpm -qpR "$1"/*.rpm', "sh", cls.packages).splitlines()
         cls.libraries = sorted({line for line in needed if not line.startswith(("rpmlib(", "yagura"))})
 
@@ -97,6 +102,23 @@ class RpmTest(unittest.TestCase):
 
     def test_without_libraries(self):
         self.lives(["/bin/sh"], ["yagura-agent-portable"])
+
+    def test_what_cannot_be_replaced_stays(self):
+        """A zip whose packages this machine cannot have: what protects it goes on, with rpm alone and with zypper."""
+        machine, agent = self.machine(["/bin/sh"])
+        self.assertEqual(agent.configure().status, "Success", machine.logs())
+        pid = machine.must("systemctl", "show", "--property", "MainPID", "--value", "yagura-agent")
+        agent.publish(self.folder + "/built-few")
+        agent._unpack("0.1.1", agent._file_for("0.1.1"))
+        for zypper in (False, True):
+            if zypper:
+                machine.write("/usr/local/bin/zypper", '#!/bin/sh\necho "$@" >/run/zypper\necho "nothing provides libclamav"\nexit 4\n', 0o755)
+                shutil.move(machine.path("/usr/local/bin/zypper"), machine.path("/usr/bin/zypper"))
+            done = machine.run("sh", "install.sh", cwd=agent.home + "/0.1.1", env={"YAGURA_JOIN": "no"})
+            self.assertEqual(done.returncode, 1, done)
+            self.assertEqual(machine.must("rpm", "-qa", "--qf", "%{NAME}\\n", "yagura*").split(), ["yagura-agent-portable"])
+            self.assertEqual(machine.must("systemctl", "show", "--property", "MainPID", "--value", "yagura-agent"), pid)
+        self.assertTrue(machine.read("/run/zypper").endswith(" !yagura-agent-portable\n"), machine.read("/run/zypper"))
 
 
 if __name__ == "__main__":
