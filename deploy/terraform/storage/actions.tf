@@ -168,11 +168,11 @@ data "aws_iam_policy_document" "quarantine" {
   }
 
   dynamic "statement" {
-    for_each = var.sensor_key_parameter == "" ? [] : [var.sensor_key_parameter]
+    for_each = local.sensor_keys
     content {
       sid       = "SensorKey"
       actions   = ["ssm:GetParameter"]
-      resources = ["arn:${local.partition}:ssm:${local.region}:${local.account}:parameter${statement.value}"]
+      resources = [statement.value]
     }
   }
 
@@ -259,17 +259,14 @@ resource "aws_lambda_function" "quarantine" {
   }
 
   environment {
-    variables = {
+    variables = merge(local.console, {
       YAGURA_BUCKETS               = join(":", keys(var.buckets))
       YAGURA_QUARANTINE_BUCKET     = aws_s3_bucket.quarantine.id
       YAGURA_QUARANTINE_KEY        = aws_kms_key.quarantine.arn
       YAGURA_QUARANTINE_INCOMPLETE = var.incomplete
       YAGURA_PROMOTE_BUCKET        = var.promote_bucket
       YAGURA_PROMOTE_KEY           = var.promote_key_arn
-      YAGURA_CONSOLE_URL           = var.console_url
-      YAGURA_CONSOLE_PIN           = var.console_pin
-      YAGURA_CONSOLE_KEY_PARAMETER = var.sensor_key_parameter
-    }
+    })
   }
 }
 
@@ -298,11 +295,11 @@ data "aws_iam_policy_document" "gate" {
   }
 
   dynamic "statement" {
-    for_each = var.sensor_key_parameter == "" ? [] : [var.sensor_key_parameter]
+    for_each = local.sensor_keys
     content {
       sid       = "SensorKey"
       actions   = ["ssm:GetParameter"]
-      resources = ["arn:${local.partition}:ssm:${local.region}:${local.account}:parameter${statement.value}"]
+      resources = [statement.value]
     }
   }
 

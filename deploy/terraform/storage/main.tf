@@ -32,15 +32,19 @@ locals {
   object_lambda     = { for name, bucket in var.buckets : name => bucket.object_lambda_name if bucket.object_lambda_name != "" }
   has_object_lambda = length(local.object_lambda) > 0 ? 1 : 0
   bucket_arn        = { for name, bucket in var.buckets : name => "arn:${local.partition}:s3:::${name}" }
-  settings = {
-    YAGURA_TOPIC_ARN             = aws_sns_topic.results.arn
-    YAGURA_TAGS_FORMAT           = var.tags_format
-    YAGURA_REPORT_OBJECT_KEY     = tostring(var.report_object_keys)
-    YAGURA_MIRROR_URL            = var.mirror_bucket == "" ? "" : "s3://${var.mirror_bucket}/${var.mirror_prefix}"
+  # Where the sensor key stands, for those that report.
+  sensor_keys = var.sensor_key_parameter == "" ? [] : ["arn:${local.partition}:ssm:${local.region}:${local.account}:parameter${var.sensor_key_parameter}"]
+  console = {
     YAGURA_CONSOLE_URL           = var.console_url
     YAGURA_CONSOLE_PIN           = var.console_pin
     YAGURA_CONSOLE_KEY_PARAMETER = var.sensor_key_parameter
   }
+  settings = merge(local.console, {
+    YAGURA_TOPIC_ARN         = aws_sns_topic.results.arn
+    YAGURA_TAGS_FORMAT       = var.tags_format
+    YAGURA_REPORT_OBJECT_KEY = tostring(var.report_object_keys)
+    YAGURA_MIRROR_URL        = var.mirror_bucket == "" ? "" : "s3://${var.mirror_bucket}/${var.mirror_prefix}"
+  })
 }
 
 # Of everything that scans.

@@ -22,11 +22,11 @@ data "aws_iam_policy_document" "scanner" {
   }
 
   dynamic "statement" {
-    for_each = var.sensor_key_parameter == "" ? [] : [var.sensor_key_parameter]
+    for_each = local.sensor_keys
     content {
       sid       = "SensorKey"
       actions   = ["ssm:GetParameter"]
-      resources = ["arn:${local.partition}:ssm:${local.region}:${local.account}:parameter${statement.value}"]
+      resources = [statement.value]
     }
   }
 }
