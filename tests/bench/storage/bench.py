@@ -55,9 +55,9 @@ class Run:
         self.options, self.folder, self.database = options, folder, database
         self.programs = os.path.join(options.build, "bin")
 
-    def storage(self, objects, name):
+    def storage(self, objects, name, acts=False):
         """A yagura-storage on a FastAws of these objects: (aws, process)."""
-        aws = FastAws(objects)
+        aws = FastAws(objects, acts=acts)
         aws.__enter__()
         log = open(f"{self.folder}/{name}.log", "wb")
         values = {key: value for key, value in os.environ.items()
@@ -73,6 +73,11 @@ class Run:
                       YAGURA_WAIT="5s")
         process = subprocess.Popen([self.programs + "/yagura-storage", "poller"], env=values,
                                    stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        if acts:
+            values.update(YAGURA_QUARANTINE_BUCKET="vault", YAGURA_BUCKETS=aws.bucket)
+            process.action = subprocess.Popen(
+                [self.programs + "/yagura-storage", "action"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env={**values, "YAGURA_QUEUE_URL": aws.url + "/1/actions"})
         aws.put_events([next(iter(objects))])  # loaded, warm
         if not aws.wait_told(1, 600):
             raise SystemExit(f"no result; see {log.name}")
@@ -94,8 +99,9 @@ class Run:
 
     @staticmethod
     def end(aws, process):
-        process.terminate()
-        process.wait(timeout=60)
+        for one in filter(None, (getattr(process, "action", None), process)):
+            one.terminate()
+            one.wait(timeout=60)
         aws.__exit__()
 
     def bare(self, objects, name):
@@ -131,14 +137,18 @@ class Run:
         return min(self.bare({"a": b"a", "b": b"b"}, "loading") for _ in range(3))
 
     def latency(self, count):
-        """Milliseconds from an event in the queue to its result, one at a time."""
-        aws, process = self.storage({f"bad{i}": EICAR for i in range(count + 1)}, "latency")
+        """Milliseconds from an event in the queue, one at a time: (to its result, to the end of the object,
+        which by then is quarantined)."""
+        aws, process = self.storage({f"bad{i}": EICAR for i in range(count + 1)}, "latency", acts=True)
         try:
+            if not aws.wait_ended(1, 60):
+                raise SystemExit(f"nothing is quarantined; see {self.folder}/latency.log")
             for i in range(1, count + 1):
                 aws.put_events([f"bad{i}"])
-                if not aws.wait_told(i + 1, 60):
-                    raise SystemExit("a result is missing")
-            return [(aws.told[key] - aws.handed[key]) * 1000 for key in aws.handed][1:]
+                if not aws.wait_ended(i + 1, 60):
+                    raise SystemExit("an object is not quarantined")
+            keys = list(aws.handed)[1:]
+            return [[(moments[key] - aws.handed[key]) * 1000 for key in keys] for moments in (aws.told, aws.ended)]
         finally:
             self.end(aws, process)
 
@@ -190,9 +200,8 @@ def bench(run, quick, large):
          "MB, a core here against a worker there")
     small, _ = compare(run, f"small clean objects, {word}", texts(101 if quick else 2001), rounds,
                        loading)
-    times = run.latency(50 if quick else 500)
-    show(f"event to result, {word}", f"p50 {percentile(times, 50):.1f} ms, "
-         f"p99 {percentile(times, 99):.1f} ms")
+    for name, times in zip(("result", "quarantined"), run.latency(50 if quick else 500)):
+        show(f"event to {name}, {word}", f"p50 {percentile(times, 50):.1f} ms, p99 {percentile(times, 99):.1f} ms")
     if shutil.which("clamscan"):
         one = clamscan(run, 1 if large else 3)
         show(f"clamscan an object, {word}", f"{one:.2f} core-seconds; ours is {one * small:.0f} "

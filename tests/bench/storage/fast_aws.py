@@ -1,8 +1,10 @@
 """S3, SQS and SNS in memory, as fast as Python is: for measuring what stands before them.
 
 Objects are given out whole; tags are taken and forgotten; each event is handed out once and the
-moment is noted, as is that of its result.
+moment is noted, as is that of its result. With acts, results come into a second queue too
+("/1/actions"), objects are copied into other buckets, and the moment of their end is noted.
 """
+import base64
 import hashlib
 import json
 import socket
@@ -16,11 +18,12 @@ REGION = "eu-west-1"
 class FastAws:
     """Use it with `with`. objects: {key: bytes}."""
 
-    def __init__(self, objects, bucket="bench"):
+    def __init__(self, objects, bucket="bench", acts=False):
         self.objects, self.bucket = objects, bucket
         self.etags = {key: hashlib.md5(body).hexdigest() for key, body in objects.items()}
         self.events, self.at_once = [], 10
-        self.handed, self.told = {}, {}
+        self.handed, self.told, self.ended = {}, {}, {}
+        self.acts, self.results, self.copies = acts, [], {}
         self.deleted = 0
         self.lock = threading.Lock()
         self.changed = threading.Condition(self.lock)
@@ -61,6 +64,10 @@ class FastAws:
         with self.changed:
             return self.changed.wait_for(lambda: len(self.told) >= count, seconds)
 
+    def wait_ended(self, count, seconds):
+        with self.changed:
+            return self.changed.wait_for(lambda: len(self.ended) >= count, seconds)
+
     def message(self, key):
         body = json.dumps({"Records": [{
             "eventSource": "aws:s3", "awsRegion": REGION, "eventName": "ObjectCreated:Put",
@@ -70,7 +77,16 @@ class FastAws:
         return {"MessageId": key, "ReceiptHandle": key, "Body": body,
                 "Attributes": {"ApproximateReceiveCount": "1"}}
 
+    def receive_results(self, request):
+        with self.changed:
+            self.changed.wait_for(lambda: self.results or self.over, request["WaitTimeSeconds"])
+            taken, self.results = self.results[:1], self.results[1:]
+        return {"Messages": [{"MessageId": "r", "ReceiptHandle": "r", "Body": body,
+                              "Attributes": {"ApproximateReceiveCount": "1"}} for body in taken]}
+
     def receive(self, request):
+        if request["QueueUrl"].endswith("/actions"):
+            return self.receive_results(request)
         most = min(request.get("MaxNumberOfMessages", 1), self.at_once)
         with self.changed:
             self.changed.wait_for(lambda: self.events or self.over, request["WaitTimeSeconds"])
@@ -95,15 +111,36 @@ class FastAws:
                                    "Failed": []}).encode()
         if method == "POST":
             now = time.monotonic()
-            key = json.loads(urllib.parse.parse_qs(body.decode())["Message"][0])["file_name"]
+            text = urllib.parse.parse_qs(body.decode())["Message"][0]
             with self.changed:
-                self.told[key] = now
+                self.told[json.loads(text)["file_name"]] = now
+                if self.acts:
+                    self.results.append(text)
                 self.changed.notify_all()
             return "", b"<PublishResponse/>"
         if "tagging" in target:
             return "", b"<Tagging><TagSet></TagSet></Tagging>"
-        key = urllib.parse.unquote(target.split("?")[0]).split("/", 2)[2]
+        bucket, key = urllib.parse.unquote(target.split("?")[0]).split("/", 2)[1:]
+        if method == "PUT" and "x-amz-copy-source" in headers:
+            return "", self.copy(bucket, key, headers["x-amz-copy-source"])
+        if method == "PUT":
+            return "", b""
+        if method == "DELETE":
+            with self.changed:
+                self.ended[key] = time.monotonic()
+                self.changed.notify_all()
+            return "", b""
+        if bucket != self.bucket:
+            copied = self.copies.get((bucket, key))
+            return ('ETag: "%s"\r\n' % hashlib.md5(copied).hexdigest(), copied) if copied is not None else None
         return f'ETag: "{self.etags[key]}"\r\nx-amz-version-id: v1\r\n', self.objects[key]
+
+    def copy(self, bucket, key, source):
+        body = self.objects[urllib.parse.unquote(source.split("?")[0]).split("/", 2)[2]]
+        self.copies[bucket, key] = body
+        digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
+        return (f"<CopyObjectResult><ETag>{hashlib.md5(body).hexdigest()}</ETag>"
+                f"<ChecksumSHA256>{digest}</ChecksumSHA256></CopyObjectResult>").encode()
 
     def serve(self, connection):
         stream = connection.makefile("rb", 65536)
@@ -117,8 +154,12 @@ class FastAws:
                     name, value = line.decode("latin-1").split(":", 1)
                     headers[name.lower()] = value.strip()
                 body = stream.read(int(headers.get("content-length", 0)))
-                lines, content = self.answer(first[0], first[1], headers, body)
-                head = f"HTTP/1.1 200 OK\r\n{lines}Content-Length: {len(content)}\r\n\r\n".encode()
+                answer = self.answer(first[0], first[1], headers, body)
+                lines, content = answer if answer else ("", b"")
+                head = (f"HTTP/1.1 {'200 OK' if answer else '404 Not Found'}\r\n{lines}"
+                        f"Content-Length: {len(content)}\r\n\r\n").encode()
+                if first[0] == "HEAD":
+                    content = b""
                 if len(content) < 65536:
                     connection.sendall(head + content)
                 else:
