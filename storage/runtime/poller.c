@@ -86,7 +86,8 @@ static void work_on(struct poller *poller, struct object_scanner *scanner, struc
     poller->done += r == 0;
     poller->failed += r < 0;
     (void)pthread_cond_signal(&poller->room);
-    (void)pthread_cond_signal(&poller->news);
+    if (poller_has_batch(poller)) /* fewer are told in a while */
+        (void)pthread_cond_signal(&poller->news);
 }
 
 static void *work(void *user)
@@ -124,10 +125,11 @@ static unsigned wait_for_room(struct poller *poller)
     (void)pthread_mutex_lock(&poller->lock);
     while (!poller_is_stopped(poller)) {
         size_t busy = poller_count(poller, FLIGHT_WAITING) + poller_count(poller, FLIGHT_WORKING);
-        /* One more than there are workers is on its way, so that none waits for the queue. */
-        room = busy < poller->workers + 1 ? poller->workers + 1 - busy : 0;
+        /* As many again as are worked on are on their way, so that no worker waits for the queue;
+         * and they come several at a time, each request being one to pay for. */
+        room = busy < 2 * poller->workers ? 2 * poller->workers - busy : 0;
         room = MIN(room, poller_count(poller, FLIGHT_FREE));
-        if (room > 0)
+        if (room >= MIN(poller->workers, (size_t)SQS_MOST_MESSAGES))
             break;
         wait_a_glance(&poller->room, &poller->lock);
     }

@@ -112,6 +112,22 @@ static void renew(struct poller *poller, struct aws_client *client)
     }
 }
 
+/* With the lock: until there is a whole batch to tell, or its time to gather is over. */
+static void gather_news(struct poller *poller)
+{
+    struct timespec until = clock_deadline(TURN_NS);
+    int waited = 0;
+
+    while (waited == 0 && !poller->no_more_news && !poller_has_batch(poller))
+        waited = pthread_cond_clockwait(&poller->news, &poller->lock, CLOCK_MONOTONIC, &until);
+}
+
+bool poller_has_batch(const struct poller *poller)
+{
+    return poller_count(poller, FLIGHT_DONE) + poller_count(poller, FLIGHT_FAILED) >=
+           SQS_MOST_MESSAGES;
+}
+
 void *poller_keep(void *user)
 {
     struct poller *poller = user;
@@ -127,9 +143,7 @@ void *poller_keep(void *user)
         told |= tell(poller, client, FLIGHT_FAILED);
         if (!told && poller->no_more_news)
             break;
-        struct timespec until = clock_deadline(TURN_NS);
-        if (!told)
-            (void)pthread_cond_clockwait(&poller->news, &poller->lock, CLOCK_MONOTONIC, &until);
+        gather_news(poller);
     }
     (void)pthread_mutex_unlock(&poller->lock);
     (void)aws_client_free(client);

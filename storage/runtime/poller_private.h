@@ -44,6 +44,8 @@ struct poller {
 bool poller_is_stopped(const struct poller *poller);
 /* With the lock. */
 size_t poller_count(const struct poller *poller, enum flight_state state);
+/* As many are to be told to the queue as go into one request. */
+bool poller_has_batch(const struct poller *poller);
 /* The keeper's thread: user is the poller. */
 void *poller_keep(void *user);
 
