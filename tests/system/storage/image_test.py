@@ -1,12 +1,13 @@
 """What is rolled out: the image's definition has what the programs load; the zip runs by itself."""
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import CLEAN, ROOT, SECONDS, Skip, Storage, agents, is_sanitized, main  # noqa: E402
+from harness import CLEAN, EICAR, ROOT, SECONDS, Skip, Storage, agents, is_sanitized, main  # noqa: E402
 
 sys.path.insert(0, os.path.join(ROOT, "tests/stand-ins/runtime_api"))
 from runtime_api import RuntimeApi  # noqa: E402
@@ -47,6 +48,64 @@ def test_the_image_runs_unprivileged():
     assert 'VOLUME ["/tmp"]' in RUNTIME
     assert 'ENTRYPOINT ["/usr/bin/yagura-storage"]' in RUNTIME
     assert not re.search(r"^ADD |https?://|curl .*\| *sh|chmod .*s ", IMAGE, re.MULTILINE), IMAGE
+
+
+def make_root(folder):
+    """What the image's definition puts together, from this machine: programs where it copies them to, the libraries
+    they load, signatures, and nothing else."""
+    copied = dict(re.findall(r"^COPY --from=build \S+/bin/(\S+) (/\S+)$", RUNTIME, re.MULTILINE))
+    assert set(copied) == {"yagura-storage", "yagura-scanner"}, copied
+    for name, target in copied.items():
+        program = os.path.join(agents.PROGRAMS, name)
+        said = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout
+        libraries = {path: path for path in re.findall(r"(/\S+) \(0x", said)}
+        for source, path in {program: target, **libraries}.items():
+            os.makedirs(folder + os.path.dirname(path), exist_ok=True)
+            shutil.copy(source, folder + path)
+    signatures = re.search(r"^COPY --from=signatures \. (/\S+)/$", RUNTIME, re.MULTILINE)[1]
+    shutil.copytree(agents.SIGNATURES, folder + signatures)
+    for name in ("proc", "dev", "tmp"):
+        os.mkdir(f"{folder}/{name}")
+
+
+ENTER = """set -eu
+mount --bind "$1" "$1"
+mount -t proc proc "$1/proc"
+mount --rbind /dev "$1/dev"
+mount -t tmpfs -o size=64m,mode=1777 tmpfs "$1/tmp"
+mount -o remount,bind,ro "$1"
+exec chroot --userspec="$2" --groups= "$1" /usr/bin/yagura-storage"""
+
+
+def test_the_image_scans(place):
+    """As its definition says: its own user, a read-only root with /tmp alone to write to, all paths by default."""
+    if os.geteuid() != 0 or is_sanitized():
+        raise Skip("mounting wants root, and the image is no sanitizer build")
+    root = place.folder("root")
+    make_root(root)
+    storage = Storage(place)
+    values = {key: value for key, value in storage.values.items() if not key.startswith("YAGURA_") or
+              key in ("YAGURA_QUEUE_URL", "YAGURA_TOPIC_ARN", "YAGURA_WAIT")}
+    log = open(place.root + "/image.log", "wb+")  # pylint: disable=consider-using-with
+    process = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sh", "-c", ENTER, "sh", root,
+                                re.search(r"^USER (\S+)$", RUNTIME, re.MULTILINE)[1]],
+                               env=values, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    process.log = log
+    storage.processes.append(process)
+    storage.put("bad.com", EICAR)
+    storage.put("good.txt", CLEAN)
+    assert storage.result("bad.com")["verdict"] == "infected"
+    good = storage.result("good.txt")
+    assert good["verdict"] == "clean" and "seccomp" in good["sandbox"], good
+    with open(f"/proc/{process.pid}/status", encoding="ascii") as stream:
+        status = stream.read()
+    assert re.search(r"^Uid:\t979\t979\t979\t979$", status, re.MULTILINE), status
+    assert re.search(r"^CapEff:\t0+$", status, re.MULTILINE), status
+    with open(f"/proc/{process.pid}/mounts", encoding="ascii") as stream:
+        mounts = dict(line.split()[1:4:2] for line in stream)
+    assert mounts["/"].split(",")[0] == "ro" and mounts["/tmp"].split(",")[0] == "rw", mounts
+    storage.until_done()
+    storage.stop(process)
 
 
 def test_the_zip_runs_by_itself(place):
