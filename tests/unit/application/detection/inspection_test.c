@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "application/detection/inspection.h"
+#include "application/runtime_area.h"
 
 #define ATTACK "1'%20OR%20'1'='1'--%20"
 
@@ -66,6 +67,51 @@ static void test_modes(void **state)
     }
 }
 
+/* Whether the values that functions are watched for have text in them. */
+static bool has_value(const struct runtime_values *values, const char *text)
+{
+    assert_int_equal(values->sequence % 2, 0);
+    return values->length > 0 &&
+           memmem(values->records, values->length, text, strlen(text)) != NULL;
+}
+
+static void test_what_functions_are_watched_for(void **state)
+{
+    (void)state;
+    static struct runtime_area area;
+    struct inspection_result result;
+    struct inspection *inspection = open_policy(
+        "protection = { sql_injection = \"mitigate\"; illegal_file_access = \"mitigate\"; "
+        "remote_command_execution = \"off\"; }; detection = { threshold = 6; }; "
+        "runtime = { files = (\"allow:/a\", \"deny:/b*\"); correlation = false; };");
+    inspection_share_policy(inspection, &area);
+    assert_int_equal(area.lists[RUNTIME_FILES].mode, RUNTIME_MITIGATE);
+    assert_int_equal(area.lists[RUNTIME_COMMANDS].mode, RUNTIME_OFF);
+    assert_int_equal(area.lists[RUNTIME_FILES].length, 18);
+    assert_memory_equal(area.lists[RUNTIME_FILES].rules, "allow:/a;deny:/b*;", 18);
+    assert_int_equal(area.lists[RUNTIME_COMMANDS].length, 0);
+    assert_int_equal(area.correlates, 0);
+
+    struct runtime_values *values = &area.requests[1];
+    (void)judge(inspection, "/", "a=word&b=x%3Bid&f=..%2Fup&g=%2Fetc%2Fhosts&h=a", &result);
+    inspection_share_values(inspection, &result, &area, 1);
+    assert_true(has_value(values, "x;id") && has_value(values, "../up") &&
+                has_value(values, "/etc/hosts"));
+    assert_false(has_value(values, "word"));
+    /* Another request's, and none of one that the handler does not see. */
+    (void)judge(inspection, "/", "a=%2Ftmp%2Fx", &result);
+    inspection_share_values(inspection, &result, &area, 1);
+    assert_true(has_value(values, "/tmp/x") && !has_value(values, "x;id"));
+    assert_int_equal(judge(inspection, "/", "a=" ATTACK "&b=" ATTACK "&f=..%2F..%2Fetc%2Fpasswd",
+                           &result),
+                     INSPECTION_BLOCK);
+    inspection_share_values(inspection, &result, &area, 1);
+    assert_false(has_value(values, "OR"));
+    assert_int_equal(values->length, 0);
+    inspection_share_values(inspection, &result, &area, RUNTIME_AREA_SLOTS); /* there is no such */
+    inspection_free(inspection);
+}
+
 static void test_secrets_are_masked(void **state)
 {
     (void)state;
@@ -88,6 +134,8 @@ static void test_policies_that_are_wrong(void **state)
         "detection = { exclusions = (\"rule=9-1\"); };",
         "address = { deny = (\"10.0.0.0/33\"); };",
         "address = { deny = (\"example.com\"); };",
+        "runtime = { files = (\"forbid:/etc\"); };",
+        "runtime = { commands = (\"deny:a;allow:b\"); };",
         "nonsense = 1;",
     };
     for (size_t i = 0; i < ARRAY_LENGTH(wrong); i++) {
@@ -116,6 +164,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_what_functions_are_watched_for),
         cmocka_unit_test(test_secrets_are_masked),
         cmocka_unit_test(test_policies_that_are_wrong),
         cmocka_unit_test(test_other_events_pass),
