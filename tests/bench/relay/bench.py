@@ -48,6 +48,18 @@ def added(place, home, event, repeat=REPEAT):
     return [statistics.median(values) / 1000 for values in (direct, alone, judged)]
 
 
+def first_of_its_kind(place, home, before):
+    """Microseconds of the first event that many rules have to look at, after so many plain ones: rules are
+    made ready between invocations."""
+    odd = http_event("/shop", "q=%3Cb%3E%20select%20x%20'%20;%20$(a)%20../%20{{b}}%20or%201=1%20--")
+    taken = []
+    for _ in range(ROUNDS):
+        run = Run(place, [http_event("/shop", "id=5")] * before + [odd], RUNTIME,
+                  environment={"YAGURA_APPLICATION_HOME": home, "YAGURA_APPLICATION_MODE": "report"})
+        taken.append(run.results[-1]["us"])
+    return statistics.median(taken)
+
+
 def processes(pid):
     """The process and its children."""
     found = [pid]
@@ -163,6 +175,9 @@ def main():
             show(f"{name}: direct, p50", direct, "ms")
             show(f"{name}: added by the relay alone, p50", alone, "ms")
             show(f"{name}: added with inspection, p50", judged, "ms", bar)
+        at_once, later = first_of_its_kind(place, home, 0), first_of_its_kind(place, home, 60)
+        show("first event that many rules look at, at once", at_once / 1000, "ms")
+        show("the same after 60 others: rules are ready by then", at_once / later, "times faster", least=2)
         cpu, pss, rss = cold_starts(home)
         slow = throttled_start(place, home)
         if slow is None:
