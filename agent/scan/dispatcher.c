@@ -143,6 +143,7 @@ static void stop_work(struct dispatcher *dispatcher)
     drop_list(dispatcher, &dispatcher->delayed);
     drop_list(dispatcher, &dispatcher->held);
     drop_list(dispatcher, &dispatcher->twins);
+    drop_list(dispatcher, &dispatcher->asked); /* none is added once a stop is asked for */
     do
         take_turn(dispatcher);
     while (commits_are_open(dispatcher));
@@ -343,6 +344,20 @@ int dispatcher_reload_signatures(struct dispatcher *dispatcher)
     (void)pthread_mutex_unlock(&dispatcher->lock);
     dispatcher_post_wake(dispatcher);
     return 0;
+}
+
+int dispatcher_ask(struct dispatcher *dispatcher, struct scan_task *task)
+{
+    (void)pthread_mutex_lock(&dispatcher->lock);
+    int r = dispatcher->stop_asked ? -ESHUTDOWN : 0;
+    if (r == 0) {
+        task->dispatcher = dispatcher;
+        scan_task_list_add(&dispatcher->asked, task);
+    }
+    (void)pthread_mutex_unlock(&dispatcher->lock);
+    if (r == 0)
+        dispatcher_post_wake(dispatcher);
+    return r;
 }
 
 void dispatcher_tell_work(struct dispatcher *dispatcher)

@@ -45,6 +45,8 @@ struct dispatcher *dispatcher_stop(struct dispatcher *dispatcher);
 int dispatcher_reconfigure(struct dispatcher *dispatcher, struct scan_settings *settings) MUST_USE;
 /* The signatures are loaded anew. */
 int dispatcher_reload_signatures(struct dispatcher *dispatcher) MUST_USE;
+/* A task for which somebody waits; on success it is the dispatcher's. -ESHUTDOWN. */
+int dispatcher_ask(struct dispatcher *dispatcher, struct scan_task *task) MUST_USE;
 /* There is new work: wakes it if it waits for some. */
 void dispatcher_tell_work(struct dispatcher *dispatcher);
 /* Wakes it for a turn. */

@@ -110,10 +110,55 @@ static void take_lease(struct dispatcher *dispatcher, struct scan_task *task)
 {
     uint64_t now = clock_realtime_ns();
 
-    task->cacheable = task->identity.ctime_ns + RACY_NS < now && is_local(dispatcher, task);
-    if (task->cacheable)
+    bool settled = task->identity.ctime_ns + RACY_NS < now;
+
+    if ((settled || task->answered != NULL) && is_local(dispatcher, task))
         task->leased = file_lease_take(task->fd) == 0;
-    task->cacheable = task->leased;
+    task->cacheable = task->leased && settled;
+}
+
+/* ---- for whom somebody waits ---- */
+
+/* Unchanged since it was found clean, and under a lease, so that it stays so. */
+static bool answer_known(struct dispatcher *dispatcher, struct scan_task *task)
+{
+    struct stat status;
+    uint64_t generation = dispatcher_generation(dispatcher);
+
+    if (!task->leased || fstat(task->fd, &status) < 0)
+        return false;
+    struct file_identity identity = file_identity_of(&status);
+    if (verdict_cache_lookup(dispatcher->parts.cache, &identity, generation) != VERDICT_CACHE_HIT)
+        return false;
+    atomic_fetch_add(&dispatcher->cached, 1);
+    task->result = (struct scan_result){.verdict = SCAN_CLEAN, .generation = generation};
+    task->untouched = file_lease_holds(task->fd);
+    dispatcher_release_task(dispatcher, task);
+    return true;
+}
+
+static bool begin_asked(struct dispatcher *dispatcher)
+{
+    struct stat status;
+
+    (void)pthread_mutex_lock(&dispatcher->lock);
+    struct scan_task *task = scan_task_list_take(&dispatcher->asked);
+    (void)pthread_mutex_unlock(&dispatcher->lock);
+    if (task == NULL)
+        return false;
+    if (dispatcher_generation(dispatcher) == 0) {
+        dispatcher_fail_task(dispatcher, task, SCAN_REASON_NO_ENGINE, 0);
+        return true;
+    }
+    if (fstat(task->fd, &status) < 0) {
+        dispatcher_fail_task(dispatcher, task, SCAN_REASON_READ, -errno);
+        return true;
+    }
+    task->identity = file_identity_of(&status);
+    take_lease(dispatcher, task);
+    if (!answer_known(dispatcher, task))
+        dispatcher_submit_task(dispatcher, task);
+    return true;
 }
 
 void dispatcher_begin_task(struct dispatcher *dispatcher, struct scan_task *task)
@@ -229,6 +274,8 @@ void dispatcher_fill_workers(struct dispatcher *dispatcher)
 
     if (dispatcher->stopping || dispatcher->client == NULL)
         return;
+    while (begin_asked(dispatcher))
+        ; /* as many as agent/prevention lets wait; what has no room goes first in the next turn */
     while (dispatcher->held.count == 0 && scanner_client_room(dispatcher->client) > 0) {
         if (begun++ == BEGIN_PER_TURN) {
             event_timer_start(dispatcher->refill, 0, 0);

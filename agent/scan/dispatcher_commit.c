@@ -6,7 +6,9 @@
 /* Everything about it is committed. */
 void dispatcher_release_task(struct dispatcher *dispatcher, struct scan_task *task)
 {
-    if (task->job != NULL)
+    if (task->answered != NULL)
+        task->answered(task->answered_user, &task->result, task->untouched);
+    else if (task->job != NULL)
         scan_job_release(task->job);
     else
         backlog_release(dispatcher->parts.backlog, task->item.mark);
@@ -24,6 +26,9 @@ void dispatcher_forget_lease(struct scan_task *task)
 void dispatcher_drop_task(struct dispatcher *dispatcher, struct scan_task *task)
 {
     dispatcher_forget_lease(task);
+    task->untouched = false;
+    if (task->answered != NULL)
+        task->result = (struct scan_result){.verdict = SCAN_ERROR, .reason = SCAN_REASON_INTERNAL};
     if (task->item.entry != NULL)
         backlog_scanned(dispatcher->parts.backlog, &task->item);
     dispatcher_release_task(dispatcher, task);

@@ -61,6 +61,7 @@ struct dispatcher {
     int start_result;
     struct scanner_status status;
     struct scan_settings *new_settings;
+    struct scan_task_list asked;     /* somebody waits for them */
     struct scan_task_list committed; /* by the threads of store and responder */
     size_t commits;                  /* handed on and not committed */
 

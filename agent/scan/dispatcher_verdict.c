@@ -83,11 +83,12 @@ static bool is_own_file(struct dispatcher *dispatcher, const struct scan_task *t
 /* The verdict is final: tells it, and commits what must not be forgotten. */
 static void settle_task(struct dispatcher *dispatcher, struct scan_task *task)
 {
-    if (is_own_file(dispatcher, task)) {
+    if (task->answered == NULL && is_own_file(dispatcher, task)) {
         dispatcher_drop_task(dispatcher, task);
         return;
     }
-    dispatcher_forget_lease(task);
+    if (!task->untouched) /* whoever waits relies on it; it goes with the last descriptor */
+        dispatcher_forget_lease(task);
     count_verdict(dispatcher, task->result.verdict);
     if (task->job != NULL)
         scan_job_tell(task->job, task);
@@ -134,7 +135,7 @@ void dispatcher_submit_task(struct dispatcher *dispatcher, struct scan_task *tas
  * it is malware all the same. */
 static bool scan_again(struct dispatcher *dispatcher, struct scan_task *task, bool changed)
 {
-    if (task->result.reason == SCAN_REASON_NO_ENGINE) {
+    if (task->result.reason == SCAN_REASON_NO_ENGINE && task->answered == NULL) {
         dispatcher_forget_lease(task);
         scan_task_list_add(&dispatcher->resume, task);
         return true;
@@ -168,10 +169,11 @@ static void judge_task(struct dispatcher *dispatcher, struct scan_task *task)
     if (scan_again(dispatcher, task, changed))
         return;
     atomic_fetch_add(&dispatcher->scanned, 1);
+    task->untouched = task->answered != NULL && kept_lease && !changed;
     if (task->result.verdict == SCAN_CLEAN && !changed) {
         if (task->cacheable && kept_lease)
             verdict_cache_remember_clean(dispatcher->parts.cache, &now, task->result.generation);
-        if (task->job == NULL)
+        if (task->job == NULL && task->answered == NULL)
             remember_recent(dispatcher, task);
     }
     settle_task(dispatcher, task);

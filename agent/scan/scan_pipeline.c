@@ -224,6 +224,20 @@ void scan_pipeline_take_event(struct scan_pipeline *pipeline, const struct watch
     dispatcher_tell_work(pipeline->dispatcher);
 }
 
+int scan_pipeline_ask(struct scan_pipeline *pipeline, const struct scan_ask *ask)
+{
+    struct scan_task *task = scan_task_new(ask->path, ask->fd, NULL);
+
+    if (task == NULL)
+        return -ENOMEM;
+    task->answered = ask->answered;
+    task->answered_user = ask->user;
+    int r = dispatcher_ask(pipeline->dispatcher, task);
+    if (r < 0)
+        scan_task_free(task);
+    return r;
+}
+
 int scan_pipeline_drain(struct scan_pipeline *pipeline, void (*done)(void *user), void *user)
 {
     int r = backlog_mark_drain(pipeline->parts.backlog, done, user);

@@ -53,6 +53,21 @@ typedef bool scan_own_file(void *user, const char *path, const struct file_ident
 void scan_pipeline_set_own_file(struct scan_pipeline *pipeline, scan_own_file *own_file,
                                 void *user);
 
+/* Somebody waits for the verdict on the very file behind a descriptor: it is scanned before all
+ * others, unless its verdict is known. */
+struct scan_ask {
+    int fd;     /* readable, of a regular file; handed over */
+    char *path; /* what to call it; handed over */
+    /* The answer, exactly one, from the dispatcher's thread; an engine that is not there yet is
+     * one. untouched: nobody wrote to the file from before the scan until now, nor can without
+     * breaking the read lease that the file's open description still holds. */
+    void (*answered)(void *user, const struct scan_result *result, bool untouched);
+    void *user;
+};
+/* Thread-safe, never blocks. fd and path are handed over, also when it fails: -ENOMEM, -ESHUTDOWN;
+ * answered is not called then. */
+int scan_pipeline_ask(struct scan_pipeline *pipeline, const struct scan_ask *ask) MUST_USE;
+
 /* done(user) once everything taken before this call has a verdict, detections are committed and
  * acted upon. Thread-safe; called from the dispatcher or the store's writer. */
 int scan_pipeline_drain(struct scan_pipeline *pipeline, void (*done)(void *user),

@@ -42,6 +42,10 @@ struct scan_task {
     unsigned attempts;      /* scans of a file that kept changing, or tries to open it */
     int error;              /* why it could not be opened */
     struct scan_result result;
+    /* Of scan_pipeline_ask: NULL unless somebody waits. */
+    void (*answered)(void *user, const struct scan_result *result, bool untouched);
+    void *answered_user;
+    bool untouched;
 };
 
 struct scan_task_list {
