@@ -37,6 +37,7 @@ struct task {
     bool moved;                           /* it lies in holding_fd under its id */
     bool told_delay;                      /* malware_action_delayed was told */
     bool released;                        /* an administrator has decided: no brake */
+    bool judge;                           /* somebody wants to open it: only told, never acted on */
     void (*done)(void *user, int result); /* guarded by the responder's mutex */
     void *user;
     int result;

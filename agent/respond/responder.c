@@ -249,8 +249,8 @@ int responder_hand_in(struct task *task)
     return r;
 }
 
-int responder_submit(struct responder *responder, const struct detection *detection,
-                     void (*done)(void *user, int result), void *user)
+static int hand_in(struct responder *responder, const struct detection *detection, bool judge,
+                   void (*done)(void *user, int result), void *user)
 {
     struct task *task;
     int fd, r;
@@ -270,12 +270,25 @@ int responder_submit(struct responder *responder, const struct detection *detect
                     detection->result.signature);
     task->done = done;
     task->user = user;
+    task->judge = judge;
     r = responder_hand_in(task);
     if (r < 0) {
         task->done = NULL;
         task_end(task, r);
     }
     return r;
+}
+
+int responder_submit(struct responder *responder, const struct detection *detection,
+                     void (*done)(void *user, int result), void *user)
+{
+    return hand_in(responder, detection, false, done, user);
+}
+
+int responder_judge(struct responder *responder, const struct detection *detection,
+                    void (*done)(void *user, int result), void *user)
+{
+    return hand_in(responder, detection, true, done, user);
 }
 
 void responder_status(struct responder *responder, struct responder_status *ret_status)

@@ -73,6 +73,13 @@ int responder_reconfigure(struct responder *responder,
 int responder_submit(struct responder *responder, const struct detection *detection,
                      void (*done)(void *user, int result), void *user) MUST_USE;
 
+/* Whether a file in which malware was found may be opened all the same: because its content or its
+ * signature is allowed, because it is an unchanged file of a package and held for that, or because
+ * it is a heuristic detection that policy lets pass. done(user, 0): it may; -EACCES: it must not;
+ * other -errno: it could not be told. Nothing is recorded. Otherwise as responder_submit. */
+int responder_judge(struct responder *responder, const struct detection *detection,
+                    void (*done)(void *user, int result), void *user) MUST_USE;
+
 /* The quarantine behind it, for lists and restores; lives as long as the responder. */
 struct quarantine *responder_quarantine(struct responder *responder);
 
