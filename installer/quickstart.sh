@@ -112,8 +112,8 @@ build() {
     # Warnings of a compiler newer than ours are no reason to fail here.
     if ! { cmake -S "$ROOT" -B "$BUILD" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
         -DYAGURA_TESTS=OFF -DYAGURA_APPLICATION=OFF -DYAGURA_WERROR=OFF &&
-        cmake --build "$BUILD" --target yagura-agent yagura-scanner yagura-inspector yagura-messenger \
-            yaguractl yagura-console; } >"$BUILD_LOG" 2>&1; then
+        cmake --build "$BUILD" --target yagura-agent yagura-scanner yagura-guard yagura-inspector \
+            yagura-messenger yaguractl yagura-console; } >"$BUILD_LOG" 2>&1; then
         tail -n 40 "$BUILD_LOG" >&2
         die "the build failed (above; whole output: $BUILD_LOG)"
     fi

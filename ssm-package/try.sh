@@ -36,7 +36,7 @@ execute() {
 }
 
 execute_all() {
-    for name in yagura-agent yagura-scanner yagura-inspector yagura-messenger yaguractl; do
+    for name in yagura-agent yagura-scanner yagura-inspector yagura-guard yagura-messenger yaguractl; do
         find "$ROOT" -type f -perm -u+x -name "$name" >"$ROOT/found"
         [ -s "$ROOT/found" ] || die "there is no program $name in $FOLDER"
         while IFS= read -r program; do

@@ -65,7 +65,8 @@ def test_the_portable_rpm_in_an_rpm_root(place):
     assert {line for line in needed if not line.startswith("rpmlib(")} == {"/bin/sh"}, needed
     assert set(run("rpm", "--root", root, "-qc", "yagura-agent-portable").split()) == {
         "/etc/yagura/agent.conf", "/etc/yagura/policy.conf"}
-    for program in ("yagura-agent", "yagura-scanner", "yagura-messenger", "yagura-inspector", "yaguractl"):
+    for program in ("yagura-agent", "yagura-scanner", "yagura-messenger", "yagura-inspector", "yagura-guard",
+                    "yaguractl"):
         assert program in run("chroot", root, "/opt/yagura/bin/" + program, "--version")
     run("rpm", "--root", root, "-e", "--noscripts", "--nodeps", "yagura-agent-portable")
     assert not os.path.exists(os.path.join(root, "opt/yagura"))

@@ -67,7 +67,7 @@ def program(name):
 def make_portable(folder, version):
     """The same programs in the places of the portable package, which needs nothing and takes the others' place."""
     programs = {"/opt/yagura/bin/" + name: program("/bin/true")
-                for name in ("yagura-scanner", "yagura-messenger", "yagura-inspector")}
+                for name in ("yagura-scanner", "yagura-messenger", "yagura-inspector", "yagura-guard")}
     make_deb(folder, "yagura-agent-portable", version, {
         **programs,
         "/opt/yagura/bin/yagura-agent": program("/bin/sleep"),
@@ -89,6 +89,7 @@ def make_packages(folder, version, postinst="", blob=0, portable=False, library=
         "/usr/sbin/yaguractl": (CONTROL, 0o755),
         "/usr/libexec/yagura/yagura-messenger": program("/bin/true"),
         "/usr/libexec/yagura/yagura-inspector": program("/bin/true"),
+        "/usr/libexec/yagura/yagura-guard": program("/bin/true"),
         "/lib/systemd/system/yagura-agent.service": (UNIT, 0o644),
     }, depends=f"yagura-scanner (= {version})",
         scripts={"postinst": "#!/bin/sh\nset -e\n" + postinst} if postinst else None)

@@ -1,0 +1,97 @@
+/* Owns what is read from /proc about a process: nothing that it wrote itself but its name, which is
+ * skipped. */
+#include "agent/guard/own_processes.h"
+
+#include "common/files/file.h"
+#include "common/text/text.h"
+#include "scanner/client/proc_text.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define JOURNAL_GROUP "/system.slice/systemd-journald.service"
+#define NOBODY        65534
+#define GENERATIONS   8 /* agent, loader, worker; helpers and what they start */
+
+/* Reads a file of the process' folder; its first bytes, terminated. False: it has none. */
+static bool read_proc(pid_t pid, const char *name, char *text, size_t size)
+{
+    char path[64];
+    AUTO_CLOSE int fd = -1;
+
+    if (text_format(path, sizeof path, "/proc/%d/%s", (int)pid, name) < 0 ||
+        file_open_at(AT_FDCWD, path, O_RDONLY, 0, &fd) < 0)
+        return false;
+    ssize_t length = file_read(fd, text, size - 1);
+    text[MAX(length, 0)] = '\0';
+    return length > 0;
+}
+
+/* The process' group of the unified hierarchy, as the kernel sees it: "0::/path". */
+static bool read_group(pid_t pid, char *group, size_t size)
+{
+    char text[4096];
+
+    if (!read_proc(pid, "cgroup", text, sizeof text))
+        return false;
+    char *line = text_starts_with(text, "0::") ? text : strstr(text, "\n0::");
+    if (line == NULL)
+        return false;
+    line += *line == '\n' ? 4 : 3;
+    line[strcspn(line, "\n")] = '\0';
+    return text_copy(group, size, line) >= 0;
+}
+
+void own_processes_init(struct own_processes *own)
+{
+    *own = (struct own_processes){.self = getpid(), .agent = getppid()};
+    /* What a shell or a container started shares its group with all sorts of things. */
+    if (!read_group(own->self, own->group, sizeof own->group) ||
+        !text_ends_with(own->group, ".service"))
+        own->group[0] = '\0';
+}
+
+bool own_processes_contain(const struct own_processes *own, pid_t pid)
+{
+    return pid == own->agent || pid == own->self || pid == 1;
+}
+
+static pid_t parent_of(pid_t pid)
+{
+    char text[512];
+
+    if (!read_proc(pid, "stat", text, sizeof text))
+        return 0;
+    const char *name_end = strrchr(text, ')'); /* the name may hold anything, also ") R 1" */
+    return name_end == NULL || strlen(name_end) < 5 ? 0 : (pid_t)proc_text_number(name_end + 4);
+}
+
+bool own_processes_include(const struct own_processes *own, pid_t pid)
+{
+    char group[sizeof own->group];
+
+    if (pid <= 0)
+        return false;
+    if (read_group(pid, group, sizeof group) &&
+        ((own->group[0] != '\0' && text_equal(group, own->group)) ||
+         text_equal(group, JOURNAL_GROUP)))
+        return true;
+    pid_t parent = pid;
+    for (int i = 0; i < GENERATIONS && parent > 1; i++) {
+        parent = parent_of(parent);
+        if (parent == own->agent)
+            return true;
+    }
+    return false;
+}
+
+uid_t own_processes_user(pid_t pid)
+{
+    char path[32];
+    struct stat status;
+
+    if (text_format(path, sizeof path, "/proc/%d", (int)pid) < 0 || stat(path, &status) < 0)
+        return NOBODY;
+    return status.st_uid;
+}

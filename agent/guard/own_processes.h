@@ -1,0 +1,22 @@
+/* Who is never asked: the agent and all it starts, and whoever takes our log lines. */
+#ifndef AGENT_GUARD_OWN_PROCESSES_H
+#define AGENT_GUARD_OWN_PROCESSES_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct own_processes {
+    pid_t self, agent;
+    char group[512]; /* our control group, "" when we have none of our own */
+};
+
+void own_processes_init(struct own_processes *own);
+/* Told by the number alone: the guard, the agent, and the host's first process. */
+bool own_processes_contain(const struct own_processes *own, pid_t pid);
+/* Reads /proc: descendants of the agent, the members of our control group, and the journal. The
+ * process waits in its open, so that it cannot change under us. */
+bool own_processes_include(const struct own_processes *own, pid_t pid);
+/* As whom it runs; that of nobody when it cannot be told. */
+uid_t own_processes_user(pid_t pid);
+
+#endif
