@@ -20,6 +20,7 @@ void agent_facts_collect(const struct control_context *context, struct agent_fac
     integrity_status(context->integrity, &ret_facts->integrity);
     scan_schedule_status(context->schedule, &ret_facts->schedule);
     health_status(context->health, &ret_facts->health);
+    prevention_status(context->prevention, &ret_facts->prevention);
 }
 
 uint64_t agent_facts_signature_age_ns(const struct agent_facts *facts)

@@ -4,6 +4,7 @@
 
 #include "agent/health/health.h"
 #include "agent/integrity/integrity.h"
+#include "agent/prevention/prevention.h"
 #include "agent/respond/responder.h"
 #include "agent/scan/scan_pipeline.h"
 #include "agent/scan/scan_schedule.h"
@@ -21,6 +22,7 @@ struct agent_facts {
     struct integrity_status integrity;
     struct scan_schedule_status schedule;
     struct health_status health;
+    struct prevention_status prevention;
     struct policy *policy; /* borrowed */
     uint64_t now_ns;       /* realtime */
 };

@@ -114,6 +114,26 @@ static void print_integrity(const json_t *integrity)
     (void)putchar('\n');
 }
 
+static void print_prevention(const json_t *prevention)
+{
+    char count[DISPLAY_BYTES];
+    if (text_equal(member_text(prevention, "state"), "off"))
+        return;
+    begin_row("Prevent");
+    display_print(member_text(prevention, "state"));
+    (void)printf(", %s opens asked for", display_count(count, member_number(prevention, "opens")));
+    print_some(prevention, "denied", "denied");
+    print_some(prevention, "late", "without a verdict in time");
+    print_some(prevention, "overrun", "too many at once");
+    (void)putchar('\n');
+    if (member_text(prevention, "problem")[0] == '\0' ||
+        !text_equal(member_text(prevention, "state"), "working"))
+        return;
+    begin_row("");
+    display_print(member_text(prevention, "problem"));
+    (void)putchar('\n');
+}
+
 static void print_schedule(const json_t *schedule)
 {
     char count[DISPLAY_BYTES];
@@ -146,6 +166,7 @@ static void print_agent(const json_t *status)
     print_scan(json_object_get(status, "scan"));
     print_schedule(json_object_get(status, "schedule"));
     print_integrity(json_object_get(status, "integrity"));
+    print_prevention(json_object_get(status, "prevention"));
     print_console(json_object_get(status, "console"));
     begin_row("Events");
     (void)printf("%s recorded, %s", display_count(text, member_number(store, "last_number")),

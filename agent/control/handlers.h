@@ -20,6 +20,7 @@ struct health;
 struct integrity;
 struct scan_schedule;
 struct policy;
+struct prevention;
 struct resources;
 struct responder;
 struct scan_pipeline;
@@ -36,6 +37,7 @@ struct control_context {
     struct integrity *integrity;
     struct scan_schedule *schedule;
     struct health *health;
+    struct prevention *prevention;
     struct resources *resources;
     struct delivery *delivery;
     uint64_t started_ns;                                         /* realtime */

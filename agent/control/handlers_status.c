@@ -1,6 +1,7 @@
 /* status: {"status":{"state","problems":[{"module","problem","cure"}],"agent":{},"policy":{},
- * "watch":{},"scanner":{},"scan":{},"schedule":{},"integrity":{},"health":{},"store":{},"console":{}}}.
- * state is "starting" (signatures are being loaded, or the first walk is not done), "protecting" or
+ * "watch":{},"scanner":{},"scan":{},"schedule":{},"integrity":{},"prevention":{},"health":{},
+ * "store":{},"console":{}}}. state is
+ * "starting" (signatures are being loaded, or the first walk is not done), "protecting" or
  * "degraded"; times are in seconds unless a name says otherwise. */
 #include "agent/control/agent_facts.h"
 #include "agent/control/handlers_private.h"
@@ -71,6 +72,15 @@ static void write_integrity_problems(struct json_writer *json,
                       "rebuild");
 }
 
+static void write_prevention_problems(struct json_writer *json,
+                                      const struct prevention_status *prevention)
+{
+    if (prevention->state == PREVENTION_DEGRADED)
+        write_problem(json, "prevention", prevention->problem,
+                      "mend what it says; until then infected files can be opened, and are dealt "
+                      "with afterwards");
+}
+
 static void write_problems(struct json_writer *json, const struct agent_facts *status)
 {
     char text[128];
@@ -98,6 +108,7 @@ static void write_problems(struct json_writer *json, const struct agent_facts *s
     if (status->health.problem[0] != '\0')
         write_problem(json, "health", status->health.problem, status->health.cure);
     write_integrity_problems(json, &status->integrity);
+    write_prevention_problems(json, &status->prevention);
     if (status->store.problem != 0)
         write_problem(json, "store", log_error_text(status->store.problem),
                       "make room on the disk of the state directory, or repair it; events wait in "
@@ -242,6 +253,34 @@ static void write_integrity(struct json_writer *json, const struct integrity_sta
     json_write_object_end(json);
 }
 
+static void write_prevention(struct json_writer *json, const struct prevention_status *prevention)
+{
+    static const char *const states[] = {
+        [PREVENTION_OFF] = "off",
+        [PREVENTION_STARTING] = "starting",
+        [PREVENTION_WORKING] = "working",
+        [PREVENTION_DEGRADED] = "degraded",
+    };
+    const struct guard_counts *counts = &prevention->counts;
+
+    json_write_key(json, "prevention");
+    json_write_object_begin(json);
+    json_write_field_string(json, "state", states[prevention->state]);
+    json_write_field_string(json, "problem", prevention->problem);
+    json_write_field_unsigned(json, "blocked", prevention->blocked);
+    json_write_field_unsigned(json, "restarts", prevention->restarts);
+    json_write_field_number(json, "guard_pid", prevention->guard_pid);
+    json_write_field_unsigned(json, "opens", counts->opens);
+    json_write_field_unsigned(json, "asked", counts->asked);
+    json_write_field_unsigned(json, "remembered", counts->remembered);
+    json_write_field_unsigned(json, "denied", counts->denied);
+    json_write_field_unsigned(json, "late", counts->late);
+    json_write_field_unsigned(json, "overrun", counts->overrun);
+    json_write_field_unsigned(json, "overflow", counts->overflow);
+    json_write_field_unsigned(json, "waiting", counts->waiting);
+    json_write_object_end(json);
+}
+
 static void write_health(struct json_writer *json, const struct health_status *health)
 {
     static const char *const self_tests[] = {"none", "passed", "failed"};
@@ -333,6 +372,7 @@ const char *control_write_status(const struct control_context *context, struct b
     write_schedule(&json, &status.schedule);
     write_integrity(&json, &status.integrity);
     write_health(&json, &status.health);
+    write_prevention(&json, &status.prevention);
     write_store(&json, &status.store);
     write_console(&json, context);
     json_write_object_end(&json);

@@ -85,6 +85,15 @@
     X(QUARANTINE_SIZE, "quarantine.max_size", SIZE, "1G", "1M..1024G", "space of the quarantine")   \
     X(QUARANTINE_FULL, "quarantine.when_full", CHOICE, "refuse", "refuse|drop-oldest",              \
       "what happens when it is full")                                                               \
+    X(PREVENTION_ENABLED, "prevention.enabled", BOOL, "false", "",                                  \
+      "infected files cannot be opened or run")                                                     \
+    X(PREVENTION_PATHS, "prevention.paths", LIST, "", "absolute",                                   \
+      "directories, with all below them, in which files are scanned before they are opened")        \
+    X(PREVENTION_EXEC_ONLY, "prevention.exec_only", BOOL, "false", "", "only before they are run")  \
+    X(PREVENTION_DEADLINE, "prevention.deadline", DURATION, "5s", "100ms..30s",                     \
+      "longest that an open waits for the verdict")                                                 \
+    X(PREVENTION_ON_TIMEOUT, "prevention.on_timeout", CHOICE, "allow", "allow|deny",                \
+      "what happens to an open whose verdict is late, or cannot be had")                            \
     X(INTEGRITY_ENABLED, "integrity.enabled", BOOL, "false", "",                                    \
       "compare files that must not change with a baseline")                                         \
     X(INTEGRITY_PATHS, "integrity.paths", LIST, "", "absolute",                                     \

@@ -89,6 +89,8 @@ static int apply_options(struct agent *agent, struct module_options *options)
     if (r == 0)
         r = health_reconfigure(agent->health, &options->health);
     if (r == 0)
+        r = prevention_reconfigure(agent->prevention, &options->prevention);
+    if (r == 0)
         r = agent_start_watch(agent);
     if (r == 0)
         log_set_level(options->log_level);

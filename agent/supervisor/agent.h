@@ -18,6 +18,7 @@ struct health;
 struct instance_lock;
 struct integrity;
 struct metrics_file;
+struct prevention;
 struct resources;
 struct scan_schedule;
 
@@ -33,6 +34,7 @@ struct agent {
     struct integrity *integrity;
     struct scan_schedule *schedule;
     struct health *health;
+    struct prevention *prevention;
     struct watch_reports reports;
     struct delivery *delivery;
     struct watch *watch; /* NULL while the policy switches watching off */

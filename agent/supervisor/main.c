@@ -199,6 +199,17 @@ static void stop_schedule(struct agent *agent)
     agent->schedule = scan_schedule_stop(agent->schedule);
 }
 
+static int start_prevention(struct agent *agent)
+{
+    return prevention_start(&agent->options->prevention, agent->store, agent->pipeline,
+                            agent->responder, &agent->prevention);
+}
+
+static void stop_prevention(struct agent *agent)
+{
+    agent->prevention = prevention_stop(agent->prevention);
+}
+
 static int start_watch(struct agent *agent)
 {
     return agent_start_watch(agent);
@@ -301,6 +312,7 @@ static int start_control(struct agent *agent)
         .integrity = agent->integrity,
         .schedule = agent->schedule,
         .health = agent->health,
+        .prevention = agent->prevention,
         .resources = agent->resources,
         .delivery = agent->delivery,
         .started_ns = agent->started_ns,
@@ -379,6 +391,7 @@ static const struct step {
     {"integrity monitoring", start_integrity, stop_integrity},
     {"scheduled scans", start_schedule, stop_schedule},
     {"health", start_health, stop_health},
+    {"prevention", start_prevention, stop_prevention},
     {"watch", start_watch, agent_stop_watch},
     {"delivery", start_delivery, stop_delivery},
     {"control socket", start_control, stop_control},

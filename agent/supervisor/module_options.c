@@ -267,6 +267,23 @@ static void fill_respond(struct module_options *options, const struct agent_conf
     };
 }
 
+static void fill_prevention(struct module_options *options, const struct agent_config *config,
+                            const struct policy *policy)
+{
+    options->prevention = (struct prevention_options){
+        .enabled = policy_bool(policy, POLICY_PREVENTION_ENABLED),
+        .exec_only = policy_bool(policy, POLICY_PREVENTION_EXEC_ONLY),
+        .deny_late = text_equal(policy_text(policy, POLICY_PREVENTION_ON_TIMEOUT), "deny"),
+        .deadline_ns = policy_number(policy, POLICY_PREVENTION_DEADLINE),
+        .guard_program = join(options, config->program_directory, "yagura-guard"),
+        .paths = policy_list(policy, POLICY_PREVENTION_PATHS),
+        .exclude_directories = options->watch.exclude_directories,
+        .exclude_files = options->watch.exclude_files,
+        .exclude_extensions = options->watch.exclude_extensions,
+        .own_directories = options->own_directories,
+    };
+}
+
 int module_options_new(const struct agent_config *config, struct policy *policy,
                        struct module_options **ret_options)
 {
@@ -295,6 +312,7 @@ int module_options_new(const struct agent_config *config, struct policy *policy,
         .interval_ns = policy_number(policy, POLICY_HEALTH_INTERVAL),
         .patience_ns = policy_number(policy, POLICY_HEALTH_PATIENCE),
     };
+    fill_prevention(options, config, policy);
     options->store = (struct store_options){
         .path = join(options, config->state_directory, "events.db"),
         .max_age_ns = policy_number(policy, POLICY_STORE_MAX_AGE),

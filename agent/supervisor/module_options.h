@@ -8,6 +8,7 @@
 #include "agent/integrity/integrity.h"
 #include "agent/policy/agent_config.h"
 #include "agent/policy/policy.h"
+#include "agent/prevention/prevention.h"
 #include "agent/resources/resources.h"
 #include "agent/respond/responder.h"
 #include "agent/scan/scan_pipeline.h"
@@ -25,11 +26,12 @@ struct module_options {
     struct integrity_options integrity;
     struct scan_schedule_options schedule;
     struct health_options health;
+    struct prevention_options prevention;
     struct resources_options resources;
     enum log_level log_level;
     bool watch_enabled;
     /* What the pointers above point to, beside the policy and the configuration. */
-    char *paths[8];
+    char *paths[16];
     size_t path_count;
     const char *own_directories[4];
     const char **watched;   /* the policy's paths, and those of integrity monitoring */

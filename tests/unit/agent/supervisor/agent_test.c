@@ -72,6 +72,12 @@ int scan_schedule_reconfigure(struct scan_schedule *schedule UNUSED,
     return 0;
 }
 
+int prevention_reconfigure(struct prevention *prevention UNUSED,
+                           const struct prevention_options *options UNUSED)
+{
+    return 0;
+}
+
 void integrity_take_event(struct integrity *integrity UNUSED,
                           const struct watch_event *event UNUSED)
 {

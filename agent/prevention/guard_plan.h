@@ -1,0 +1,28 @@
+/* What a guard is told before it begins: from the policy and the mounts there are. */
+#ifndef AGENT_PREVENTION_GUARD_PLAN_H
+#define AGENT_PREVENTION_GUARD_PLAN_H
+
+#include "agent/prevention/prevention.h"
+#include "common/attributes.h"
+
+struct message_writer;
+struct mounts;
+struct prevention_plan;
+
+/* Copies the options. -ENOMEM, -EINVAL (a pattern). */
+int guard_plan_new(const struct prevention_options *options,
+                   struct prevention_plan **ret_plan) MUST_USE;
+struct prevention_plan *guard_plan_free(struct prevention_plan *plan);
+
+/* Sends all of it. -ENODATA: no path is on a local file system; -errno of the socket. */
+int guard_plan_send(const struct prevention_plan *plan, int socket,
+                    struct message_writer *word) MUST_USE;
+
+/* Calls mark for the mount each path lies on, and for those at or below it: of local file systems,
+ * whose opens the kernel tells and whose files can be looked at without waiting for others. */
+int guard_plan_marks(const struct prevention_plan *plan, const struct mounts *mounts,
+                     int (*mark)(void *user, const char *mount_path), void *user) MUST_USE;
+/* Changes when the marks do. 0 when they cannot be known. */
+uint64_t guard_plan_fingerprint(const struct prevention_plan *plan);
+
+#endif

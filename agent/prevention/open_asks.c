@@ -1,0 +1,279 @@
+/* Owns an ask from the guard's word to its verdict: the descriptor, who opens, what is told of it.
+ * Hands off: the file to the scan pipeline, malware in it to the responder's judgement, its path to
+ * the pipeline's backlog, from where it goes the ordinary way to quarantine. */
+#include "agent/prevention/prevention_private.h"
+#include "agent/respond/responder.h"
+#include "agent/scan/scan_pipeline.h"
+#include "common/files/file.h"
+#include "common/json/json_writer.h"
+#include "common/log/log.h"
+#include "common/text/text.h"
+#include "common/time/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+/* More than a guard has open at once, with those it gave up. Beyond it its deadline answers. */
+#define MOST_ASKS 256
+#define TOLD_NS   (10 * NS_PER_SECOND)
+#define UNNAMED   "(a path too long to be told)"
+
+struct open_ask {
+    struct prevention *prevention;
+    uint64_t guard, id;
+    pid_t pid;
+    bool runs;
+    int fd;
+    char *path; /* raw bytes; "" when it cannot be told */
+    struct scan_result result;
+    bool untouched;
+    int judgement;
+};
+
+static struct open_ask *free_ask(struct open_ask *ask)
+{
+    if (ask->fd >= 0)
+        (void)close(ask->fd);
+    free(ask->path);
+    prevention_unref(ask->prevention);
+    free(ask);
+    return NULL;
+}
+
+static void send_verdict(struct open_ask *ask, enum guard_answer answer, bool remember)
+{
+    struct prevention *prevention = ask->prevention;
+    struct guard_process *guard = guard_life_find(prevention, ask->guard);
+
+    if (guard == NULL)
+        return;
+    prevention->word.length = 0;
+    prevention->word.failed = false;
+    message_write_u64(&prevention->word, ask->id);
+    message_write_u32(&prevention->word, answer);
+    message_write_u32(&prevention->word, remember);
+    /* A guard that reads no more is found by guard_life_check; its deadlines answer until then. */
+    (void)!message_writer_send(&prevention->word, guard->socket, GUARD_VERDICT, -1);
+}
+
+/* ---- malware ---- */
+
+static struct told_block *told_of(struct prevention *prevention, const struct stat *status)
+{
+    struct told_block *told =
+        &prevention->told[(status->st_ino * 31 + status->st_dev) % TOLD_BLOCKS];
+
+    if (told->inode != status->st_ino || told->device != status->st_dev)
+        *told = (struct told_block){.device = status->st_dev, .inode = status->st_ino};
+    return told;
+}
+
+static void write_blocked(const struct open_ask *ask, const struct process_facts *facts,
+                          uint64_t more, struct buffer *detail)
+{
+    struct json_writer json;
+
+    json_writer_init(&json, detail);
+    json_write_object_begin(&json);
+    json_write_field_string(&json, "signature", ask->result.signature);
+    json_write_field_string(&json, "access", ask->runs ? "run" : "open");
+    process_facts_write(facts, &json);
+    if (more > 0)
+        json_write_field_unsigned(&json, "not_told_before", more);
+    json_write_object_end(&json);
+}
+
+/* Before the verdict is sent: the process still waits, and is who it was. */
+static void tell_blocked(struct open_ask *ask)
+{
+    struct prevention *prevention = ask->prevention;
+    AUTO_BUFFER struct buffer detail = BUFFER_WITH_MAXIMUM(LIMIT_EVENT_DETAIL_BYTES);
+    struct process_facts facts;
+    struct stat status = {0};
+
+    (void)!fstat(ask->fd, &status);
+    struct told_block *told = told_of(prevention, &status);
+    uint64_t now = clock_monotonic_ns();
+    if (now < told->until_ns) {
+        told->more++;
+        return;
+    }
+    process_facts_read(ask->pid, &facts);
+    write_blocked(ask, &facts, told->more, &detail);
+    AUTO_FREE char *subject =
+        ask->path[0] != '\0' ? text_escape_new(ask->path, strlen(ask->path)) : NULL;
+    prevention_record(prevention, "prevention_blocked", EVENT_HIGH,
+                      subject != NULL ? subject : UNNAMED, buffer_text(&detail));
+    told->until_ns = now + TOLD_NS;
+    told->more = 0;
+    (void)pthread_mutex_lock(&prevention->lock);
+    prevention->status.blocked++;
+    (void)pthread_mutex_unlock(&prevention->lock);
+}
+
+/* The ordinary way: the very path, scanned again, to the responder. */
+static void have_it_dealt_with(const struct open_ask *ask)
+{
+    const struct watch_event event = {
+        .kind = WATCH_FILE_ARRIVED,
+        .path = ask->path,
+        .path_length = strlen(ask->path),
+        .time_ns = clock_realtime_ns(),
+    };
+
+    if (ask->path[0] == '/')
+        scan_pipeline_take_event(ask->prevention->pipeline, &event);
+}
+
+static void take_judgement(void *user)
+{
+    struct open_ask *ask = user;
+    bool deny = ask->judgement != 0;
+
+    if (deny)
+        tell_blocked(ask);
+    send_verdict(ask, deny ? GUARD_DENY : GUARD_ALLOW, false);
+    have_it_dealt_with(ask);
+    free_ask(ask);
+}
+
+/* The responder's thread. */
+static void judged(void *user, int result)
+{
+    struct open_ask *ask = user;
+
+    ask->judgement = result;
+    if (!prevention_post(ask->prevention, take_judgement, ask))
+        free_ask(ask);
+}
+
+static void ask_responder(struct open_ask *ask)
+{
+    struct stat status;
+    struct detection detection = {
+        .path = ask->path,
+        .fd = ask->fd,
+        .result = ask->result,
+        .cause = SCAN_CAUSE_REALTIME,
+    };
+
+    if (fstat(ask->fd, &status) == 0)
+        detection.identity = file_identity_of(&status);
+    int r = responder_judge(ask->prevention->responder, &detection, judged, ask);
+    if (r == 0)
+        return;
+    ask->judgement = r; /* nobody could say that it may be opened */
+    take_judgement(ask);
+}
+
+/* ---- verdicts ---- */
+
+static void take_result(void *user)
+{
+    struct open_ask *ask = user;
+    bool late = ask->prevention->plan->deny_late;
+
+    switch (ask->result.verdict) {
+    case SCAN_INFECTED:
+        ask_responder(ask);
+        return;
+    case SCAN_CLEAN:
+        send_verdict(ask, GUARD_ALLOW, ask->untouched);
+        break;
+    case SCAN_INCOMPLETE: /* nothing was found: told by the scan that its writing leads to */
+        send_verdict(ask, GUARD_ALLOW, false);
+        break;
+    case SCAN_ERROR: /* no verdict can be had */
+        send_verdict(ask, late ? GUARD_DENY : GUARD_ALLOW, false);
+        break;
+    }
+    free_ask(ask);
+}
+
+/* The dispatcher's thread. */
+static void scanned(void *user, const struct scan_result *result, bool untouched)
+{
+    struct open_ask *ask = user;
+
+    ask->result = *result;
+    ask->untouched = untouched;
+    if (!prevention_post(ask->prevention, take_result, ask))
+        free_ask(ask);
+}
+
+/* ---- asks ---- */
+
+static bool is_excluded(const struct prevention *prevention, const char *path)
+{
+    const struct exclusions *exclusions = prevention->plan->exclusions;
+    const char *name = strrchr(path, '/');
+
+    if (name == NULL)
+        return false;
+    size_t above = (size_t)(name - path), length = strlen(path);
+    return (above > 0 && exclusions_cover_directory(exclusions, path, above)) ||
+           exclusions_match_file(exclusions, path, length, length - above - 1);
+}
+
+static void begin_ask(struct open_ask *ask)
+{
+    struct scan_ask scan = {
+        .fd = fcntl(ask->fd, F_DUPFD_CLOEXEC, 3),
+        .path = text_new(ask->path, strlen(ask->path)),
+        .answered = scanned,
+        .user = ask,
+    };
+
+    if (scan.fd < 0 || scan_pipeline_ask(ask->prevention->pipeline, &scan) < 0) {
+        if (scan.fd < 0)
+            free(scan.path);
+        ask->result = (struct scan_result){.verdict = SCAN_ERROR, .reason = SCAN_REASON_INTERNAL};
+        take_result(ask);
+    }
+}
+
+static bool has_room(struct prevention *prevention)
+{
+    (void)pthread_mutex_lock(&prevention->lock);
+    bool room = prevention->references <= MOST_ASKS;
+    (void)pthread_mutex_unlock(&prevention->lock);
+    return room;
+}
+
+int open_asks_take(struct prevention *prevention, struct guard_process *guard,
+                   struct message *message)
+{
+    struct message_reader reader = message_reader_of(message);
+    uint64_t id = message_read_u64(&reader);
+    uint32_t pid = message_read_u32(&reader), runs = message_read_u32(&reader);
+    size_t length = 0;
+    const void *path = message_read_bytes(&reader, &length);
+
+    if (message_reader_end(&reader) < 0 || path == NULL || memchr(path, '\0', length) != NULL)
+        return -EBADMSG;
+    struct open_ask *ask = has_room(prevention) ? calloc(1, sizeof *ask) : NULL;
+    if (ask == NULL)
+        return 0;
+    *ask = (struct open_ask){
+        .prevention = prevention,
+        .guard = guard->number,
+        .id = id,
+        .pid = (pid_t)pid,
+        .runs = runs != 0,
+        .fd = TAKE_FD(message->fds[0]),
+        .path = text_new(path, length),
+    };
+    prevention_ref(prevention);
+    if (ask->path == NULL) {
+        free_ask(ask);
+        return 0;
+    }
+    if (is_excluded(prevention, ask->path)) {
+        send_verdict(ask, GUARD_ALLOW, false);
+        free_ask(ask);
+        return 0;
+    }
+    begin_ask(ask);
+    return 0;
+}

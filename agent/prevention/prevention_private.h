@@ -1,0 +1,94 @@
+/* Shared by the files that make up prevention.h. Not for others. All runs in its thread unless it
+ * says otherwise. */
+#ifndef AGENT_PREVENTION_PREVENTION_PRIVATE_H
+#define AGENT_PREVENTION_PREVENTION_PRIVATE_H
+
+#include "agent/prevention/prevention.h"
+#include "agent/prevention/process_facts.h"
+#include "agent/store/store.h"
+#include "agent/watch/exclusions.h"
+#include "common/event_loop/event_loop.h"
+#include "common/limits.h"
+#include "common/messages/message.h"
+#include "scanner/client/scan_result.h"
+
+#include <pthread.h>
+#include <sys/types.h>
+
+/* The options, copied. */
+struct prevention_plan {
+    bool enabled, exec_only, deny_late;
+    uint64_t deadline_ns;
+    char *guard_program;
+    char **paths, **own;
+    struct exclusions *exclusions;
+};
+
+struct guard_process {
+    uint64_t number; /* of all that were started; 0: there is none */
+    pid_t pid;
+    int socket;
+    bool ready;
+    uint64_t heard_ns; /* monotonic, of its last word */
+    struct guard_counts counts;
+};
+
+/* What was told lately, so that one who tries again and again fills no store. */
+enum { TOLD_BLOCKS = 64 };
+struct told_block {
+    uint64_t device, inode;
+    uint64_t until_ns;
+    uint64_t more; /* not told since */
+};
+
+struct prevention {
+    struct store *store;
+    struct scan_pipeline *pipeline;
+    struct responder *responder;
+    pthread_t thread;
+    struct event_loop *loop;
+    struct event_timer *tick, *restart;
+    int mounts_fd; /* of mountinfo; -1 */
+    struct prevention_plan *plan;
+    struct guard_process current, next; /* the second takes over when it is ready */
+    uint64_t last_number, restart_delay_ns, generation;
+    uint64_t mounts_print; /* of the marks there are */
+    bool mounts_moved, told_degraded;
+    struct told_block told[TOLD_BLOCKS];
+    uint8_t buffer[LIMIT_MESSAGE_BYTES + 4];
+    struct message_writer word;
+
+    pthread_mutex_t lock; /* of all below */
+    unsigned references;  /* of the owner, and one of each ask */
+    bool stopping;
+    struct prevention_plan *new_plan;
+    struct prevention_status status;
+};
+
+/* ---- prevention.c ---- */
+
+void prevention_ref(struct prevention *prevention);
+void prevention_unref(struct prevention *prevention);
+/* Any thread: runs work in the loop; false: it stops. */
+bool prevention_post(struct prevention *prevention, event_post_handler *work, void *user);
+void prevention_record(struct prevention *prevention, const char *kind,
+                       enum event_severity severity, const char *subject, const char *detail);
+
+/* ---- guard_life.c ---- */
+
+/* As the plan says: starts a guard beside the one there is, or ends it. */
+void guard_life_renew(struct prevention *prevention);
+void guard_life_end(struct prevention *prevention, struct guard_process *guard);
+void guard_life_restart(void *user);
+/* Once a second: one that is silent is ended. */
+void guard_life_check(struct prevention *prevention);
+/* The running guard with this number; NULL: it has ended. */
+struct guard_process *guard_life_find(struct prevention *prevention, uint64_t number);
+
+/* ---- open_asks.c ---- */
+
+/* The guard asks; message is released by the caller. */
+int open_asks_take(struct prevention *prevention, struct guard_process *guard,
+                   struct message *message);
+
+#endif

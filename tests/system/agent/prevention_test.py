@@ -1,0 +1,250 @@
+"""Infected files cannot be opened or run, and nothing that befalls the agent holds the host up."""
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import harness
+from harness import CLEAN, EICAR, Skip, put
+
+# An open may wait this long for a verdict in these tests; far above what a scan takes here.
+DEADLINE = "2s"
+
+
+def can_guard():
+    """The kernel's permission events, as the guard asks for them."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    content_class, cloexec = 0x04, 0x01
+    fd = libc.fanotify_init(content_class | cloexec, os.O_RDONLY)
+    if fd < 0:
+        raise Skip(f"no fanotify permission events here: {os.strerror(ctypes.get_errno())}")
+    os.close(fd)
+
+
+def protected(place, **policy):
+    """An agent that guards a file system of its own, and the folder."""
+    can_guard()
+    folder = os.path.join(place.root, "protected")
+    harness.mount_tmpfs(place, folder, "mode=0777")
+    values = {"prevention__enabled": True, "prevention__paths": [folder],
+              "prevention__deadline": DEADLINE, **policy}
+    return place.agent(**values), folder
+
+
+def start(agent):
+    agent.start()
+    guarding(agent)
+    return agent
+
+
+def guarding(agent):
+    agent.until(lambda status: status["prevention"]["state"] == "working"
+                and status["scanner"]["state"] == "ready", "the guard works")
+
+
+def is_denied(path):
+    try:
+        with open(path, "rb") as stream:
+            stream.read()
+    except PermissionError:
+        return True
+    return False
+
+
+def open_seconds(path):
+    begin = time.monotonic()
+    with open(path, "rb") as stream:
+        stream.read()
+    return time.monotonic() - begin
+
+
+def counts(agent):
+    return agent.status()["prevention"]
+
+
+def test_an_infected_file_cannot_be_opened_and_is_quarantined(place):
+    agent, folder = protected(place)
+    bad = put(os.path.join(folder, "bad.com"), EICAR)
+    good = put(os.path.join(folder, "good"), CLEAN)
+    start(agent)
+    with agent.following() as events:
+        assert is_denied(bad)
+        assert not is_denied(good)
+        event = events.wait("prevention_blocked", bad)
+        detail = event["detail"]
+        assert event["severity"] == "high" and event["module"] == "prevention", event
+        assert "Eicar" in detail["signature"], detail
+        assert detail["pid"] == os.getpid() and detail["access"] == "open", detail
+        assert detail["executable"] == os.path.realpath("/proc/self/exe"), detail
+        assert detail["uid"] == 0 and detail["user"] == "root", detail
+        events.wait("malware_quarantined", bad)
+    assert not os.path.exists(bad)
+
+
+def test_a_file_that_only_stays_is_denied_each_time(place):
+    agent, folder = protected(place, respond__action="pass")
+    bad = put(os.path.join(folder, "bad"), EICAR)
+    start(agent)
+    assert all(is_denied(bad) for _ in range(5))
+    agent.sync()
+    assert len(agent.events("prevention_blocked")) == 1, "one who tries again fills the store"
+    # What is no longer malware here can be opened: the policy is obeyed at once.
+    agent.set_policy(respond__allow_signatures=[agent.events("malware_found")[0]["detail"]["signature"]])
+    agent.control("reload")
+    agent.until(lambda status: not is_denied(bad), "it is allowed")
+
+
+def test_infected_content_is_denied_whoever_wrote_it_how(place):
+    agent, folder = protected(place, respond__action="pass")
+    start(agent)
+    path = os.path.join(folder, "file")
+    put(path, CLEAN)
+    for _ in range(3):
+        assert not is_denied(path)
+    put(path, EICAR)
+    assert is_denied(path), "what is let pass must be forgotten with the first write"
+    os.unlink(path)
+    put(path, CLEAN * 10)
+    assert not is_denied(path)
+    # Through a mapping: no write is told, only the close.
+    import mmap
+    with open(path, "r+b") as stream, mmap.mmap(stream.fileno(), 0) as view:
+        view[:len(EICAR)] = EICAR
+        view[len(EICAR):] = b"\n" * (len(view) - len(EICAR))
+    agent.until(lambda status: is_denied(path), "a mapped write is noticed")
+
+
+def test_programs_are_denied_too(place):
+    agent, folder = protected(place, respond__action="pass", prevention__exec_only=True)
+    script = put(os.path.join(folder, "script"), b"#!/bin/sh\nexit 7\n")
+    os.chmod(script, 0o755)
+    bad = put(os.path.join(folder, "bad"), EICAR)
+    os.chmod(bad, 0o755)
+    start(agent)
+    assert subprocess.run([script], check=False).returncode == 7
+    assert not is_denied(bad), "only running is guarded"
+    try:
+        subprocess.run([bad], check=False)
+    except PermissionError:
+        pass
+    else:
+        raise AssertionError("an infected program was run")
+    agent.sync()
+    assert agent.events("prevention_blocked")[0]["detail"]["access"] == "run"
+
+
+def test_what_is_not_protected_is_not_touched(place):
+    agent, folder = protected(place, respond__action="pass")
+    agent.set_policy(prevention__paths=[os.path.join(folder, "in")])
+    os.mkdir(os.path.join(folder, "in"))
+    outside = put(os.path.join(folder, "outside"), EICAR)
+    inside = put(os.path.join(folder, "in/inside"), EICAR)
+    start(agent)
+    assert not is_denied(outside) and is_denied(inside)
+    os.rename(outside, os.path.join(folder, "in/outside"))
+    assert is_denied(os.path.join(folder, "in/outside")), "what passed outside is asked for inside"
+
+
+def test_a_repeated_open_asks_nobody(place):
+    agent, folder = protected(place)
+    path = put(os.path.join(folder, "file"), CLEAN)
+    start(agent)
+    assert not is_denied(path)
+    before = agent.until(lambda status: status["prevention"]["asked"] > 0, "it was asked")
+    for _ in range(2000):
+        os.close(os.open(path, os.O_RDONLY))
+    time_of_counts = time.monotonic()
+    after = agent.until(lambda status: time.monotonic() > time_of_counts + 1.5, "new counts")
+    assert after["prevention"]["opens"] - before["prevention"]["opens"] < 50, (before, after)
+
+
+def test_a_dead_guard_lets_the_host_go_on_and_comes_back(place):
+    agent, folder = protected(place, respond__action="pass")
+    bad = put(os.path.join(folder, "bad"), EICAR)
+    start(agent)
+    assert is_denied(bad)
+    for number in (signal.SIGKILL, signal.SIGSTOP):
+        pid = counts(agent)["guard_pid"]
+        os.kill(pid, number)
+        assert open_seconds(put(os.path.join(folder, f"new{number}"), CLEAN)) < 10
+        agent.until(lambda status, old=pid: status["prevention"]["guard_pid"] not in (0, old)
+                    and status["prevention"]["state"] == "working", "another guard works")
+        assert is_denied(bad)
+    assert len(agent.events("prevention_degraded")) >= 2
+
+
+def test_a_dead_agent_lets_the_host_go_on(place):
+    agent, folder = protected(place, respond__action="pass", prevention__deadline="500ms")
+    bad = put(os.path.join(folder, "bad"), EICAR)
+    start(agent)
+    assert is_denied(bad)
+    agent.kill()
+    assert open_seconds(bad) < 1
+    start(agent)
+    assert is_denied(bad)
+    os.kill(agent.process.pid, signal.SIGSTOP)
+    try:
+        # Each open waits for the deadline at most, and soon not at all.
+        begin = time.monotonic()
+        for number in range(12):
+            open_seconds(put(os.path.join(folder, f"stalled{number}"), CLEAN))
+        assert time.monotonic() - begin < 12 * 0.5 + 5
+    finally:
+        os.kill(agent.process.pid, signal.SIGCONT)
+    guarding(agent)
+    assert is_denied(bad)
+
+
+def test_a_stalled_scanner_hits_the_deadline(place):
+    for answer in ("allow", "deny"):
+        agent, folder = protected(place, prevention__on_timeout=answer, prevention__deadline="500ms")
+        start(agent)
+        for pid in agent.scanner_pids():
+            os.kill(pid, signal.SIGSTOP)
+        path = put(os.path.join(folder, "file-" + answer), CLEAN)
+        begin = time.monotonic()
+        assert is_denied(path) == (answer == "deny")
+        assert 0.4 < time.monotonic() - begin < 5
+        assert agent.until(lambda status: status["prevention"]["late"] > 0, "it was counted")
+        for pid in agent.scanner_pids():
+            os.kill(pid, signal.SIGCONT)
+        agent.stop()
+
+
+def test_a_killed_scanner_is_waited_for(place):
+    agent, folder = protected(place, respond__action="pass", prevention__deadline="20s")
+    start(agent)
+    for number in range(5):
+        for pid in agent.scanner_pids():
+            os.kill(pid, signal.SIGKILL)
+        assert open_seconds(put(os.path.join(folder, f"file{number}"), CLEAN)) < 20
+    guarding(agent)
+    assert is_denied(put(os.path.join(folder, "bad"), EICAR))
+
+
+def test_it_says_so_where_the_kernel_refuses(place):
+    agent, _ = protected(place)
+    if shutil.which("capsh") is None and shutil.which("setpriv") is None:
+        raise Skip("neither capsh nor setpriv takes a capability away here")
+    programs = place.folder("programs")
+    for name in os.listdir(harness.PROGRAMS):
+        os.symlink(os.path.join(harness.PROGRAMS, name), os.path.join(programs, name))
+    guard = os.path.join(programs, "yagura-guard")
+    os.unlink(guard)
+    put(guard, b"#!/bin/sh\nexec setpriv --bounding-set=-sys_admin --inh-caps=-sys_admin "
+        + os.path.join(harness.PROGRAMS, "yagura-guard").encode() + b"\n")
+    os.chmod(guard, 0o755)
+    agent.write_config(program_directory=programs)
+    agent.start()
+    status = agent.until(lambda status: status["prevention"]["state"] == "degraded", "it is said")
+    assert "CAP_SYS_ADMIN" in status["prevention"]["problem"], status["prevention"]
+    assert status["state"] == "degraded"
+    assert any(problem["module"] == "prevention" for problem in status["problems"]), status
+    assert "CAP_SYS_ADMIN" in agent.events("prevention_degraded")[0]["detail"]["problem"]
+
+
+if __name__ == "__main__":
+    harness.own_mounts()
+    harness.main()

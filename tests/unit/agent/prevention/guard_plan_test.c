@@ -1,0 +1,64 @@
+/* Which mounts are marked for which paths. */
+#include "agent/prevention/guard_plan.h"
+
+#include "agent/watch/mounts.h"
+#include "common/text/text.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static char marked[512];
+
+static int mark(void *user, const char *path)
+{
+    size_t length = strlen(marked);
+
+    (void)user;
+    (void)text_format(marked + length, sizeof marked - length, "%s ", path);
+    return 0;
+}
+
+static void assert_marks(const char *const *paths, const char *wanted)
+{
+    char table[] = "20 1 8:1 / / rw - ext4 /dev/a rw\n"
+                   "21 20 0:5 / /proc rw - proc proc rw\n"
+                   "22 20 8:2 / /srv rw - xfs /dev/b rw\n"
+                   "23 22 8:3 / /srv/www/data rw - ext4 /dev/c rw\n"
+                   "24 22 0:6 / /srv/www/far rw - nfs4 far:/ rw\n"
+                   "25 20 0:7 / /srvx rw - tmpfs t rw\n";
+    const char *const none[] = {NULL};
+    const struct prevention_options options = {.guard_program = "/g",
+                                               .paths = paths,
+                                               .own_directories = none};
+    struct prevention_plan *plan = NULL;
+    struct mounts *mounts = NULL;
+
+    assert_int_equal(guard_plan_new(&options, &plan), 0);
+    assert_int_equal(mounts_parse(table, &mounts), 0);
+    marked[0] = '\0';
+    assert_int_equal(guard_plan_marks(plan, mounts, mark, NULL), 0);
+    assert_string_equal(marked, wanted);
+    mounts_free(mounts);
+    (void)guard_plan_free(plan);
+}
+
+static void local_mounts_at_and_below_are_marked(void **state)
+{
+    (void)state;
+    assert_marks((const char *const[]){"/srv/www/", NULL}, "/srv /srv/www/data ");
+    assert_marks((const char *const[]){"/home", NULL}, "/ ");
+    assert_marks((const char *const[]){"/srv/www/far", NULL}, "");
+    assert_marks((const char *const[]){"/srv/www/data", "/srvx", NULL}, "/srv/www/data /srvx ");
+    assert_marks((const char *const[]){"/", NULL}, "/ /srv /srv/www/data /srvx ");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(local_mounts_at_and_below_are_marked)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
