@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define AGENT_GROUP   "/system.slice/yagura-agent.service"
 #define JOURNAL_GROUP "/system.slice/systemd-journald.service"
 #define NOBODY        65534
 #define GENERATIONS   8 /* agent, loader, worker; helpers and what they start */
@@ -46,15 +47,19 @@ static bool read_group(pid_t pid, char *group, size_t size)
 void own_processes_init(struct own_processes *own)
 {
     *own = (struct own_processes){.self = getpid(), .agent = getppid()};
-    /* What a shell or a container started shares its group with all sorts of things. */
-    if (!read_group(own->self, own->group, sizeof own->group) ||
-        !text_ends_with(own->group, ".service"))
-        own->group[0] = '\0';
 }
 
 bool own_processes_contain(const struct own_processes *own, pid_t pid)
 {
     return pid == own->agent || pid == own->self || pid == 1;
+}
+
+/* A service's group, or one of those it is divided into. Only root puts anybody there. */
+static bool is_in_group(const char *group, const char *service)
+{
+    size_t length = strlen(service);
+
+    return text_starts_with(group, service) && (group[length] == '\0' || group[length] == '/');
 }
 
 static pid_t parent_of(pid_t pid)
@@ -69,13 +74,12 @@ static pid_t parent_of(pid_t pid)
 
 bool own_processes_include(const struct own_processes *own, pid_t pid)
 {
-    char group[sizeof own->group];
+    char group[1024];
 
     if (pid <= 0)
         return false;
     if (read_group(pid, group, sizeof group) &&
-        ((own->group[0] != '\0' && text_equal(group, own->group)) ||
-         text_equal(group, JOURNAL_GROUP)))
+        (is_in_group(group, AGENT_GROUP) || is_in_group(group, JOURNAL_GROUP)))
         return true;
     pid_t parent = pid;
     for (int i = 0; i < GENERATIONS && parent > 1; i++) {

@@ -7,14 +7,13 @@
 
 struct own_processes {
     pid_t self, agent;
-    char group[512]; /* our control group, "" when we have none of our own */
 };
 
 void own_processes_init(struct own_processes *own);
 /* Told by the number alone: the guard, the agent, and the host's first process. */
 bool own_processes_contain(const struct own_processes *own, pid_t pid);
-/* Reads /proc: descendants of the agent, the members of our control group, and the journal. The
- * process waits in its open, so that it cannot change under us. */
+/* Reads /proc: descendants of the agent, the members of its unit's control group, and the journal.
+ * The process waits in its open, so that it cannot change under us. */
 bool own_processes_include(const struct own_processes *own, pid_t pid);
 /* As whom it runs; that of nobody when it cannot be told. */
 uid_t own_processes_user(pid_t pid);
