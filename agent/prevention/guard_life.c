@@ -18,8 +18,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#define SILENT_NS       (5 * NS_PER_SECOND)  /* of one that works */
-#define NOT_READY_NS    (10 * NS_PER_SECOND) /* of one that starts */
+#define MOST_QUIET      5  /* ticks of one that works */
+#define MOST_STARTING   10 /* of one that starts */
 #define SEND_SECONDS    2
 #define MOST_RESTART_NS (60 * NS_PER_SECOND)
 
@@ -187,7 +187,7 @@ static int take_message(struct hearing *hearing, struct message *message)
         {GUARD_ALIVE, "alive", ready, false, take_alive},
     };
 
-    hearing->guard->heard_ns = clock_monotonic_ns();
+    hearing->guard->quiet = 0;
     return message_dispatch(routes, ARRAY_LENGTH(routes), hearing, message);
 }
 
@@ -241,7 +241,7 @@ static int spawn_guard(struct prevention *prevention, struct guard_process *guar
     if (r < 0)
         return r;
     guard->number = ++prevention->last_number;
-    guard->heard_ns = clock_monotonic_ns();
+    guard->quiet = 0;
     guard->ready = false;
     guard->socket = TAKE_FD(ours);
     r = event_loop_add_fd(prevention->loop, guard->socket, EPOLLIN, handle_guard, prevention);
@@ -295,13 +295,11 @@ static void check_generation(struct prevention *prevention)
 
 void guard_life_check(struct prevention *prevention)
 {
-    uint64_t now = clock_monotonic_ns();
-
-    if (prevention->next.number != 0 && now - prevention->next.heard_ns > NOT_READY_NS)
+    if (prevention->next.number != 0 && ++prevention->next.quiet > MOST_STARTING)
         lose(prevention, &prevention->next, "yagura-guard did not become ready");
     if (prevention->current.number == 0)
         return;
-    if (now - prevention->current.heard_ns > SILENT_NS)
+    if (++prevention->current.quiet > MOST_QUIET)
         lose(prevention, &prevention->current, "yagura-guard stalled and was ended");
     else
         check_generation(prevention);

@@ -29,7 +29,7 @@ struct guard_process {
     pid_t pid;
     int socket;
     bool ready;
-    uint64_t heard_ns; /* monotonic, of its last word */
+    unsigned quiet; /* ticks since its last word: not time, which passes while the host sleeps */
     struct guard_counts counts;
 };
 
