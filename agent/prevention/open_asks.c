@@ -179,7 +179,10 @@ static void take_result(void *user)
         ask_responder(ask);
         return;
     case SCAN_CLEAN:
-        send_verdict(ask, GUARD_ALLOW, ask->untouched);
+        /* The guard forgets when it is told of other signatures: what older ones said must not come
+         * after that. */
+        send_verdict(ask, GUARD_ALLOW,
+                     ask->untouched && ask->result.generation == ask->prevention->generation);
         break;
     case SCAN_INCOMPLETE: /* nothing was found: told by the scan that its writing leads to */
         send_verdict(ask, GUARD_ALLOW, false);
