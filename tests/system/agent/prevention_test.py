@@ -1,9 +1,11 @@
 """Infected files cannot be opened or run, and nothing that befalls the agent holds the host up."""
 import ctypes
+import hashlib
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import harness
@@ -11,6 +13,42 @@ from harness import CLEAN, EICAR, Skip, put
 
 # An open may wait this long for a verdict in these tests; far above what a scan takes here.
 DEADLINE = "2s"
+
+# Puts a clean and an infected file under one name, in turns. The infected one is written once and linked, for nobody
+# can open it to write it again.
+SWAPPER = """
+import os, sys
+folder, infected = sys.argv[1], sys.argv[2].encode()
+name = os.path.join(folder, "file")
+with open(os.path.join(folder, "infected"), "wb") as stream:
+    stream.write(infected)
+with open(os.path.join(folder, "clean"), "wb") as stream:
+    stream.write(b"nothing")
+while True:
+    for source in ("infected", "clean"):
+        os.link(os.path.join(folder, source), name + ".new")
+        os.replace(name + ".new", name)
+"""
+
+# More files at once than one user has room for.
+FLOOD = """
+import os, sys, threading
+folder = sys.argv[1]
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+def work(number):
+    for turn in range(1000):
+        path = os.path.join(folder, f"flood-{number}-{turn}")
+        with open(path, "wb") as stream:
+            stream.write(b"x")
+        with open(path, "rb") as stream:
+            stream.read()
+for number in range(400):
+    threading.Thread(target=work, args=(number,), daemon=True).start()
+print("flooding", flush=True)
+threading.Event().wait()
+"""
 
 
 def can_guard():
@@ -51,6 +89,14 @@ def is_denied(path):
     except PermissionError:
         return True
     return False
+
+
+def can_run(path):
+    try:
+        subprocess.run([path], check=False)
+    except PermissionError:
+        return False
+    return True
 
 
 def open_seconds(path):
@@ -131,8 +177,71 @@ def test_programs_are_denied_too(place):
         pass
     else:
         raise AssertionError("an infected program was run")
-    agent.sync()
+    agent.until(lambda status: agent.events("prevention_blocked"), "an event tells it")
     assert agent.events("prevention_blocked")[0]["detail"]["access"] == "run"
+
+
+def test_an_infected_binary_is_not_run(place):
+    agent, folder = protected(place, respond__action="pass", respond__heuristic_action="pass")
+    program = os.path.join(folder, "program")
+    shutil.copyfile("/bin/true", program)
+    with open(program, "ab") as stream:
+        stream.write(b"one of a kind")
+    os.chmod(program, 0o755)
+    with open(program, "rb") as stream:
+        digest = hashlib.sha256(stream.read()).hexdigest()
+    start(agent)
+    assert subprocess.run([program], check=False).returncode == 0
+    agent.set_policy(respond__deny_hashes=[digest], respond__action="pass")
+    agent.control("reload")
+    agent.until(lambda status: not can_run(program), "the denied hash is obeyed")
+
+
+def test_no_swap_between_open_and_scan_gets_through(place):
+    agent, folder = protected(place, respond__action="pass")
+    path = put(os.path.join(folder, "file"), CLEAN)
+    start(agent)
+    # What is opened is what was scanned, whatever stands behind the name by then.
+    swapper = subprocess.Popen([sys.executable, "-c", SWAPPER, folder, EICAR.decode()],
+                               stdout=subprocess.PIPE)
+    try:
+        denied = opened = 0
+        deadline = time.monotonic() + harness.SECONDS
+        while min(denied, opened) < 40:
+            assert time.monotonic() < deadline, (denied, opened)
+            try:
+                with open(path, "rb") as stream:
+                    assert stream.read() != EICAR, "an infected file was opened"
+                opened += 1
+            except PermissionError:
+                denied += 1
+    finally:
+        swapper.kill()
+        swapper.wait()
+        swapper.stdout.close()
+
+
+def test_one_users_flood_does_not_hold_up_others(place):
+    agent, folder = protected(place, prevention__deadline="1s")
+    start(agent)
+    scanner = agent.scanner_pids()
+    for pid in scanner:
+        os.kill(pid, signal.SIGSTOP)
+    flood = subprocess.Popen([sys.executable, "-c", FLOOD, folder], stdout=subprocess.PIPE)
+    try:
+        assert flood.stdout.readline() == b"flooding\n"
+        full = agent.until(lambda status: status["prevention"]["overrun"] > 0, "his part is full")
+        assert full["prevention"]["waiting"] <= 256, full["prevention"]
+        took = open_seconds(put(os.path.join(folder, "of-root"), CLEAN))
+        assert took < 5, took
+    finally:
+        flood.kill()
+        flood.wait()
+        flood.stdout.close()
+        for pid in scanner:
+            os.kill(pid, signal.SIGCONT)
+    guarding(agent)
+    assert is_denied(put(os.path.join(folder, "bad"), EICAR)), "it guards on"
 
 
 def test_what_is_not_protected_is_not_touched(place):
@@ -242,6 +351,7 @@ def test_it_says_so_where_the_kernel_refuses(place):
     assert "CAP_SYS_ADMIN" in status["prevention"]["problem"], status["prevention"]
     assert status["state"] == "degraded"
     assert any(problem["module"] == "prevention" for problem in status["problems"]), status
+    agent.until(lambda status: agent.events("prevention_degraded"), "an event tells it")
     assert "CAP_SYS_ADMIN" in agent.events("prevention_degraded")[0]["detail"]["problem"]
 
 
