@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import machine  # noqa: E402
 from agent import Product  # noqa: E402
-from figures import integrity, latency, memory, misses, store, throughput, watching  # noqa: E402
+from figures import integrity, latency, memory, misses, prevention, store, throughput, watching  # noqa: E402
 
 BENCHMARKS = [
     ("missed", "files that get no verdict, in every way files can appear", misses.ours),
@@ -39,6 +39,8 @@ BENCHMARKS = [
     ("integrity", "an integrity check of 100,000 unchanged files beside find and AIDE",
      integrity.check),
     ("integrity-race", "changes in new directories that integrity monitoring misses", integrity.race),
+    ("prevention", "what prevention costs: opens, a compile, a web server, doing nothing",
+     prevention.prevention),
     ("store", "durable events a second beside bare SQLite", store.store),
 ]
 
