@@ -1,9 +1,9 @@
 /* Owns requests that are answered later, and their way back to the loop that read them. Must not
  * know what an answer says.
  *
- * A loop that has read all there is comes back to what it holds, and then waits a moment for
- * answers, together: leaving and joining libmicrohttpd's epoll costs more than answering does. What
- * takes longer is suspended, and resumed by whoever finishes it. */
+ * A loop that has read all there is comes back to what it holds, and then waits a moment for the
+ * first answers: leaving and joining libmicrohttpd's epoll costs more than answering does. When
+ * none comes, all are suspended, and resumed by whoever finishes them. */
 #include "common/time/clock.h"
 #include "console/http/http_internal.h"
 
@@ -21,7 +21,7 @@ static struct http_loop *own_loop(void)
         pthread_condattr_t monotonic;
         (void)pthread_condattr_init(&monotonic);
         (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-        (void)pthread_cond_init(&own.all_ready, &monotonic);
+        (void)pthread_cond_init(&own.one_ready, &monotonic);
         (void)pthread_condattr_destroy(&monotonic);
         own.begun = true;
     }
@@ -43,9 +43,6 @@ void http_request_hold(struct http_request *request)
     atomic_fetch_add(&request->server->held, 1);
     request->loop = loop;
     request->held = true;
-    (void)pthread_mutex_lock(&loop->lock);
-    loop->waiting++;
-    (void)pthread_mutex_unlock(&loop->lock);
 }
 
 /* What there is to do with one that is ready. */
@@ -58,8 +55,8 @@ static enum next make_ready(struct http_loop *loop, struct http_request *request
     if (request->gone)
         return NEXT_FREE;
     if (!request->suspended) {
-        if (--loop->waiting == 0)
-            (void)pthread_cond_signal(&loop->all_ready);
+        if (loop->ready++ == 0)
+            (void)pthread_cond_signal(&loop->one_ready);
         return NEXT_NOTHING;
     }
     if (chained && loop->woken) {
@@ -105,10 +102,8 @@ bool http_held_leave(struct http_request *request)
     struct http_loop *loop = request->loop;
     (void)pthread_mutex_lock(&loop->lock);
     bool ready = request->ready;
-    if (!ready) {
-        request->gone = true;
-        loop->waiting--;
-    }
+    request->gone = !ready;
+    loop->ready -= ready && !request->suspended;
     (void)pthread_mutex_unlock(&loop->lock);
     return ready;
 }
@@ -127,8 +122,8 @@ void http_loop_resume(struct http_loop *loop)
     }
 }
 
-/* Under the lock: until all that the loop holds are ready. */
-static void wait_for_all(struct http_loop *loop, const struct http_server_options *options)
+/* Under the lock: until one of those that the loop holds is ready. */
+static void wait_for_one(struct http_loop *loop, const struct http_server_options *options)
 {
     if (options->settle)
         options->settle(options->user);
@@ -136,21 +131,23 @@ static void wait_for_all(struct http_loop *loop, const struct http_server_option
     struct timespec end = {.tv_sec = (time_t)(until / NS_PER_SECOND),
                            .tv_nsec = (long)(until % NS_PER_SECOND)};
     int r = now < loop->impatient_until_ns ? ETIMEDOUT : 0;
-    while (r == 0 && loop->waiting > 0)
-        r = pthread_cond_timedwait(&loop->all_ready, &loop->lock, &end);
+    while (r == 0 && loop->ready == 0)
+        r = pthread_cond_timedwait(&loop->one_ready, &loop->lock, &end);
     if (r != 0 && now >= loop->impatient_until_ns)
         loop->impatient_until_ns = until + IMPATIENT_FOR_NS;
 }
 
-bool http_held_wait(struct http_request *request)
+bool http_held_take(struct http_request *request)
 {
     struct http_loop *loop = request->loop;
     (void)pthread_mutex_lock(&loop->lock);
-    if (!request->ready)
-        wait_for_all(loop, &request->server->options);
+    if (!request->ready && loop->ready == 0)
+        wait_for_one(loop, &request->server->options);
     bool ready = request->ready;
-    if (!ready) {
-        loop->waiting--;
+    if (ready) {
+        loop->ready -= !request->suspended;
+        request->held = false;
+    } else if (loop->ready == 0) { /* in vain; else the library asks again after the others */
         request->suspended = true;
         MHD_suspend_connection(request->connection); /* under the lock: nobody resumes it before */
     }

@@ -45,9 +45,9 @@ struct http_server {
  * itself resumes those that came after it. */
 struct http_loop {
     pthread_mutex_t lock;
-    pthread_cond_t all_ready; /* waiting has become 0 */
+    pthread_cond_t one_ready;
     bool begun, woken;
-    size_t waiting; /* held, neither ready nor suspended */
+    size_t ready; /* held, not suspended, not taken yet */
     uint64_t impatient_until_ns;
     struct http_request *finished;
 };
@@ -85,9 +85,10 @@ int http_identity_show(gnutls_session_t session, const gnutls_datum_t *authoriti
                        int authority_count, const gnutls_pk_algorithm_t *algorithms,
                        int algorithm_count, gnutls_pcert_st **ret_chain, unsigned *ret_length,
                        gnutls_privkey_t *ret_key);
-/* For the thread of a loop, which has nothing else to do: waits a moment for the answer, with that
- * of all others it holds. False: the request is suspended now, and comes back when it is ready. */
-bool http_held_wait(struct http_request *request);
+/* For the thread of a loop, which has nothing else to do: true when the answer is there, and the
+ * request is held no longer. Waits a moment when no answer is there to any request it holds. False:
+ * the request comes back, at once or, suspended, when it is ready. */
+bool http_held_take(struct http_request *request);
 /* The answer to a held request is there. From any thread; the request is the loop's from then on.
  */
 void http_held_ready(struct http_request *request);

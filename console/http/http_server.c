@@ -212,7 +212,7 @@ static enum MHD_Result serve(void *user UNUSED, struct MHD_Connection *connectio
         dispatch(request);
         if (request->held)
             return MHD_YES; /* the library asks again when it has looked after the others */
-    } else if (request->held && !http_held_wait(request)) {
+    } else if (request->held && !http_held_take(request)) {
         return MHD_YES;
     }
     answer_held(request, false);
