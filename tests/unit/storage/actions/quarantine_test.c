@@ -4,7 +4,7 @@
 
 #include "common/text/text.h"
 #include "storage/actions/actions.h"
-#include "tests/unit/common/aws/http_stand_in.h"
+#include "tests/unit/storage/actions/scripted_s3.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -14,79 +14,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-/* One scripted answer for each request, by its number. */
-struct step {
-    const char *method, *in_target; /* what the request must be */
-    int status;
-    const char *lines, *body;
-    const char *in_body, *not_in_body; /* of the request; NULL = no matter */
-};
-
-struct world {
-    struct stand_in stand_in;
-    struct aws_client *client;
-    const struct step *steps;
-    size_t count, at;
-    bool strayed;
-};
-
-static bool fits(const struct step *step, const struct stand_in_request *request)
-{
-    return text_equal(request->method, step->method) &&
-           strstr(request->target, step->in_target) != NULL &&
-           (step->in_body == NULL || strstr(request->body, step->in_body) != NULL) &&
-           (step->not_in_body == NULL || strstr(request->body, step->not_in_body) == NULL);
-}
-
-static void answer(void *user, const struct stand_in_request *request, char *text, size_t size)
-{
-    struct world *world = user;
-
-    if (world->at >= world->count || !fits(&world->steps[world->at], request)) {
-        (void)fprintf(stderr, "step %zu: %s %s %s\n", world->at, request->method, request->target,
-                      request->body);
-        world->strayed = true;
-        stand_in_write(text, size, 400, "", "");
-        return;
-    }
-    const struct step *step = &world->steps[world->at++];
-    stand_in_write(text, size, step->status, step->lines, step->body);
-}
-
-static void no_sleep(void *user UNUSED, uint64_t ns UNUSED) {}
-
-static int set_up(void **state)
-{
-    struct world *world = calloc(1, sizeof *world);
-    struct aws_settings settings = {.region = "eu-west-1",
-                                    .metadata_disabled = true,
-                                    .keys = {"testing", "secret", ""}};
-
-    if (world == NULL)
-        return -1;
-    world->stand_in.answer = answer;
-    world->stand_in.user = world;
-    stand_in_start(&world->stand_in);
-    (void)text_copy(settings.endpoint, sizeof settings.endpoint, world->stand_in.url);
-    int r = aws_client_new(&settings, NULL, &world->client);
-    if (r == 0) {
-        aws_client_set_sleep(world->client, no_sleep, NULL);
-        aws_client_set_patience(world->client, 0, 1);
-    }
-    *state = world;
-    return r;
-}
-
-static int tear_down(void **state)
-{
-    struct world *world = *state;
-
-    stand_in_stop(&world->stand_in);
-    (void)aws_client_free(world->client);
-    free(world);
-    return 0;
-}
 
 static enum quarantine_action run(struct world *world, const struct step *steps, size_t count)
 {
@@ -99,12 +26,9 @@ static enum quarantine_action run(struct world *world, const struct step *steps,
         .verdict = PUBLISHED_INFECTED, .bucket = "from", .key = "a", .etag = "e", .sha256 = "00"};
     struct quarantine_outcome outcome;
 
-    world->steps = steps;
-    world->count = count;
-    world->at = 0;
+    scripted_s3_load(world, steps, count);
     enum quarantine_action action = quarantine_act(world->client, &policy, &result, &outcome);
-    assert_false(world->strayed);
-    assert_int_equal(world->at, count);
+    scripted_s3_check(world);
     return action;
 }
 
@@ -213,8 +137,7 @@ static void test_buckets_of_others(void **state)
     int length = text_format(text, sizeof text, RESULT, "other");
     assert_int_equal(actions_handle(actions, text, (size_t)length), -EAGAIN);
     assert_false(world->strayed);
-    world->steps = gone;
-    world->count = ARRAY_LENGTH(gone);
+    scripted_s3_load(world, gone, ARRAY_LENGTH(gone));
     length = text_format(text, sizeof text, RESULT, "from");
     assert_int_equal(actions_handle(actions, text, (size_t)length), 0);
     assert_int_equal(world->at, world->count);
@@ -225,7 +148,7 @@ static void test_buckets_of_others(void **state)
 
 int main(void)
 {
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define TEST(function) cmocka_unit_test_setup_teardown(function, scripted_s3_begin, scripted_s3_end)
     const struct CMUnitTest tests[] = {
         TEST(test_released),
         TEST(test_another_content_stands_there),

@@ -3,7 +3,7 @@
 #include "storage/actions/relocation.h"
 
 #include "common/text/text.h"
-#include "tests/unit/common/aws/http_stand_in.h"
+#include "tests/unit/storage/actions/scripted_s3.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -17,73 +17,6 @@
 #define MIB         (1024 * 1024)
 #define DIGEST_HEX  "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define DIGEST_TEXT "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
-
-/* One scripted answer for each request, by its number. */
-struct step {
-    const char *method, *in_target; /* what the request must be */
-    int status;
-    const char *lines, *body;
-};
-
-struct world {
-    struct stand_in stand_in;
-    struct aws_client *client;
-    const struct step *steps;
-    size_t count, at;
-    bool strayed;
-    char heads[16][4096];
-};
-
-static void answer(void *user, const struct stand_in_request *request, char *text, size_t size)
-{
-    struct world *world = user;
-    const struct step *step = &world->steps[world->at];
-
-    if (world->at >= world->count || !text_equal(request->method, step->method) ||
-        strstr(request->target, step->in_target) == NULL) {
-        (void)fprintf(stderr, "step %zu: %s %s\n", world->at, request->method, request->target);
-        world->strayed = true;
-        stand_in_write(text, size, 400, "", "");
-        return;
-    }
-    (void)text_copy(world->heads[world->at], sizeof world->heads[0], request->head);
-    world->at++;
-    stand_in_write(text, size, step->status, step->lines, step->body);
-}
-
-static void no_sleep(void *user UNUSED, uint64_t ns UNUSED) {}
-
-static int set_up(void **state)
-{
-    struct world *world = calloc(1, sizeof *world);
-    struct aws_settings settings = {.region = "eu-west-1",
-                                    .metadata_disabled = true,
-                                    .keys = {"testing", "secret", ""}};
-
-    if (world == NULL)
-        return -1;
-    world->stand_in.answer = answer;
-    world->stand_in.user = world;
-    stand_in_start(&world->stand_in);
-    (void)text_copy(settings.endpoint, sizeof settings.endpoint, world->stand_in.url);
-    int r = aws_client_new(&settings, NULL, &world->client);
-    if (r == 0) {
-        aws_client_set_sleep(world->client, no_sleep, NULL);
-        aws_client_set_patience(world->client, 0, 1);
-    }
-    *state = world;
-    return r;
-}
-
-static int tear_down(void **state)
-{
-    struct world *world = *state;
-
-    stand_in_stop(&world->stand_in);
-    (void)aws_client_free(world->client);
-    free(world);
-    return 0;
-}
 
 static const struct relocation small = {.bucket = "from",
                                         .key = "a b",
@@ -100,36 +33,28 @@ static enum relocation_end run(struct world *world, const struct relocation *rel
 {
     struct relocation_result result;
 
-    world->steps = steps;
-    world->count = count;
-    world->at = 0;
+    scripted_s3_load(world, steps, count);
     enum relocation_end end = relocation_run(world->client, relocation, &result);
     if (world->at != count)
         (void)fprintf(stderr, "ended: %s\n", result.problem);
-    assert_false(world->strayed);
-    assert_int_equal(world->at, count);
+    scripted_s3_check(world);
     return end;
 }
 
-#define HEAD_OF(etag, size)                                                                      \
-    {                                                                                            \
-        "HEAD", "/from/a%20b?versionId=v", 200, "ETag: \"" etag "\"\r\nx-amz-version-id: v\r\n", \
-            size                                                                                 \
-    }
-#define COPY_OF(checksum)                                                           \
-    {                                                                               \
-        "PUT", "/into/x", 200, "",                                                  \
-            "<CopyObjectResult><ETag>&quot;e&quot;</ETag><ChecksumSHA256>" checksum \
-            "</ChecksumSHA256></CopyObjectResult>"                                  \
-    }
+#define HEAD_OF(etag, size)                                                                       \
+    STEP("HEAD", "/from/a%20b?versionId=v", 200, "ETag: \"" etag "\"\r\nx-amz-version-id: v\r\n", \
+         size)
+#define COPY_OF(checksum)                                                        \
+    STEP("PUT", "/into/x", 200, "",                                              \
+         "<CopyObjectResult><ETag>&quot;e&quot;</ETag><ChecksumSHA256>" checksum \
+         "</ChecksumSHA256></CopyObjectResult>")
 
 static void test_a_move(void **state)
 {
     struct world *world = *state;
-    static const struct step steps[] = {HEAD_OF("e", ""),
-                                        COPY_OF(DIGEST_TEXT),
-                                        {"HEAD", "/into/x", 200, "ETag: \"f\"\r\n", ""},
-                                        {"DELETE", "/from/a%20b?versionId=v", 204, "", ""}};
+    static const struct step steps[] = {HEAD_OF("e", ""), COPY_OF(DIGEST_TEXT),
+                                        STEP("HEAD", "/into/x", 200, "ETag: \"f\"\r\n", ""),
+                                        STEP("DELETE", "/from/a%20b?versionId=v", 204, "", "")};
 
     assert_int_equal(run(world, &small, steps, ARRAY_LENGTH(steps)), RELOCATION_DONE);
     static const char *const sent[] = {"x-amz-copy-source: /from/a%20b?versionId=v",
@@ -146,23 +71,22 @@ static void test_a_move(void **state)
 static void test_nothing_is_deleted_in_doubt(void **state)
 {
     struct world *world = *state;
-    static const struct step other_bytes[] = {HEAD_OF("e", ""),
-                                              COPY_OF(
-                                                  "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
-                                              {"HEAD", "/into/x", 200, "", ""},
-                                              {"DELETE", "/into/x", 204, "", ""}};
-    static const struct step late_error[] = {
-        HEAD_OF("e", ""), {"PUT", "/into/x", 200, "", "<Error><Code>InternalError</Code></Error>"}};
+    static const struct step other_bytes[] = {
+        HEAD_OF("e", ""), COPY_OF("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+        STEP("HEAD", "/into/x", 200, "", ""), STEP("DELETE", "/into/x", 204, "", "")};
+    static const struct step late_error[] = {HEAD_OF("e", ""),
+                                             STEP("PUT", "/into/x", 200, "",
+                                                  "<Error><Code>InternalError</Code></Error>")};
     static const struct step changed[] = {HEAD_OF("e", ""),
-                                          {"PUT", "/into/x", 412, "",
-                                           "<Error><Code>PreconditionFailed</Code></Error>"}};
-    static const struct step no_bucket[] = {
-        HEAD_OF("e", ""), {"PUT", "/into/x", 404, "", "<Error><Code>NoSuchBucket</Code></Error>"}};
-    static const struct step gone[] = {{"HEAD", "/from/", 404, "", ""}};
-    static const struct step forbidden[] = {{"HEAD", "/from/", 403, "", ""}};
-    static const struct step no_copy[] = {HEAD_OF("e", ""),
-                                          COPY_OF(DIGEST_TEXT),
-                                          {"HEAD", "/into/x", 503, "", ""}};
+                                          STEP("PUT", "/into/x", 412, "",
+                                               "<Error><Code>PreconditionFailed</Code></Error>")};
+    static const struct step no_bucket[] = {HEAD_OF("e", ""),
+                                            STEP("PUT", "/into/x", 404, "",
+                                                 "<Error><Code>NoSuchBucket</Code></Error>")};
+    static const struct step gone[] = {STEP("HEAD", "/from/", 404, "", "")};
+    static const struct step forbidden[] = {STEP("HEAD", "/from/", 403, "", "")};
+    static const struct step no_copy[] = {HEAD_OF("e", ""), COPY_OF(DIGEST_TEXT),
+                                          STEP("HEAD", "/into/x", 503, "", "")};
 
     assert_int_equal(run(world, &small, other_bytes, 4), RELOCATION_REFUSED);
     assert_int_equal(run(world, &small, late_error, 2), RELOCATION_FAILED);
@@ -180,16 +104,15 @@ static void test_a_refused_copy_is_removed(void **state)
     struct relocation_result result;
     struct step steps[] = {
         HEAD_OF("e", ""),
-        {"PUT", "/into/x", 200, "x-amz-version-id: new\r\nx-amz-copy-source-version-id: v\r\n",
-         "<CopyObjectResult><ETag>&quot;c&quot;</ETag><ChecksumSHA256>AAAA</ChecksumSHA256>"
-         "</CopyObjectResult>"},
-        {"HEAD", "/into/x", 200, "", ""},
-        {"DELETE", "/into/x?versionId=new", 204, "", ""}};
+        STEP("PUT", "/into/x", 200, "x-amz-version-id: new\r\nx-amz-copy-source-version-id: v\r\n",
+             "<CopyObjectResult><ETag>&quot;c&quot;</ETag><ChecksumSHA256>AAAA</ChecksumSHA256>"
+             "</CopyObjectResult>"),
+        STEP("HEAD", "/into/x", 200, "", ""), STEP("DELETE", "/into/x?versionId=new", 204, "", "")};
 
     assert_int_equal(run(world, &small, steps, ARRAY_LENGTH(steps)), RELOCATION_REFUSED);
     assert_null(strstr(world->heads[3], "If-Match"));
     /* Without versions, or with suspended ones, its content tells it. */
-    steps[3] = (struct step){"DELETE", "/into/x", 412, "", ""};
+    steps[3] = (struct step)STEP("DELETE", "/into/x", 412, "", "");
     static const char *const unversioned[] = {"", "x-amz-version-id: null\r\n"};
     for (size_t i = 0; i < ARRAY_LENGTH(unversioned); i++) {
         steps[1].lines = unversioned[i];
@@ -218,10 +141,9 @@ static void test_a_version_that_is_written_over(void **state)
     struct world *world = *state;
     struct relocation suspended = small;
     static const struct step steps[] = {
-        {"HEAD", "/from/a%20b", 200, "ETag: \"e\"\r\nx-amz-version-id: null\r\n", ""},
-        COPY_OF(DIGEST_TEXT),
-        {"HEAD", "/into/x", 200, "ETag: \"f\"\r\n", ""},
-        {"DELETE", "/from/a%20b", 412, "", "<Error><Code>PreconditionFailed</Code></Error>"}};
+        STEP("HEAD", "/from/a%20b", 200, "ETag: \"e\"\r\nx-amz-version-id: null\r\n", ""),
+        COPY_OF(DIGEST_TEXT), STEP("HEAD", "/into/x", 200, "ETag: \"f\"\r\n", ""),
+        STEP("DELETE", "/from/a%20b", 412, "", "<Error><Code>PreconditionFailed</Code></Error>")};
 
     suspended.version = "null";
     assert_int_equal(run(world, &suspended, steps, ARRAY_LENGTH(steps)), RELOCATION_GONE);
@@ -241,20 +163,18 @@ static void test_parts_are_given_up(void **state)
     const struct s3_object from = {.bucket = "from", .key = "a b", .version = "v", .etag = "e"};
     const struct s3_object to = {.bucket = "into", .key = "x"};
     static const struct step steps[] = {
-        {"POST", "/into/x?uploads=", 200, "", "<I><UploadId>u/1</UploadId></I>"},
-        {"PUT", "/into/x?partNumber=1&uploadId=u%2F1", 200, "", "<C><ETag>\"1\"</ETag></C>"},
-        {"PUT", "/into/x?partNumber=2&uploadId=u%2F1", 200, "",
-         "<Error><Code>SlowDown</Code><ETag>x</ETag></Error>"},
-        {"DELETE", "/into/x?uploadId=u%2F1", 204, "", ""}};
+        STEP("POST", "/into/x?uploads=", 200, "", "<I><UploadId>u/1</UploadId></I>"),
+        STEP("PUT", "/into/x?partNumber=1&uploadId=u%2F1", 200, "", "<C><ETag>\"1\"</ETag></C>"),
+        STEP("PUT", "/into/x?partNumber=2&uploadId=u%2F1", 200, "",
+             "<Error><Code>SlowDown</Code><ETag>x</ETag></Error>"),
+        STEP("DELETE", "/into/x?uploadId=u%2F1", 204, "", "")};
     struct aws_answer got;
 
-    world->steps = steps;
-    world->count = ARRAY_LENGTH(steps);
+    scripted_s3_load(world, steps, ARRAY_LENGTH(steps));
     assert_int_equal(s3_copy_parts(world->client, &from, &to, 11 * MIB, 5 * MIB, NULL, 0, &got),
                      AWS_THROTTLED);
     aws_answer_done(&got);
-    assert_false(world->strayed);
-    assert_int_equal(world->at, world->count);
+    scripted_s3_check(world);
     assert_non_null(strstr(world->heads[1], "x-amz-copy-source-range: bytes=0-5242879"));
     assert_non_null(strstr(world->heads[2], "x-amz-copy-source-range: bytes=5242880-10485759"));
     assert_non_null(strstr(world->heads[2], "x-amz-copy-source-if-match: \"e\""));
@@ -297,7 +217,7 @@ static void test_links(void **state)
 
 int main(void)
 {
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define TEST(function) cmocka_unit_test_setup_teardown(function, scripted_s3_begin, scripted_s3_end)
     const struct CMUnitTest tests[] = {
         TEST(test_a_move),
         TEST(test_nothing_is_deleted_in_doubt),
