@@ -156,6 +156,23 @@ await journey("an earlier revision comes back", async () => {
     checkComplaints();
 });
 
+await journey("a value is changed where it stands, and taken back", async () => {
+    await show(page, "policies/web?tab=values");
+    const row = page.locator("tr", { hasText: "scan.max_file_size" });
+    await row.getByRole("button", { name: "Change" }).click();
+    const value = page.locator("dialog input[name=value]");
+    await value.fill('"nonsense"');
+    await page.locator("dialog").getByRole("button", { name: "Save and deliver" }).click();
+    await page.locator("dialog").getByRole("alert").filter({ hasText: "max_file_size" }).waitFor();
+    await value.fill('"50M"');
+    await page.locator("dialog").getByRole("button", { name: "Save and deliver" }).click();
+    await row.getByText("set here").waitFor();
+    await page.locator("h1").click();
+    await page.keyboard.press("Control+z");
+    await row.getByText("Built-in").waitFor();
+    checkComplaints();
+});
+
 for (const [kind, address, name] of [["storage", "buckets", "Connect a scanner"], ["application", "functions", "Connect functions"]]) {
     await journey(`a key connects ${address}`, async () => {
         await show(page, address);

@@ -82,7 +82,7 @@ function EventDrawer({ number }) {
         ${data &&
         html`<p><${Severity} severity=${data.severity} /> <${Literal} text=${word("module", data.module)} /></p>
             <p class="subject"><${Literal} text=${data.subject} /></p>
-            ${knows(`kind.${data.kind}.next`) && html`<p class="note">${t(`kind.${data.kind}.next`)}</p>`}
+            ${knows(`kind.${data.kind}.next`) && html`<p class="note">${t(`kind.${data.kind}.next`)}${data.kind === "malware_quarantined" && data.computer && html` <a href=${linkTo(["computers", data.computer], { tab: "quarantine" })}>${t("page.quarantine")}</a>`}</p>`}
             <dl class="facts">
                 <${Fact} name=${t("time")}>${formatTime(data.time)}<//>
                 <${Fact} name=${t("received")}>${formatTime(data.received)}<//>

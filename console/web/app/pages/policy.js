@@ -4,6 +4,7 @@ import { html, useEffect, useState } from "../../vendor/vendor.js";
 import { patch, post, Problem, remove, request } from "../api.js";
 import { useList, useResource } from "../data.js";
 import { t } from "../i18n.js";
+import { setPolicyValue } from "../policy_text.js";
 import { goTo, linkTo, place } from "../router.js";
 import { may } from "../session.js";
 import { Confirm, Dialog, FormDialog } from "../ui/dialog.js";
@@ -24,8 +25,27 @@ function Origin({ text, name }) {
     });
 }
 
-/** The effective view. @param {{name: string}} props */
-export function PolicyValues({ name }) {
+/** One value, set in the policy's text. @param {{name: string, row: any, close: () => void, done: () => void}} props */
+function ChangeValue({ name, row, close, done }) {
+    const path = `policies/${encodeURIComponent(name)}`;
+    /** @param {FormData} data */
+    const submit = async (data) => {
+        const before = await request("GET", path);
+        const text = setPolicyValue(before.body.text, row.key, String(data.get("value")).trim());
+        const { etag } = await request("PUT", path, { text }, { "If-Match": before.etag });
+        done();
+        sayDone(t("policy.saved"), () => request("PUT", path, { text: before.body.text }, { "If-Match": etag }), done);
+    };
+    return html`<${FormDialog} title=${row.key} action=${t("policy.apply")} close=${close} submit=${submit}>
+        <p>${row.meaning}</p>
+        <${Field} label=${t("value")} hint=${t("policy.value_hint")}><input name="value" required value=${row.value} autocomplete="off" spellcheck="false" /><//>
+    <//>`;
+}
+
+/** The effective view. @param {{name: string, change?: boolean}} props change: offers to change values */
+export function PolicyValues({ name, change = false }) {
+    const [changing, setChanging] = useState(/** @type {any} */ (null));
+    const mayChange = change && may("operate");
     const { data, problem, reload } = useResource(`policies/${encodeURIComponent(name)}/effective`);
     const [text, setText] = useState("");
     if (!data) return problem ? html`<${ProblemNote} problem=${problem} retry=${reload} />` : html`<${Skeleton} lines=${10} />`;
@@ -36,7 +56,7 @@ export function PolicyValues({ name }) {
         <div class="table cards" role="region" aria-label=${t("tab.values")} tabindex="0">
             <table>
                 <caption class="only-read">${t("tab.values")}</caption>
-                <thead><tr><th scope="col">${t("policy.key")}</th><th scope="col">${t("value")}</th><th scope="col">${t("policy.origin")}</th><th scope="col" class="wide">${t("meaning")}</th></tr></thead>
+                <thead><tr><th scope="col">${t("policy.key")}</th><th scope="col">${t("value")}</th><th scope="col">${t("policy.origin")}</th><th scope="col" class="wide">${t("meaning")}</th>${mayChange && html`<th scope="col"><span class="only-read">${t("actions")}</span></th>`}</tr></thead>
                 <tbody>
                     ${rows.map(
                         (/** @type {any} */ row) => html`<tr key=${row.key}>
@@ -44,11 +64,13 @@ export function PolicyValues({ name }) {
                             <td class="value" data-label=${t("value")}><code><${Literal} text=${row.value} /></code></td>
                             <td class="c-origin" data-label=${t("policy.origin")}><span><${Origin} text=${row.origin} name=${name} /></span></td>
                             <td class="wide told dim" data-label=${t("meaning")}>${row.meaning}</td>
+                            ${mayChange && html`<td class="actions"><button class="quiet" onClick=${() => setChanging(row)}>${t("policy.change")}</button></td>`}
                         </tr>`,
                     )}
                 </tbody>
             </table>
-        </div>`;
+        </div>
+        ${changing && html`<${ChangeValue} name=${name} row=${changing} close=${() => setChanging(null)} done=${reload} />`}`;
 }
 
 /** What the agents' own parser says of a text, once the person pauses. @param {{name: string, text: string}} props */
@@ -231,7 +253,7 @@ export function Page({ path, query }) {
             ${TABS.map((each) => html`<a key=${each} href=${linkTo(place.value.path, { tab: each })} aria-current=${each === tab ? "true" : undefined}>${t(`tab.${each}`)}</a>`)}
         </nav>
         ${tab === "text" && html`<${Editor} name=${name} />`}
-        ${tab === "values" && html`<${PolicyValues} name=${name} />`}
+        ${tab === "values" && html`<${PolicyValues} name=${name} change />`}
         ${tab === "assignment" && html`<${Assignment} name=${name} />`}
         ${tab === "revisions" && html`<${Revisions} name=${name} />`}
         ${deleting && html`<${Confirm} title=${t("delete")} text=${t("policy.delete_text", { name })} action=${t("delete")} close=${() => setDeleting(false)} act=${act} />`}

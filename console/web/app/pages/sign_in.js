@@ -47,7 +47,7 @@ function NewPassword() {
     };
     return html`<${Card} title=${t("password.first")} action=${t("password.change")} send=${send}>
         <input type="text" name="name" autocomplete="username" value=${name} hidden readonly />
-        <${Field} label=${t("password.old")}><input type="password" name="old" required autocomplete="current-password" /><//>
+        <${Field} label=${t("people.one_time")}><input type="password" name="old" required autocomplete="current-password" /><//>
         <${Field} label=${t("password.new")} hint=${t("password.hint")}><input type="password" name="new" required minlength="12" autocomplete="new-password" /><//>
         <${Field} label=${t("password.again")}><input type="password" name="again" required minlength="12" autocomplete="new-password" /><//>
     <//>`;
