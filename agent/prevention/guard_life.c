@@ -109,6 +109,14 @@ static void tell_working(struct prevention *prevention, uint32_t places, uint32_
              lacks[0] != '\0' ? lacks : NULL, NULL);
 }
 
+static uint64_t engine_generation(struct prevention *prevention)
+{
+    struct scan_pipeline_status status;
+
+    scan_pipeline_status(prevention->pipeline, &status);
+    return status.scanner.generation;
+}
+
 static int take_ready(void *user, struct message *message)
 {
     struct hearing *hearing = user;
@@ -123,6 +131,7 @@ static int take_ready(void *user, struct message *message)
     prevention->next = (struct guard_process){.socket = -1};
     prevention->current.ready = true;
     prevention->restart_delay_ns = 0;
+    prevention->generation = engine_generation(prevention); /* it remembers nothing yet */
     hearing->guard = &prevention->current;
     tell_working(prevention, places, abilities);
     return 0;
@@ -282,15 +291,13 @@ void guard_life_restart(void *user)
     guard_life_renew(user);
 }
 
-static void check_generation(struct prevention *prevention)
+void guard_life_check_generation(struct prevention *prevention)
 {
-    struct scan_pipeline_status status;
+    uint64_t generation = engine_generation(prevention);
 
-    scan_pipeline_status(prevention->pipeline, &status);
-    if (status.scanner.generation == prevention->generation)
-        return;
-    if (message_send(prevention->current.socket, GUARD_FORGET, NULL, 0) == 0)
-        prevention->generation = status.scanner.generation;
+    if (prevention->current.number != 0 && generation != prevention->generation &&
+        message_send(prevention->current.socket, GUARD_FORGET, NULL, 0) == 0)
+        prevention->generation = generation;
 }
 
 void guard_life_check(struct prevention *prevention)
@@ -302,5 +309,5 @@ void guard_life_check(struct prevention *prevention)
     if (++prevention->current.quiet > MOST_QUIET)
         lose(prevention, &prevention->current, "yagura-guard stalled and was ended");
     else
-        check_generation(prevention);
+        guard_life_check_generation(prevention);
 }

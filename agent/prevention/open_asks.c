@@ -181,6 +181,8 @@ static void take_result(void *user)
     case SCAN_CLEAN:
         /* The guard forgets when it is told of other signatures: what older ones said must not come
          * after that. */
+        if (ask->result.generation != ask->prevention->generation)
+            guard_life_check_generation(ask->prevention);
         send_verdict(ask, GUARD_ALLOW,
                      ask->untouched && ask->result.generation == ask->prevention->generation);
         break;

@@ -82,6 +82,8 @@ void guard_life_end(struct prevention *prevention, struct guard_process *guard);
 void guard_life_restart(void *user);
 /* Once a second: one that is silent is ended. */
 void guard_life_check(struct prevention *prevention);
+/* Tells the guard to forget when the signatures are others. */
+void guard_life_check_generation(struct prevention *prevention);
 /* The running guard with this number; NULL: it has ended. */
 struct guard_process *guard_life_find(struct prevention *prevention, uint64_t number);
 
