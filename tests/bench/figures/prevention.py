@@ -165,7 +165,7 @@ def web_server(bench, places):
              path], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)))
 
     def fetch(address):
-        for number in range(bench.size(600, 60)):
+        for number in range(bench.size(600, 200)):
             with urllib.request.urlopen(f"{address}{number % 20}.html") as answer:
                 answer.read()
 
@@ -176,12 +176,14 @@ def web_server(bench, places):
         except OSError:
             return False
 
+    before = places.counts()["asked"]
     try:
         for address, _ in servers:
             wait_until(lambda address=address: answers(address), 30, "the web server")
         guarded, bare = in_turns(fetch, [address for address, _ in servers])
         bench.figure("a web server's files, more than unguarded", (guarded / bare - 1) * 100, "%",
-                     note=f"Python's, one client: {guarded:.2f} s, {bare:.2f} s; {load()}")
+                     note=f"Python's, one client: {guarded:.2f} s, {bare:.2f} s; "
+                     f"{places.counts()['asked'] - before} asked; {load()}")
     finally:
         for _, server in servers:
             bench.machine.stop(server)
