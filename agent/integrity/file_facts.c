@@ -144,6 +144,11 @@ static int take_attributes(int directory_fd, const char *name, char **ret_attrib
 
 /* ---- one look ---- */
 
+/* Two of the longest ticks (CONFIG_HZ=100). Source: current_time() in Linux' fs/inode.c. */
+static const uint64_t YOUNG_NS = 20 * NS_PER_MS;
+
+/* Before any content is read: whoever writes after this moment moves ctime, or the file is young.
+ */
 static void take_status(struct facts_state *state, const struct stat *status)
 {
     *state = (struct facts_state){
@@ -156,6 +161,7 @@ static void take_status(struct facts_state *state, const struct stat *status)
         .uid = status->st_uid,
         .gid = status->st_gid,
         .links = (uint32_t)MIN(status->st_nlink, (nlink_t)UINT32_MAX),
+        .young = timespec_to_ns(status->st_ctim) + YOUNG_NS > clock_realtime_ns(),
     };
 }
 
@@ -250,7 +256,7 @@ int file_facts_copy(const struct file_facts *facts, struct file_facts *ret_copy)
 
 bool facts_state_holds(const struct facts_state *state, const struct stat *status)
 {
-    if (state->mode != status->st_mode || state->uid != status->st_uid ||
+    if (state->young != 0 || state->mode != status->st_mode || state->uid != status->st_uid ||
         state->gid != status->st_gid)
         return false;
     /* What happens in a directory moves its times and is told by itself. */

@@ -26,7 +26,7 @@ struct facts_state {
     uint64_t covered;
     uint32_t mode, uid, gid, links;
     uint32_t content; /* enum facts_content */
-    uint32_t unused;
+    uint32_t young; /* 1: ctime was so near to the look that a later change may not have moved it */
     uint8_t digest[SHA256_BYTES];
 };
 
@@ -63,7 +63,8 @@ void file_facts_done(struct file_facts *facts);
 #define AUTO_FACTS CLEANUP(file_facts_done)
 
 /* Whether stat tells no change since: the usual case, decided without opening anything. Any change
- * of content, mode, owner, links or extended attributes moves ctime. */
+ * of content, mode, owner, links or extended attributes moves ctime, unless it comes within the
+ * same tick of the kernel's clock: what was young when it was looked at is looked at once more. */
 bool facts_state_holds(const struct facts_state *state, const struct stat *status);
 
 /* What matters at this care. */
