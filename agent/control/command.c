@@ -1,5 +1,6 @@
 /* Owns reading the command line by the table of commands, and what is made from that table. */
 #include "agent/control/command.h"
+#include "agent/control/messages.h"
 
 #include "common/settings/suggestion.h"
 #include "common/text/text.h"
@@ -27,7 +28,7 @@ int command_fail(const char *format, ...)
     char text[4096];
     va_list arguments;
     va_start(arguments, format);
-    (void)text_format_list(text, sizeof(text), format, arguments);
+    (void)text_format_list(text, sizeof(text), say(format), arguments);
     va_end(arguments);
     (void)fprintf(stderr, "yaguractl: %s\n", text);
     return EXIT_ERROR;
@@ -70,7 +71,7 @@ static void print_options(const struct command_option *options)
                           options->argument != NULL ? " " : "",
                           options->argument != NULL ? options->argument : "");
         bool choice = options->choices != NULL && !text_equal(options->choices, "FILE");
-        (void)printf("  %-*s  %s%s%s\n", SUMMARY_WIDTH + 4, left, options->meaning,
+        (void)printf("  %-*s  %s%s%s\n", SUMMARY_WIDTH + 4, left, say(options->meaning),
                      choice ? ": " : "", choice ? options->choices : "");
     }
 }
@@ -79,11 +80,12 @@ static void print_command_help(const struct command *command)
 {
     (void)printf("Usage: yaguractl %s%s%s%s\n%s.\n", command->name,
                  command->options != NULL ? " [OPTION...]" : "",
-                 command->arguments[0] != '\0' ? " " : "", command->arguments, command->summary);
+                 command->arguments[0] != '\0' ? " " : "", command->arguments,
+                 say(command->summary));
     if (command->options != NULL)
-        (void)printf("\nOptions:\n");
+        (void)printf("\n%s\n", say("Options:"));
     print_options(command->options);
-    (void)printf("\nEverywhere:\n");
+    (void)printf("\n%s\n", say("Everywhere:"));
     print_options(global_options);
     if (command->more != NULL)
         (void)printf("\n%s", command->more);
@@ -99,22 +101,23 @@ static bool is_of_family(const struct command *command, const char *family)
 /* Those of a family; NULL: all. */
 static void print_commands(const char *family)
 {
-    (void)printf("Commands:\n");
+    (void)printf("%s\n", say("Commands:"));
     for (size_t i = 0; commands[i] != NULL; i++) {
         if (family == NULL || is_of_family(commands[i], family))
-            (void)printf("  %-*s  %s\n", SUMMARY_WIDTH, commands[i]->name, commands[i]->summary);
+            (void)printf("  %-*s  %s\n", SUMMARY_WIDTH, commands[i]->name,
+                         say(commands[i]->summary));
     }
 }
 
 static void print_help(void)
 {
-    (void)printf("Usage: yaguractl [OPTION...] COMMAND [ARGUMENT...]\n"
-                 "Steers the running yagura-agent.\n\n");
+    (void)printf("%s\n%s\n\n", say("Usage: yaguractl [OPTION...] COMMAND [ARGUMENT...]"),
+                 say("Steers the running yagura-agent."));
     print_commands(NULL);
-    (void)printf("\nOptions:\n");
+    (void)printf("\n%s\n", say("Options:"));
     print_options(global_options);
-    (void)printf("\nExit: 0 all is well, 1 something was found, 2 error.\n"
-                 "More: yaguractl COMMAND --help, and yaguractl(8).\n");
+    (void)printf("\n%s\n", say("Exit: 0 all is well, 1 something was found, 2 error."));
+    (void)printf("More: yaguractl COMMAND --help, and yaguractl(8).\n");
 }
 
 /* --- finding the command ---------------------------------------------------------------------- */

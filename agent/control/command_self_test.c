@@ -4,6 +4,7 @@
 #include "agent/control/commands.h"
 #include "agent/control/control_client.h"
 #include "agent/control/display.h"
+#include "agent/control/messages.h"
 #include "common/files/file.h"
 #include "common/log/log.h"
 #include "common/text/text.h"
@@ -41,8 +42,8 @@ struct self_test {
 static int passed(const struct self_test *test, const char *step)
 {
     if (!test->invocation->json)
-        (void)printf("%sok%s      %s\n", display_colour(COLOUR_GREEN), display_colour(COLOUR_PLAIN),
-                     step);
+        (void)printf("%s%s%s      %s\n", display_colour(COLOUR_GREEN), say("ok"),
+                     display_colour(COLOUR_PLAIN), say(step));
     else
         (void)printf("{\"step\":\"%s\",\"passed\":true}\n", step);
     return EXIT_CLEAN;
@@ -51,8 +52,8 @@ static int passed(const struct self_test *test, const char *step)
 static int failed(const struct self_test *test, const char *step, const char *cure)
 {
     if (!test->invocation->json)
-        (void)printf("%sFAILED%s  %s\n        %s\n", display_colour(COLOUR_RED),
-                     display_colour(COLOUR_PLAIN), step, cure);
+        (void)printf("%s%s%s  %s\n        %s\n", display_colour(COLOUR_RED), say("FAILED"),
+                     display_colour(COLOUR_PLAIN), say(step), say(cure));
     else
         (void)printf("{\"step\":\"%s\",\"passed\":false,\"cure\":\"%s\"}\n", step, cure);
     return EXIT_FOUND;

@@ -2,12 +2,18 @@
 #include "agent/control/commands.h"
 #include "agent/control/control_client.h"
 #include "agent/control/display.h"
+#include "agent/control/messages.h"
 #include "common/text/text.h"
 #include "common/time/clock.h"
 
+#define ROW_WIDTH 10U
+
 static void begin_row(const char *name)
 {
-    (void)printf("  %s%-9s%s ", display_colour(COLOUR_BOLD), name, display_colour(COLOUR_PLAIN));
+    const char *shown = say(name);
+    size_t width = messages_width(shown);
+    (void)printf("  %s%s%s%*s ", display_colour(COLOUR_BOLD), shown, display_colour(COLOUR_PLAIN),
+                 width < ROW_WIDTH ? (int)(ROW_WIDTH - width) : 0, "");
 }
 
 /* "N things" with a comma before it, when there are any. */
@@ -15,7 +21,7 @@ static void print_some(const json_t *object, const char *key, const char *things
 {
     char count[DISPLAY_BYTES];
     if (member_number(object, key) > 0)
-        (void)printf(", %s %s", display_count(count, member_number(object, key)), things);
+        (void)printf(", %s %s", display_count(count, member_number(object, key)), say(things));
 }
 
 static void print_watch(const json_t *watch)
@@ -24,14 +30,14 @@ static void print_watch(const json_t *watch)
     double coverage = json_real_value(json_object_get(watch, "coverage"));
     begin_row("Watch");
     display_print(member_text(watch, "state"));
-    (void)printf(", %s directories (%.1f %%)",
+    (void)printf(say(", %s directories (%.1f %%)"),
                  display_count(count, member_number(watch, "directories_watched")), coverage * 100);
     print_some(watch, "directories_unwatched", "not watched");
     print_some(watch, "gaps_open", "gaps being walked again");
     print_some(watch, "overflows", "queue overflows");
     print_some(watch, "found_by_crawl", "found by the slow check only");
     if (member_number(watch, "lag_ns") > 0)
-        (void)printf(", lag %s", display_duration(lag, member_number(watch, "lag_ns")));
+        (void)printf(say(", lag %s"), display_duration(lag, member_number(watch, "lag_ns")));
     (void)putchar('\n');
 }
 
@@ -40,10 +46,12 @@ static void print_scanner(const json_t *scanner)
     char count[DISPLAY_BYTES], age[DISPLAY_BYTES];
     begin_row("Scanner");
     display_print(member_text(scanner, "state"));
-    (void)printf(", %s signatures", display_count(count, member_number(scanner, "signatures")));
+    (void)printf(say(", %s signatures"),
+                 display_count(count, member_number(scanner, "signatures")));
     if (member_text(scanner, "signatures_time")[0] != '\0')
-        (void)printf(" (%s old)", display_duration(age, member_number(scanner, "signatures_age") *
-                                                            NS_PER_SECOND));
+        (void)printf(say(" (%s old)"),
+                     display_duration(age,
+                                      member_number(scanner, "signatures_age") * NS_PER_SECOND));
     (void)printf(", ClamAV ");
     display_print(member_text(scanner, "engine"));
     print_some(scanner, "workers", "workers");
@@ -83,15 +91,16 @@ static void print_scan(const json_t *scan)
 {
     char count[DISPLAY_BYTES], other[DISPLAY_BYTES], wait[DISPLAY_BYTES];
     begin_row("Backlog");
-    (void)printf("%s files, %s directories",
+    (void)printf(say("%s files, %s directories"),
                  display_count(count, member_number(scan, "backlog_files")),
                  display_count(other, member_number(scan, "backlog_directories")));
     if (member_number(scan, "oldest_waiting_ns") > 0)
-        (void)printf(", the oldest waits %s",
+        (void)printf(say(", the oldest waits %s"),
                      display_duration(wait, member_number(scan, "oldest_waiting_ns")));
     (void)putchar('\n');
     begin_row("Verdicts");
-    (void)printf("%s clean, %s%s infected%s", display_count(count, member_number(scan, "clean")),
+    (void)printf(say("%s clean, %s%s infected%s"),
+                 display_count(count, member_number(scan, "clean")),
                  member_number(scan, "infected") > 0 ? display_colour(COLOUR_RED) : "",
                  display_count(other, member_number(scan, "infected")),
                  member_number(scan, "infected") > 0 ? display_colour(COLOUR_PLAIN) : "");
@@ -108,7 +117,7 @@ static void print_integrity(const json_t *integrity)
         return;
     begin_row("Integrity");
     display_print(member_text(integrity, "state"));
-    (void)printf(", %s entries", display_count(count, member_number(integrity, "entries")));
+    (void)printf(say(", %s entries"), display_count(count, member_number(integrity, "entries")));
     print_some(integrity, "changed", "not as approved");
     print_some(integrity, "waiting", "waiting");
     (void)putchar('\n');
@@ -121,7 +130,8 @@ static void print_prevention(const json_t *prevention)
         return;
     begin_row("Prevent");
     display_print(member_text(prevention, "state"));
-    (void)printf(", %s opens asked for", display_count(count, member_number(prevention, "opens")));
+    (void)printf(say(", %s opens asked for"),
+                 display_count(count, member_number(prevention, "opens")));
     print_some(prevention, "denied", "denied");
     print_some(prevention, "late", "without a verdict in time");
     print_some(prevention, "overrun", "too many at once");
@@ -141,12 +151,27 @@ static void print_schedule(const json_t *schedule)
         return;
     begin_row("Schedule");
     display_print(member_text(schedule, "state"));
-    (void)printf(", %s files", display_count(count, member_number(schedule, "files")));
+    (void)printf(say(", %s files"), display_count(count, member_number(schedule, "files")));
     print_some(schedule, "infected", "infected");
     if (text_equal(member_text(schedule, "state"), "waiting")) {
         (void)printf(", next ");
         display_print(member_text(schedule, "next"));
     }
+    (void)putchar('\n');
+}
+
+static void print_health(const json_t *health)
+{
+    char count[DISPLAY_BYTES];
+    if (member_number(health, "rounds") == 0)
+        return;
+    begin_row("Health");
+    (void)printf("%s %s", display_count(count, member_number(health, "places")),
+                 say("mounts tried"));
+    print_some(health, "silent", "silent");
+    print_some(health, "unscanned", "without a verdict");
+    print_some(health, "untried", "could not be tried");
+    print_some(health, "restarts", "sensors started anew");
     (void)putchar('\n');
 }
 
@@ -167,9 +192,10 @@ static void print_agent(const json_t *status)
     print_schedule(json_object_get(status, "schedule"));
     print_integrity(json_object_get(status, "integrity"));
     print_prevention(json_object_get(status, "prevention"));
+    print_health(json_object_get(status, "health"));
     print_console(json_object_get(status, "console"));
     begin_row("Events");
-    (void)printf("%s recorded, %s", display_count(text, member_number(store, "last_number")),
+    (void)printf(say("%s recorded, %s"), display_count(text, member_number(store, "last_number")),
                  display_size(size, member_number(store, "bytes")));
     print_some(store, "waiting", "not yet committed");
     print_some(store, "dropped", "dropped before they were delivered");
@@ -206,7 +232,7 @@ static int print_status(void *user, const char *key UNUSED, const json_t *status
     const json_t *scanner = json_object_get(status, "scanner");
     bool blind = text_equal(member_text(scanner, "state"), "no-signatures");
     (void)printf("%sYagura: %s%s%s\n", display_colour(well ? COLOUR_GREEN : COLOUR_YELLOW),
-                 member_text(status, "state"), blind ? ": no signatures" : "",
+                 say(member_text(status, "state")), blind ? say(": no signatures") : "",
                  display_colour(COLOUR_PLAIN));
     print_agent(status);
     print_problems(json_object_get(status, "problems"));

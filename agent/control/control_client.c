@@ -2,6 +2,7 @@
 #include "agent/control/control_client.h"
 
 #include "agent/control/display.h"
+#include "agent/control/messages.h"
 #include "common/limits.h"
 #include "common/log/log.h"
 #include "common/text/text.h"
@@ -36,7 +37,7 @@ static int tell_unreachable(const struct invocation *invocation, int error)
     const char *path = invocation->socket;
     if (error == -ENOENT || error == -ECONNREFUSED)
         return command_fail("the agent is not running (nobody listens on %s); %s", path,
-                            control_start_hint(invocation));
+                            say(control_start_hint(invocation)));
     if (error == -EACCES || error == -EPERM)
         return command_fail("only root may steer the agent; use sudo");
     return command_fail("the agent cannot be reached on %s: %s", path, log_error_text(error));

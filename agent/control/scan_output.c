@@ -1,5 +1,6 @@
 /* Owns how a scan's results look. */
 #include "agent/control/scan_output.h"
+#include "agent/control/messages.h"
 
 #include "agent/control/command.h"
 #include "agent/control/display.h"
@@ -34,11 +35,11 @@ static void draw_progress(const json_t *totals)
     uint64_t done = member_number(totals, "files_scanned") + member_number(totals, "files_cached");
     bool walking = json_is_true(json_object_get(totals, "walking"));
     uint64_t total = MAX(member_number(totals, "files_expected"), done);
-    (void)text_format(line, sizeof(line), "%s of %s%s files, %s infected%s",
+    (void)text_format(line, sizeof(line), say("%s of %s%s files, %s infected%s"),
                       display_count(seen, done), display_count(all, total), walking ? "+" : "",
                       display_count(found, member_number(totals, "infected")),
                       json_is_true(json_object_get(totals, "paused"))
-                          ? " (paused: the host is busy)"
+                          ? say(" (paused: the host is busy)")
                           : "");
     /* How far it is can be said only once all files are known. */
     display_progress(walking ? 0 : done, total, line);
@@ -58,15 +59,16 @@ static void print_totals(const json_t *totals)
     };
     char count[DISPLAY_BYTES], size[DISPLAY_BYTES];
     display_progress_clear();
-    (void)printf("%s file%s, %s: %s clean\n",
+    (void)printf(member_number(totals, "files_seen") == 1 ? say("%s file, %s: %s clean")
+                                                          : say("%s files, %s: %s clean"),
                  display_count(count, member_number(totals, "files_seen")),
-                 member_number(totals, "files_seen") == 1 ? "" : "s",
                  display_size(size, member_number(totals, "bytes")),
                  display_count((char[DISPLAY_BYTES]){0}, member_number(totals, "clean")));
+    (void)putchar('\n');
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         if (member_number(totals, rows[i].key) > 0)
             (void)printf("  %s %s\n", display_count(count, member_number(totals, rows[i].key)),
-                         rows[i].what);
+                         say(rows[i].what));
     }
 }
 

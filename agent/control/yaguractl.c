@@ -3,6 +3,7 @@
  * Owns the list of commands; each stands in its own command_*.c. Runs as its caller, parses nothing
  * but the agent's answers, and keeps no state. */
 #include "agent/control/commands.h"
+#include "agent/control/messages.h"
 #include "agent/policy/agent_config.h"
 
 static const struct command *const list[] = {
@@ -65,6 +66,7 @@ int main(int argc, char **argv)
     AUTO_AGENT_CONFIG struct agent_config *config = NULL;
     struct invocation invocation;
     commands = list;
+    messages_choose();
     int r = command_parse(argc, argv, &invocation);
     if (r != 0)
         return r < 0 ? EXIT_ERROR : EXIT_CLEAN;

@@ -108,6 +108,9 @@ static enum resource_group group_of(const char *path)
     const char *slash = strrchr(path, '/');
     const char *name = slash != NULL ? slash + 1 : path;
 
+    /* Beside us: files are opened only as fast as it answers. */
+    if (text_equal(name, "yagura-guard"))
+        return RESOURCE_AGENT;
     for (int i = 0; i < RESOURCE_GROUPS; i++)
         if (groups[i].program != NULL && text_equal(name, groups[i].program))
             return (enum resource_group)i;

@@ -16,7 +16,7 @@
 struct resources;
 
 enum resource_group {
-    RESOURCE_AGENT,     /* this process */
+    RESOURCE_AGENT,     /* this process, and yagura-guard */
     RESOURCE_SCANNER,   /* yagura-scanner: the loader and its workers */
     RESOURCE_MESSENGER, /* yagura-messenger */
     RESOURCE_HELPERS,   /* all others */
