@@ -5,6 +5,7 @@
 #include "agent/control/commands.h"
 #include "agent/control/instance_lock.h"
 #include "agent/policy/agent_config.h"
+#include "agent/protection/protection.h"
 #include "agent/store/event_table.h"
 #include "common/database/database.h"
 #include "common/files/file.h"
@@ -21,7 +22,6 @@
 
 /* Copies must not all be the one that a console knows: this goes before anything can fail. */
 #define IDENTITY_FOLDER "console"
-#define PROTECTION_FILE "protection"
 #define STORE_FILE      "events.db"
 #define LOCK_FILE       "agent.lock" /* ours now; removing it would let two agents hold two of them */
 
@@ -69,7 +69,7 @@ static int may_forget(const struct invocation *invocation, const char *directory
     int64_t sealed = 0;
 
     if (fstatat(directory_fd, PROTECTION_FILE, &found, AT_SYMLINK_NOFOLLOW) == 0)
-        return command_fail("this agent is protected: have the console end its protection first");
+        return command_fail("this agent is protected: send it release_protection from the console");
     if (command_has(invocation, "discard-quarantine"))
         return EXIT_CLEAN;
     bool has_store = fstatat(directory_fd, STORE_FILE, &found, AT_SYMLINK_NOFOLLOW) == 0;

@@ -21,6 +21,7 @@ struct integrity;
 struct scan_schedule;
 struct policy;
 struct prevention;
+struct protection;
 struct resources;
 struct responder;
 struct scan_pipeline;
@@ -39,6 +40,7 @@ struct control_context {
     struct health *health;
     struct prevention *prevention;
     struct resources *resources;
+    struct protection *protection;
     struct delivery *delivery;
     uint64_t started_ns;                                         /* realtime */
     struct watch *(*watch)(void *user);                          /* NULL while watching is off */

@@ -5,6 +5,7 @@
 
 #include "agent/delivery/cloud_access.h"
 #include "agent/delivery/delivery.h"
+#include "agent/protection/protection.h"
 #include "common/log/log.h"
 #include "common/text/text.h"
 
@@ -90,6 +91,12 @@ static void deactivate(struct control_handlers *handlers, struct control_request
 {
     char problem[LINK_TEXT_BYTES];
 
+    if (protection_is_on(handlers->context.protection)) {
+        control_request_fail(request, 2,
+                             "this agent is protected: send it release_protection from the "
+                             "console, or deactivate it there");
+        return;
+    }
     int r = delivery_deactivate(handlers->context.delivery, problem);
     if (r == -EALREADY)
         control_request_fail(request, 0, "this host is leaving its console already");

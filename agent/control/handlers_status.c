@@ -1,6 +1,6 @@
 /* status: {"status":{"state","problems":[{"module","problem","cure"}],"agent":{},"policy":{},
  * "watch":{},"scanner":{},"scan":{},"schedule":{},"integrity":{},"prevention":{},"health":{},
- * "store":{},"console":{}}}. state is
+ * "store":{},"protected":B,"console":{}}}. state is
  * "starting" (signatures are being loaded, or the first walk is not done), "protecting" or
  * "degraded"; times are in seconds unless a name says otherwise. */
 #include "agent/control/agent_facts.h"
@@ -8,6 +8,7 @@
 
 #include "agent/delivery/delivery.h"
 #include "agent/policy/policy.h"
+#include "agent/protection/protection.h"
 #include "common/limits.h"
 #include "common/log/log.h"
 #include "common/text/text.h"
@@ -374,6 +375,7 @@ const char *control_write_status(const struct control_context *context, struct b
     write_health(&json, &status.health);
     write_prevention(&json, &status.prevention);
     write_store(&json, &status.store);
+    json_write_field_bool(&json, "protected", protection_is_on(context->protection));
     write_console(&json, context);
     json_write_object_end(&json);
     return state;

@@ -199,8 +199,8 @@
       "それを取り消す") \
     X("Read the policy anew; a wrong one is refused and the old one stays", \
       "ポリシーを読み直す。誤りがあれば拒み、前のものを保つ") \
-    X("this agent is protected: have the console end its protection first", \
-      "このエージェントは保護されています。先にコンソールで保護を終えてください") \
+    X("this agent is protected: send it release_protection from the console", \
+      "このエージェントは保護されています。コンソールから release_protection を送ってください") \
     X("what is in the quarantine cannot be told (%s): --discard-quarantine forgets it all the same", \
       "隔離の中身が分かりません (%s)。それでも捨てるなら --discard-quarantine") \
     X("the quarantine holds %lld files, which nobody can restore after this: start the agent and restore, export or delete them, or give --discard-quarantine", \

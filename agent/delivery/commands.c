@@ -5,9 +5,11 @@
 #include "agent/delivery/commands.h"
 
 #include "agent/delivery/commands_internal.h"
+#include "agent/protection/protection.h"
 #include "common/limits.h"
 #include "common/log/log.h"
 #include "common/text/text.h"
+#include "common/time/clock.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -55,6 +57,19 @@ static void command_deactivate(struct commands *commands, const struct wire_comm
     commands->context.deactivate(commands->context.user);
 }
 
+static void command_release_protection(struct commands *commands,
+                                       const struct wire_command *command)
+{
+    static const uint64_t RELEASE_NS = 3600 * NS_PER_SECOND;
+
+    if (commands->context.protection == NULL || !protection_is_on(commands->context.protection)) {
+        command_answer(commands, command->id, false, "this agent is not protected");
+        return;
+    }
+    protection_release(commands->context.protection, RELEASE_NS);
+    command_answer(commands, command->id, true, "released for an hour");
+}
+
 /* ---- the list ---- */
 
 static const struct known_command {
@@ -72,6 +87,7 @@ static const struct known_command {
     {"quarantine_delete", command_quarantine_delete, true},
     {"rebuild_baseline", command_rebuild_baseline, false},
     {"diagnostics", command_diagnostics, true},
+    {"release_protection", command_release_protection, false},
     {"heartbeat", command_heartbeat, false},
     {"deactivate", command_deactivate, false},
     {"upgrade", command_upgrade, false},

@@ -9,6 +9,7 @@
 
 struct integrity;
 struct scan_schedule;
+struct protection;
 struct responder;
 struct scan_pipeline;
 
@@ -18,6 +19,7 @@ struct command_context {
     struct responder *responder;
     struct integrity *integrity;
     struct scan_schedule *schedule; /* NULL in tests */
+    struct protection *protection;  /* NULL in tests */
     const char *program_directory;
     const char *directory;             /* the console's files: upgrades and bundles on their way */
     const char *control_socket;        /* of this agent, for yaguractl diagnose */

@@ -17,6 +17,7 @@ struct delivery;
 struct event_loop;
 struct integrity;
 struct scan_schedule;
+struct protection;
 struct responder;
 struct scan_pipeline;
 struct store;
@@ -34,6 +35,7 @@ struct delivery_options {
     struct responder *responder;
     struct integrity *integrity;
     struct scan_schedule *schedule;
+    struct protection *protection;
     /* Called in the main loop's thread. */
     int (*write_facts)(void *user, struct buffer *json); /* the agent's state, a JSON object */
     /* Loads and applies the policy at path; "" = the one of the local configuration again. */

@@ -1,6 +1,7 @@
 /* Applying a policy to the running modules. Owns the order in which they learn of it. */
 #include "agent/supervisor/agent.h"
 
+#include "agent/protection/protection.h"
 #include "agent/supervisor/policy_hashes.h"
 #include "common/event_loop/event_loop.h"
 #include "common/json/json_writer.h"
@@ -76,6 +77,8 @@ static int apply_options(struct agent *agent, struct module_options *options)
     agent->options = options;
     resources_reconfigure(agent->resources, &options->resources);
     int r = policy_hashes_write(agent->config->state_directory, options->respond.denied_hashes);
+    if (r == 0)
+        r = protection_set(agent->protection, options->is_protected);
     if (r == 0)
         r = store_reconfigure(agent->store, &options->store);
     if (r == 0)

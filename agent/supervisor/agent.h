@@ -19,6 +19,7 @@ struct instance_lock;
 struct integrity;
 struct metrics_file;
 struct prevention;
+struct protection;
 struct resources;
 struct scan_schedule;
 
@@ -28,6 +29,7 @@ struct agent {
     struct instance_lock *lock;
     struct module_options *options;
     struct resources *resources;
+    struct protection *protection;
     struct store *store;
     struct responder *responder;
     struct scan_pipeline *pipeline;

@@ -9,6 +9,7 @@
 #include "agent/control/instance_lock.h"
 #include "agent/delivery/cloud_access.h"
 #include "agent/delivery/delivery.h"
+#include "agent/protection/protection.h"
 #include "agent/supervisor/agent.h"
 #include "agent/supervisor/metrics_file.h"
 #include "agent/supervisor/policy_hashes.h"
@@ -157,6 +158,19 @@ static void stop_store(struct agent *agent)
     agent->store = store_close(agent->store);
 }
 
+static int start_protection(struct agent *agent)
+{
+    int r = protection_start(agent->loop, agent->store, agent->config->state_directory,
+                             &agent->protection);
+
+    return r < 0 ? r : protection_set(agent->protection, agent->options->is_protected);
+}
+
+static void stop_protection(struct agent *agent)
+{
+    agent->protection = protection_stop(agent->protection);
+}
+
 static int start_responder(struct agent *agent)
 {
     return responder_start(agent->store, &agent->options->respond, &agent->responder);
@@ -287,6 +301,7 @@ static int start_delivery(struct agent *agent)
         .responder = agent->responder,
         .integrity = agent->integrity,
         .schedule = agent->schedule,
+        .protection = agent->protection,
         .write_facts = write_facts,
         .apply_policy = apply_policy,
         .user = agent,
@@ -314,6 +329,7 @@ static int start_control(struct agent *agent)
         .health = agent->health,
         .prevention = agent->prevention,
         .resources = agent->resources,
+        .protection = agent->protection,
         .delivery = agent->delivery,
         .started_ns = agent->started_ns,
         .watch = current_watch,
@@ -386,6 +402,7 @@ static const struct step {
     {"policy", start_policy, stop_policy},
     {"resource limits", start_resources, stop_resources},
     {"store", start_store, stop_store},
+    {"protection", start_protection, stop_protection},
     {"responder", start_responder, stop_responder},
     {"scan pipeline", start_pipeline, stop_pipeline},
     {"integrity monitoring", start_integrity, stop_integrity},
@@ -421,7 +438,9 @@ static int run(struct agent *agent)
              "socket", agent->config->control_socket, NULL);
     (void)sd_notify(0, "READY=1");
     int r = event_loop_run(agent->loop);
-    agent_record(agent, "agent_stopped", EVENT_INFO, "yagura-agent " YAGURA_VERSION, NULL);
+    bool guarded = protection_is_on(agent->protection);
+    agent_record(agent, "agent_stopped", guarded ? EVENT_HIGH : EVENT_INFO,
+                 "yagura-agent " YAGURA_VERSION, guarded ? "{\"protected\":true}" : NULL);
     stop_steps(agent, ARRAY_LENGTH(steps));
     log_info("stopped", NULL);
     return agent->failed ? -EIO : r;

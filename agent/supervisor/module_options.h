@@ -30,6 +30,7 @@ struct module_options {
     struct resources_options resources;
     enum log_level log_level;
     bool watch_enabled;
+    bool is_protected;
     /* What the pointers above point to, beside the policy and the configuration. */
     char *paths[16];
     size_t path_count;

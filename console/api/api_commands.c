@@ -57,6 +57,7 @@ static const struct {
              {"quarantine_delete", "id", true, NULL},
              {"rebuild_baseline", NULL, false, NULL},
              {"diagnostics", NULL, false, NULL},
+             {"release_protection", NULL, false, NULL},
              {"heartbeat", NULL, false, NULL},
              {"deactivate", NULL, false, NULL},
              {"upgrade", "version", false, NULL}};

@@ -1,6 +1,7 @@
 """Policies and commands of the console, and what the agent makes of them."""
 import json
 import os
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -110,6 +111,31 @@ def test_the_baseline_is_approved_from_the_console(place):
     assert both.agent.status()["integrity"]["changed"] == 0
     rebuilt = both.agent.events("baseline_rebuilt")
     assert len(rebuilt) == 1 and "console" in json.dumps(rebuilt[0]), rebuilt
+
+
+def test_a_protected_agent_stays_until_the_console_releases_it(place):
+    both = joined(place)
+    unprotected = both.command("release_protection")
+    assert unprotected["state"] == "failed" and "not protected" in unprotected["output"]
+    both.put_policy("test", both.policy_text(protection__enabled=True))
+    both.until(lambda: both.agent.status()["protected"], "the protection")
+    said = os.path.join(both.agent.state, "protection")
+    assert os.path.exists(said) and os.stat(said).st_mode & 0o777 == 0o600
+    both.agent.control("deactivate", accept=(2,))
+    both.agent.stop()
+    refused = subprocess.run([os.path.join(agents.PROGRAMS, "yaguractl"), "--config", both.agent.config, "reset"],
+                             stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    assert refused.returncode == 2 and b"release_protection" in refused.stderr, refused
+    both.agent.start()
+    stopped = both.agent.events("agent_stopped")[-1]
+    assert stopped["severity"] == "high" and stopped["detail"]["protected"] is True, stopped
+    assert both.agent.status()["protected"]
+    released = both.command("release_protection")
+    assert released["state"] == "done", released
+    both.until(lambda: not os.path.exists(said), "the file goes")
+    assert not both.agent.status()["protected"]
+    assert both.agent.events("protection_released")[0]["severity"] == "high"
+    both.agent.control("deactivate")
 
 
 def test_a_command_is_done_once(place):

@@ -32,6 +32,7 @@ function Actions({ computer, reload }) {
     return html`<div class="actions">
         <button class="primary" onClick=${() => setAsking("scan")}>${t("scan")}</button>
         <button onClick=${() => command(computer.id, "update_signatures")}>${t("command.update_signatures")}</button>
+        ${computer.facts?.protected && html`<button onClick=${() => command(computer.id, "release_protection")}>${t("command.release_protection")}</button>`}
         <button onClick=${() => setAsking("edit")}>${t("edit")}</button>
         <button class="danger" onClick=${() => setAsking(computer.status === "Deactivated" ? "delete" : "deactivate")}>${t(computer.status === "Deactivated" ? "delete" : "deactivate")}</button>
         ${asking === "scan" && html`<${ScanDialog} id=${computer.id} close=${close} />`}

@@ -1,5 +1,6 @@
 /* A policy is applied whole or not at all. The modules are replaced by ones that record what they
  * were told and refuse when asked to. */
+#include "agent/protection/protection.h"
 #include "agent/supervisor/agent.h"
 
 #include "common/files/file.h"
@@ -18,7 +19,7 @@ static struct {
     enum respond_action action;
     uint64_t max_file_size;
     size_t watched_paths;
-    bool watching, integrity;
+    bool watching, integrity, is_protected;
     uint64_t schedule_ns, health_ns, scanner_memory;
     int refuse; /* what scan_pipeline_reconfigure answers to a limit other than 100 MiB */
     char last_kind[64];
@@ -87,6 +88,12 @@ void resources_reconfigure(struct resources *resources UNUSED,
                            const struct resources_options *options)
 {
     modules.scanner_memory = options->scanner_memory;
+}
+
+int protection_set(struct protection *protection UNUSED, bool enabled)
+{
+    modules.is_protected = enabled;
+    return 0;
 }
 
 int health_reconfigure(struct health *health UNUSED, const struct health_options *options)
@@ -207,12 +214,14 @@ static void a_new_policy_reaches_every_module(void **state)
     write_policy(fixture, "watch = { paths = ( \"/srv\", \"/opt\" ); };\n"
                           "respond = { action = \"delete\"; };\n"
                           "store = { max_age = \"7d\"; };\n"
+                          "protection = { enabled = true; };\n"
                           "limits = { scanner_memory = 33; };\n"
                           "health = { interval = \"7m\"; };\n");
     assert_int_equal(agent_reload_policy(&fixture->agent, &error), 0);
     assert_int_equal(modules.watched_paths, 2);
     assert_int_equal(modules.action, RESPOND_DELETE);
     assert_int_equal(modules.store_max_age_ns, 7ULL * 86400 * 1000000000ULL);
+    assert_true(modules.is_protected);
     assert_int_equal(modules.scanner_memory, 33);
     assert_int_equal(modules.health_ns, 420ULL * 1000000000ULL);
     assert_string_equal(modules.last_kind, "policy_applied");

@@ -1,0 +1,134 @@
+/* Owns: the file, and the time of a release. Must not own: who may release it (agent/delivery). */
+#include "agent/protection/protection.h"
+
+#include "agent/store/store.h"
+#include "common/event_loop/event_loop.h"
+#include "common/files/file.h"
+#include "common/log/log.h"
+#include "common/text/text.h"
+#include "common/time/clock.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The kind is not "sha256": no code of a person opens it, only an order of the console. */
+static const char CONTENT[] = "console - -\n";
+
+struct protection {
+    struct event_loop *loop;
+    struct store *store;
+    struct event_timer *timer; /* until a release ends */
+    char *path;
+    pthread_mutex_t lock; /* of all below */
+    bool enabled;
+    uint64_t released_until_ns; /* monotonic; 0: it is not released */
+};
+
+static void record(const struct protection *protection, const char *kind,
+                   enum event_severity severity)
+{
+    const struct event_draft draft = {.module = "agent", .kind = kind, .severity = severity};
+
+    int r = store_append(protection->store, &draft, NULL, NULL, NULL);
+    if (r < 0)
+        log_error("event_not_stored", "kind", kind, "error", log_error_text(r), NULL);
+}
+
+bool protection_is_on(struct protection *protection)
+{
+    (void)pthread_mutex_lock(&protection->lock);
+    bool on = protection->enabled && clock_monotonic_ns() >= protection->released_until_ns;
+    (void)pthread_mutex_unlock(&protection->lock);
+    return on;
+}
+
+static int write_file(struct protection *protection)
+{
+    if (protection_is_on(protection))
+        return file_replace(protection->path, CONTENT, strlen(CONTENT), 0600);
+    return unlink(protection->path) == 0 || errno == ENOENT ? 0 : -errno;
+}
+
+static void bring_in_line(struct protection *protection)
+{
+    int r = write_file(protection);
+    if (r < 0)
+        log_error("protection_not_written", "path", protection->path, "error", log_error_text(r),
+                  NULL);
+}
+
+static void end_release(void *user)
+{
+    struct protection *protection = user;
+
+    bring_in_line(protection);
+    if (protection_is_on(protection))
+        record(protection, "protection_restored", EVENT_INFO);
+}
+
+int protection_set(struct protection *protection, bool enabled)
+{
+    (void)pthread_mutex_lock(&protection->lock);
+    protection->enabled = enabled;
+    (void)pthread_mutex_unlock(&protection->lock);
+    return write_file(protection);
+}
+
+/* In the loop's thread. */
+static void begin_release(void *user)
+{
+    struct protection *protection = user;
+    uint64_t now = clock_monotonic_ns();
+
+    (void)pthread_mutex_lock(&protection->lock);
+    uint64_t until = protection->released_until_ns;
+    (void)pthread_mutex_unlock(&protection->lock);
+    bring_in_line(protection);
+    event_timer_start(protection->timer, until > now ? until - now : 0, 0);
+}
+
+void protection_release(struct protection *protection, uint64_t duration_ns)
+{
+    (void)pthread_mutex_lock(&protection->lock);
+    protection->released_until_ns = clock_monotonic_ns() + duration_ns;
+    (void)pthread_mutex_unlock(&protection->lock);
+    record(protection, "protection_released", EVENT_HIGH);
+    if (event_loop_post(protection->loop, begin_release, protection) < 0)
+        log_error("protection_not_released", "error", log_error_text(-ENOMEM), NULL);
+}
+
+int protection_start(struct event_loop *loop, struct store *store, const char *state_directory,
+                     struct protection **ret_protection)
+{
+    struct protection *protection = calloc(1, sizeof *protection);
+
+    if (protection == NULL)
+        return -ENOMEM;
+    protection->loop = loop;
+    protection->store = store;
+    (void)pthread_mutex_init(&protection->lock, NULL);
+    protection->path = text_format_new("%s/" PROTECTION_FILE, state_directory);
+    int r = protection->path == NULL
+                ? -ENOMEM
+                : event_timer_new(loop, end_release, protection, &protection->timer);
+    if (r < 0) {
+        (void)protection_stop(protection);
+        return r;
+    }
+    *ret_protection = protection;
+    return 0;
+}
+
+struct protection *protection_stop(struct protection *protection)
+{
+    if (protection == NULL)
+        return NULL;
+    if (protection->timer != NULL)
+        protection->timer = event_timer_free(protection->timer);
+    (void)pthread_mutex_destroy(&protection->lock);
+    free(protection->path);
+    free(protection);
+    return NULL;
+}

@@ -1,0 +1,36 @@
+/* Whether this agent may be taken away: while policy protects it, the console is not left, the host
+ * is not reset and its package is not removed before the console has released it. What says so to
+ * package scripts is a file in the state directory.
+ *
+ * This holds off mistakes and scripts, not root: root can stop the unit and remove the file. It is
+ * told: the stop of a protected agent is an event of high severity, and the console misses its
+ * heartbeats. */
+#ifndef AGENT_PROTECTION_PROTECTION_H
+#define AGENT_PROTECTION_PROTECTION_H
+
+#include "common/attributes.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct event_loop;
+struct protection;
+struct store;
+
+#define PROTECTION_FILE "protection"
+
+/* Not protected yet; a file that an earlier run left stays until protection_set. In the loop's
+ * thread. */
+int protection_start(struct event_loop *loop, struct store *store, const char *state_directory,
+                     struct protection **ret_protection) MUST_USE;
+/* The file stays as it is. NULL is legal. */
+struct protection *protection_stop(struct protection *protection);
+/* As policy says; writes or removes the file. In the loop's thread. */
+int protection_set(struct protection *protection, bool enabled) MUST_USE;
+
+/* Thread-safe. */
+bool protection_is_on(struct protection *protection);
+/* By the console's signed order: off for this time, then on again by itself. */
+void protection_release(struct protection *protection, uint64_t duration_ns);
+
+#endif
