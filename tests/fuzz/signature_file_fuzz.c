@@ -13,8 +13,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (signature_head_read((const char *)data, size, &version) == 0 &&
         (size < SIGNATURE_HEAD_BYTES || memcmp(data, "ClamAV-VDB:", 11) != 0))
         abort();
-    char *name = strndup((const char *)data, size);
-    if (name != NULL && signature_file_kind(name) != SIGNATURE_OTHER &&
+    char *name = calloc(1, size + 1);
+    if (name == NULL)
+        return 0;
+    memcpy(name, data, size);
+    if (signature_file_kind(name) != SIGNATURE_OTHER &&
         (strchr(name, '/') != NULL || name[0] == '.' || strlen(name) >= SIGNATURE_NAME_BYTES))
         abort();
     free(name);
