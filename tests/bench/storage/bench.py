@@ -84,16 +84,17 @@ class Run:
         return aws, process
 
     def all_objects(self, objects, name):
-        """Processor seconds for all of them, and the clock's."""
+        """Processor seconds for all of them, those of the scanners among them, and how many they are."""
         aws, process = self.storage(objects, name)
         try:
             keys = list(objects)[1:]
             pids = process_tree(process.pid)
-            before, begin = cpu_seconds(pids), time.monotonic()
+            before, before_own = cpu_seconds(pids), cpu_seconds(pids[:1])
             aws.put_events(keys)
             if not aws.wait_told(len(keys) + 1, 1800):
                 raise SystemExit("results are missing")
-            return cpu_seconds(pids) - before, time.monotonic() - begin, len(keys)
+            spent = cpu_seconds(pids) - before
+            return spent, spent - (cpu_seconds(pids[:1]) - before_own), len(keys)
         finally:
             self.end(aws, process)
 
@@ -159,16 +160,17 @@ def show(name, text):
 
 def compare(run, name, objects, rounds, loading):
     """Ours beside the bare loop, by turns; processor seconds."""
-    ours, bare, count = [], [], 0
+    ours, bare, shares, count = [], [], [], 0
     for _ in range(rounds):
-        cpu, _, count = run.all_objects(objects, name)
+        cpu, scanning, count = run.all_objects(objects, name)
         ours.append(cpu)
+        shares.append(scanning / cpu)
         bare.append(run.bare(objects, name) - loading)
     mine, theirs = statistics.median(ours), statistics.median(bare)
     bytes_each = statistics.mean(len(body) for body in objects.values())
     show(name, f"{count} objects of {bytes_each / 1e6:.3f} MB: {count / mine:.1f} objects and "
          f"{count * bytes_each / 1e6 / mine:.1f} MB a core-second; bare loop {count / theirs:.1f} "
-         f"objects; {theirs / mine:.2f} of it")
+         f"objects; {theirs / mine:.2f} of it; {statistics.median(shares):.2f} of our time is the scanners'")
     return count / mine, count * bytes_each / 1e6 / mine
 
 
