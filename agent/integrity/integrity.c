@@ -43,6 +43,7 @@ struct integrity_settings *integrity_settings_ref(struct integrity_settings *set
 struct integrity_settings *integrity_settings_unref(struct integrity_settings *settings)
 {
     if (settings != NULL && atomic_fetch_sub(&settings->references, 1) == 1) {
+        (void)change_authors_stop(settings->authors);
         (void)integrity_rules_unref(settings->rules);
         free(settings);
     }
@@ -66,6 +67,10 @@ static int settings_new(const struct integrity_options *options,
         (void)integrity_settings_unref(settings);
         return r;
     }
+    if (options->enabled && options->attribution)
+        r = change_authors_start(settings->rules, &settings->authors);
+    if (r < 0)
+        log_warning("change_authors_unknown", "error", log_error_text(r), NULL);
     *ret_settings = settings;
     return 0;
 }

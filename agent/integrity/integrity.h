@@ -20,6 +20,7 @@ struct store;
 
 struct integrity_options {
     bool enabled;
+    bool attribution; /* who changed a file is asked of the kernel */
     const char *state_directory;
     const char *inspector_program; /* NULL: packages and texts are not asked about */
     struct integrity_lists lists;

@@ -3,6 +3,7 @@
 #define AGENT_INTEGRITY_INTEGRITY_PRIVATE_H
 
 #include "agent/integrity/baseline.h"
+#include "agent/integrity/change_authors.h"
 #include "agent/integrity/changes.h"
 #include "agent/integrity/integrity.h"
 #include "agent/integrity/pending.h"
@@ -20,6 +21,7 @@ struct integrity_settings {
     uint64_t most_bytes;
     struct schedule schedule;
     struct integrity_rules *rules;
+    struct change_authors *authors; /* NULL: nobody tells who changed what */
 };
 
 struct waiting_request {

@@ -77,6 +77,25 @@ static void write_difference(struct integrity *integrity, const struct change *c
         json_write_field_string(json, "difference", buffer_text(&lines));
 }
 
+/* inotify, by which this host is watched, does not say. */
+static void write_author(struct integrity *integrity, const struct change *change,
+                         struct json_writer *json)
+{
+    struct process_facts facts;
+
+    if (!change_authors_find(integrity->now->authors, change->path, change->length, &facts)) {
+        json_write_field_string(json, "by", "unknown");
+        return;
+    }
+    AUTO_FREE char *program = text_escape_new(facts.executable, strlen(facts.executable));
+    bool known = program != NULL && program[0] != '\0';
+    json_write_field_string(json, "by", known ? program : "unknown");
+    json_write_key(json, "process");
+    json_write_object_begin(json);
+    process_facts_write(&facts, json);
+    json_write_object_end(json);
+}
+
 static void write_change(struct integrity *integrity, const struct change *change,
                          struct json_writer *json)
 {
@@ -107,8 +126,7 @@ static void write_change(struct integrity *integrity, const struct change *chang
         json_write_field_string(json, "package", change->package);
     if (change->has_after && gains_privilege(change))
         json_write_field_bool(json, "gains_privilege", true);
-    /* inotify, by which this host is watched, does not say. */
-    json_write_field_string(json, "by", "unknown");
+    write_author(integrity, change, json);
     if (change->kind == CHANGE_UPDATED)
         write_difference(integrity, change, json);
     json_write_object_end(json);

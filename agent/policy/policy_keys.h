@@ -112,6 +112,8 @@
       "of text files here that everybody may read, the lines that changed are told")                \
     X(INTEGRITY_NO_DIFF, "integrity.no_diff", LIST, "", "file",                                     \
       "files whose lines are never told, beside keys, passwords and the like")                      \
+    X(INTEGRITY_ATTRIBUTION, "integrity.attribution", BOOL, "true", "",                             \
+      "who changed a file is told, where the kernel says it")                                       \
     X(INTEGRITY_MAX_SIZE, "integrity.max_file_size", SIZE, "100M", "1K..64G",                       \
       "of larger files size and time are compared, not content")                                    \
     X(INTEGRITY_TRUST_PACKAGES, "integrity.trust_packages", BOOL, "true", "",                       \

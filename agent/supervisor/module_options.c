@@ -160,6 +160,7 @@ static void fill_integrity(struct module_options *options, const struct agent_co
 {
     options->integrity = (struct integrity_options){
         .enabled = policy_bool(policy, POLICY_INTEGRITY_ENABLED),
+        .attribution = policy_bool(policy, POLICY_INTEGRITY_ATTRIBUTION),
         .state_directory = config->state_directory,
         .inspector_program = options->respond.inspector_program,
         .lists =

@@ -45,6 +45,26 @@ def integrity(agent):
     return json.loads(agent.control("--json", "integrity", "status"))
 
 
+def test_who_changed_a_file_is_told(place):
+    agent, folder = monitored(place)
+    agent.start()
+    agent.sync()
+    written = put(os.path.join(folder, "written"), OLD)
+    agent.sync()
+    _, detail = only(agent, "created", written)
+    if detail["by"] == "unknown" and "process" not in detail:
+        raise harness.Skip("the kernel does not tell who changes files on this file system")
+    assert detail["by"] == os.path.realpath("/proc/self/exe"), detail
+    assert detail["process"]["pid"] == os.getpid(), detail
+    assert detail["process"]["uid"] == 0 and detail["process"]["user"] == "root", detail
+    # Without it, it is said to be unknown.
+    agent.set_policy(integrity__attribution=False)
+    agent.control("reload")
+    other = put(os.path.join(folder, "other"), OLD)
+    agent.sync()
+    assert only(agent, "created", other)[1]["by"] == "unknown"
+
+
 def test_changes_are_told_with_before_and_after(place):
     agent, folder = monitored(place)
     changed = put(os.path.join(folder, "changed"), OLD)
@@ -67,7 +87,7 @@ def test_changes_are_told_with_before_and_after(place):
     assert event["severity"] == "medium" and detail["changed"] == ["content"], event
     assert detail["before"]["size"] == len(OLD) and detail["after"]["size"] == len(NEW), detail
     assert detail["before"]["sha256"] != detail["after"]["sha256"]
-    assert detail["by"] == "unknown"
+    assert detail["by"] in ("unknown", os.path.realpath("/proc/self/exe"))
     assert "before" in only(agent, "deleted", gone)[1]
     assert "before" not in only(agent, "created", created)[1]
     assert only(agent, "updated", link)[1]["after"]["target"] == "elsewhere"
