@@ -125,10 +125,9 @@ struct changed_entry {
 };
 
 /* The directory and the name of an event, when they are told and hold together. */
-static bool read_entry(const struct fanotify_event_metadata *event, struct changed_entry *ret_entry)
+static bool read_entry(const uint8_t *at, size_t length, struct changed_entry *ret_entry)
 {
-    const uint8_t *at = (const uint8_t *)event + event->metadata_len;
-    const uint8_t *end = (const uint8_t *)event + event->event_len;
+    const uint8_t *end = at + length;
 
     while ((size_t)(end - at) >= sizeof(struct fanotify_event_info_fid)) {
         const struct fanotify_event_info_fid *info = (const void *)at;
@@ -190,7 +189,8 @@ static uint64_t *directory_slot(struct change_authors *authors, const struct cha
     return &authors->indifferent[(hash >> 32) % DIRECTORIES];
 }
 
-static void take_event(struct change_authors *authors, const struct fanotify_event_metadata *event)
+static void take_event(struct change_authors *authors, const struct fanotify_event_metadata *event,
+                       const uint8_t *records)
 {
     char path[PATH_MAX + NAME_MAX + 2];
     struct changed_entry entry;
@@ -198,7 +198,8 @@ static void take_event(struct change_authors *authors, const struct fanotify_eve
 
     if ((event->mask & FAN_ONDIR) != 0 && (event->mask & (FAN_MOVED_FROM | FAN_MOVED_TO)) != 0)
         memset(authors->indifferent, 0, sizeof authors->indifferent);
-    if (event->pid == getpid() || !read_entry(event, &entry))
+    if (event->pid == getpid() ||
+        !read_entry(records, event->event_len - event->metadata_len, &entry))
         return;
     uint64_t *slot = directory_slot(authors, &entry, &hash);
     if (*slot == hash)
@@ -215,14 +216,20 @@ static void take_event(struct change_authors *authors, const struct fanotify_eve
         *slot = hash;
 }
 
+/* Events are aligned to 4 bytes, their first part to 8: it is copied. */
 static void read_events(struct change_authors *authors)
 {
-    ssize_t length = read(authors->fanotify, authors->buffer, sizeof authors->buffer);
-    const struct fanotify_event_metadata *event = (const void *)authors->buffer;
+    ssize_t left = read(authors->fanotify, authors->buffer, sizeof authors->buffer);
+    const uint8_t *at = authors->buffer;
+    struct fanotify_event_metadata event;
 
-    for (; FAN_EVENT_OK(event, length); event = FAN_EVENT_NEXT(event, length))
-        if (event->vers == FANOTIFY_METADATA_VERSION)
-            take_event(authors, event);
+    for (; left >= (ssize_t)sizeof event; at += event.event_len, left -= event.event_len) {
+        memcpy(&event, at, sizeof event);
+        if (event.vers != FANOTIFY_METADATA_VERSION || event.event_len < event.metadata_len ||
+            event.metadata_len < sizeof event || (ssize_t)event.event_len > left)
+            return;
+        take_event(authors, &event, at + event.metadata_len);
+    }
 }
 
 /* ---- the marks ---- */
