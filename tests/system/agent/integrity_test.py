@@ -336,6 +336,25 @@ def test_no_change_is_missed_in_a_race(place):
     assert not doubled
 
 
+def test_killing_the_inspector_loses_no_change(place):
+    """It is asked about each change (package? lines?); it dies again and again, and nothing is lost or told twice."""
+    agent, folder = monitored(place, integrity__trust_packages=True, integrity__diff=[place.folder("etc")])
+    agent.start()
+    agent.sync()
+    killed, wanted = 0, []
+    for turn in range(8):
+        for number in range(20):
+            wanted.append(escaped(put(os.path.join(folder, f"{turn}-{number}"), OLD)))
+        for pid in harness.descendants(agent.process.pid):
+            if harness.command_of(pid) == "yagura-inspecto":  # the kernel keeps 15 letters
+                os.kill(pid, 9)
+                killed += 1
+        agent.sync()
+    assert killed >= 3, f"only {killed} inspectors were there to be killed"
+    assert sorted(event["subject"] for event in changes(agent)) == sorted(wanted)
+    assert integrity(agent)["state"] == "watching"
+
+
 def test_what_a_package_brings_is_expected(place):
     """A real package, installed and upgraded by the real dpkg while it is watched."""
     if shutil.which("dpkg-deb") is None or not os.path.exists("/var/lib/dpkg/status"):
