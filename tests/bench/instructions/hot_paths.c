@@ -14,7 +14,7 @@
 #include <string.h>
 
 #define ROUNDS 1000
-#define HOT    __attribute__((noinline, noclone))
+#define HOT    __attribute__((noinline))
 
 static void must(int result, const char *what)
 {
