@@ -1,6 +1,6 @@
 """Every command that a document tells a person to type exists: the program, the command, each option.
 
-And docs/dependencies.md names every library. Looks at fenced blocks, indented lines and `spans` of all Markdown files; help texts are the judges."""
+docs/dependencies.md names every library, and the pages in Japanese are in step with the English ones. Looks at fenced blocks, indented lines and `spans` of all Markdown files; help texts are the judges."""
 import functools
 import glob
 import os
@@ -9,8 +9,11 @@ import shlex
 import subprocess
 import sys
 
+import translation
+
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
 PROGRAMS = os.environ.get("YAGURA_PROGRAMS", "")
+IN_JAPANESE = {"README.ja.md", "docs/operations.ja.md"}
 OURS = re.compile(r"^(yaguractl|yagura-[a-z-]+)$")
 SCRIPT = re.compile(r"^[\w./-]*\b(installer|tests|packaging|ssm-package|deploy)/[\w./-]+\.(sh|py)$")
 
@@ -133,6 +136,15 @@ def dependencies():
                 yield f"docs/dependencies.md does not say that {program} loads {library}"
 
 
+def translations():
+    """Faults of the pages in Japanese."""
+    pages = {name for name in documents() if name.endswith(".ja.md")}
+    for name in sorted(IN_JAPANESE - pages):
+        yield f"there is no {name}"
+    for name in sorted(pages):
+        yield from translation.faults(ROOT, name)
+
+
 def main():
     total, failed, good = 0, 0, 0
     for document in documents():
@@ -142,7 +154,7 @@ def main():
         good += not faults
         for fault in faults:
             print(f"FAILED {fault}")
-    for fault in dependencies():
+    for fault in [*dependencies(), *translations()]:
         print(f"FAILED {fault}")
         failed += 1
     if total < 50:
