@@ -45,6 +45,8 @@ def commands(line):
             words = shlex.split(part.split(" # ")[0], comments=False)
         except ValueError:
             continue
+        if words[:2] == ["runuser", "-u"] and "--" in words:
+            words = words[words.index("--") + 1:]
         while words and (words[0] in ("sudo", "$", "env", "exec", "sh", "bash", "python3") or
                          re.match(r"^[A-Z_]+=", words[0])):
             words = words[1:]
