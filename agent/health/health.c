@@ -53,24 +53,25 @@ bool health_take_event(struct health *health, const struct watch_event *event)
         marker->place.seen_ns = MAX(clock_monotonic_ns() - marker->written_ns, 1);
         (void)pthread_cond_broadcast(&health->changed);
     }
+    bool ours = marker != NULL && marker_lies_there(marker);
     (void)pthread_mutex_unlock(&health->lock);
-    return marker != NULL;
+    return ours;
 }
 
-/* A scan_own_file. Only about the very inode that we wrote and nobody else can write to. */
-static bool take_verdict(void *user, const char *path, const struct file_identity *identity,
-                         const struct scan_result *result)
+/* A scan_own_file. Only about the very file that we wrote and nobody else can write to. What a scan
+ * that was asked for finds says nothing about the watch's way. */
+static bool take_verdict(void *user, const struct scan_own_verdict *scanned)
 {
     struct health *health = user;
-    size_t length = strlen(path);
+    const struct scan_result *result = scanned->result;
+    size_t length = strlen(scanned->path);
 
-    if (!may_be_marker(path, length))
+    if (!may_be_marker(scanned->path, length))
         return false;
     (void)pthread_mutex_lock(&health->lock);
-    struct marker *marker = find_marker(health, path, length);
-    bool ours =
-        marker != NULL && marker->device == identity->device && marker->inode == identity->inode;
-    if (ours && marker->place.outcome <= HEALTH_SEEN) {
+    struct marker *marker = find_marker(health, scanned->path, length);
+    bool ours = marker != NULL && marker_owns(marker, scanned);
+    if (ours && !scanned->asked && marker->place.outcome <= HEALTH_SEEN) {
         marker->place.verdict_ns = MAX(clock_monotonic_ns() - marker->written_ns, 1);
         marker->detected = result->verdict == SCAN_INFECTED;
         bool right = marker->eicar ? marker->detected : result->verdict == SCAN_CLEAN;

@@ -43,8 +43,8 @@ int health_reconfigure(struct health *health, const struct health_options *optio
 /* The watch that is to be tried; NULL, before it stops: none. Thread-safe. */
 void health_set_watch(struct health *health, struct watch *watch);
 
-/* From the watch's sink: true when the event is about one of our files, of which nobody but the
- * scan pipeline is to hear. */
+/* From the watch's sink: true when the event is about one of our files that still lies there, of
+ * which nobody but the scan pipeline is to hear. */
 bool health_take_event(struct health *health, const struct watch_event *event);
 
 /* How a file fared on its mount. */

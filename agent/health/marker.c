@@ -22,7 +22,7 @@ int marker_init(struct marker *marker, const char *directory)
 {
     uint64_t number;
 
-    *marker = (struct marker){.directory_fd = -1};
+    *marker = (struct marker){.directory_fd = -1, .held = -1};
     int r = random_bytes(&number, sizeof number);
     if (r < 0)
         return r;
@@ -34,14 +34,21 @@ int marker_init(struct marker *marker, const char *directory)
     return marker->directory != NULL && marker->path != NULL ? 0 : -ENOMEM;
 }
 
+static void let_go(struct marker *marker)
+{
+    if (marker->held >= 0)
+        (void)close(marker->held);
+    if (marker->directory_fd >= 0)
+        (void)close(marker->directory_fd);
+    marker->held = marker->directory_fd = -1;
+}
+
 void marker_done(struct marker *marker)
 {
     marker_remove(marker);
-    if (marker->directory_fd >= 0)
-        (void)close(marker->directory_fd);
     free(marker->directory);
     free(marker->path);
-    *marker = (struct marker){.directory_fd = -1};
+    *marker = (struct marker){.directory_fd = -1, .held = -1};
 }
 
 static const char *name_of(const struct marker *marker)
@@ -62,6 +69,24 @@ int marker_open(struct marker *marker)
     return 0;
 }
 
+static bool is_written_file(const struct marker *marker, const struct stat *status)
+{
+    return status->st_dev == marker->device && status->st_ino == marker->inode;
+}
+
+/* What can only be opened by name may be another's file by then. */
+static int hold_file(struct marker *marker)
+{
+    struct stat status;
+
+    int r = file_open_at(marker->directory_fd, name_of(marker), O_PATH, 0, &marker->held);
+    if (r < 0)
+        return r;
+    if (fstat(marker->held, &status) < 0)
+        return -errno;
+    return is_written_file(marker, &status) ? 0 : -ESTALE;
+}
+
 int marker_create(struct marker *marker, int *ret_fd)
 {
     AUTO_CLOSE int fd = -1;
@@ -79,6 +104,11 @@ int marker_create(struct marker *marker, int *ret_fd)
     marker->written = true;
     marker->device = status.st_dev;
     marker->inode = status.st_ino;
+    r = hold_file(marker);
+    if (r < 0) {
+        marker_remove(marker);
+        return r;
+    }
     marker->written_ns = clock_monotonic_ns();
     *ret_fd = TAKE_FD(fd);
     return 0;
@@ -95,17 +125,36 @@ int marker_fill(const struct marker *marker, int fd)
 
 void marker_remove(struct marker *marker)
 {
-    struct stat status;
-
-    if (!marker->written)
-        return;
-    marker->written = false;
-    if (fstatat(marker->directory_fd, name_of(marker), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-        status.st_dev == marker->device && status.st_ino == marker->inode)
+    if (marker_lies_there(marker))
         (void)unlinkat(marker->directory_fd, name_of(marker), 0);
+    marker->written = false;
+    let_go(marker);
 }
 
 bool marker_is(const struct marker *marker, const char *path, size_t length)
 {
     return strlen(marker->path) == length && memcmp(marker->path, path, length) == 0;
+}
+
+bool marker_lies_there(const struct marker *marker)
+{
+    struct stat status;
+
+    return marker->written &&
+           fstatat(marker->directory_fd, name_of(marker), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+           is_written_file(marker, &status);
+}
+
+bool marker_owns(const struct marker *marker, const struct scan_own_verdict *scanned)
+{
+    struct stat status;
+
+    if (marker->inode == 0 || scanned->identity->device != marker->device ||
+        scanned->identity->inode != marker->inode)
+        return false;
+    if (marker->written)
+        return true;
+    return !scanned->asked && fstat(scanned->fd, &status) == 0 &&
+           is_written_file(marker, &status) && status.st_nlink == 0 && status.st_uid == geteuid() &&
+           (status.st_mode & 07777) == 0600;
 }

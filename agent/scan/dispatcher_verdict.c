@@ -72,10 +72,16 @@ static bool is_reported(struct dispatcher *dispatcher, const struct scan_task *t
 /* Whether the file was one of ours, whose verdict is nobody else's business. */
 static bool is_own_file(struct dispatcher *dispatcher, const struct scan_task *task)
 {
+    const struct scan_own_verdict verdict = {
+        .path = task->path,
+        .fd = task->fd,
+        .identity = &task->identity,
+        .result = &task->result,
+        .asked = task->lane == SCAN_LANE_DEMAND || task->lane == SCAN_LANE_BACKGROUND,
+    };
+
     (void)pthread_mutex_lock(&dispatcher->own_lock);
-    bool own =
-        dispatcher->own_file != NULL &&
-        dispatcher->own_file(dispatcher->own_user, task->path, &task->identity, &task->result);
+    bool own = dispatcher->own_file != NULL && dispatcher->own_file(dispatcher->own_user, &verdict);
     (void)pthread_mutex_unlock(&dispatcher->own_lock);
     return own;
 }

@@ -44,11 +44,18 @@ int scan_pipeline_reconfigure(struct scan_pipeline *pipeline,
  * directory's files are folded into one scan of that directory, so nothing is lost. */
 void scan_pipeline_take_event(struct scan_pipeline *pipeline, const struct watch_event *event);
 
+/* A verdict, for whoever has files of its own scanned. */
+struct scan_own_verdict {
+    const char *path;
+    int fd; /* that was scanned; -1: it could not be opened */
+    const struct file_identity *identity;
+    const struct scan_result *result;
+    bool asked; /* by a person, a schedule or new signatures, not by what the watch told */
+};
 /* A file of our own that tests the path to the verdict (agent/health): true takes the verdict,
  * which is then neither counted, told to a job, nor acted upon. Called in the dispatcher's thread
  * for every verdict; must be quick. */
-typedef bool scan_own_file(void *user, const char *path, const struct file_identity *identity,
-                           const struct scan_result *result);
+typedef bool scan_own_file(void *user, const struct scan_own_verdict *verdict);
 /* NULL takes it back; it is not called after that. Thread-safe. */
 void scan_pipeline_set_own_file(struct scan_pipeline *pipeline, scan_own_file *own_file,
                                 void *user);
