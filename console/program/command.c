@@ -83,6 +83,9 @@ int command_lock(const char *data, int *ret_fd)
         r = data_lock_take(data, ret_fd);
     if (r == -EBUSY)
         (void)fprintf(stderr, "yagura-console: a console runs on %s; stop it first\n", data);
+    else if (r == -EPERM || r == -EACCES)
+        (void)fprintf(stderr, "yagura-console: %s: %s; run this as the console's user\n", data,
+                      strerrordesc_np(-r));
     else if (r < 0)
         (void)command_failed(data, r);
     return r;

@@ -6,7 +6,9 @@ import shutil
 import signal
 import ssl
 import sqlite3
+import subprocess
 import threading
+import unittest
 
 import harness
 from harness import PASSWORD, Agent, Console, ConsoleTest
@@ -165,6 +167,22 @@ class BackupTest(ConsoleTest):
         self.assertEqual(self.console.run("restore", self.console.folder).returncode, 1)
         self.assertEqual(self.console.run("restore").returncode, 2)
         self.assertEqual(self.console.run("backup").returncode, 2)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root")
+    def test_of_another_user(self):
+        """Files that root restored are none that the console's user could read."""
+        path, _ = self.backup("by root")
+        data = os.path.join(self.console.folder, "of another user")
+        os.mkdir(data, 0o700)
+        os.chown(data, 65534, 65534)
+        config = data + ".conf"
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(f'data = "{data}";\n')
+        done = subprocess.run([os.path.join(harness.BIN, "yagura-console"), "--config", config, "restore", path],
+                              capture_output=True, text=True, check=False, timeout=60)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("run this as the console's user", done.stderr)
+        self.assertEqual(os.listdir(data), [])
 
     def test_one_console_a_folder(self):
         with self.assertRaises(RuntimeError) as raised:
