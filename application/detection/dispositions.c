@@ -152,21 +152,21 @@ unsigned disposition_score(enum disposition disposition, unsigned score, struct 
     case DISPOSITION_SECOND_SIGNAL:
         return WEAK_SCORE;
     case DISPOSITION_NOT_IN_PROSE:
-        return ordinary_like(text) ? 1 : score;
+        return ordinary_like(text, offset) ? 1 : score;
     case DISPOSITION_HALF_IN_PROSE:
-        return prose_like(text) || plain_words_like(text) ? HALF_SCORE : score;
+        return prose_around(text, offset) || plain_words_like(text) ? HALF_SCORE : score;
     case DISPOSITION_WEAK_NOT_IN_PROSE:
-        return ordinary_like(text) ? 0 : WEAK_SCORE;
+        return ordinary_like(text, offset) ? 0 : WEAK_SCORE;
     case DISPOSITION_NOT_UTF8:
         return utf8_like(text) ? 1 : score;
     case DISPOSITION_NOT_A_PICTURE:
         return has_only_pictures(text) ? 1 : score;
     case DISPOSITION_NOT_PLAIN_WORDS:
-        return plain_words_like(text) || ordinary_like(text) ? 1 : score;
+        return plain_words_like(text) || ordinary_like(text, offset) ? 1 : score;
     case DISPOSITION_REQUEST_LINE:
         return has_request_line(text) ? score : 1;
     case DISPOSITION_PATH:
-        return in_path(text, offset) && !prose_like(text) ? score : 1;
+        return in_path(text, offset) && !prose_around(text, offset) ? score : 1;
     default:
         return score;
     }

@@ -22,6 +22,22 @@ struct own_pattern {
     const char *message;
 };
 
+#define IN_FOLDER "(?:/?(?:usr/)?(?:local/)?s?bin/)?"
+#define COMMANDS                                                                                  \
+    "(?:id|ls|dir|pwd|whoami|uname|hostname|ifconfig|ipconfig|netstat|ps|env|set|ver|systeminfo|" \
+    "nslookup|ping|sleep|timeout|wget|curl|nc|ncat|netcat|cat|type|bash|sh|zsh|cmd|powershell|"   \
+    "python[23]?|perl|php|ruby|node|echo|printf|touch|tftp|net|reg)"
+/* Of a shell: what ends the command before it, what begins one, blanks and what stands for them. A
+ * backtick behind a blank begins code in Markdown. */
+#define BEGIN "(?:[;|&]|\\$\\(|[\\w'\"=/.]`)\\s*"
+#define BLANK "(?:\\s|\\$\\{?IFS\\}?|\\\\t)++"
+/* Of SQL: what ends the value that stands before it, blanks and comments, one at least, and what
+ * cuts off the rest of a query. */
+#define CLOSED "['\"`)\\d%]"
+#define GAP    "(?:[\\s+]|/\\*.{0,40}?\\*/)*+"
+#define GAP1   "(?:[\\s+]|/\\*.{0,40}?\\*/)++"
+#define REST   "(?:--|#|/\\*)"
+
 /* Without (?i) nothing is caseless; values are seen as the application gets them, and with their
  * percent signs undone once more. */
 static const struct own_pattern patterns[] = {
@@ -118,14 +134,27 @@ static const struct own_pattern patterns[] = {
      "\\.ssh/(?:id_|authorized)|\\.git/(?:config|head)|var/task/|var/runtime/)",
      "Access to a file of the system"},
     {RULE_COMMAND, PROTECTION_REMOTE_COMMAND_EXECUTION, 5, IN_VALUES | NOT_IN_PROSE, ";|&`$/-(.?*",
-     "(?i)(?:[;|&`]|\\$\\()\\s*(?:/?(?:usr/)?s?bin/)?(?:id|ls|dir|pwd|whoami|uname|hostname|ifconfig|ipconfig|"
-     "netstat|ps|env|set|ver|systeminfo|nslookup|ping|sleep|timeout|wget|curl|nc|ncat|netcat|cat|type|"
-     "bash|sh|zsh|cmd|powershell|python[23]?|perl|php|ruby|node|echo|printf|touch|tftp|net|reg)(?:\\.exe)?"
+     "(?i)(?:[;|&`]|\\$\\()\\s*" IN_FOLDER COMMANDS "(?:\\.exe)?"
      "(?:\\s*(?:[;|&`#)>]|$|%0a)|\\s+(?:-|/|\\\\|\"|'|\\$|\\d|https?:)|\\$\\{?IFS)"
      "|^\\s*(?:cmd(?:\\.exe)?\\s+/[ck]\\b|powershell(?:\\.exe)?\\s+-[a-z])"
      "|(?:[;|&`]|\\$\\()\\s*(?:/[\\w?*\\[\\]]*){1,3}[?*][\\w?*\\[\\]]*\\s+[/\\w.~-]"
      "|\\brequire\\s*\\(\\s*['\"`](?:node:)?child_process|\\bprocess\\.(?:binding|mainModule)\\b"
      "|\\$\\{?IFS\\}?[^a-z0-9]|\\$\\([a-z/]+[^)]*\\)\\s*$|`[a-z/][^`]{0,80}`\\s*$",
+     "Command of a shell"},
+    /* Whatever stands around it: what a command writes goes to a shell, it is given an address, an
+     * option or a file of the system, or no sentence has its name. */
+    {RULE_COMMAND, PROTECTION_REMOTE_COMMAND_EXECUTION, 5, IN_VALUES, ";|&`(",
+     "(?i)(?:[;|&`]|\\$\\()\\s*" IN_FOLDER COMMANDS "\\b[^\\r\\n;&|`]{0,200}\\|\\s*" IN_FOLDER
+     "(?:(?:ba|z|da|k)?sh|python[23]?|perl|php|ruby|node)\\b"
+     "|" BEGIN IN_FOLDER "(?:curl|wget|nc|ncat|netcat|ping|nslookup|dig|tftp|telnet|ssh|scp)" BLANK
+     "(?:-[^\\s$]{1,64}+" BLANK "(?:\\d+" BLANK
+     ")?){0,5}(?:[a-z]{3,6}://|[\\w-]{1,63}(?:\\.[\\w-]{1,63}){1,8}[/\\s:;|&)`]"
+     "|[\\w-]{1,63}(?:\\.[\\w-]{1,63}){1,8}$)"
+     "|" BEGIN IN_FOLDER "(?:whoami|uname|ifconfig|ipconfig|systeminfo|netstat)\\b"
+     "|" BEGIN IN_FOLDER
+     "(?:rm|chmod|chown|head|tail|less|more|find|grep|tar|base64|nohup|sudo|" COMMANDS
+     ")(?:\\.exe)?(?:" BLANK "|\\s*<\\s*)"
+     "(?:--?[a-z]|/c\\b|~?/(?:etc|tmp|var|home|proc|root|usr|bin|dev|opt|mnt)\\b|\\.\\./)",
      "Command of a shell"},
     {RULE_INJECTED_SCRIPT, PROTECTION_MALICIOUS_PAYLOAD, 5, IN_VALUES | IN_PATH | NOT_IN_PROSE,
      "(`",
@@ -148,6 +177,24 @@ static const struct own_pattern patterns[] = {
      "|['\")]\\s*(?:and|or|xor|\\|\\||&&)\\s*\\(*\\s*['\"(]?\\w{1,20}['\"]?\\s*(?:=|<|>|like|rlike|in\\b|between)\\s*['\"(]?\\w"
      "|\\bunion\\s+(?:all\\s+|distinct\\s+)?select\\b|\\border\\s+by\\s+\\d+\\s*(?:--|#|$)"
      "|\\bselect\\b.{1,100}\\bfrom\\b.{1,60}(?:--|#|\\bwhere\\b|\\binformation_schema\\b|\\bsys)",
+     "SQL injection"},
+    /* Whatever stands around it: behind what ends a value, a statement more or a condition that the
+     * rest of the query is cut off from. */
+    {RULE_INJECTED_SQL, PROTECTION_SQL_INJECTION, 5, IN_VALUES, ";'\"(,@*#-",
+     "(?i)" CLOSED GAP ";" GAP "(?:(?:drop|truncate|alter|create)" GAP1
+     "(?:table|database|user|schema|index|view|login)" GAP1 "\\w|insert" GAP1 "into" GAP1
+     "\\w|delete" GAP1 "from" GAP1 "\\w|update" GAP1 "\\w{1,64}" GAP1 "set" GAP1
+     "\\w|exec(?:ute)?" GAP1 "(?:master|[xs]p_)|declare" GAP1 "@|waitfor" GAP1 "delay|shutdown" GAP
+     "(?:;|" REST ")|select" GAP1 "(?:pg_)?sleep\\()"
+     "|['\"]" GAP "\\)*+" GAP "(?:and|or|xor|\\|\\||&&)" GAP "\\(*+" GAP
+     "(?:(['\"]?)\\w{0,20}\\1" GAP "(?:[=<>]|(?:not" GAP1 ")?r?like)" GAP
+     "['\"]?\\w{0,20}['\"]?" GAP "\\)*+" GAP ";?" GAP "(?:" REST "|$)|'\\w{0,20}'" GAP "=" GAP
+     "'\\w|(\\d{1,10})" GAP "=" GAP "\\2\\b)"
+     "|" CLOSED GAP "\\)*+" GAP "union" GAP1 "(?:(?:all|distinct)" GAP1 ")?select" GAP1
+     "(?:\\w{1,64}" GAP "[,(]|@@|['\"*]|.{1,100}" REST ")"
+     "|['\")]" GAP
+     "(?:and|or|xor|;|,|\\|\\||&&).{0,60}\\b(?:sleep|benchmark|pg_sleep|extractvalue|updatexml|"
+     "load_file|xp_cmdshell)" GAP "\\(" GAP "['\"\\d(@]",
      "SQL injection"},
 };
 
@@ -198,7 +245,8 @@ static void check(struct own_patterns *own, struct judgement *judgement, unsigne
         if ((pattern->flags & where) == 0 || !bytes_meet(bytes, own->needs[i]) ||
             !judgement_in_time(judgement) ||
             !regex_cache_match(own->regexes, i, span_of(pattern->expression), text, captures) ||
-            ((pattern->flags & NOT_IN_PROSE) != 0 && prose_like(text)))
+            ((pattern->flags & NOT_IN_PROSE) != 0 &&
+             prose_around(text, (size_t)(captures[0].data - text.data))))
             continue;
         (void)judgement_find(judgement, &(struct judgement_match){
                                             .protection = pattern->protection,

@@ -159,12 +159,6 @@ static bool is_markup(struct span text)
            text.data[text.length - 1] == '>' && span_contains(text, SPAN("</"));
 }
 
-bool ordinary_like(struct span text)
-{
-    struct span whole = span_trim(text);
-    return prose_like(text) || is_markup(whole) || is_address(span_first(whole, LOOKED_AT));
-}
-
 bool prose_like(struct span text)
 {
     unsigned pairs = 0;
@@ -190,4 +184,27 @@ bool prose_like(struct span text)
         text = span_from(text, gap);
     }
     return pairs >= PAIRS_OF_WORDS;
+}
+
+/* Whole characters: of one that is cut, the rest is left out. */
+static struct span around(struct span text, size_t offset)
+{
+    size_t begin = offset > PROSE_AROUND ? offset - PROSE_AROUND : 0;
+    size_t end = offset + PROSE_AROUND;
+    while (begin < text.length && begin < offset &&
+           ((unsigned char)text.data[begin] & 0xc0) == 0x80)
+        begin++;
+    return span_first(span_from(text, begin), end - begin);
+}
+
+bool prose_around(struct span text, size_t offset)
+{
+    return prose_like(around(text, offset));
+}
+
+bool ordinary_like(struct span text, size_t offset)
+{
+    struct span whole = span_trim(text);
+    return prose_around(text, offset) || is_markup(whole) ||
+           is_address(span_first(whole, LOOKED_AT));
 }

