@@ -65,13 +65,14 @@ static void scan_ended(void *user, int result, const struct scan_job_totals *tot
     (void)pthread_mutex_unlock(&commands->lock);
 }
 
-/* The job may end before its handle is noted; cancelling works in either order. */
+/* A person waits for it, so a busy host does not hold it. The job may end before its handle is
+ * noted; cancelling works in either order. */
 static void start_scan(struct commands *commands, const char *id, const char *const *paths)
 {
     static const struct scan_job_callbacks callbacks = {.progress = scan_goes_on,
                                                         .done = scan_ended};
     const struct scan_job_options options = {
-        .paths = paths, .cause = SCAN_CAUSE_DEMAND, .use_cache = true, .polite = true, .act = true};
+        .paths = paths, .cause = SCAN_CAUSE_DEMAND, .use_cache = true, .act = true};
     struct scan_job *job;
 
     (void)pthread_mutex_lock(&commands->lock);

@@ -33,6 +33,9 @@ struct scan_job {
     void *user;
     atomic_bool is_cancelled, is_paused;
     atomic_bool is_held;      /* paused because the host is busy */
+    uint64_t held_since_ns;   /* 0: not; with held_ns and is_let_go the dispatcher's */
+    uint64_t held_ns;         /* in all, until then */
+    bool is_let_go;           /* was held as long as may be */
     atomic_size_t references; /* the walker's, and one for each task */
     pthread_mutex_t lock;
     struct scan_job_totals totals;
@@ -154,13 +157,35 @@ bool scan_jobs_want_load(struct scan_jobs *jobs)
     return wanted;
 }
 
-void scan_jobs_hold_polite(struct scan_jobs *jobs, bool busy)
+/* Holds it, or not; true when it would be held but was so long enough, once. */
+static bool hold_job(struct scan_job *job, bool busy, uint64_t now)
 {
+    if (job->held_since_ns != 0)
+        job->held_ns += now - job->held_since_ns;
+    bool patient = job->held_ns < SCAN_HELD_MOST_NS;
+    bool held = busy && patient;
+    job->held_since_ns = held ? now : 0;
+    atomic_store(&job->is_held, held);
+    bool let_go = busy && !patient && !job->is_let_go;
+    job->is_let_go = job->is_let_go || let_go;
+    return let_go;
+}
+
+bool scan_jobs_hold_polite(struct scan_jobs *jobs, bool busy, enum scan_cause *ret_let_go)
+{
+    uint64_t now = clock_monotonic_ns();
+    bool let_go = false;
+
     (void)pthread_mutex_lock(&jobs->lock);
-    for (struct scan_job *job = jobs->live; job != NULL; job = job->next)
-        atomic_store(&job->is_held, busy && job->options.job.polite);
+    for (struct scan_job *job = jobs->live; job != NULL; job = job->next) {
+        if (!job->options.job.polite || !hold_job(job, busy, now))
+            continue;
+        let_go = true;
+        *ret_let_go = job->options.job.cause;
+    }
     (void)pthread_cond_broadcast(&jobs->changed);
     (void)pthread_mutex_unlock(&jobs->lock);
+    return let_go;
 }
 
 void scan_jobs_turn(struct scan_jobs *jobs)

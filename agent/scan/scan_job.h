@@ -41,9 +41,10 @@ size_t scan_jobs_count(struct scan_jobs *jobs);
 void scan_jobs_turn(struct scan_jobs *jobs);
 
 /* Whether it is time to look at the load of the host, because a job is polite; then whether such
- * jobs are held. In the dispatcher's thread. */
+ * jobs are held. True when one, of that cause, goes on from now on although the host is busy: it
+ * was held SCAN_HELD_MOST_NS in all. In the dispatcher's thread. */
 bool scan_jobs_want_load(struct scan_jobs *jobs);
-void scan_jobs_hold_polite(struct scan_jobs *jobs, bool busy);
+bool scan_jobs_hold_polite(struct scan_jobs *jobs, bool busy, enum scan_cause *ret_let_go);
 
 /* By the dispatcher. */
 bool scan_job_is_cancelled(const struct scan_job *job);

@@ -7,6 +7,7 @@
 #include "agent/scan/host_load.h"
 #include "agent/scan/mount_classes.h"
 #include "agent/scan/scan_job.h"
+#include "agent/scan/scan_report.h"
 #include "agent/scan/scan_settings.h"
 #include "agent/scan/verdict_cache.h"
 #include "common/limits.h"
@@ -159,6 +160,7 @@ static void rescan_known(struct scan_pipeline *pipeline)
 static void hold_polite_jobs(struct scan_pipeline *pipeline)
 {
     struct scan_pipeline_status own;
+    enum scan_cause let_go;
 
     if (!scan_jobs_want_load(pipeline->jobs))
         return;
@@ -168,7 +170,8 @@ static void hold_polite_jobs(struct scan_pipeline *pipeline)
     bool busy = options->load_path != NULL &&
                 host_is_busy(&pipeline->steal, options->load_path, options->most_load, &own);
     scan_settings_unref(settings);
-    scan_jobs_hold_polite(pipeline->jobs, busy);
+    if (scan_jobs_hold_polite(pipeline->jobs, busy, &let_go))
+        scan_report_let_go(pipeline->parts.store, let_go);
 }
 
 static void take_turn(void *user)

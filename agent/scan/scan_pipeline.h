@@ -102,12 +102,15 @@ struct scan_job_callbacks {
     void (*done)(void *user, int result, const struct scan_job_totals *totals);
 };
 
+/* A host that is always busy is scanned all the same. */
+#define SCAN_HELD_MOST_NS (900ULL * 1000000000ULL)
+
 struct scan_job_options {
     const char *const *paths; /* absolute; NULL-terminated */
     enum scan_cause cause;
     bool use_cache; /* false: every file is scanned anew */
     bool report_all;
-    bool polite;                /* pause while the host is busy */
+    bool polite;                /* pause while the host is busy, SCAN_HELD_MOST_NS in all */
     bool act;                   /* hand detections to the responder; otherwise only report them */
     uint64_t changed_within_ns; /* only files changed within this time; 0: all */
 };

@@ -1,6 +1,7 @@
 /* Owns the wording of the events. Hands them to the store; keeps nothing. */
 #include "agent/scan/scan_report.h"
 
+#include "agent/scan/scan_pipeline.h"
 #include "common/json/json_writer.h"
 #include "common/log/log.h"
 #include "common/text/text.h"
@@ -46,6 +47,27 @@ int scan_report_unfinished(struct store *store, const struct scan_task *task,
         .detail = buffer_text(&detail),
     };
     return store_append(store, &draft, NULL, committed, user);
+}
+
+void scan_report_let_go(struct store *store, enum scan_cause cause)
+{
+    AUTO_BUFFER struct buffer detail = BUFFER_WITH_MAXIMUM(LIMIT_EVENT_DETAIL_BYTES);
+    struct json_writer json;
+
+    json_writer_init(&json, &detail);
+    json_write_object_begin(&json);
+    json_write_field_string(&json, "cause", scan_cause_text(cause));
+    json_write_field_string(&json, "reason", "the host stayed busy: the scan waits no longer");
+    json_write_field_unsigned(&json, "held_s", SCAN_HELD_MOST_NS / NS_PER_SECOND);
+    json_write_object_end(&json);
+    const struct event_draft draft = {.module = "scan",
+                                      .kind = "scan_unheld",
+                                      .severity = EVENT_INFO,
+                                      .detail = buffer_text(&detail)};
+    int r = store_append(store, &draft, NULL, NULL, NULL);
+    if (r < 0)
+        log_error("event_not_stored", "kind", draft.kind, "error", log_error_text(r), NULL);
+    log_event(LOG_LEVEL_INFO, draft.kind, "cause", scan_cause_text(cause), NULL);
 }
 
 static void append_scanner_event(struct store *store, const char *kind,

@@ -704,6 +704,43 @@ static void test_new_signatures_scan_known_files_again(void **state)
     assert_int_equal(fake_scanner_submitted(), before + 2);
 }
 
+/* The first file's verdict is held back, so that the rescan lives; the second waits for its turn
+ * and is held by the host, which stays busy. */
+static void test_a_busy_host_does_not_hold_new_signatures_for_ever(void **state)
+{
+    struct fixture *fixture = *state;
+    char load[128];
+    struct gate gate;
+
+    (void)put_file(fixture, "one", "1");
+    (void)put_file(fixture, "two", "2");
+    let_an_hour_pass();
+    run_job(fixture, fixture->directory, true, &gate);
+    clock_set_fake(0, 0);
+    uint64_t before = fake_scanner_submitted();
+    (void)text_format(load, sizeof load, "%s/load", fixture->state);
+    fixture->options.load_path = load;
+    fixture->options.most_load = 80;
+    fixture->options.rescan_rate = 5;
+    set_load(fixture, "4000.00 0.00 0.00 1/1 1\n");
+    assert_int_equal(scan_pipeline_reconfigure(fixture->pipeline, &fixture->options), 0);
+    fake_scanner_hold(true);
+    fake_scanner_set_generation(2);
+    while (fake_scanner_submitted() == before)
+        (void)sched_yield();
+    uint64_t now = clock_monotonic_ns();
+    for (unsigned minutes = 1; fake_store_count("scan_unheld") == 0; minutes++) {
+        assert_in_range(minutes, 1, 30);
+        clock_set_fake(now + minutes * 60 * NS_PER_SECOND, clock_realtime_ns());
+        drain(fixture);
+    }
+    fake_scanner_hold(false);
+    while (fake_scanner_submitted() < before + 2 || status_of(fixture).rescanning)
+        (void)sched_yield();
+    clock_set_fake(0, 0);
+    assert_int_equal(fake_store_count("scan_unheld"), 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -729,6 +766,7 @@ int main(void)
         TEST(test_jobs_can_be_cancelled),
         TEST(test_a_polite_job_waits_while_the_host_is_busy),
         TEST(test_new_signatures_scan_known_files_again),
+        TEST(test_a_busy_host_does_not_hold_new_signatures_for_ever),
     };
 
     return cmocka_run_group_tests_name("agent/scan/scan_pipeline", tests, NULL, NULL);
