@@ -11,10 +11,9 @@
 #include <stdint.h>
 #include <string.h>
 
-#define ENTRY_BYTES    128
-#define NAME_BYTES     64
-#define ENTRY_STREAM   2
-#define MANIFEST_BYTES (1U << 20)
+#define ENTRY_BYTES  128
+#define NAME_BYTES   64
+#define ENTRY_STREAM 2
 
 #define WORD_MAGIC          0xA5EC
 #define WORD_ENCRYPTED      0x0100 /* at byte 10: fEncrypted */
@@ -99,7 +98,7 @@ static bool compound_is_encrypted(const struct bytes *file)
 
 static bool holds(const struct bytes *file, const char *word)
 {
-    return memmem(file->data, MIN(file->size, (size_t)MANIFEST_BYTES), word, strlen(word)) != NULL;
+    return memmem(file->data, file->size, word, strlen(word)) != NULL;
 }
 
 /* OpenDocument names the encrypted parts of an ordinary archive. libclamav says the last part of a

@@ -118,6 +118,15 @@ static void test_open_document(void **state)
     assert_false(encrypted_document_is(type, name, yes, sizeof yes - 10));
     assert_false(encrypted_document_is(type, name, no, sizeof no));
     assert_false(encrypted_document_is(OLE, name, NULL, 0));
+    /* However long a comment stands before it. */
+    const size_t comment = 2U << 20, head = (size_t)(strstr(yes, "<manifest:file") - yes);
+    char *padded = malloc(comment + sizeof yes);
+    assert_non_null(padded);
+    memset(padded, ' ', comment + sizeof yes);
+    memcpy(padded, yes, head);
+    memcpy(padded + head + comment, yes + head, sizeof yes - head);
+    assert_true(encrypted_document_is(type, name, padded, comment + sizeof yes));
+    free(padded);
 }
 
 /* Read from a block of its own, so that a sanitizer sees a byte too many. */
