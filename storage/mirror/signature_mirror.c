@@ -234,18 +234,54 @@ static void remember(struct signature_mirror *mirror, const struct mirror_file *
 
 /* ---- all of them ---- */
 
+static DIR *open_entries(const struct signature_mirror *mirror)
+{
+    int own = -1;
+
+    if (file_open_at(mirror->folder_fd, ".", O_RDONLY | O_DIRECTORY, 0, &own) < 0)
+        return NULL;
+    DIR *directory = fdopendir(own);
+    if (directory == NULL)
+        (void)close(own);
+    return directory;
+}
+
+/* Whoever put it there: the folder outlives us, and what left the mirror meanwhile is still in it.
+ */
+static void remove_from_folder(struct signature_mirror *mirror,
+                               bool (*leaves)(struct signature_mirror *mirror, const char *name))
+{
+    DIR *directory = open_entries(mirror);
+
+    if (directory == NULL)
+        return;
+    for (const struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+        if (!leaves(mirror, entry->d_name) || unlinkat(mirror->folder_fd, entry->d_name, 0) < 0)
+            continue;
+        log_info("signatures_removed", "file", entry->d_name, NULL);
+    }
+    (void)closedir(directory);
+}
+
+static bool has_left(struct signature_mirror *mirror, const char *name)
+{
+    return signature_file_kind(name) != SIGNATURE_OTHER && find(&mirror->listed, name) == NULL;
+}
+
+static bool is_unsigned(struct signature_mirror *mirror UNUSED, const char *name)
+{
+    return signature_file_kind(name) == SIGNATURE_UNSIGNED;
+}
+
 static void remove_what_left(struct signature_mirror *mirror)
 {
     struct mirror_files *had = &mirror->had;
 
     for (size_t i = had->count; i > 0; i--) {
-        struct mirror_file *file = &had->files[i - 1];
-        if (find(&mirror->listed, file->name) != NULL)
-            continue;
-        (void)unlinkat(mirror->folder_fd, file->name, 0);
-        log_info("signatures_removed", "file", file->name, NULL);
-        *file = had->files[--had->count];
+        if (find(&mirror->listed, had->files[i - 1].name) == NULL)
+            had->files[i - 1] = had->files[--had->count];
     }
+    remove_from_folder(mirror, has_left);
 }
 
 static int look(struct signature_mirror *mirror)
@@ -322,6 +358,20 @@ static int divide_url(const char *url, struct signature_mirror *mirror)
     return mirror->bucket != NULL && mirror->prefix != NULL ? 0 : -ENOMEM;
 }
 
+/* What is not in the mirror is removed from its folder: it is nobody else's. */
+static bool is_own_folder(const struct signature_mirror *mirror)
+{
+    char *const *others = storage_settings_list(mirror->settings, STORAGE_DATABASES);
+
+    for (size_t i = 0; others != NULL && others[i] != NULL; i++) {
+        struct stat other, own;
+        if (stat(others[i], &other) == 0 && fstat(mirror->folder_fd, &own) == 0 &&
+            other.st_dev == own.st_dev && other.st_ino == own.st_ino)
+            return false;
+    }
+    return true;
+}
+
 static int open_folder(struct signature_mirror *mirror)
 {
     int r = file_make_directories(mirror->folder, FOLDER_MODE);
@@ -331,6 +381,12 @@ static int open_folder(struct signature_mirror *mirror)
     if (r < 0)
         log_error("mirror_folder_refused", "path", mirror->folder, "problem", log_error_text(r),
                   "cure", "set mirror.directory to a folder that can be written", NULL);
+    if (r == 0 && !is_own_folder(mirror)) {
+        r = -EINVAL;
+        log_error("mirror_folder_refused", "path", mirror->folder, "problem",
+                  "scanner.databases names it, too", "cure",
+                  "set mirror.directory to a folder of its own", NULL);
+    }
     return r;
 }
 
@@ -343,6 +399,8 @@ static int start(struct signature_mirror *mirror, const char *url, const struct 
                   NULL);
     if (r == 0)
         r = open_folder(mirror);
+    if (r == 0 && !mirror->takes_unsigned) /* whether the mirror can be reached or not */
+        remove_from_folder(mirror, is_unsigned);
     if (r == 0)
         r = aws_client_new(aws, NULL, &mirror->client);
     if (r < 0)
@@ -411,15 +469,11 @@ struct signature_mirror *signature_mirror_stop(struct signature_mirror *mirror)
 
 static bool has_signatures(const struct signature_mirror *mirror)
 {
-    int own = fcntl(mirror->folder_fd, F_DUPFD_CLOEXEC, 0);
-    DIR *directory = own >= 0 ? fdopendir(own) : NULL;
+    DIR *directory = open_entries(mirror);
     bool found = false;
 
-    if (directory == NULL && own >= 0)
-        (void)close(own);
     if (directory == NULL)
         return false;
-    rewinddir(directory);
     for (const struct dirent *entry; !found && (entry = readdir(directory)) != NULL;)
         found = signature_file_kind(entry->d_name) != SIGNATURE_OTHER;
     (void)closedir(directory);

@@ -115,6 +115,30 @@ def test_a_mirror_that_is_away(place):
     storage.stop(process)
 
 
+def test_what_left_while_nobody_looked(place):
+    """The folder outlives the process: at its next start, what is no more in the mirror goes, and so do unsigned files
+    once they are not taken any more, even when the mirror is away."""
+    storage = mirrored(place, mirror_unsigned="true")
+    agents.put(place.root + "/image/image.hdb", listing(EICAR + b"third", "Of-The-Image"))
+    keep(storage, "own.hdb", listing(EICAR + b"first", "Of-The-Mirror"))
+    keep(storage, "more.hdb", listing(EICAR + b"second", "Of-A-Second-File"))
+    process = storage.start()
+    look(storage, "second", "infected", "the second file's signature")
+    storage.stop(process)
+    agents.put(place.root + "/mirrored/notes.txt", b"no signatures")
+    account().s3.delete_object(Bucket=storage.mirror, Key="signatures/more.hdb")
+    process = storage.start()
+    look(storage, "second", "clean", "what left the mirror")
+    look(storage, "first", "infected", "what stayed there")
+    assert sorted(os.listdir(place.root + "/mirrored")) == ["notes.txt", "own.hdb"]
+    storage.stop(process)
+    process = storage.start(mirror_unsigned="false", mirror_url=f"s3://{storage.mirror}-nobody/signatures/")
+    look(storage, "third", "infected", "the image's signature")
+    look(storage, "first", "clean", "a verdict without unsigned files")
+    assert os.listdir(place.root + "/mirrored") == ["notes.txt"]
+    storage.stop(process)
+
+
 def test_old_signatures_are_told(place):
     storage = mirrored(place, mirror_unsigned="true", scanner_database_age="1h")
     keep(storage, "own.hdb", listing(EICAR + b"first", "Of-The-Mirror"))
@@ -134,6 +158,11 @@ def test_what_cannot_be_is_told(place):
     process = storage.start(mirror_url="https://example.com/signatures")
     assert process.wait(timeout=60) == 1
     assert "mirror_refused" in storage.said(process), storage.said(process)
+    kept = agents.put(place.root + "/image/image.hdb", listing(EICAR + b"first", "Of-The-Image"))
+    process = storage.start(mirror_directory=place.root + "/image")
+    assert process.wait(timeout=60) == 1
+    assert "set mirror.directory to a folder of its own" in storage.said(process), storage.said(process)
+    assert os.path.exists(kept)
 
 
 if __name__ == "__main__":
