@@ -266,14 +266,21 @@ int health_start(const struct health_options *options, const struct health_parts
     return 0;
 }
 
-struct health *health_stop(struct health *health)
+void health_cancel(struct health *health)
 {
     if (health == NULL)
-        return NULL;
+        return;
     (void)pthread_mutex_lock(&health->lock);
     health->stopping = true;
     (void)pthread_cond_broadcast(&health->changed);
     (void)pthread_mutex_unlock(&health->lock);
+}
+
+struct health *health_stop(struct health *health)
+{
+    if (health == NULL)
+        return NULL;
+    health_cancel(health);
     (void)pthread_join(health->thread, NULL);
     scan_pipeline_set_own_file(health->parts.pipeline, NULL, NULL);
     free_health(health);

@@ -36,6 +36,9 @@ struct health_parts {
 
 int health_start(const struct health_options *options, const struct health_parts *parts,
                  struct health **ret_health) MUST_USE;
+/* Before it stops: whoever waits in health_check is let go, no round begins any more. Thread-safe.
+ * NULL is legal. */
+void health_cancel(struct health *health);
 /* After the watch has stopped. NULL is legal. */
 struct health *health_stop(struct health *health);
 /* -EINVAL, -ENOMEM: nothing changed. Thread-safe. */

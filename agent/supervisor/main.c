@@ -347,6 +347,7 @@ static int start_control(struct agent *agent)
 static void stop_control(struct agent *agent)
 {
     agent->control = control_server_stop(agent->control);
+    health_cancel(agent->health); /* the handlers' stop waits for a self-test that runs */
     agent->handlers = control_handlers_stop(agent->handlers);
 }
 

@@ -4,6 +4,7 @@ import ctypes
 import json
 import os
 import signal
+import time
 
 import harness
 from harness import EICAR, escaped, put
@@ -129,6 +130,22 @@ def test_signatures_that_lack_eicar_degrade(place):
     assert status["state"] == "degraded", status
     problem = next(each for each in status["problems"] if each["module"] == "health")
     assert "EICAR" in problem["problem"] and "freshclam" in problem["cure"], problem
+
+
+def test_stopping_waits_for_no_self_test(place):
+    agent = place.agent(health__interval="0s", health__patience="60s").start()
+    agent.until(lambda now: now["state"] == "protecting", "ready")
+    for pid in agent.scanner_pids():
+        os.kill(pid, signal.SIGSTOP)
+    asked = harness.subprocess.Popen(
+        [os.path.join(harness.PROGRAMS, "yaguractl"), "--socket", agent.socket, "self-test",
+         "--mounts"], stdin=harness.subprocess.DEVNULL, stdout=harness.subprocess.DEVNULL)
+    agent.until(lambda _: markers_below(agent.watched), "a test file")
+    began = time.monotonic()
+    agent.stop()
+    assert time.monotonic() - began < 30  # as systemd would wait
+    assert asked.wait(timeout=harness.SECONDS) != 0
+    assert not markers_below(agent.watched)
 
 
 def test_the_watchdog_is_fed(place):
