@@ -1,6 +1,6 @@
 /* health: {"timeout_ns":N} writes a test file on each watched mount and waits for what comes back:
  *   <- {"place":{"directory","outcome","seen_ns","verdict_ns","error"}}   each
- * done 0: all passed or could not be tried, 1: one did not.
+ * done 0: all that could be tried passed, and at least one did; 1: not so.
  * metrics: <- {"metrics":"text"}, once. */
 #include "agent/control/handlers_private.h"
 
@@ -16,7 +16,7 @@
 
 struct health_request {
     struct control_request *request;
-    bool failed, unsent;
+    bool passed, failed, unsent;
 };
 
 static void send_place(void *user, const struct health_place *place)
@@ -26,6 +26,7 @@ static void send_place(void *user, const struct health_place *place)
     AUTO_BUFFER struct buffer line = BUFFER_WITH_MAXIMUM(PLACE_BYTES);
     struct json_writer json;
 
+    health->passed = health->passed || place->outcome == HEALTH_PASSED;
     health->failed = health->failed || place->outcome == HEALTH_SILENT ||
                      place->outcome == HEALTH_UNSCANNED || place->outcome == HEALTH_WAITING;
     json_writer_init(&json, &line);
@@ -56,7 +57,7 @@ static void work_health(struct control_handlers *handlers, struct control_reques
     if (r < 0)
         control_request_fail(request, 2, "the mounts could not be tried: %s", log_error_text(r));
     else
-        control_request_done(request, health.failed ? 1 : 0);
+        control_request_done(request, health.failed || !health.passed ? 1 : 0);
 }
 
 void handle_health(void *user, struct control_request *request, const json_t *arguments)

@@ -106,9 +106,11 @@ static bool wait_for_turn(struct health *health, uint64_t delay_ns)
     int r = 0;
 
     (void)pthread_mutex_lock(&health->lock);
-    while (!health->stopping && health->asked == health->answered && r != ETIMEDOUT)
+    while (!health->stopping && !health->rescheduled && health->asked == health->answered &&
+           r != ETIMEDOUT)
         r = pthread_cond_clockwait(&health->changed, &health->lock, CLOCK_MONOTONIC, &until);
     bool goes_on = !health->stopping;
+    health->rescheduled = false;
     (void)pthread_mutex_unlock(&health->lock);
     return goes_on;
 }
@@ -209,10 +211,12 @@ int health_reconfigure(struct health *health, const struct health_options *optio
     (void)pthread_mutex_lock(&health->lock);
     (void)scope_unref(health->scope);
     health->scope = scope;
+    health->rescheduled = health->rescheduled || health->interval_ns != options->interval_ns;
     health->interval_ns = options->interval_ns;
     health->patience_ns = options->patience_ns;
     if (options->interval_ns == 0)
         health->status.problem[0] = '\0'; /* nobody finds out whether it still is so */
+    (void)pthread_cond_broadcast(&health->changed);
     (void)pthread_mutex_unlock(&health->lock);
     return 0;
 }

@@ -68,8 +68,8 @@ struct health_place {
     int error;                    /* of UNTRIED */
 };
 
-/* A round now; then row for each place. -ETIMEDOUT; -ECANCELED when the agent stops. Not from the
- * event loop. */
+/* A round now; then row for each place, of which there may be none. -ETIMEDOUT; -ECANCELED when the
+ * agent stops. Not from the event loop. */
 int health_check(struct health *health, uint64_t timeout_ns,
                  void (*row)(void *user, const struct health_place *place), void *user) MUST_USE;
 

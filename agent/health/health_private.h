@@ -25,6 +25,7 @@ struct health {
     bool stopping;
     struct scope *scope;
     uint64_t interval_ns, patience_ns;
+    bool rescheduled;         /* another interval: whoever sleeps by the old one is to wake */
     uint64_t asked, answered; /* rounds that somebody waits for */
     struct marker markers[HEALTH_PLACES];
     size_t marker_count;

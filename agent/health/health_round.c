@@ -108,6 +108,7 @@ static int find_places(const struct health *health, char ***ret_places, size_t *
     return r;
 }
 
+/* -ENOENT: of the places that there are, none can be opened. */
 static int write_markers(struct health *health, bool engine)
 {
     char **places;
@@ -127,7 +128,7 @@ static int write_markers(struct health *health, bool engine)
     }
     health->cursor = count > 0 ? (health->cursor + HEALTH_PLACES) % count : 0;
     (void)marker_places_free(places, count);
-    return 0;
+    return count > 0 && health->marker_count == 0 ? -ENOENT : 0;
 }
 
 /* ---- waiting -------------------------------------------------------------------------------- */
@@ -220,7 +221,16 @@ static void say_problem(struct health *health, const struct marker *marker)
     }
 }
 
-static void judge_markers(struct health *health, bool engine)
+static void say_untried(struct health_status *status, int error)
+{
+    (void)text_format(status->problem, sizeof status->problem,
+                      "no watched mount could be tried: %s", log_error_text(error));
+    (void)text_copy(status->cure, sizeof status->cure,
+                    "see that the directories of watch.paths exist; then yaguractl self-test");
+}
+
+/* error: of write_markers. */
+static void judge_markers(struct health *health, bool engine, int error)
 {
     struct health_status *status = &health->status;
     const struct marker *worst = NULL;
@@ -240,6 +250,8 @@ static void judge_markers(struct health *health, bool engine)
     }
     if (worst != NULL)
         say_problem(health, worst);
+    else if (error < 0)
+        say_untried(status, error);
     status->rounds++;
     status->checked_ns = clock_realtime_ns();
 }
@@ -336,7 +348,7 @@ void health_round(struct health *health, uint64_t engine)
     wait_for_markers(health, engine != 0);
     bool whole = !health->stopping;
     if (whole) {
-        judge_markers(health, engine != 0);
+        judge_markers(health, engine != 0, r);
         judge_self_test(health, engine);
     } else {
         forget_markers(health);

@@ -132,6 +132,46 @@ def test_signatures_that_lack_eicar_degrade(place):
     assert "EICAR" in problem["problem"] and "freshclam" in problem["cure"], problem
 
 
+def self_test(agent, code):
+    return [json.loads(line) for line in
+            agent.control("--json", "self-test", "--mounts", accept=(code,)).splitlines()]
+
+
+def test_nothing_tried_is_nothing_proved(place):
+    harness.own_mounts()
+    agent = place.agent(health__interval="0s")
+    locked = os.path.join(agent.watched, "locked")
+    harness.mount_tmpfs(place, locked)
+    harness.subprocess.run(["mount", "-o", "remount,ro", locked], check=True)
+    agent.set_policy(watch__paths=[locked])
+    agent.start()
+    agent.until(lambda now: now["state"] == "protecting", "ready")
+    assert [row["outcome"] for row in self_test(agent, 1) if "outcome" in row] == ["untried"]
+    agent.set_policy(watch__exclude_directories=[locked + "/"])
+    agent.control("reload")
+    assert not [row for row in self_test(agent, 1) if "outcome" in row]
+
+
+def test_a_policy_that_wants_rounds_is_noticed(place):
+    """After an asked round without an interval the next one would never be due."""
+    agent = place.agent(health__interval="0s").start()
+    agent.until(lambda now: now["state"] == "protecting", "ready")
+    self_test(agent, 0)
+    agent.set_policy(health__interval="1s")
+    agent.control("reload")
+    rounds(agent, 3)
+
+
+def test_a_watched_directory_that_cannot_be_opened_is_a_problem(place):
+    agent = place.agent(health__interval="0s").start()
+    agent.until(lambda now: now["state"] == "protecting", "ready")
+    os.rename(agent.watched, agent.watched + ".away")
+    self_test(agent, 1)
+    problem = next(each for each in agent.status()["problems"] if each["module"] == "health")
+    assert "no watched mount" in problem["problem"], problem
+    os.rename(agent.watched + ".away", agent.watched)
+
+
 def test_stopping_waits_for_no_self_test(place):
     agent = place.agent(health__interval="0s", health__patience="60s").start()
     agent.until(lambda now: now["state"] == "protecting", "ready")
