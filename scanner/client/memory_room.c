@@ -1,4 +1,4 @@
-/* Reads /proc/meminfo, the loader's statm and the limit of its control group.
+/* Reads /proc/meminfo, the loader's statm and the limits of its control group and those above.
  *
  * Owns: the margin. Must not own: what is done when there is no room (scanner_client.c). */
 #include "scanner/client/memory_room.h"
@@ -8,6 +8,7 @@
 #include "common/text/text.h"
 #include "scanner/client/proc_text.h"
 
+#include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,15 +26,37 @@ static uint64_t machine_has_left(void)
     return line == NULL ? UINT64_MAX : proc_text_number(line + strlen("MemAvailable:")) * 1024;
 }
 
-static bool read_group_number(const char *group, const char *name, uint64_t *ret_value)
+static bool read_group_number(const char *root, const char *group, const char *name,
+                              uint64_t *ret_value)
 {
-    char path[512];
+    char path[PATH_MAX];
     AUTO_BUFFER struct buffer text = BUFFER_WITH_MAXIMUM(64);
-    if (text_format(path, sizeof(path), "/sys/fs/cgroup%s/%s", group, name) < 0 ||
+    if (text_format(path, sizeof(path), "%s%s/%s", root, group, name) < 0 ||
         file_read_all(path, &text) < 0 || text_starts_with(buffer_text(&text), "max"))
         return false;
     *ret_value = proc_text_number(buffer_text(&text));
     return true;
+}
+
+static uint64_t level_has_left(const char *root, const char *group)
+{
+    uint64_t most;
+    uint64_t used;
+    if (!read_group_number(root, group, "memory.max", &most) ||
+        !read_group_number(root, group, "memory.current", &used))
+        return UINT64_MAX;
+    return most > used ? most - used : 0;
+}
+
+uint64_t memory_room_of_group(const char *root, const char *group)
+{
+    AUTO_FREE char *level = strdup(group);
+    uint64_t left = UINT64_MAX;
+    while (level != NULL && level[0] == '/') {
+        left = MIN(left, level_has_left(root, level));
+        *strrchr(level, '/') = '\0';
+    }
+    return level != NULL ? MIN(left, level_has_left(root, "")) : left;
 }
 
 /* Version 2 only: the systems we support mount it. */
@@ -49,12 +72,7 @@ static uint64_t group_has_left(pid_t loader)
         return UINT64_MAX;
     char *group = line + 3;
     group[strcspn(group, "\n")] = '\0';
-    uint64_t most;
-    uint64_t used;
-    if (!read_group_number(group, "memory.max", &most) ||
-        !read_group_number(group, "memory.current", &used))
-        return UINT64_MAX;
-    return most > used ? most - used : 0;
+    return memory_room_of_group("/sys/fs/cgroup", group);
 }
 
 /* Resident memory that is the loader's own. */
