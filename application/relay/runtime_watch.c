@@ -17,11 +17,14 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 /* What a process may take to say something; most close at once. */
 #define PATIENCE_NS (200 * NS_PER_MS)
 #define BACKLOG     64
+/* Before the next try, when no connection can be taken (no descriptor left, short of memory). */
+#define PAUSE_NS (10 * NS_PER_MS)
 
 struct runtime_watch {
     struct runtime_watch_options options;
@@ -141,6 +144,7 @@ static void serve(struct runtime_watch *watch, int fd)
 
 static void *serve_all(void *argument)
 {
+    const struct timespec pause = {.tv_nsec = PAUSE_NS};
     struct runtime_watch *watch = argument;
 
     for (;;) {
@@ -149,6 +153,8 @@ static void *serve_all(void *argument)
             serve(watch, fd);
         else if (errno == EBADF || errno == EINVAL)
             return NULL;
+        else
+            (void)nanosleep(&pause, NULL);
     }
 }
 

@@ -14,8 +14,10 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -182,6 +184,33 @@ static void test_the_area_cannot_be_written_or_cut(void **state)
     (void)close(fd);
 }
 
+/* It waits for better times, and is there again when they come. */
+static void test_without_descriptors(void **state)
+{
+    struct fixture *fixture = *state;
+    struct runtime_finding finding = finding_of(RUNTIME_COMMANDS, "later");
+    const struct timespec while_spinning = {.tv_nsec = 100000000};
+    struct rlimit before, none;
+    struct timespec began, ended;
+    char line[8192];
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 1;
+    int fd = connect_watch(); /* the watch waits with a descriptor that it has already */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    (void)close(fd);
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &began);
+    (void)nanosleep(&while_spinning, NULL);
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ended);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_in_range((ended.tv_sec - began.tv_sec) * 1000000000 + ended.tv_nsec - began.tv_nsec, 0,
+                    while_spinning.tv_nsec / 8);
+    send_text(&finding, sizeof finding);
+    next_line(fixture, line, sizeof line);
+    assert_non_null(strstr(line, "\"command\":\"later\""));
+}
+
 static void test_a_port_that_is_taken(void **state)
 {
     struct runtime_watch *other = NULL;
@@ -200,6 +229,7 @@ int main(void)
         cmocka_unit_test(test_a_finding_becomes_an_event),
         cmocka_unit_test(test_nonsense_is_no_finding),
         cmocka_unit_test(test_the_area_cannot_be_written_or_cut),
+        cmocka_unit_test(test_without_descriptors),
         cmocka_unit_test(test_a_port_that_is_taken),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
