@@ -54,7 +54,7 @@ data "aws_iam_policy_document" "mirror" {
     content {
       sid       = "Mirror"
       actions   = ["s3:GetObject"]
-      resources = ["arn:${local.partition}:s3:::${statement.value}/*"]
+      resources = ["arn:${local.partition}:s3:::${statement.value}/${var.mirror_prefix}*"]
     }
   }
 
@@ -64,6 +64,15 @@ data "aws_iam_policy_document" "mirror" {
       sid       = "ListMirror"
       actions   = ["s3:ListBucket"]
       resources = ["arn:${local.partition}:s3:::${statement.value}"]
+
+      dynamic "condition" {
+        for_each = var.mirror_prefix == "" ? [] : [var.mirror_prefix]
+        content {
+          test     = "StringEquals"
+          variable = "s3:prefix"
+          values   = [condition.value]
+        }
+      }
     }
   }
 }

@@ -96,6 +96,11 @@ variable "mirror_prefix" {
   description = "Of their keys in that bucket, with a slash at its end"
   type        = string
   default     = "signatures/"
+
+  validation {
+    condition     = var.mirror_prefix == "" || endswith(var.mirror_prefix, "/")
+    error_message = "End mirror_prefix with a slash."
+  }
 }
 
 variable "message_key_arn" {

@@ -106,7 +106,20 @@ class RulesTest(TemplateCase):
                 self.assertLessEqual(actions, UNBOUND, statement["Sid"])
             for resource in as_list(statement["Resource"]):
                 if isinstance(resource, dict) and "Sub" in resource and ":s3:::" in str(resource):
-                    self.assertRegex(str(resource["Sub"]), r":s3:::\$\{(Bucket|PromoteBucket|MirrorBucket)Name\}(/\*)?$")
+                    self.assertRegex(str(resource["Sub"]), r":s3:::\$\{(Bucket|PromoteBucket|MirrorBucket)Name\}(/(\$\{MirrorPrefix\})?\*)?$")
+
+    @each
+    def test_mirror(self, name, template):
+        """No more of the signatures' bucket than what is below the prefix."""
+        asked = [one for _, one in statements(template) if "${MirrorBucketName}" in str(one["Resource"])]
+        scans = name in ("object-lambda", "read-gate", "scanner-lambda", "scanner-poller")
+        self.assertEqual(len(asked), 2 if scans else 0)
+        for one in asked:
+            if one["Action"] == "s3:GetObject":
+                self.assertTrue(one["Resource"]["Sub"].endswith(":s3:::${MirrorBucketName}/${MirrorPrefix}*"), one)
+            else:
+                self.assertEqual(one["Action"], "s3:ListBucket")
+                self.assertEqual(one["Condition"], {"StringEquals": {"s3:prefix": {"Ref": "MirrorPrefix"}}})
 
     @each
     def test_keys(self, _, template):
@@ -484,6 +497,14 @@ class TerraformTest(TemplateCase):
         self.assertEqual(actions("read_and_tag"), of_template("bucket-attach", "ScannerAccess"))
         self.assertEqual(actions("read_and_tag", "quarantine_bucket") - {"s3:ListBucketVersions"},
                          of_template("bucket-attach", "QuarantineAccess"))
+
+    def test_mirror(self):
+        mirror = self.blocks("aws_iam_policy_document")["mirror"]
+        self.assertEqual(re.findall(r"resources = \[(.*)\]", mirror),
+                         ['"arn:${local.partition}:s3:::${statement.value}/${var.mirror_prefix}*"',
+                          '"arn:${local.partition}:s3:::${statement.value}"'])
+        self.assertRegex(mirror, r'(?s)"ListMirror".*for_each = var\.mirror_prefix == "".*test += "StringEquals"\n'
+                                 r'\s+variable = "s3:prefix"\n\s+values += \[condition\.value\]')
 
     def test_tag_gate(self):
         """The same statements with the same conditions."""
