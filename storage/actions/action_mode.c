@@ -78,9 +78,9 @@ static void end(void *user UNUSED, void *context)
     (void)action_context_free(context);
 }
 
-static int handle_message(void *user, const char *body, size_t length)
+static int handle_message(void *user, const char *body, size_t length, bool again)
 {
-    return actions_handle(user, body, length);
+    return actions_handle(user, body, length, again);
 }
 
 static int handle_event(void *user UNUSED, void *context, const struct lambda_event *event,
@@ -122,7 +122,7 @@ static void handle_one(struct aws_client *client, const char *queue, struct acti
     bool failed[SQS_MOST_MESSAGES];
     struct aws_answer answer;
 
-    int r = actions_handle(actions, message->body, message->body_length);
+    int r = actions_handle(actions, message->body, message->body_length, message->received > 1);
     if (r == 0)
         (void)sqs_delete(client, queue, &receipt, 1, failed, &answer);
     else

@@ -172,7 +172,7 @@ static void report(const struct actions *actions, const struct published_result 
                                            });
 }
 
-static int move(struct actions *actions, const struct published_result *result)
+static int move(struct actions *actions, const struct published_result *result, bool again)
 {
     struct quarantine_outcome outcome;
 
@@ -185,7 +185,8 @@ static int move(struct actions *actions, const struct published_result *result)
                   result->version, "verdict", published_verdict_name(result->verdict), "malware",
                   result->malware, "action", quarantine_action_name(action), "id", outcome.id,
                   "problem", failed ? outcome.problem : "", NULL);
-    report(actions, result, &outcome);
+    if (!failed || !again) /* a message that comes again fails again: that is one event */
+        report(actions, result, &outcome);
     return failed ? -EAGAIN : 0;
 }
 
@@ -219,7 +220,7 @@ static int tell(struct actions *actions, const struct published_result *result, 
     return first < 0 ? first : second;
 }
 
-int actions_handle(struct actions *actions, const char *text, size_t length)
+int actions_handle(struct actions *actions, const char *text, size_t length, bool again)
 {
     struct published_result result;
     char problem[128];
@@ -236,7 +237,7 @@ int actions_handle(struct actions *actions, const char *text, size_t length)
                   "the setting buckets does not name its bucket: nothing is done", NULL);
         return -EAGAIN;
     }
-    int moved = move(actions, &result);
+    int moved = move(actions, &result, again);
     int told = tell(actions, &result, text, length);
     return moved < 0 ? moved : told;
 }

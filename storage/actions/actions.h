@@ -18,8 +18,9 @@ struct actions *actions_free(struct actions *actions);
 /* Who is told what was done; NULL = nobody. It stays the caller's and lives longer. */
 void actions_set_report(struct actions *actions, struct console_report *report);
 
-/* A message's text. 0: done, forget it. -EAGAIN: it shall come again. Logged here. Nothing is done
- * about a bucket that the settings do not name, where they name any. */
-int actions_handle(struct actions *actions, const char *text, size_t length) MUST_USE;
+/* A message's text; again: it came before, and the console knows of its failure. 0: done, forget
+ * it. -EAGAIN: it shall come again. Logged here. Nothing is done about a bucket that the settings
+ * do not name, where they name any. */
+int actions_handle(struct actions *actions, const char *text, size_t length, bool again) MUST_USE;
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "common/json/json_tree.h"
 #include "common/json/json_writer.h"
+#include "common/text/text.h"
 
 #include <errno.h>
 
@@ -32,6 +33,16 @@ static bool are_messages(const struct json_node *records)
     return true;
 }
 
+/* Who says nothing of it is taken for the first time. */
+static bool is_again(const struct json_node *record)
+{
+    const struct json_node *attributes = json_node_find(record, "attributes");
+    const struct json_node *count =
+        attributes != NULL ? text_of(attributes, "ApproximateReceiveCount") : NULL;
+
+    return count != NULL && !text_equal(count->text, "1");
+}
+
 static void handle_records(const struct json_node *records, message_handler *handle, void *user,
                            struct buffer *answer)
 {
@@ -44,7 +55,7 @@ static void handle_records(const struct json_node *records, message_handler *han
     for (const struct json_node *one = json_node_first(records); one != NULL;
          one = json_node_next(one)) {
         const struct json_node *body = text_of(one, "body");
-        if (handle(user, body->text, body->length) == 0)
+        if (handle(user, body->text, body->length, is_again(one)) == 0)
             continue;
         json_write_object_begin(&writer);
         json_write_field_string(&writer, "itemIdentifier", text_of(one, "messageId")->text);

@@ -1,4 +1,5 @@
-/* Batches of SQS messages as Lambda gives them: {"Records": [{"messageId", "body"}]}. Thread-safe:
+/* Batches of SQS messages as Lambda gives them: {"Records": [{"messageId", "body",
+ * "attributes": {"ApproximateReceiveCount"}}]}. Thread-safe:
  * no state. Source: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html */
 #ifndef STORAGE_ACTIONS_MESSAGE_BATCH_H
 #define STORAGE_ACTIONS_MESSAGE_BATCH_H
@@ -8,8 +9,8 @@
 
 #include <stddef.h>
 
-/* 0: done with that message; anything else: it shall come again. */
-typedef int message_handler(void *user, const char *body, size_t length);
+/* 0: done with that message; anything else: it shall come again. again: it was received before. */
+typedef int message_handler(void *user, const char *body, size_t length, bool again);
 
 /* Appends {"batchItemFailures": [...]} to answer. -EBADMSG: the event is no such batch, and nothing
  * of it may count as done. -ENOMEM, -EMSGSIZE. */

@@ -11,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static int take(void *user, const char *body, size_t length)
+static int take(void *user, const char *body, size_t length, bool again UNUSED)
 {
     struct published_result *result = user;
     char problem[128];
@@ -30,7 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct buffer answer = BUFFER_WITH_MAXIMUM(1024 * 1024);
     static struct published_result result;
 
-    (void)take(&result, (const char *)data, size);
+    (void)take(&result, (const char *)data, size, false);
     if (message_batch_handle((const char *)data, size, take, &result, &answer) == 0 &&
         answer.length == 0)
         abort();

@@ -64,9 +64,10 @@ def test_actions_are_events(place):
     vault = storage.cloud.bucket(storage.bucket + "-vault", versions=True)
     settings = {"buckets": storage.bucket, "name": "keeper of a test"}
     # Each program has a queue of its own: moto hands messages to one that has gone, too.
-    second = storage.cloud.queue(storage.bucket + "-second")
-    storage.cloud.sns.subscribe(TopicArn=storage.topic, Protocol="sqs", Endpoint=second.replace(
-        storage.cloud.url + "/", "arn:aws:sqs:eu-west-1:").replace("/", ":"))
+    second, third = (storage.cloud.queue(storage.bucket + one) for one in ("-second", "-third"))
+    for queue in (second, third):
+        storage.cloud.sns.subscribe(TopicArn=storage.topic, Protocol="sqs", Endpoint=queue.replace(
+            storage.cloud.url + "/", "arn:aws:sqs:eu-west-1:").replace("/", ":"))
     scanner = storage.start()
     failing = storage.start("action", queue_url=storage.results_queue, quarantine_bucket=vault + "-nobody", **settings)
     storage.put("bad.com", EICAR)
@@ -78,6 +79,13 @@ def test_actions_are_events(place):
     failed = until(lambda: events("object_action_failed"), "the failure", on_wait=storage.said)[0]
     assert failed["severity"] == "high" and "bucket" in failed["detail"]["problem"], failed
     storage.stop(failing)
+    # A message that was received before fails again, which is logged, and no event more.
+    until(lambda: storage.cloud.sqs.receive_message(QueueUrl=third, VisibilityTimeout=0).get("Messages"), "the message",
+          on_wait=storage.said)
+    failing = storage.start("action", queue_url=third, quarantine_bucket=vault + "-nobody", **settings)
+    until(lambda: "action=failed" in storage.said(failing), "the failure", on_wait=storage.said)
+    storage.stop(failing)
+    assert len(events("object_action_failed")) == 1, events("object_action_failed")
     keeper = storage.start("action", queue_url=second, quarantine_bucket=vault, **settings)
     (moved,) = until(lambda: events("object_quarantined"), "the action", on_wait=storage.said)
     assert moved["subject"] == storage.bucket + "/bad.com" and moved["hostname"] == "keeper of a test", moved

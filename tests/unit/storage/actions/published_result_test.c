@@ -141,16 +141,19 @@ static void test_ids(void **state UNUSED)
     assert_string_not_equal(first, second);
 }
 
-static int fail_on_b(void *user, const char *body, size_t length UNUSED)
+static int fail_on_b(void *user, const char *body, size_t length UNUSED, bool again)
 {
     (*(unsigned *)user)++;
+    assert_int_equal(again, text_equal(body, "b"));
     return text_equal(body, "b") ? -EAGAIN : 0;
 }
 
 static void test_batches(void **state UNUSED)
 {
-    static const char event[] = "{\"Records\":[{\"messageId\":\"1\",\"body\":\"a\"},"
-                                "{\"messageId\":\"2\",\"body\":\"b\"}]}";
+    static const char event[] =
+        ("{\"Records\":[{\"messageId\":\"1\",\"body\":\"a\"},"
+         "{\"messageId\":\"2\",\"body\":\"b\",\"attributes\":{\"ApproximateReceiveCount\":\"2\"}},"
+         "{\"messageId\":\"3\",\"body\":\"c\",\"attributes\":{\"ApproximateReceiveCount\":\"1\"}}]}");
     static const char broken[] = "{\"Records\":[{\"messageId\":\"1\",\"body\":\"a\"},"
                                  "{\"messageId\":\"\",\"body\":\"b\"}]}";
     AUTO_BUFFER struct buffer answer = BUFFER_WITH_MAXIMUM(4096);
@@ -159,10 +162,10 @@ static void test_batches(void **state UNUSED)
     assert_int_equal(message_batch_handle(event, strlen(event), fail_on_b, &count, &answer), 0);
     assert_string_equal(buffer_text(&answer),
                         "{\"batchItemFailures\":[{\"itemIdentifier\":\"2\"}]}");
-    assert_int_equal(count, 2);
+    assert_int_equal(count, 3);
     assert_int_equal(message_batch_handle(broken, strlen(broken), fail_on_b, &count, &answer),
                      -EBADMSG);
-    assert_int_equal(count, 2); /* none of a broken batch */
+    assert_int_equal(count, 3); /* none of a broken batch */
 }
 
 int main(void)

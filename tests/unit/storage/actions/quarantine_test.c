@@ -135,11 +135,11 @@ static void test_buckets_of_others(void **state)
     assert_int_equal(storage_settings_load(NULL, lookup, named, &settings, &error), 0);
     assert_int_equal(actions_new(&settings, world->client, &actions, problem, sizeof problem), 0);
     int length = text_format(text, sizeof text, RESULT, "other");
-    assert_int_equal(actions_handle(actions, text, (size_t)length), -EAGAIN);
+    assert_int_equal(actions_handle(actions, text, (size_t)length, false), -EAGAIN);
     assert_false(world->strayed);
     scripted_s3_load(world, gone, ARRAY_LENGTH(gone));
     length = text_format(text, sizeof text, RESULT, "from");
-    assert_int_equal(actions_handle(actions, text, (size_t)length), 0);
+    assert_int_equal(actions_handle(actions, text, (size_t)length, false), 0);
     assert_int_equal(world->at, world->count);
     assert_false(world->strayed);
     (void)actions_free(actions);
