@@ -34,7 +34,7 @@ enum {
      FAN_ONDIR)
 
 struct marked_mount {
-    int fd; /* of its top: where handles are resolved */
+    char *path; /* of its top: opened to resolve a handle, for it is not ours to hold mounted */
     fsid_t id;
 };
 
@@ -149,12 +149,34 @@ static bool read_entry(const uint8_t *at, size_t length, struct changed_entry *r
     return false;
 }
 
-static int mount_of(const struct change_authors *authors, const struct changed_entry *entry)
+/* Opens a directory that lies on the file system of that id: by now another may be mounted there.
+ */
+static int open_on(const char *path, const fsid_t *id, int *ret_fd)
 {
+    struct statfs status;
+    AUTO_CLOSE int fd = -1;
+
+    int r = file_open_directory(path, true, &fd);
+    if (r < 0)
+        return r;
+    if (fstatfs(fd, &status) < 0)
+        return -errno;
+    if (memcmp(&status.f_fsid, id, sizeof *id) != 0)
+        return -ESTALE;
+    *ret_fd = TAKE_FD(fd);
+    return 0;
+}
+
+static int open_mount_of(const struct change_authors *authors, const struct changed_entry *entry,
+                         int *ret_fd)
+{
+    fsid_t id;
+
+    memcpy(&id, &entry->info->fsid, sizeof id);
     for (size_t i = 0; i < authors->mount_count; i++)
-        if (memcmp(&authors->mounts[i].id, &entry->info->fsid, sizeof(fsid_t)) == 0)
-            return authors->mounts[i].fd;
-    return -1;
+        if (memcmp(&authors->mounts[i].id, &id, sizeof id) == 0)
+            return open_on(authors->mounts[i].path, &id, ret_fd);
+    return -ENODEV;
 }
 
 /* "directory/name", or the directory itself for "."; 0 when it cannot be told. */
@@ -162,9 +184,11 @@ static size_t resolve(const struct change_authors *authors, const struct changed
                       char path[static PATH_MAX + NAME_MAX + 2])
 {
     char link[FILE_LINK_BYTES];
-    AUTO_CLOSE int fd =
-        open_by_handle_at(mount_of(authors, entry), entry->handle, O_PATH | O_CLOEXEC);
+    AUTO_CLOSE int mount = -1, fd = -1;
 
+    if (open_mount_of(authors, entry, &mount) < 0)
+        return 0;
+    fd = open_by_handle_at(mount, entry->handle, O_PATH | O_CLOEXEC);
     if (fd < 0)
         return 0;
     file_link_of(fd, link);
@@ -246,10 +270,12 @@ static void mark_mount(struct change_authors *authors, const struct mount_entry 
     for (size_t i = 0; i < authors->mount_count; i++)
         if (memcmp(&authors->mounts[i].id, &status.f_fsid, sizeof(fsid_t)) == 0)
             return;
+    AUTO_FREE char *path = strdup(mount->path);
+    if (path == NULL)
+        return;
     if (fanotify_mark(authors->fanotify, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, CHANGES, fd, NULL) < 0)
         return;
-    marked->id = status.f_fsid;
-    marked->fd = TAKE_FD(fd);
+    *marked = (struct marked_mount){.path = TAKE_POINTER(path), .id = status.f_fsid};
     authors->mount_count++;
 }
 
@@ -309,7 +335,7 @@ struct change_authors *change_authors_stop(struct change_authors *authors)
         (void)pthread_join(authors->thread, NULL);
     }
     for (size_t i = 0; i < authors->mount_count; i++)
-        (void)close(authors->mounts[i].fd);
+        free(authors->mounts[i].path);
     for (size_t i = 0; i < AUTHORS; i++)
         free(authors->authors[i].facts);
     if (authors->fanotify >= 0)

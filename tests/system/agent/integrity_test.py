@@ -65,6 +65,19 @@ def test_who_changed_a_file_is_told(place):
     assert only(agent, "created", other)[1]["by"] == "unknown"
 
 
+def test_a_monitored_mount_can_be_unmounted(place):
+    """Neither the watch nor who is asked for the authors of changes holds it."""
+    harness.own_mounts()
+    agent, folder = monitored(place)
+    harness.mount_tmpfs(place, folder)
+    agent.start()
+    agent.sync()
+    written = put(os.path.join(folder, "written"), OLD)
+    agent.sync()
+    assert only(agent, "created", written)[1]["by"] in ("unknown", os.path.realpath("/proc/self/exe"))
+    agent.until(lambda _: subprocess.run(["umount", folder], check=False).returncode == 0, "unmounted")
+
+
 def test_changes_are_told_with_before_and_after(place):
     agent, folder = monitored(place)
     changed = put(os.path.join(folder, "changed"), OLD)
