@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define AGENT_GROUP   "/system.slice/yagura-agent.service"
+#define AGENT_UNIT    "/yagura-agent.service"
 #define JOURNAL_GROUP "/system.slice/systemd-journald.service"
 #define NOBODY        65534
 #define GENERATIONS   8 /* agent, loader, worker; helpers and what they start */
@@ -47,6 +47,22 @@ static bool read_group(pid_t pid, char *group, size_t size)
 void own_processes_init(struct own_processes *own)
 {
     *own = (struct own_processes){.self = getpid(), .agent = getppid()};
+    if (!read_group(own->self, own->service, sizeof own->service))
+        own->service[0] = '\0';
+    own_processes_cut_service(own->service);
+}
+
+void own_processes_cut_service(char *group)
+{
+    const size_t length = sizeof AGENT_UNIT - 1;
+    char *unit = strstr(group, AGENT_UNIT);
+
+    while (unit != NULL && unit[length] != '/' && unit[length] != '\0')
+        unit = strstr(unit + 1, AGENT_UNIT);
+    if (unit != NULL)
+        unit[length] = '\0';
+    else
+        group[0] = '\0';
 }
 
 bool own_processes_contain(const struct own_processes *own, pid_t pid)
@@ -54,12 +70,14 @@ bool own_processes_contain(const struct own_processes *own, pid_t pid)
     return pid == own->agent || pid == own->self || pid == 1;
 }
 
-/* A service's group, or one of those it is divided into. Only root puts anybody there. */
+/* A service's group, or one of those it is divided into. Only root puts anybody there. None is in
+ * that of "". */
 static bool is_in_group(const char *group, const char *service)
 {
     size_t length = strlen(service);
 
-    return text_starts_with(group, service) && (group[length] == '\0' || group[length] == '/');
+    return length > 0 && text_starts_with(group, service) &&
+           (group[length] == '\0' || group[length] == '/');
 }
 
 static pid_t parent_of(pid_t pid)
@@ -79,7 +97,7 @@ bool own_processes_include(const struct own_processes *own, pid_t pid)
     if (pid <= 0)
         return false;
     if (read_group(pid, group, sizeof group) &&
-        (is_in_group(group, AGENT_GROUP) || is_in_group(group, JOURNAL_GROUP)))
+        (is_in_group(group, own->service) || is_in_group(group, JOURNAL_GROUP)))
         return true;
     pid_t parent = pid;
     for (int i = 0; i < GENERATIONS && parent > 1; i++) {
