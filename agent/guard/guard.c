@@ -250,6 +250,7 @@ static int take_events(struct guard *guard)
 {
     for (int reads = 0; reads < READS_PER_TURN; reads++) {
         ssize_t length = read(guard->fanotify, guard->events, sizeof guard->events);
+        /* EAGAIN is also the error of one file under a lease; what else waits keeps poll awake. */
         if (length < 0 && (errno == EAGAIN || errno == EINTR))
             return 0;
         if (length < 0 && (errno == EBADF || errno == EFAULT || errno == EINVAL))

@@ -142,11 +142,13 @@ static bool can_evict(int fanotify)
     return true;
 }
 
+/* O_NONBLOCK: for each event the kernel opens the file. One that its owner holds a lease on would
+ * keep us waiting for him, and with us everybody; so the kernel denies that one open instead. */
 static int init_group(struct start *start)
 {
     start->fanotify = fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC | FAN_NONBLOCK |
                                         FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS,
-                                    O_RDONLY | O_LARGEFILE | O_CLOEXEC | O_NOATIME);
+                                    O_RDONLY | O_LARGEFILE | O_CLOEXEC | O_NOATIME | O_NONBLOCK);
     if (start->fanotify < 0)
         return -errno;
     start->abilities |= can_evict(start->fanotify) ? GUARD_CAN_EVICT : 0;

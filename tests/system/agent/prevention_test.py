@@ -50,6 +50,21 @@ print("flooding", flush=True)
 threading.Event().wait()
 """
 
+# Holds a write lease on a file and does not give it up when somebody wants the file.
+LEASEHOLDER = """
+import fcntl, os, signal, sys, time
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+file = os.open(sys.argv[1], os.O_RDWR)
+while True:
+    try:
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        break
+    except BlockingIOError:
+        time.sleep(0.01)
+print("leased", flush=True)
+signal.pause()
+"""
+
 
 def can_guard():
     """The kernel's permission events, as the guard asks for them."""
@@ -242,6 +257,28 @@ def test_one_users_flood_does_not_hold_up_others(place):
             os.kill(pid, signal.SIGCONT)
     guarding(agent)
     assert is_denied(put(os.path.join(folder, "bad"), EICAR)), "it guards on"
+
+
+def test_a_lease_on_ones_own_file_holds_nobody_up(place):
+    agent, folder = protected(place, respond__action="pass", prevention__deadline="20s")
+    start(agent)
+    guard = counts(agent)["guard_pid"]
+    leased = put(os.path.join(folder, "leased"), CLEAN)
+    holder = subprocess.Popen([sys.executable, "-c", LEASEHOLDER, leased], stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout.readline() == b"leased\n"
+        begin = time.monotonic()
+        for number in range(20):
+            assert is_denied(leased), "the kernel cannot show the guard what is under a lease"
+            assert not is_denied(put(os.path.join(folder, f"other{number}"), CLEAN))
+        assert time.monotonic() - begin < 4, "the lease held others up"
+        assert is_denied(put(os.path.join(folder, "bad"), EICAR))
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
+    assert not is_denied(leased), "without the lease it is asked for as always"
+    assert counts(agent)["guard_pid"] == guard, "the guard was ended for the lease"
 
 
 def test_what_is_not_protected_is_not_touched(place):
