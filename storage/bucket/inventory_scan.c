@@ -139,7 +139,7 @@ static int scan_file(struct inventory *inventory, const char *key)
     fetched_done(&fetched);
     if (r == 0)
         r = hand_on(inventory);
-    else if (r != -EINTR)
+    else
         *inventory->page.place = inventory->before;
     return r;
 }

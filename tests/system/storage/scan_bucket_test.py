@@ -144,6 +144,25 @@ def test_an_inventory_taken_up_again(place):
     assert scan(storage, "--inventory", url, "--place", file, accept=(1,)) == []
 
 
+def test_an_inventory_stopped_within_a_page(place):
+    """The last line counts what the place counts: whole pages."""
+    storage = Storage(place, notify=False)
+    first, cold = (",".join(f'"{value}"' for value in one) + "\n"
+                   for one in (row(storage, "first", b""), row(storage, "cold", b"", storage_class="GLACIER")))
+    url = inventory(storage, [])
+    account().s3.put_object(Bucket=storage.bucket + "-inventory", Key="data/0.csv.gz",  # seconds of reading, for no page
+                            Body=gzip.compress(first.encode()) + gzip.compress(cold.encode() * 10000) * 600)
+    file = place.root + "/place"
+    process = subprocess.Popen([PROGRAM, "scan-bucket", "--page", "1", "--inventory", url, "--place", file, storage.bucket],
+                               env=storage.values, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    assert json.loads(process.stdout.readline())["listed"] == 1
+    process.terminate()
+    last = json.loads(process.communicate(timeout=SECONDS)[0].splitlines()[-1])
+    assert (last["event"], last["listed"], last["archived"], last["queued"]) == ("stopped", 1, 0, 1), last
+    with open(file, encoding="utf-8") as stream:
+        assert json.load(stream)["row"] == 1
+
+
 def test_inventories_that_are_none(place):
     storage = Storage(place, notify=False)
     one = row(storage, "x", CLEAN)
