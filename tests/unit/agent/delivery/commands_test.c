@@ -1,6 +1,7 @@
 /* Only what is on the list is done, with arguments that are looked at. */
 #include "agent/delivery/commands.h"
 
+#include "agent/scan/scan_pipeline.h"
 #include "common/buffers/buffer.h"
 #include "common/limits.h"
 #include "common/text/text.h"
@@ -161,9 +162,42 @@ static void test_a_lost_result_is_told(void **state UNUSED)
     (void)commands_free(commands);
 }
 
+static struct scan_job_options ordered;
+
+/* In place of the pipeline: notes what is ordered and refuses it. */
+int __wrap_scan_job_start(struct scan_pipeline *pipeline, const struct scan_job_options *options,
+                          const struct scan_job_callbacks *callbacks, void *user,
+                          struct scan_job **ret_job);
+int __wrap_scan_job_start(struct scan_pipeline *pipeline UNUSED,
+                          const struct scan_job_options *options,
+                          const struct scan_job_callbacks *callbacks UNUSED, void *user UNUSED,
+                          struct scan_job **ret_job UNUSED)
+{
+    ordered = *options;
+    return -ESHUTDOWN;
+}
+
+/* Somebody waits for it: a busy host is no reason to let it stand. */
+static void test_an_ordered_scan_is_not_held(void **state UNUSED)
+{
+    static const char *const orders[][2] = {{"scan", "{\"path\":\"/srv\"}"},
+                                            {"scan_quick", "{}"},
+                                            {"scan_full", "{}"}};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(orders); i++) {
+        ordered = (struct scan_job_options){.polite = true};
+        result.count = 0;
+        run(orders[i][0], orders[i][1]);
+        assert_int_equal(ordered.cause, SCAN_CAUSE_DEMAND);
+        assert_true(ordered.act);
+        assert_false(ordered.polite);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_an_ordered_scan_is_not_held, set_up),
         cmocka_unit_test_setup(test_what_is_not_on_the_list_is_not_done, set_up),
         cmocka_unit_test_setup(test_wrong_arguments_are_told, set_up),
         cmocka_unit_test_setup(test_what_is_off_is_said, set_up),

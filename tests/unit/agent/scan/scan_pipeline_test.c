@@ -741,6 +741,46 @@ static void test_a_busy_host_does_not_hold_new_signatures_for_ever(void **state)
     assert_int_equal(fake_store_count("scan_unheld"), 1);
 }
 
+struct own_verdicts {
+    atomic_uint told, asked;
+    ino_t inode; /* of the descriptor that came last */
+};
+
+static bool take_own(void *user, const struct scan_own_verdict *verdict)
+{
+    struct own_verdicts *own = user;
+    struct stat status;
+
+    assert_int_equal(fstat(verdict->fd, &status), 0);
+    own->inode = status.st_ino;
+    atomic_fetch_add(verdict->asked ? &own->asked : &own->told, 1);
+    return !verdict->asked;
+}
+
+/* Whose file it is can be told by the descriptor, and who wanted it scanned. */
+static void test_a_verdict_on_an_own_file_is_taken(void **state)
+{
+    struct fixture *fixture = *state;
+    struct own_verdicts own = {0};
+    const char *path = put_file(fixture, "ours", "virus");
+    struct gate gate;
+    struct stat status;
+
+    assert_int_equal(stat(path, &status), 0);
+    scan_pipeline_set_own_file(fixture->pipeline, take_own, &own);
+    tell(fixture, WATCH_FILE_WRITTEN, path);
+    drain(fixture);
+    assert_int_equal(atomic_load(&own.told), 1);
+    assert_int_equal(own.inode, status.st_ino);
+    assert_false(fake_responder_saw(path));
+    assert_int_equal(status_of(fixture).infected, 0);
+    run_job(fixture, path, true, &gate);
+    assert_int_equal(atomic_load(&own.asked), 1);
+    assert_int_equal(gate.totals.infected, 1);
+    assert_true(fake_responder_saw(path));
+    scan_pipeline_set_own_file(fixture->pipeline, NULL, NULL);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -766,6 +806,7 @@ int main(void)
         TEST(test_jobs_can_be_cancelled),
         TEST(test_a_polite_job_waits_while_the_host_is_busy),
         TEST(test_new_signatures_scan_known_files_again),
+        TEST(test_a_verdict_on_an_own_file_is_taken),
         TEST(test_a_busy_host_does_not_hold_new_signatures_for_ever),
     };
 
