@@ -1,6 +1,7 @@
 #include "agent/control/agent_facts.h"
 
 #include "agent/control/handlers.h"
+#include "agent/protection/protection.h"
 #include "common/time/clock.h"
 
 void agent_facts_collect(const struct control_context *context, struct agent_facts *ret_facts)
@@ -21,6 +22,8 @@ void agent_facts_collect(const struct control_context *context, struct agent_fac
     scan_schedule_status(context->schedule, &ret_facts->schedule);
     health_status(context->health, &ret_facts->health);
     prevention_status(context->prevention, &ret_facts->prevention);
+    ret_facts->is_protected = protection_is_on(context->protection);
+    ret_facts->protection_problem = protection_problem(context->protection);
 }
 
 uint64_t agent_facts_signature_age_ns(const struct agent_facts *facts)

@@ -23,8 +23,10 @@ struct agent_facts {
     struct scan_schedule_status schedule;
     struct health_status health;
     struct prevention_status prevention;
-    struct policy *policy; /* borrowed */
-    uint64_t now_ns;       /* realtime */
+    bool is_protected;
+    int protection_problem; /* 0, or -errno */
+    struct policy *policy;  /* borrowed */
+    uint64_t now_ns;        /* realtime */
 };
 
 /* In the loop's thread. */

@@ -8,7 +8,6 @@
 
 #include "agent/delivery/delivery.h"
 #include "agent/policy/policy.h"
-#include "agent/protection/protection.h"
 #include "common/limits.h"
 #include "common/log/log.h"
 #include "common/text/text.h"
@@ -110,6 +109,10 @@ static void write_problems(struct json_writer *json, const struct agent_facts *s
         write_problem(json, "health", status->health.problem, status->health.cure);
     write_integrity_problems(json, &status->integrity);
     write_prevention_problems(json, &status->prevention);
+    if (status->protection_problem != 0)
+        write_problem(json, "protection", log_error_text(status->protection_problem),
+                      "make room on the disk of the state directory, or repair it, then yaguractl "
+                      "reload; until then nothing there tells package scripts what holds");
     if (status->store.problem != 0)
         write_problem(json, "store", log_error_text(status->store.problem),
                       "make room on the disk of the state directory, or repair it; events wait in "
@@ -375,7 +378,7 @@ const char *control_write_status(const struct control_context *context, struct b
     write_health(&json, &status.health);
     write_prevention(&json, &status.prevention);
     write_store(&json, &status.store);
-    json_write_field_bool(&json, "protected", protection_is_on(context->protection));
+    json_write_field_bool(&json, "protected", status.is_protected);
     write_console(&json, context);
     json_write_object_end(&json);
     return state;

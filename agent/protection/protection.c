@@ -2,6 +2,7 @@
 #include "agent/protection/protection.h"
 
 #include "agent/store/store.h"
+#include "common/buffers/buffer.h"
 #include "common/event_loop/event_loop.h"
 #include "common/files/file.h"
 #include "common/log/log.h"
@@ -24,6 +25,7 @@ struct protection {
     pthread_mutex_t lock; /* of all below */
     bool enabled;
     uint64_t released_until_ns; /* monotonic; 0: it is not released */
+    int problem;                /* of the file */
 };
 
 static void record(const struct protection *protection, const char *kind,
@@ -44,19 +46,44 @@ bool protection_is_on(struct protection *protection)
     return on;
 }
 
+int protection_problem(struct protection *protection)
+{
+    (void)pthread_mutex_lock(&protection->lock);
+    int problem = protection->problem;
+    (void)pthread_mutex_unlock(&protection->lock);
+    return problem;
+}
+
+static bool is_written(const struct protection *protection)
+{
+    AUTO_BUFFER struct buffer there = BUFFER_WITH_MAXIMUM(sizeof CONTENT);
+
+    return file_read_all(protection->path, &there) == 0 && there.length == strlen(CONTENT) &&
+           memcmp(buffer_text(&there), CONTENT, there.length) == 0;
+}
+
+/* What stands there as it is to be is not touched: that takes no room and no right to write. */
 static int write_file(struct protection *protection)
 {
     if (protection_is_on(protection))
-        return file_replace(protection->path, CONTENT, strlen(CONTENT), 0600);
+        return is_written(protection)
+                   ? 0
+                   : file_replace(protection->path, CONTENT, strlen(CONTENT), 0600);
+    if (access(protection->path, F_OK) < 0 && errno == ENOENT)
+        return 0;
     return unlink(protection->path) == 0 || errno == ENOENT ? 0 : -errno;
 }
 
 static void bring_in_line(struct protection *protection)
 {
     int r = write_file(protection);
+
     if (r < 0)
         log_error("protection_not_written", "path", protection->path, "error", log_error_text(r),
                   NULL);
+    (void)pthread_mutex_lock(&protection->lock);
+    protection->problem = r;
+    (void)pthread_mutex_unlock(&protection->lock);
 }
 
 static void end_release(void *user)
@@ -68,12 +95,12 @@ static void end_release(void *user)
         record(protection, "protection_restored", EVENT_INFO);
 }
 
-int protection_set(struct protection *protection, bool enabled)
+void protection_set(struct protection *protection, bool enabled)
 {
     (void)pthread_mutex_lock(&protection->lock);
     protection->enabled = enabled;
     (void)pthread_mutex_unlock(&protection->lock);
-    return write_file(protection);
+    bring_in_line(protection);
 }
 
 /* In the loop's thread. */

@@ -25,11 +25,14 @@ int protection_start(struct event_loop *loop, struct store *store, const char *s
                      struct protection **ret_protection) MUST_USE;
 /* The file stays as it is. NULL is legal. */
 struct protection *protection_stop(struct protection *protection);
-/* As policy says; writes or removes the file. In the loop's thread. */
-int protection_set(struct protection *protection, bool enabled) MUST_USE;
+/* As policy says, and with it the file. A file that cannot be brought in line is logged and is
+ * protection_problem's: it keeps nothing else from being protected. In the loop's thread. */
+void protection_set(struct protection *protection, bool enabled);
 
 /* Thread-safe. */
 bool protection_is_on(struct protection *protection);
+/* 0, or why the file does not say what holds (-errno). Thread-safe. */
+int protection_problem(struct protection *protection);
 /* By the console's signed order: off for this time, then on again by itself. */
 void protection_release(struct protection *protection, uint64_t duration_ns);
 

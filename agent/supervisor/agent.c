@@ -76,9 +76,8 @@ static int apply_options(struct agent *agent, struct module_options *options)
 {
     agent->options = options;
     resources_reconfigure(agent->resources, &options->resources);
+    protection_set(agent->protection, options->is_protected);
     int r = policy_hashes_write(agent->config->state_directory, options->respond.denied_hashes);
-    if (r == 0)
-        r = protection_set(agent->protection, options->is_protected);
     if (r == 0)
         r = store_reconfigure(agent->store, &options->store);
     if (r == 0)

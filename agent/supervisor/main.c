@@ -163,7 +163,9 @@ static int start_protection(struct agent *agent)
     int r = protection_start(agent->loop, agent->store, agent->config->state_directory,
                              &agent->protection);
 
-    return r < 0 ? r : protection_set(agent->protection, agent->options->is_protected);
+    if (r == 0)
+        protection_set(agent->protection, agent->options->is_protected);
+    return r;
 }
 
 static void stop_protection(struct agent *agent)

@@ -38,6 +38,8 @@ int policy_hashes_write(const char *state_directory, const char *const *hashes)
         r = file_make_directories(folder, 0700);
     if (r < 0)
         return r;
+    if (list.length == 0 && access(path, F_OK) < 0 && errno == ENOENT)
+        return 0; /* unlink would ask for the right to write first */
     if (list.length == 0)
         return unlink(path) == 0 || errno == ENOENT ? 0 : -errno;
     return is_same(path, &list) ? 0 : file_replace(path, buffer_text(&list), list.length, 0600);

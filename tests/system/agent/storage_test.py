@@ -31,8 +31,14 @@ def test_a_full_state_disk_loses_nothing(place):
     bad = [put(os.path.join(agent.watched, f"bad{number}"), EICAR) for number in range(20)]
     put(os.path.join(agent.watched, "good"), CLEAN)
     agent.until(lambda status: status["scan"]["infected"] >= 1, "the scan goes on")
-    assert agent.process.poll() is None
+    # A policy applies whole, also what would leave a file there.
+    agent.set_policy(protection__enabled=True)
+    agent.control("reload")
+    status = agent.status()
+    assert status["protected"] and "protection" in [one["module"] for one in status["problems"]], status
     os.unlink(filler)
+    agent.control("reload")
+    assert "protection" not in [one["module"] for one in agent.status()["problems"]]
     agent.sync()
     agent.expect_found(*bad)
     left = [path for path in bad if os.path.exists(path)]

@@ -2,11 +2,13 @@
 #include "agent/protection/protection.h"
 
 #include "agent/store/store.h"
+#include "common/buffers/buffer.h"
 #include "common/event_loop/event_loop.h"
 #include "common/files/file.h"
 #include "common/text/text.h"
 #include "common/time/clock.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -48,17 +50,54 @@ static int tear_down(void **state UNUSED)
 static void the_file_follows_the_policy(void **state UNUSED)
 {
     assert_false(protection_is_on(protection));
-    assert_int_equal(protection_set(protection, true), 0);
+    protection_set(protection, true);
     assert_true(protection_is_on(protection));
     assert_true(file_is_there());
-    assert_int_equal(protection_set(protection, false), 0);
+    protection_set(protection, false);
     assert_false(file_is_there());
-    assert_int_equal(protection_set(protection, false), 0);
+    protection_set(protection, false);
+}
+
+static ino_t file_number(void)
+{
+    struct stat status;
+
+    assert_int_equal(stat(path, &status), 0);
+    return status.st_ino;
+}
+
+static void what_stands_as_wanted_stays(void **state UNUSED)
+{
+    protection_set(protection, true);
+    ino_t number = file_number();
+    protection_set(protection, true);
+    assert_int_equal(file_number(), number);
+    assert_int_equal(file_replace(path, "other", 5, 0600), 0);
+    protection_set(protection, true);
+    AUTO_BUFFER struct buffer there = BUFFER_WITH_MAXIMUM(64);
+    assert_int_equal(file_read_all(path, &there), 0);
+    assert_string_equal(buffer_text(&there), "console - -\n");
+}
+
+/* Without the folder not even root can write there. */
+static void a_file_that_cannot_be_written_is_told(void **state UNUSED)
+{
+    char aside[128];
+
+    (void)text_format(aside, sizeof aside, "%s-aside", folder);
+    assert_int_equal(rename(folder, aside), 0);
+    protection_set(protection, true);
+    assert_true(protection_is_on(protection));
+    assert_int_equal(protection_problem(protection), -ENOENT);
+    assert_int_equal(rename(aside, folder), 0);
+    protection_set(protection, true);
+    assert_int_equal(protection_problem(protection), 0);
+    assert_true(file_is_there());
 }
 
 static void a_release_ends(void **state UNUSED)
 {
-    assert_int_equal(protection_set(protection, true), 0);
+    protection_set(protection, true);
     protection_release(protection, 50 * NS_PER_MS);
     assert_false(protection_is_on(protection));
     assert_string_equal(last_kind, "protection_released");
@@ -72,9 +111,9 @@ static void a_release_ends(void **state UNUSED)
 
 static void a_new_policy_does_not_end_a_release(void **state UNUSED)
 {
-    assert_int_equal(protection_set(protection, true), 0);
+    protection_set(protection, true);
     protection_release(protection, 3600 * NS_PER_SECOND);
-    assert_int_equal(protection_set(protection, true), 0);
+    protection_set(protection, true);
     assert_false(protection_is_on(protection));
     assert_false(file_is_there());
 }
@@ -83,8 +122,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(the_file_follows_the_policy),
-        TEST(a_release_ends),
+        TEST(the_file_follows_the_policy),           TEST(what_stands_as_wanted_stays),
+        TEST(a_file_that_cannot_be_written_is_told), TEST(a_release_ends),
         TEST(a_new_policy_does_not_end_a_release),
     };
 

@@ -90,10 +90,9 @@ void resources_reconfigure(struct resources *resources UNUSED,
     modules.scanner_memory = options->scanner_memory;
 }
 
-int protection_set(struct protection *protection UNUSED, bool enabled)
+void protection_set(struct protection *protection UNUSED, bool enabled)
 {
     modules.is_protected = enabled;
-    return 0;
 }
 
 int health_reconfigure(struct health *health UNUSED, const struct health_options *options)
