@@ -7,6 +7,7 @@
 #ifndef APPLICATION_RUNTIME_AREA_H
 #define APPLICATION_RUNTIME_AREA_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define RUNTIME_AREA_SLOTS    64    /* requests at once; on most functions one */
@@ -57,6 +58,13 @@ struct runtime_finding {
 static inline uint32_t runtime_sequence(const uint32_t *sequence)
 {
     return __atomic_load_n(sequence, __ATOMIC_ACQUIRE);
+}
+/* Whether what was read since that sequence is whole: what was read stays before the second look.
+ */
+static inline bool runtime_is_whole(const uint32_t *sequence, uint32_t before)
+{
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return before % 2 == 0 && __atomic_load_n(sequence, __ATOMIC_RELAXED) == before;
 }
 static inline void runtime_write_begin(uint32_t *sequence)
 {

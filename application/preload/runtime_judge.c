@@ -105,14 +105,12 @@ static struct rules rules_of(enum runtime_subject subject)
 static enum runtime_rule judge_by_rules(enum runtime_subject subject, const char *text)
 {
     enum runtime_rule rule = RUNTIME_RULE_NONE;
-    uint32_t before, after;
 
     for (int i = 0; i < ATTEMPTS; i++) {
-        before = area != NULL ? runtime_sequence(&area->sequence) : 0;
+        uint32_t before = area != NULL ? runtime_sequence(&area->sequence) : 0;
         struct rules rules = rules_of(subject);
         rule = runtime_rules_judge(rules.text, rules.length, text);
-        after = area != NULL ? runtime_sequence(&area->sequence) : 0;
-        if (before == after && before % 2 == 0)
+        if (area == NULL || runtime_is_whole(&area->sequence, before))
             break;
     }
     return rule;
@@ -134,7 +132,7 @@ static bool find_value(const struct runtime_values *values, request_test test, c
                                                           : RUNTIME_AREA_TEXT - 1;
         memcpy(told, found ? value.data : "", shown);
         told[shown] = '\0';
-        if (before % 2 == 0 && runtime_sequence(&values->sequence) == before)
+        if (runtime_is_whole(&values->sequence, before))
             return found;
     }
     return false;
