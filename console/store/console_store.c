@@ -120,7 +120,7 @@ static int run_piece(struct sql *sql, struct console_store_piece *piece)
     return piece->result < 0 ? sql_undo(sql) : sql_unmark(sql);
 }
 
-/* All pieces of one kind. */
+/* All pieces of one kind that have not run. */
 static int run_kind(struct sql *sql, struct console_store_piece *first)
 {
     struct console_store_piece *pieces[CONSOLE_STORE_AT_ONCE];
@@ -128,7 +128,7 @@ static int run_kind(struct sql *sql, struct console_store_piece *first)
     int results[CONSOLE_STORE_AT_ONCE];
     size_t count = 0;
     for (struct console_store_piece *piece = first; piece; piece = piece->next) {
-        if (piece->kind != first->kind)
+        if (piece->kind != first->kind || piece->ran)
             continue;
         users[count] = piece->user;
         pieces[count++] = piece;

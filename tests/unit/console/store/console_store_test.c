@@ -122,6 +122,7 @@ struct member {
     bool alone; /* asks for it */
     int result;
     atomic_int *finished;
+    bool other; /* of another kind than the rest */
 };
 
 /* Refuses all when one is named "sink". */
@@ -176,7 +177,8 @@ static void *hold(void *user)
 /* Submits all while the writer is held, so that they meet in one transaction. */
 static void run_together(struct console_store *store, struct member *members, size_t many)
 {
-    static const struct console_store_kind kind = {put_many, put_alone, finish_member};
+    static const struct console_store_kind kinds[] = {{put_many, put_alone, finish_member},
+                                                      {put_many, put_alone, finish_member}};
     pthread_t thread;
     pthread_barrier_t barrier;
     atomic_int finished = 0;
@@ -188,7 +190,8 @@ static void run_together(struct console_store *store, struct member *members, si
     (void)pthread_barrier_wait(&barrier);
     for (size_t i = 0; i < many; i++) {
         members[i].finished = &finished;
-        assert_int_equal(console_store_submit_kind(store, &kind, &pieces[i], &members[i]), 0);
+        assert_int_equal(
+            console_store_submit_kind(store, &kinds[members[i].other], &pieces[i], &members[i]), 0);
     }
     (void)pthread_barrier_wait(&barrier);
     (void)pthread_join(thread, NULL);
@@ -201,17 +204,32 @@ static void runs_a_kind_together_and_the_rest_alone(void **state)
 {
     const struct store_place *place = *state;
     int64_t rows = 0;
-    struct member members[] = {{"a", false, 0, NULL}, {"b", true, 0, NULL}, {"c", false, 0, NULL}};
+    struct member members[] = {{.name = "a"}, {.name = "b", .alone = true}, {.name = "c"}};
     run_together(place->store, members, ARRAY_LENGTH(members));
     assert_int_equal(members[0].result, 7);
     assert_int_equal(members[1].result, 8);
     assert_int_equal(members[2].result, 7);
-    struct member sinking[] = {{"d", false, 0, NULL}, {"sink", false, 0, NULL}};
+    struct member sinking[] = {{.name = "d"}, {.name = "sink"}};
     run_together(place->store, sinking, ARRAY_LENGTH(sinking));
     assert_int_equal(sinking[0].result, 8); /* what many wrote was undone */
     assert_int_equal(sinking[1].result, -EINVAL);
     assert_int_equal(console_store_read(place->store, count, &rows), 0);
     assert_int_equal(rows, 4);
+}
+
+/* What is for alone meets its kind once more, behind one of another: what ran does not run again.
+ */
+static void runs_each_once_when_kinds_are_mixed(void **state)
+{
+    const struct store_place *place = *state;
+    int64_t rows = 0;
+    struct member members[] = {
+        {.name = "a"}, {.name = "b", .other = true}, {.name = "c", .alone = true}, {.name = "d"}};
+    run_together(place->store, members, ARRAY_LENGTH(members));
+    for (size_t i = 0; i < ARRAY_LENGTH(members); i++)
+        assert_int_equal(members[i].result, members[i].alone ? 8 : 7);
+    assert_int_equal(console_store_read(place->store, count, &rows), 0);
+    assert_int_equal(rows, ARRAY_LENGTH(members));
 }
 
 static void numbers_rise_and_tell_the_time(void **state UNUSED)
@@ -411,6 +429,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(asks_another_server_after_a_fail_over, store_place_open,
                                         store_place_close),
         cmocka_unit_test_setup_teardown(runs_a_kind_together_and_the_rest_alone, store_place_open,
+                                        store_place_close),
+        cmocka_unit_test_setup_teardown(runs_each_once_when_kinds_are_mixed, store_place_open,
                                         store_place_close),
         cmocka_unit_test(numbers_rise_and_tell_the_time),
         cmocka_unit_test_setup_teardown(every_page_is_served_by_an_index, store_place_open,
