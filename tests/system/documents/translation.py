@@ -29,7 +29,8 @@ class Section:
         prose = INDENTED.sub("", FENCE.sub("", body))
         self.paragraphs = len(re.findall(r"(?:^.*\S.*\n?)+", prose, re.M))
         self.items = len(re.findall(r"^(?:- |\d+\. )", prose, re.M))
-        self.rows = [line.count(" |") for line in prose.splitlines() if line.startswith("|")]
+        cells = [line.count(" |") for line in prose.splitlines() if line.startswith("|")]
+        self.rows, self.cells = len(cells), sum(cells)
         self.spans = {" ".join(span.split()) for span in SPAN.findall(prose)}
         self.figures = figures_of(prose)
         self.links = LINK.findall(prose)
@@ -59,7 +60,7 @@ def faults_of_section(english, japanese):
         yield f"{'lacks' if span in english.spans else 'has, and the English page has not,'} `{span}`"
     for figure in sorted(english.figures - japanese.figures):
         yield f"lacks the figure {figure:g}"
-    for what in ("paragraphs", "items", "rows"):
+    for what in ("paragraphs", "items", "rows", "cells"):
         if getattr(english, what) != getattr(japanese, what):
             yield f"has other {what}: {getattr(japanese, what)}, not {getattr(english, what)}"
     for link in {plain(link) for link in english.links} ^ {plain(link) for link in japanese.links}:
