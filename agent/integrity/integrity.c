@@ -465,6 +465,7 @@ static void *run(void *user)
     struct turn turn;
 
     (void)pthread_setname_np(pthread_self(), "integrity");
+    /* The unit forbids this; there the weight of its control group does the same. */
     (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICENESS);
     (void)pthread_mutex_lock(&integrity->lock);
     while (!integrity->stopping) {

@@ -9,6 +9,8 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/fsuid.h>
+#include <unistd.h>
 
 #define MOST_USERS_BYTES ((size_t)1024 * 1024)
 
@@ -25,24 +27,27 @@ static bool read_text(pid_t pid, const char *name, char *text, size_t size)
     return length > 0;
 }
 
-static void read_executable(pid_t pid, char executable[static PATH_MAX])
+/* A process shows its executable to its own user, and to CAP_SYS_PTRACE, which reads any memory and
+ * which we therefore do not have: this thread looks as that user. */
+static void read_executable(pid_t pid, uint32_t user, uint32_t group,
+                            char executable[static PATH_MAX])
 {
     char path[64];
 
     (void)text_format(path, sizeof path, "/proc/%d/exe", (int)pid);
+    (void)setfsgid(group);
+    (void)setfsuid(user);
     ssize_t length = readlink(path, executable, PATH_MAX);
+    (void)setfsuid(geteuid());
+    (void)setfsgid(getegid());
     executable[length > 0 && length < PATH_MAX ? length : 0] = '\0';
 }
 
-/* "Uid:\treal\teffective\t..." */
-static uint32_t read_user(pid_t pid)
+/* "Uid:\treal\teffective\t...", and Gid the same. */
+static uint32_t read_effective(const char *status, const char *name)
 {
-    char text[4096];
-
-    if (!read_text(pid, "status", text, sizeof text))
-        return PROCESS_NO_USER;
-    const char *line = strstr(text, "\nUid:\t");
-    const char *effective = line != NULL ? strchr(line + 6, '\t') : NULL;
+    const char *line = strstr(status, name);
+    const char *effective = line != NULL ? strchr(line + strlen(name), '\t') : NULL;
     return effective != NULL ? (uint32_t)proc_text_number(effective + 1) : PROCESS_NO_USER;
 }
 
@@ -72,14 +77,17 @@ void process_facts_find_container(const char *groups,
 
 void process_facts_read(pid_t pid, struct process_facts *ret_facts)
 {
-    char groups[8192];
+    char groups[8192], status[4096];
 
     *ret_facts =
         (struct process_facts){.pid = pid, .user = PROCESS_NO_USER, .login_user = PROCESS_NO_USER};
     if (pid <= 0)
         return;
-    read_executable(pid, ret_facts->executable);
-    ret_facts->user = read_user(pid);
+    if (read_text(pid, "status", status, sizeof status)) {
+        ret_facts->user = read_effective(status, "\nUid:\t");
+        read_executable(pid, ret_facts->user, read_effective(status, "\nGid:\t"),
+                        ret_facts->executable);
+    }
     ret_facts->login_user = read_login(pid);
     if (read_text(pid, "cgroup", groups, sizeof groups))
         process_facts_find_container(groups, ret_facts->container);

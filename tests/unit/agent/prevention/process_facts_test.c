@@ -3,9 +3,16 @@
 
 #include "common/json/json_writer.h"
 
+#include <linux/capability.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -53,6 +60,61 @@ static void our_own_facts_are_known(void **state)
         assert_non_null(strstr(buffer_text(&text), "\"user\":\"root\""));
 }
 
+static void be_somebody_else(const char *program)
+{
+    if (setresgid(65534, 65534, 65534) == 0 && setresuid(65534, 65534, 65534) == 0)
+        (void)execl(program, program, "60", (char *)NULL);
+    _exit(1);
+}
+
+/* 0 when the facts of pid name program, read without CAP_SYS_PTRACE. */
+static int read_without_ptrace(pid_t pid, const char *program)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2];
+    struct process_facts facts;
+
+    if (syscall(SYS_capget, &head, data) < 0)
+        return 2;
+    data[0].effective &= ~(1U << CAP_SYS_PTRACE);
+    data[0].permitted &= ~(1U << CAP_SYS_PTRACE);
+    if (syscall(SYS_capset, &head, data) < 0)
+        return 3;
+    process_facts_read(pid, &facts);
+    if (facts.user != 65534 || strcmp(facts.executable, program) != 0)
+        return 4;
+    return geteuid() == 0 && access("/root", W_OK) == 0 ? 0 : 5; /* and we are root again */
+}
+
+static void another_users_program_is_known_without_ptrace(void **state)
+{
+    char program[PATH_MAX] = "", now[PATH_MAX], link[64];
+    int status = 0;
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    assert_non_null(realpath("/bin/sleep", program));
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        be_somebody_else(program);
+    (void)snprintf(link, sizeof link, "/proc/%d/exe", (int)pid);
+    do { /* until it is that program */
+        ssize_t length = readlink(link, now, sizeof now - 1);
+        now[length > 0 ? length : 0] = '\0';
+    } while (strcmp(now, program) != 0 && waitpid(pid, &status, WNOHANG) == 0);
+    pid_t reader = fork();
+    assert_true(reader >= 0);
+    if (reader == 0)
+        _exit(read_without_ptrace(pid, program));
+    assert_int_equal(waitpid(reader, &status, 0), reader);
+    (void)kill(pid, SIGKILL);
+    (void)waitpid(pid, NULL, 0);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void who_has_gone_has_no_facts(void **state)
 {
     struct process_facts facts;
@@ -70,6 +132,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(control_groups_tell_the_container),
         cmocka_unit_test(our_own_facts_are_known),
+        cmocka_unit_test(another_users_program_is_known_without_ptrace),
         cmocka_unit_test(who_has_gone_has_no_facts),
     };
 
