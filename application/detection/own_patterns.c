@@ -143,16 +143,21 @@ static const struct own_pattern patterns[] = {
      "Command of a shell"},
     /* Whatever stands around it: what a command writes goes to a shell, it is given an address, an
      * option or a file of the system, or no sentence has its name. */
-    {RULE_COMMAND, PROTECTION_REMOTE_COMMAND_EXECUTION, 5, IN_VALUES, ";|&`(",
-     "(?i)(?:[;|&`]|\\$\\()\\s*" IN_FOLDER COMMANDS "\\b[^\\r\\n;&|`]{0,200}\\|\\s*" IN_FOLDER
+    {RULE_COMMAND, PROTECTION_REMOTE_COMMAND_EXECUTION, 5, IN_VALUES, ";|&`(\r\n",
+     "(?i)(?:[;|&`\\r\\n]|\\$\\()\\s*" IN_FOLDER COMMANDS "\\b[^\\r\\n;&|`]{0,200}\\|\\s*" IN_FOLDER
      "(?:(?:ba|z|da|k)?sh|python[23]?|perl|php|ruby|node)\\b"
+     "|(?:[;&]|\\$\\()\\s*[\\w./\\\\'\"${}-]{2,40}\\s[^\\r\\n;&|`]{1,200}\\|\\s*" IN_FOLDER
+     "(?:ba|z|da|k)?sh(?:\\s*[;&)`#<]|\\s+-|\\s*$)"
+     "|" BEGIN IN_FOLDER "dd" BLANK "[io]f=|" BEGIN
+     "(?:echo|printf|cat)\\b[^\\r\\n;&|`>]{0,200}>\\s*~?/(?:etc|tmp|"
+     "var|home|proc|root|usr|bin|dev|opt|mnt)\\b"
      "|" BEGIN IN_FOLDER "(?:curl|wget|nc|ncat|netcat|ping|nslookup|dig|tftp|telnet|ssh|scp)" BLANK
      "(?:-[^\\s$]{1,64}+" BLANK "(?:\\d+" BLANK
      ")?){0,5}(?:[a-z]{3,6}://|[\\w-]{1,63}(?:\\.[\\w-]{1,63}){1,8}[/\\s:;|&)`]"
      "|[\\w-]{1,63}(?:\\.[\\w-]{1,63}){1,8}$)"
      "|" BEGIN IN_FOLDER "(?:whoami|uname|ifconfig|ipconfig|systeminfo|netstat)\\b"
      "|" BEGIN IN_FOLDER
-     "(?:rm|chmod|chown|head|tail|less|more|find|grep|tar|base64|nohup|sudo|" COMMANDS
+     "(?:rm|chmod|chown|tee|head|tail|less|more|find|grep|tar|base64|nohup|sudo|" COMMANDS
      ")(?:\\.exe)?(?:" BLANK "|\\s*<\\s*)"
      "(?:--?[a-z]|/c\\b|~?/(?:etc|tmp|var|home|proc|root|usr|bin|dev|opt|mnt)\\b|\\.\\./)",
      "Command of a shell"},
@@ -192,6 +197,9 @@ static const struct own_pattern patterns[] = {
      "'\\w|(\\d{1,10})" GAP "=" GAP "\\2\\b)"
      "|" CLOSED GAP "\\)*+" GAP "union" GAP1 "(?:(?:all|distinct)" GAP1 ")?select" GAP1
      "(?:\\w{1,64}" GAP "[,(]|@@|['\"*]|.{1,100}" REST ")"
+     "|['\"]" GAP "\\)*+" GAP "(?:(?:and|or|xor)" GAP1 "(?:true|false|\\d{1,10})" GAP REST
+     "|(?:and|or|xor|,|\\|\\||&&)" GAP "(?:not" GAP ")?\\(+" GAP "select\\b|order" GAP1 "by" GAP1
+     "\\d{1,5}" GAP REST "|group" GAP1 "by" GAP1 "\\w.{0,60}" REST ")"
      "|['\")]" GAP
      "(?:and|or|xor|;|,|\\|\\||&&).{0,60}\\b(?:sleep|benchmark|pg_sleep|extractvalue|updatexml|"
      "load_file|xp_cmdshell)" GAP "\\(" GAP "['\"\\d(@]",
