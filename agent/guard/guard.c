@@ -118,21 +118,37 @@ static struct file_identity identity_of(const struct statx *status)
     };
 }
 
-/* "" when it cannot be told, because it is too long. */
-static void read_path(int fd, char path[static PATH_MAX])
+/* The opener's mount namespace names a file, and any user makes one of his own, with the names he
+ * likes: a name counts only where ours has the same file behind it. */
+static bool is_named_so(const char *path, const struct file_identity *identity)
+{
+    struct statx status;
+    AUTO_CLOSE int fd = -1;
+
+    if (file_find_cached(path, &fd) < 0 ||
+        statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, &status) < 0)
+        return false;
+    const struct file_identity found = identity_of(&status);
+    return found.device == identity->device && found.inode == identity->inode;
+}
+
+/* "" when it is not known: nothing is let off for its path then. */
+static void read_path(int fd, const struct file_identity *identity, char path[static PATH_MAX])
 {
     char link[FILE_LINK_BYTES];
 
     file_link_of(fd, link);
     ssize_t length = readlink(link, path, PATH_MAX);
     path[length > 0 && length < PATH_MAX ? length : 0] = '\0';
+    if (path[0] != '\0' && !is_named_so(path, identity))
+        path[0] = '\0';
 }
 
 static bool ask(struct guard *guard, struct waiting_open *open)
 {
     char path[PATH_MAX];
 
-    read_path(open->fd, path);
+    read_path(open->fd, &open->identity, path);
     guard->question.length = 0;
     guard->question.failed = false;
     message_write_u64(&guard->question, open->id);
@@ -191,13 +207,13 @@ static bool may_pass(struct guard *guard, const struct fanotify_event_metadata *
 
     if (!S_ISREG(status->stx_mode) || status->stx_size == 0)
         return true; /* holds nothing; what is written to it later is asked for later */
-    read_path(event->fd, path);
+    const struct file_identity identity = identity_of(status);
+    read_path(event->fd, &identity, path);
     if (!guard_scope_contains(&guard->options->scope, path)) {
         if (is_systems_own(status, path) && !guard->options->exec_only)
             let_pass(guard, event->fd, true);
         return true;
     }
-    const struct file_identity identity = identity_of(status);
     if (known_files_contain(&guard->known, &identity)) {
         guard->counts.remembered++;
         return true;

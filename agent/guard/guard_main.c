@@ -142,6 +142,13 @@ static bool can_evict(int fanotify)
     return true;
 }
 
+static bool can_look_up(void)
+{
+    AUTO_CLOSE int fd = -1;
+
+    return file_find_cached("/", &fd) == 0;
+}
+
 /* O_NONBLOCK: for each event the kernel opens the file. One that its owner holds a lease on would
  * keep us waiting for him, and with us everybody; so the kernel denies that one open instead. */
 static int init_group(struct start *start)
@@ -152,6 +159,7 @@ static int init_group(struct start *start)
     if (start->fanotify < 0)
         return -errno;
     start->abilities |= can_evict(start->fanotify) ? GUARD_CAN_EVICT : 0;
+    start->abilities |= can_look_up() ? GUARD_CAN_LOOK_UP : 0;
     return 0;
 }
 

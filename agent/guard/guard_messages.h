@@ -28,8 +28,9 @@ enum guard_flag {
 };
 
 enum guard_ability {
-    GUARD_CAN_EVICT = 1, /* the kernel may forget what it was told to let pass */
-    GUARD_IS_LOCKED = 2, /* its memory is never paged out */
+    GUARD_CAN_EVICT = 1,   /* the kernel may forget what it was told to let pass */
+    GUARD_IS_LOCKED = 2,   /* its memory is never paged out */
+    GUARD_CAN_LOOK_UP = 4, /* paths are believed where they lead to the file in our namespace */
 };
 
 enum guard_answer { GUARD_ALLOW, GUARD_DENY };

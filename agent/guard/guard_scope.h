@@ -22,8 +22,9 @@ void guard_scope_done(struct guard_scope *scope);
 
 /* Whether path is the tree's top or below it. */
 bool guard_trees_contain(const struct guard_trees *trees, const char *path);
-/* Protected and not left alone. A path of which no more is known than that it is long is "": it is
- * protected, for nobody hides a file by nesting it deeply. */
+/* Protected and not left alone. A path that is not known (too long, or another mount namespace's)
+ * is
+ * "": it is protected, for nobody hides a file by nesting it deeply or mounting it elsewhere. */
 bool guard_scope_contains(const struct guard_scope *scope, const char *path);
 /* Among the system's own files, where only root adds and moves them. */
 bool guard_scope_is_system(const char *path);

@@ -98,6 +98,9 @@ static void tell_working(struct prevention *prevention, uint32_t places, uint32_
 
     if ((abilities & GUARD_CAN_EVICT) == 0)
         lacks = "this kernel (before 5.19) remembers every file that was opened, in its memory";
+    else if ((abilities & GUARD_CAN_LOOK_UP) == 0)
+        lacks = "this kernel (before 5.12) tells no path safely: every file on the protected file "
+                "systems is guarded, without exclusions";
     else if ((abilities & GUARD_IS_LOCKED) == 0)
         lacks = "yagura-guard's memory could not be locked: raise LimitMEMLOCK of the unit";
     set_state(prevention, PREVENTION_WORKING, lacks);

@@ -17,7 +17,7 @@
 /* More than a guard has open at once, with those it gave up. Beyond it its deadline answers. */
 #define MOST_ASKS 256
 #define TOLD_NS   (10 * NS_PER_SECOND)
-#define UNNAMED   "(a path too long to be told)"
+#define UNNAMED   "(a file whose path here is not known)"
 
 struct open_ask {
     struct prevention *prevention;

@@ -46,6 +46,9 @@ int file_reopen(int fd, int flags, int *ret_fd) MUST_USE;
 void file_link_of(int fd, char link[static FILE_LINK_BYTES]);
 /* Follows symbolic links: for configuration an administrator names. */
 int file_open_following(const char *path, int flags, mode_t mode, int *ret_fd) MUST_USE;
+/* O_PATH, by what the kernel has in memory alone: waits for no disk and no file system. No links.
+ * -EAGAIN: it is not all there; -EINVAL: the kernel (before 5.12) cannot. */
+int file_find_cached(const char *path, int *ret_fd) MUST_USE;
 
 /* Appends the whole content; -EFBIG above the buffer's maximum. file_read_all follows links. */
 int file_read_all(const char *path, struct buffer *buffer) MUST_USE;

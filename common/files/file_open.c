@@ -166,3 +166,8 @@ int file_open_following(const char *path, int flags, mode_t mode, int *ret_fd)
     *ret_fd = fd;
     return 0;
 }
+
+int file_find_cached(const char *path, int *ret_fd)
+{
+    return open_resolving(AT_FDCWD, path, O_PATH, 0, RESOLVE_CACHED, ret_fd);
+}

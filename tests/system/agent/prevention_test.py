@@ -293,6 +293,34 @@ def test_what_is_not_protected_is_not_touched(place):
     assert is_denied(os.path.join(folder, "in/outside")), "what passed outside is asked for inside"
 
 
+def reads_elsewhere(source, target, path):
+    """Whether path can be read where target shows source, in a mount namespace of its own."""
+    script = 'mount --bind "$1" "$2" && cat "$3" > /dev/null'
+    result = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", source, target, path],
+                            check=False, capture_output=True)
+    assert result.returncode == 0 or b"not permitted" in result.stderr, result.stderr
+    return result.returncode == 0
+
+
+def test_a_name_in_another_mount_namespace_hides_nothing(place):
+    agent, folder = protected(place, respond__action="pass")
+    inside, outside, excluded = (os.path.join(folder, name) for name in ("in", "out", "excluded"))
+    for path in (inside, outside, excluded):
+        os.mkdir(path)
+    agent.set_policy(prevention__paths=[inside, excluded], watch__exclude_directories=[excluded])
+    bad = put(os.path.join(inside, "bad"), EICAR)
+    put(os.path.join(outside, "bad"), EICAR)
+    put(os.path.join(excluded, "bad"), CLEAN)
+    start(agent)
+    for other in (outside, excluded, "/usr/local"):
+        assert not reads_elsewhere(inside, other, os.path.join(other, "bad")), other
+        assert is_denied(bad), "its name elsewhere let it pass for good"
+    assert not is_denied(os.path.join(outside, "bad")), "what is not protected is not touched"
+    # A namespace that shows the tree as ours does changes nothing.
+    assert not reads_elsewhere(inside, inside, bad)
+    assert reads_elsewhere(outside, outside, os.path.join(outside, "bad"))
+
+
 def test_a_repeated_open_asks_nobody(place):
     agent, folder = protected(place)
     path = put(os.path.join(folder, "file"), CLEAN)
