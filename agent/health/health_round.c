@@ -96,7 +96,7 @@ static void write_marker(struct health *health, const char *directory, bool eica
 static int find_places(const struct health *health, char ***ret_places, size_t *ret_count)
 {
     AUTO_CLOSE int fd = -1;
-    struct mounts *mounts;
+    struct mounts *mounts = NULL;
 
     int r = file_open_following("/proc/self/mountinfo", O_RDONLY, 0, &fd);
     if (r == 0)
