@@ -113,14 +113,22 @@ static void fail(struct task *task, int result)
         task_end(task, r); /* the intent stays: it is tried again after a restart */
 }
 
-/* ---- it is moved, but cannot be sealed yet ---- */
+/* ---- it cannot be done yet ---- */
+
+/* What we lack ourselves and will have again says nothing about the file. */
+static bool is_shortage(int result)
+{
+    return result == -EMFILE || result == -ENFILE || result == -ENOMEM;
+}
 
 static int append_delay(struct task *task)
 {
     struct detection_note note = {.action = "quarantine",
-                                  .reason = "it was moved away and disarmed, but cannot be sealed "
-                                            "yet; this is tried again",
-                                  .to = task->intent.holding,
+                                  .reason = task->moved
+                                                ? "it was moved away and disarmed, but cannot be "
+                                                  "sealed yet; this is tried again"
+                                                : "it cannot be moved yet; this is tried again",
+                                  .to = task->moved ? task->intent.holding : NULL,
                                   .error = task->result};
 
     return detection_event_append(task->responder->store, "malware", "malware_action_delayed",
@@ -234,7 +242,12 @@ int respond_begin(struct task *task, bool little)
         return 1;
     }
     respond_step(RESPOND_STEP_INTENT_COMMITTED);
-    r = task->result < 0 && !task->moved ? task->result : take_away(task);
+    r = task->result < 0 && !task->moved && !is_shortage(task->result) ? task->result
+                                                                       : take_away(task);
+    if (is_shortage(r)) {
+        delay(task, r);
+        return 1;
+    }
     if (r < 0) {
         fail(task, r);
         return 1;

@@ -1,6 +1,7 @@
 /* Disks that are full, read-only, immutable, or mounted twice: the file is never lost, never left
  * in place without a word, and nothing waits for ever. In a mount namespace of its own, so nothing
  * is left behind; needs root. */
+#include "agent/respond/respond_step.h"
 #include "common/files/file.h"
 #include "common/text/text.h"
 #include "tests/unit/agent/respond/respond_fixture.h"
@@ -15,6 +16,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
@@ -350,6 +352,62 @@ static void set_flag(void *user, int result, uint64_t number)
     pthread_mutex_unlock(&flag->mutex);
 }
 
+static volatile bool take_descriptors; /* at the next intent that is committed */
+
+void __wrap_respond_step(enum respond_step step);
+void __wrap_respond_step(enum respond_step step)
+{
+    struct rlimit limit;
+
+    if (step != RESPOND_STEP_INTENT_COMMITTED || !take_descriptors)
+        return;
+    take_descriptors = false;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = 3;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+/* What we lack ourselves is no verdict on the file: it is moved when there are descriptors again.
+ */
+static void a_file_that_cannot_be_moved_for_want_of_descriptors_is_moved_later(void **state)
+{
+    struct disks *disks = *state;
+    struct rlimit before;
+    AUTO_FREE char *path = NULL;
+
+    NEED_NAMESPACE(disks);
+    fixture_make(&disks->fixture, "evil", CONTENT);
+    fixture_start(&disks->fixture);
+    fixture_settle(&disks->fixture);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    take_descriptors = true;
+    path = fixture_path(&disks->fixture, "evil");
+    {
+        struct detection detection = {.path = path,
+                                      .result = {.verdict = SCAN_INFECTED, .signature = "Test.M"}};
+        AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+        struct stat status;
+
+        assert_int_equal(fstat(fd, &status), 0);
+        detection.fd = fd;
+        detection.identity = file_identity_of(&status);
+        assert_int_equal(responder_submit(disks->fixture.responder, &detection, NULL, NULL), 0);
+    }
+    while (take_descriptors)
+        (void)sched_yield();
+    fixture_settle(&disks->fixture);
+    assert_true(fixture_exists(&disks->fixture, "evil"));
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(fixture_events(&disks->fixture, "malware_action_failed"), 0);
+    assert_int_equal(fixture_events(&disks->fixture, "malware_action_delayed"), 1);
+    /* its next try comes by itself */
+    for (unsigned tries = 0; tries < 400 && fixture_exists(&disks->fixture, "evil"); tries++)
+        (void)nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    fixture_settle(&disks->fixture);
+    assert_false(fixture_exists(&disks->fixture, "evil"));
+    assert_int_equal(fixture_rows(&disks->fixture, NULL), 1);
+}
+
 /* The event store itself is full: events wait, status says why, and they come when there is room.
  */
 static void a_full_event_store_loses_nothing(void **state)
@@ -469,6 +527,7 @@ int main(void)
         TEST(a_read_only_file_system_is_told),
         TEST(an_immutable_file_is_told),
         TEST(a_file_that_cannot_be_sealed_is_disarmed_and_sealed_later),
+        TEST(a_file_that_cannot_be_moved_for_want_of_descriptors_is_moved_later),
         TEST(a_full_event_store_loses_nothing),
         TEST(a_stop_on_a_full_disk_does_not_hang),
         TEST(a_read_only_state_directory_is_waited_for),
