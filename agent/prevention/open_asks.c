@@ -22,6 +22,7 @@
 struct open_ask {
     struct prevention *prevention;
     uint64_t guard, id;
+    uint64_t until_ns; /* monotonic: the guard answers by its deadline then */
     pid_t pid;
     bool runs;
     int fd;
@@ -224,6 +225,7 @@ static bool is_excluded(const struct prevention *prevention, const char *path)
 static void begin_ask(struct open_ask *ask)
 {
     struct scan_ask scan = {
+        .until_ns = ask->until_ns,
         .fd = fcntl(ask->fd, F_DUPFD_CLOEXEC, 3),
         .path = text_new(ask->path, strlen(ask->path)),
         .answered = scanned,
@@ -252,6 +254,7 @@ int open_asks_take(struct prevention *prevention, struct guard_process *guard,
     struct message_reader reader = message_reader_of(message);
     uint64_t id = message_read_u64(&reader);
     uint32_t pid = message_read_u32(&reader), runs = message_read_u32(&reader);
+    uint64_t until_ns = message_read_u64(&reader);
     size_t length = 0;
     const void *path = message_read_bytes(&reader, &length);
 
@@ -264,6 +267,7 @@ int open_asks_take(struct prevention *prevention, struct guard_process *guard,
         .prevention = prevention,
         .guard = guard->number,
         .id = id,
+        .until_ns = until_ns,
         .pid = (pid_t)pid,
         .runs = runs != 0,
         .fd = TAKE_FD(message->fds[0]),

@@ -96,11 +96,11 @@ static void drop_list(struct dispatcher *dispatcher, struct scan_task_list *list
         dispatcher_drop_task(dispatcher, task);
 }
 
-static void drop_cancelled(struct dispatcher *dispatcher, struct scan_task_list *list)
+static void drop_unwanted(struct dispatcher *dispatcher, struct scan_task_list *list)
 {
     for (struct scan_task *task = list->first, *next; task != NULL; task = next) {
         next = task->next;
-        if (task->job != NULL && scan_job_is_cancelled(task->job)) {
+        if (dispatcher_is_unwanted(task)) {
             scan_task_list_remove(list, task);
             dispatcher_drop_task(dispatcher, task);
         }
@@ -115,8 +115,8 @@ static void take_turn(struct dispatcher *dispatcher)
     dispatcher_release_committed(dispatcher);
     while ((task = scan_lanes_take_cancelled(dispatcher->parts.lanes)) != NULL)
         dispatcher_drop_task(dispatcher, task);
-    drop_cancelled(dispatcher, &dispatcher->resume);
-    drop_cancelled(dispatcher, &dispatcher->delayed);
+    drop_unwanted(dispatcher, &dispatcher->resume);
+    drop_unwanted(dispatcher, &dispatcher->delayed);
     dispatcher->parts.turn(dispatcher->parts.user);
 }
 

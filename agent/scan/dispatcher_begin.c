@@ -119,6 +119,12 @@ static void take_lease(struct dispatcher *dispatcher, struct scan_task *task)
 
 /* ---- for whom somebody waits ---- */
 
+bool dispatcher_is_unwanted(const struct scan_task *task)
+{
+    return (task->job != NULL && scan_job_is_cancelled(task->job)) ||
+           (task->answered != NULL && clock_monotonic_ns() >= task->until_ns);
+}
+
 /* Unchanged since it was found clean, and under a lease, so that it stays so. */
 static bool answer_known(struct dispatcher *dispatcher, struct scan_task *task)
 {
@@ -146,6 +152,10 @@ static bool begin_asked(struct dispatcher *dispatcher)
     (void)pthread_mutex_unlock(&dispatcher->lock);
     if (task == NULL)
         return false;
+    if (dispatcher_is_unwanted(task)) {
+        dispatcher_drop_task(dispatcher, task);
+        return true;
+    }
     if (dispatcher_generation(dispatcher) == 0) {
         dispatcher_fail_task(dispatcher, task, SCAN_REASON_NO_ENGINE, 0);
         return true;
@@ -240,7 +250,7 @@ static bool resume_task(struct dispatcher *dispatcher)
 {
     struct scan_task *task = scan_task_list_take(&dispatcher->resume);
 
-    if (task->job != NULL && scan_job_is_cancelled(task->job)) {
+    if (dispatcher_is_unwanted(task)) {
         dispatcher_drop_task(dispatcher, task);
         return true;
     }
@@ -261,7 +271,7 @@ static bool begin_next(struct dispatcher *dispatcher)
             return false;
         atomic_store(&dispatcher->hungry, false);
     }
-    if (task->job != NULL && scan_job_is_cancelled(task->job))
+    if (dispatcher_is_unwanted(task))
         dispatcher_drop_task(dispatcher, task);
     else
         dispatcher_begin_task(dispatcher, task);

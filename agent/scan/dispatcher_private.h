@@ -74,6 +74,8 @@ struct dispatcher {
 
 /* Opens it and gives it to the scanner, or settles it. */
 void dispatcher_begin_task(struct dispatcher *dispatcher, struct scan_task *task);
+/* Its job was cancelled, or whoever asked for it waits no more: it takes no worker from others. */
+bool dispatcher_is_unwanted(const struct scan_task *task);
 /* Begins files until the workers have enough. */
 void dispatcher_fill_workers(struct dispatcher *dispatcher);
 

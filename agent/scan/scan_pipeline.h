@@ -63,8 +63,10 @@ void scan_pipeline_set_own_file(struct scan_pipeline *pipeline, scan_own_file *o
 /* Somebody waits for the verdict on the very file behind a descriptor: it is scanned before all
  * others, unless its verdict is known. */
 struct scan_ask {
-    int fd;     /* readable, of a regular file; handed over */
-    char *path; /* what to call it; handed over */
+    int fd;            /* readable, of a regular file; handed over */
+    char *path;        /* what to call it; handed over */
+    uint64_t until_ns; /* monotonic: nobody waits after it. One that no worker took by then is
+                          answered as an error, and takes none from others. */
     /* The answer, exactly one, from the dispatcher's thread; an engine that is not there yet is
      * one. untouched: nobody wrote to the file from before the scan until now, nor can without
      * breaking the read lease that the file's open description still holds. */

@@ -45,6 +45,7 @@ struct scan_task {
     /* Of scan_pipeline_ask: NULL unless somebody waits. */
     void (*answered)(void *user, const struct scan_result *result, bool untouched);
     void *answered_user;
+    uint64_t until_ns; /* monotonic: when they have gone */
     bool untouched;
 };
 

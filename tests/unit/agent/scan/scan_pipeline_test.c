@@ -781,6 +781,52 @@ static void test_a_verdict_on_an_own_file_is_taken(void **state)
     scan_pipeline_set_own_file(fixture->pipeline, NULL, NULL);
 }
 
+static void answered(void *user, const struct scan_result *result, bool untouched)
+{
+    struct gate *gate = user;
+
+    (void)untouched;
+    gate->last = *result;
+    gate_open(gate);
+}
+
+static void ask(struct fixture *fixture, const char *path, uint64_t until_ns, struct gate *gate)
+{
+    struct scan_ask ask = {
+        .path = text_new(path, strlen(path)),
+        .until_ns = until_ns,
+        .answered = answered,
+        .user = gate,
+    };
+
+    gate_init(gate);
+    assert_int_equal(file_open_at(AT_FDCWD, path, O_RDONLY, 0, &ask.fd), 0);
+    assert_int_equal(scan_pipeline_ask(fixture->pipeline, &ask), 0);
+}
+
+static void test_an_ask_that_nobody_waits_for_takes_no_worker(void **state)
+{
+    struct fixture *fixture = *state;
+    const char *path = put_file(fixture, "asked", "x");
+    uint64_t now = clock_monotonic_ns();
+    struct gate late, waits, gone;
+
+    ask(fixture, path, now - 1, &late); /* before it was looked at */
+    gate_wait(&late);
+    assert_int_equal(late.last.verdict, SCAN_ERROR);
+    fake_scanner_set_room(0);
+    ask(fixture, path, now + 3600 * NS_PER_SECOND, &waits);
+    ask(fixture, path, now + NS_PER_SECOND / 10, &gone); /* while there is no room */
+    gate_wait(&gone);
+    assert_int_equal(gone.last.verdict, SCAN_ERROR);
+    assert_int_equal(fake_scanner_submitted(), 0);
+    assert_false(gate_is_open(&waits));
+    fake_scanner_set_room(8);
+    gate_wait(&waits);
+    assert_int_equal(waits.last.verdict, SCAN_CLEAN);
+    assert_int_equal(fake_scanner_submitted(), 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -808,6 +854,7 @@ int main(void)
         TEST(test_new_signatures_scan_known_files_again),
         TEST(test_a_verdict_on_an_own_file_is_taken),
         TEST(test_a_busy_host_does_not_hold_new_signatures_for_ever),
+        TEST(test_an_ask_that_nobody_waits_for_takes_no_worker),
     };
 
     return cmocka_run_group_tests_name("agent/scan/scan_pipeline", tests, NULL, NULL);
