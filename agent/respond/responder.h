@@ -8,8 +8,8 @@
  *
  * Events: malware_found (always), malware_quarantined, malware_deleted, malware_held (once for a
  * signature, then when the count reaches 10, 100, ...), malware_vanished, malware_action_failed
- * (left in place, with the reason), malware_action_delayed (moved away and disarmed, but it cannot
- * be sealed yet). */
+ * (left in place, with the reason), malware_action_delayed (it cannot be moved, or sealed, yet:
+ * tried again). */
 #ifndef AGENT_RESPOND_RESPONDER_H
 #define AGENT_RESPOND_RESPONDER_H
 
@@ -96,7 +96,7 @@ int responder_release(struct responder *responder, const char *held_id,
 struct responder_status {
     uint64_t waiting; /* detections not decided yet */
     uint64_t pending; /* decided, not done yet */
-    uint64_t delayed; /* moved away, cannot be sealed yet */
+    uint64_t delayed; /* cannot be moved or sealed yet */
     uint64_t found, quarantined, deleted, passed, held, failed, folded, allowed;
     bool recovered;           /* what an earlier run left has been dealt with */
     bool packages_unreadable; /* the brake could not ask who owns a file */
