@@ -36,6 +36,7 @@ static const char usage[] =
 struct start {
     struct guard_options options;
     struct guard_trees marks;
+    size_t marked;
     bool begun;
     int fanotify;
     uint32_t abilities;
@@ -112,16 +113,28 @@ static int hear_options(struct start *start)
 
 /* ---- the group and its marks ---- */
 
+/* One mount that cannot be looked up (another hides it, or only its owner may) leaves no other
+ * unguarded. */
+static bool is_skipped(int error)
+{
+    return error == ENOENT || error == EACCES || error == ENOTDIR;
+}
+
 static int mark_all(struct start *start)
 {
     uint64_t mask = FAN_OPEN_EXEC_PERM | (start->options.exec_only ? 0 : FAN_OPEN_PERM);
+    int r = -ENOENT;
 
     for (size_t i = 0; i < start->marks.count; i++) {
         start->path = start->marks.paths[i];
         if (fanotify_mark(start->fanotify, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, mask, AT_FDCWD,
-                          start->path) < 0)
-            return -errno;
+                          start->path) == 0)
+            start->marked++;
+        else if (r = -errno, !is_skipped(errno))
+            return r;
     }
+    if (start->marked == 0)
+        return r;
     start->path = "";
     return 0;
 }
@@ -242,7 +255,8 @@ static int tell_ready(const struct start *start)
 {
     struct message_writer word = {.length = 0};
 
-    message_write_u32(&word, (uint32_t)start->marks.count);
+    message_write_u32(&word, (uint32_t)start->marked);
+    message_write_u32(&word, (uint32_t)(start->marks.count - start->marked));
     message_write_u32(&word, start->abilities);
     return message_writer_send(&word, GUARD_SOCKET, GUARD_READY, -1);
 }

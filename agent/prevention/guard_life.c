@@ -91,24 +91,35 @@ struct hearing {
     struct guard_process *guard;
 };
 
-static void tell_working(struct prevention *prevention, uint32_t places, uint32_t abilities)
+struct readiness {
+    uint32_t places, skipped, abilities;
+};
+
+static void tell_working(struct prevention *prevention, const struct readiness *ready)
 {
     const char *lacks = "";
-    char text[64];
+    uint32_t abilities = ready->abilities;
+    char text[64], skipped[128];
 
-    if ((abilities & GUARD_CAN_EVICT) == 0)
+    if (ready->skipped > 0) {
+        (void)text_format(skipped, sizeof skipped,
+                          "%u mounts below prevention.paths cannot be reached, and are not guarded",
+                          ready->skipped);
+        lacks = skipped;
+    } else if ((abilities & GUARD_CAN_EVICT) == 0) {
         lacks = "this kernel (before 5.19) remembers every file that was opened, in its memory";
-    else if ((abilities & GUARD_CAN_LOOK_UP) == 0)
+    } else if ((abilities & GUARD_CAN_LOOK_UP) == 0) {
         lacks = "this kernel (before 5.12) tells no path safely: every file on the protected file "
                 "systems is guarded, without exclusions";
-    else if ((abilities & GUARD_IS_LOCKED) == 0)
+    } else if ((abilities & GUARD_IS_LOCKED) == 0) {
         lacks = "yagura-guard's memory could not be locked: raise LimitMEMLOCK of the unit";
+    }
     set_state(prevention, PREVENTION_WORKING, lacks);
-    (void)text_format(text, sizeof text, "{\"file_systems\":%u}", places);
+    (void)text_format(text, sizeof text, "{\"file_systems\":%u}", ready->places);
     if (prevention->told_degraded || prevention->last_number == 1)
         prevention_record(prevention, "prevention_started", EVENT_INFO, "yagura-guard", text);
     prevention->told_degraded = false;
-    log_info("prevention_works", "file_systems", log_number(places), "lacks",
+    log_info("prevention_works", "file_systems", log_number(ready->places), "lacks",
              lacks[0] != '\0' ? lacks : NULL, NULL);
 }
 
@@ -125,8 +136,11 @@ static int take_ready(void *user, struct message *message)
     struct hearing *hearing = user;
     struct prevention *prevention = hearing->prevention;
     struct message_reader reader = message_reader_of(message);
-    uint32_t places = message_read_u32(&reader), abilities = message_read_u32(&reader);
+    struct readiness ready;
 
+    ready.places = message_read_u32(&reader);
+    ready.skipped = message_read_u32(&reader);
+    ready.abilities = message_read_u32(&reader);
     if (message_reader_end(&reader) < 0)
         return -EBADMSG;
     guard_life_end(prevention, &prevention->current);
@@ -136,7 +150,7 @@ static int take_ready(void *user, struct message *message)
     prevention->restart_delay_ns = 0;
     prevention->generation = engine_generation(prevention); /* it remembers nothing yet */
     hearing->guard = &prevention->current;
-    tell_working(prevention, places, abilities);
+    tell_working(prevention, &ready);
     return 0;
 }
 

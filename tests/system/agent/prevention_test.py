@@ -293,6 +293,16 @@ def test_what_is_not_protected_is_not_touched(place):
     assert is_denied(os.path.join(folder, "in/outside")), "what passed outside is asked for inside"
 
 
+def test_a_mount_that_another_hides_leaves_the_others_guarded(place):
+    agent, folder = protected(place, respond__action="pass")
+    harness.mount_tmpfs(place, os.path.join(folder, "hidden"))
+    harness.mount_tmpfs(place, folder, "mode=0777")
+    bad = put(os.path.join(folder, "bad"), EICAR)
+    start(agent)
+    assert is_denied(bad)
+    assert "cannot be reached" in counts(agent)["problem"], counts(agent)
+
+
 def reads_elsewhere(source, target, path):
     """Whether path can be read where target shows source, in a mount namespace of its own."""
     script = 'mount --bind "$1" "$2" && cat "$3" > /dev/null'
