@@ -29,6 +29,7 @@ struct open_ask {
     char *path; /* raw bytes; "" when it cannot be told */
     struct scan_result result;
     bool untouched;
+    bool passed; /* it was let through without a verdict */
     int judgement;
 };
 
@@ -60,13 +61,19 @@ static void send_verdict(struct open_ask *ask, enum guard_answer answer, bool re
 
 /* ---- malware ---- */
 
-static struct told_block *told_of(struct prevention *prevention, const struct stat *status)
+static struct told_block *told_of(const struct open_ask *ask, const struct stat *status)
 {
+    struct prevention *prevention = ask->prevention;
     struct told_block *told =
         &prevention->told[(status->st_ino * 31 + status->st_dev) % TOLD_BLOCKS];
 
-    if (told->inode != status->st_ino || told->device != status->st_dev)
-        *told = (struct told_block){.device = status->st_dev, .inode = status->st_ino};
+    if (told->inode != status->st_ino || told->device != status->st_dev ||
+        told->passed != ask->passed)
+        *told = (struct told_block){
+            .device = status->st_dev,
+            .inode = status->st_ino,
+            .passed = ask->passed,
+        };
     return told;
 }
 
@@ -85,8 +92,17 @@ static void write_blocked(const struct open_ask *ask, const struct process_facts
     json_write_object_end(&json);
 }
 
-/* Before the verdict is sent: the process still waits, and is who it was. */
-static void tell_blocked(struct open_ask *ask)
+/* Its deadline let it pass, or the end of its guard did. */
+static bool has_passed(const struct open_ask *ask)
+{
+    if (guard_life_find(ask->prevention, ask->guard) == NULL)
+        return true;
+    return !ask->prevention->plan->deny_late && clock_monotonic_ns() >= ask->until_ns;
+}
+
+/* Before the verdict is sent: the process still waits, unless it was let through, and is who it
+ * was. */
+static void tell_malware(struct open_ask *ask)
 {
     struct prevention *prevention = ask->prevention;
     AUTO_BUFFER struct buffer detail = BUFFER_WITH_MAXIMUM(LIMIT_EVENT_DETAIL_BYTES);
@@ -94,7 +110,7 @@ static void tell_blocked(struct open_ask *ask)
     struct stat status = {0};
 
     (void)!fstat(ask->fd, &status);
-    struct told_block *told = told_of(prevention, &status);
+    struct told_block *told = told_of(ask, &status);
     uint64_t now = clock_monotonic_ns();
     if (now < told->until_ns) {
         told->more++;
@@ -104,12 +120,12 @@ static void tell_blocked(struct open_ask *ask)
     write_blocked(ask, &facts, told->more, &detail);
     AUTO_FREE char *subject =
         ask->path[0] != '\0' ? text_escape_new(ask->path, strlen(ask->path)) : NULL;
-    prevention_record(prevention, "prevention_blocked", EVENT_HIGH,
-                      subject != NULL ? subject : UNNAMED, buffer_text(&detail));
+    prevention_record(prevention, ask->passed ? "prevention_late" : "prevention_blocked",
+                      EVENT_HIGH, subject != NULL ? subject : UNNAMED, buffer_text(&detail));
     told->until_ns = now + TOLD_NS;
     told->more = 0;
     (void)pthread_mutex_lock(&prevention->lock);
-    prevention->status.blocked++;
+    prevention->status.blocked += !ask->passed;
     (void)pthread_mutex_unlock(&prevention->lock);
 }
 
@@ -132,8 +148,10 @@ static void take_judgement(void *user)
     struct open_ask *ask = user;
     bool deny = ask->judgement != 0;
 
-    if (deny)
-        tell_blocked(ask);
+    if (deny) {
+        ask->passed = has_passed(ask);
+        tell_malware(ask);
+    }
     send_verdict(ask, deny ? GUARD_DENY : GUARD_ALLOW, false);
     have_it_dealt_with(ask);
     free_ask(ask);

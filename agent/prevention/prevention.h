@@ -7,7 +7,8 @@
  * mounts, start another guard beside it, which takes over once it is ready, so that nothing is
  * opened unseen in between. Without a guard every open passes, and status and an event say so.
  *
- * Events: prevention_blocked, prevention_started, prevention_degraded. */
+ * Events: prevention_blocked, prevention_late (malware that was opened before its verdict),
+ * prevention_started, prevention_degraded. */
 #ifndef AGENT_PREVENTION_PREVENTION_H
 #define AGENT_PREVENTION_PREVENTION_H
 
@@ -41,10 +42,10 @@ enum prevention_state {
 
 struct prevention_status {
     enum prevention_state state;
-    char problem[256];          /* why it is degraded, or works less well than it should; "" */
-    pid_t guard_pid;            /* of the one that works; 0: there is none */
-    uint64_t blocked;           /* events told, since the start */
-    uint64_t restarts;          /* of a guard that ended by itself, or was ended for not going on */
+    char problem[256]; /* why it is degraded, or works less well than it should; "" */
+    pid_t guard_pid;   /* of the one that works; 0: there is none */
+    uint64_t blocked;  /* events told, since the start; not those of opens that were let through */
+    uint64_t restarts; /* of a guard that ended by itself, or was ended for not going on */
     struct guard_counts counts; /* of the guard now */
 };
 

@@ -37,6 +37,7 @@ struct guard_process {
 enum { TOLD_BLOCKS = 64 };
 struct told_block {
     uint64_t device, inode;
+    bool passed;
     uint64_t until_ns;
     uint64_t more; /* not told since */
 };

@@ -399,6 +399,25 @@ def test_a_stalled_scanner_hits_the_deadline(place):
         agent.stop()
 
 
+def test_what_passed_at_its_deadline_is_not_told_as_blocked(place):
+    agent, folder = protected(place, respond__action="pass", prevention__deadline="500ms")
+    start(agent)
+    path = put(os.path.join(folder, "file"), EICAR)
+    assert is_denied(path)
+    blocked = agent.until(lambda status: status["prevention"]["blocked"] == 1, "one was blocked")
+    late = put(os.path.join(folder, "late"), EICAR + b"\n")
+    scanner = agent.scanner_pids()
+    for pid in scanner:
+        os.kill(pid, signal.SIGSTOP)
+    assert not is_denied(late), "the policy lets it pass at its deadline"
+    for pid in scanner:
+        os.kill(pid, signal.SIGCONT)
+    with agent.following() as events:
+        events.wait("prevention_late", late)
+    assert counts(agent)["blocked"] == blocked["prevention"]["blocked"]
+    assert len(agent.events("prevention_blocked")) == 1
+
+
 def test_a_killed_scanner_is_waited_for(place):
     agent, folder = protected(place, respond__action="pass", prevention__deadline="20s")
     start(agent)
