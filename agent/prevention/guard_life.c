@@ -1,4 +1,5 @@
-/* The guards: one that works, and at times one that is about to take over.
+/* The guards: one that works, at times one that is about to take over, and one that it took over
+ * from, until no open waits for that one.
  *
  * Owns: the children, their sockets, and when they start and end. Must not: trust a word of them
  * beyond the routes below. Hands off: asks to open_asks.c. */
@@ -71,9 +72,11 @@ void guard_life_end(struct prevention *prevention, struct guard_process *guard)
 /* It ended by itself, broke the protocol, could not start, or was found silent. */
 static void lose(struct prevention *prevention, struct guard_process *guard, const char *problem)
 {
-    bool worked = guard == &prevention->current;
+    bool worked = guard == &prevention->current, was_old = guard == &prevention->old;
 
     guard_life_end(prevention, guard);
+    if (was_old)
+        return;
     (void)pthread_mutex_lock(&prevention->lock);
     prevention->status.restarts++;
     (void)pthread_mutex_unlock(&prevention->lock);
@@ -131,6 +134,15 @@ static uint64_t engine_generation(struct prevention *prevention)
     return status.scanner.generation;
 }
 
+/* Its end would let pass whoever waits for it. */
+static void retire(struct prevention *prevention)
+{
+    guard_life_end(prevention, &prevention->old);
+    prevention->old = prevention->current;
+    prevention->old.until_ns = clock_monotonic_ns() + prevention->old.deadline_ns;
+    prevention->current = (struct guard_process){.socket = -1};
+}
+
 static int take_ready(void *user, struct message *message)
 {
     struct hearing *hearing = user;
@@ -143,7 +155,7 @@ static int take_ready(void *user, struct message *message)
     ready.abilities = message_read_u32(&reader);
     if (message_reader_end(&reader) < 0)
         return -EBADMSG;
-    guard_life_end(prevention, &prevention->current);
+    retire(prevention);
     prevention->current = prevention->next;
     prevention->next = (struct guard_process){.socket = -1};
     prevention->current.ready = true;
@@ -197,6 +209,11 @@ static int take_alive(void *user, struct message *message)
     if (message->length != sizeof hearing->guard->counts)
         return -EBADMSG;
     memcpy(&hearing->guard->counts, message->payload, message->length);
+    if (hearing->guard == &hearing->prevention->old) {
+        if (hearing->guard->counts.waiting == 0)
+            guard_life_end(hearing->prevention, hearing->guard);
+        return 0;
+    }
     (void)pthread_mutex_lock(&hearing->prevention->lock);
     hearing->prevention->status.counts = hearing->guard->counts;
     (void)pthread_mutex_unlock(&hearing->prevention->lock);
@@ -221,6 +238,8 @@ static struct guard_process *find_socket(struct prevention *prevention, int fd)
 {
     if (prevention->current.number != 0 && prevention->current.socket == fd)
         return &prevention->current;
+    if (prevention->old.number != 0 && prevention->old.socket == fd)
+        return &prevention->old;
     return prevention->next.number != 0 && prevention->next.socket == fd ? &prevention->next : NULL;
 }
 
@@ -245,7 +264,9 @@ static void handle_guard(void *user, int fd, uint32_t epoll_events UNUSED)
 
 struct guard_process *guard_life_find(struct prevention *prevention, uint64_t number)
 {
-    return prevention->current.number == number ? &prevention->current : NULL;
+    if (prevention->current.number == number)
+        return &prevention->current;
+    return prevention->old.number == number ? &prevention->old : NULL;
 }
 
 /* ---- the start of one ---- */
@@ -267,6 +288,7 @@ static int spawn_guard(struct prevention *prevention, struct guard_process *guar
     if (r < 0)
         return r;
     guard->number = ++prevention->last_number;
+    guard->deadline_ns = prevention->plan->deadline_ns;
     guard->quiet = 0;
     guard->ready = false;
     guard->socket = TAKE_FD(ours);
@@ -285,6 +307,7 @@ void guard_life_renew(struct prevention *prevention)
     event_timer_stop(prevention->restart);
     guard_life_end(prevention, &prevention->next);
     if (!prevention->plan->enabled) {
+        guard_life_end(prevention, &prevention->old);
         guard_life_end(prevention, &prevention->current);
         set_state(prevention, PREVENTION_OFF, "");
         prevention->told_degraded = false;
@@ -319,6 +342,8 @@ void guard_life_check_generation(struct prevention *prevention)
 
 void guard_life_check(struct prevention *prevention)
 {
+    if (prevention->old.number != 0 && clock_monotonic_ns() >= prevention->old.until_ns)
+        guard_life_end(prevention, &prevention->old);
     if (prevention->next.number != 0 && ++prevention->next.quiet > MOST_STARTING)
         lose(prevention, &prevention->next, "yagura-guard did not become ready");
     if (prevention->current.number == 0)

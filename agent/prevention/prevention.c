@@ -136,6 +136,7 @@ static void *run_prevention(void *user)
     event_timer_stop(prevention->restart);
     event_loop_remove_fd(prevention->loop, prevention->mounts_fd);
     guard_life_end(prevention, &prevention->next);
+    guard_life_end(prevention, &prevention->old);
     guard_life_end(prevention, &prevention->current);
     return NULL;
 }
@@ -171,7 +172,7 @@ int prevention_start(const struct prevention_options *options, struct store *sto
     prevention->responder = responder;
     prevention->references = 1;
     prevention->mounts_fd = -1;
-    prevention->current.socket = prevention->next.socket = -1;
+    prevention->current.socket = prevention->next.socket = prevention->old.socket = -1;
     (void)pthread_mutex_init(&prevention->lock, NULL);
     int r = guard_plan_new(options, &prevention->plan);
     if (r == 0)

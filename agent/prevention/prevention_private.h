@@ -29,7 +29,9 @@ struct guard_process {
     pid_t pid;
     int socket;
     bool ready;
-    unsigned quiet; /* ticks since its last word: not time, which passes while the host sleeps */
+    uint64_t deadline_ns;
+    uint64_t until_ns; /* monotonic, of an old one: no open waits for it after that */
+    unsigned quiet;    /* ticks since its last word: not time, which passes while the host sleeps */
     struct guard_counts counts;
 };
 
@@ -52,6 +54,7 @@ struct prevention {
     int mounts_fd; /* of mountinfo; -1 */
     struct prevention_plan *plan;
     struct guard_process current, next; /* the second takes over when it is ready */
+    struct guard_process old;           /* taken over from, while opens wait for it */
     uint64_t last_number, restart_delay_ns, generation;
     uint64_t mounts_print; /* of the marks there are */
     bool mounts_moved, told_degraded;

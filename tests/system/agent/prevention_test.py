@@ -418,6 +418,24 @@ def test_what_passed_at_its_deadline_is_not_told_as_blocked(place):
     assert len(agent.events("prevention_blocked")) == 1
 
 
+def test_a_renewed_guard_lets_nobody_pass_who_waits(place):
+    agent, folder = protected(place, prevention__on_timeout="deny", prevention__deadline="4s")
+    start(agent)
+    before = counts(agent)["guard_pid"]
+    for pid in agent.scanner_pids():
+        os.kill(pid, signal.SIGSTOP)
+    path = put(os.path.join(folder, "bad"), EICAR)
+    opener = subprocess.Popen([sys.executable, "-c", "import sys; open(sys.argv[1])", path],
+                              stderr=subprocess.PIPE)
+    agent.until(lambda status: status["prevention"]["waiting"] > 0, "it waits")
+    harness.mount_tmpfs(place, os.path.join(folder, "mount"))
+    agent.until(lambda status: status["prevention"]["guard_pid"] not in (0, before)
+                and status["prevention"]["state"] == "working", "another guard took over")
+    assert b"PermissionError" in opener.communicate()[1], "the other guard's start let it pass"
+    for pid in agent.scanner_pids():
+        os.kill(pid, signal.SIGCONT)
+
+
 def test_a_killed_scanner_is_waited_for(place):
     agent, folder = protected(place, respond__action="pass", prevention__deadline="20s")
     start(agent)
