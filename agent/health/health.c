@@ -48,14 +48,18 @@ bool health_take_event(struct health *health, const struct watch_event *event)
     (void)pthread_mutex_lock(&health->lock);
     struct marker *marker = find_marker(health, event->path, event->path_length);
     bool told = event->kind == WATCH_FILE_WRITTEN || event->kind == WATCH_FILE_ARRIVED;
-    if (marker != NULL && told && marker->place.outcome == HEALTH_WAITING) {
+    if (marker != NULL && told && marker->written && marker->place.outcome == HEALTH_WAITING) {
         marker->place.outcome = HEALTH_SEEN;
         marker->place.seen_ns = MAX(clock_monotonic_ns() - marker->written_ns, 1);
         (void)pthread_cond_broadcast(&health->changed);
     }
-    bool ours = marker != NULL && marker_lies_there(marker);
+    /* Before it is there nobody knows its name. */
+    bool creating = marker != NULL && marker->creating;
+    struct marker_sight sight = {.directory_fd = -1};
+    if (marker != NULL)
+        sight = marker_sight(marker);
     (void)pthread_mutex_unlock(&health->lock);
-    return ours;
+    return creating || marker_lies_there(sight);
 }
 
 /* A scan_own_file. Only about the very file that we wrote and nobody else can write to. What a scan
@@ -70,8 +74,11 @@ static bool take_verdict(void *user, const struct scan_own_verdict *scanned)
         return false;
     (void)pthread_mutex_lock(&health->lock);
     struct marker *marker = find_marker(health, scanned->path, length);
-    bool ours = marker != NULL && marker_owns(marker, scanned);
-    if (ours && !scanned->asked && marker->place.outcome <= HEALTH_SEEN) {
+    /* One that a walk found before it was filled says nothing, and is nobody's business. */
+    bool empty = marker != NULL && marker->creating && result->verdict == SCAN_CLEAN;
+    bool same = marker != NULL && marker_has_inode(marker, scanned);
+    bool held = same && marker->written;
+    if (held && !scanned->asked && marker->place.outcome <= HEALTH_SEEN) {
         marker->place.verdict_ns = MAX(clock_monotonic_ns() - marker->written_ns, 1);
         marker->detected = result->verdict == SCAN_INFECTED;
         bool right = marker->eicar ? marker->detected : result->verdict == SCAN_CLEAN;
@@ -81,7 +88,7 @@ static bool take_verdict(void *user, const struct scan_own_verdict *scanned)
         (void)pthread_cond_broadcast(&health->changed);
     }
     (void)pthread_mutex_unlock(&health->lock);
-    return ours;
+    return held || empty || (same && !scanned->asked && marker_is_nameless(scanned));
 }
 
 /* ---- the thread ----------------------------------------------------------------------------- */

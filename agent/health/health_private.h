@@ -20,13 +20,15 @@ struct health {
     pthread_mutex_t watch_lock; /* held while the watch is asked; before `lock` */
     struct watch *watch;
 
-    pthread_mutex_t lock; /* of all below */
+    pthread_mutex_t lock; /* of all below; the watch and the event loop wait for it: no file system
+                           * is asked under it, for it may never answer */
     pthread_cond_t changed;
     bool stopping;
     struct scope *scope;
     uint64_t interval_ns, patience_ns;
     bool rescheduled;         /* another interval: whoever sleeps by the old one is to wake */
     uint64_t asked, answered; /* rounds that somebody waits for */
+    /* The thread alone changes them, but for what became of a file: it reads the rest unlocked. */
     struct marker markers[HEALTH_PLACES];
     size_t marker_count;
     uint64_t tested_generation; /* of the engine that found the EICAR test file, or did not */

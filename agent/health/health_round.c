@@ -58,42 +58,77 @@ static bool is_tried(const struct health *health, uint64_t device)
 /* What was written before is forgotten, and with it what the watch tells of its removal. */
 static void forget_markers(struct health *health)
 {
+    (void)pthread_mutex_lock(&health->lock);
     for (size_t i = 0; i < health->marker_count; i++)
         marker_done(&health->markers[i]);
     health->marker_count = 0;
+    (void)pthread_mutex_unlock(&health->lock);
 }
 
-/* Known before it appears, for the watch may be quicker than we are. */
-static void write_marker(struct health *health, const char *directory, bool eicar)
+static struct marker *add_marker(struct health *health, const struct marker *marker)
 {
-    struct marker *marker = &health->markers[health->marker_count];
-    int fd;
+    (void)pthread_mutex_lock(&health->lock);
+    struct marker *added = &health->markers[health->marker_count++];
+    *added = *marker;
+    added->creating = true;
+    (void)pthread_mutex_unlock(&health->lock);
+    return added;
+}
 
-    int r = marker_init(marker, directory);
-    if (r == 0)
-        r = marker_open(marker);
-    if (r < 0 || is_tried(health, marker->device)) {
-        marker_done(marker); /* a file is mounted there, it is gone, or a bind mount */
-        return;
-    }
-    marker->eicar = eicar;
-    health->marker_count++;
-    r = marker_create(marker, &fd);
-    if (r < 0) {
+/* What it is, or that there is none (error). */
+static void tell_created(struct health *health, struct marker *marker, const struct marker *created,
+                         int error)
+{
+    (void)pthread_mutex_lock(&health->lock);
+    marker->creating = false;
+    marker->written = created->written;
+    marker->directory_fd = created->directory_fd;
+    marker->held = created->held;
+    marker->device = created->device;
+    marker->inode = created->inode;
+    marker->written_ns = created->written_ns;
+    if (error < 0) {
         marker->place.outcome = HEALTH_UNTRIED;
-        marker->place.error = r;
-        return;
+        marker->place.error = error;
     }
     (void)pthread_mutex_unlock(&health->lock);
-    r = marker_fill(marker, fd);
-    (void)pthread_mutex_lock(&health->lock);
-    if (r < 0 && marker->place.outcome == HEALTH_WAITING) {
-        marker->place.outcome = HEALTH_UNTRIED;
-        marker->place.error = r;
-    }
 }
 
-static int find_places(const struct health *health, char ***ret_places, size_t *ret_count)
+/* What is not there whole proves nothing, whoever saw it. */
+static void tell_unfilled(struct health *health, struct marker *marker, int error)
+{
+    (void)pthread_mutex_lock(&health->lock);
+    marker->place.outcome = HEALTH_UNTRIED;
+    marker->place.error = error;
+    (void)pthread_mutex_unlock(&health->lock);
+}
+
+/* Known before it appears, for the watch may be quicker than we are. False: it is not there. */
+static bool write_marker(struct health *health, const char *directory, bool eicar)
+{
+    struct marker made;
+    int fd = -1;
+
+    int r = marker_init(&made, directory);
+    if (r == 0)
+        r = marker_open(&made);
+    if (r < 0 || is_tried(health, made.device)) {
+        marker_done(&made); /* a file is mounted there, it is gone, or a bind mount */
+        return false;
+    }
+    made.eicar = eicar;
+    struct marker *marker = add_marker(health, &made);
+    r = marker_create(&made, &fd);
+    tell_created(health, marker, &made, r);
+    if (r == 0) {
+        r = marker_fill(&made, fd);
+        if (r < 0)
+            tell_unfilled(health, marker, r);
+    }
+    return r == 0;
+}
+
+static int find_places(struct health *health, char ***ret_places, size_t *ret_count)
 {
     AUTO_CLOSE int fd = -1;
     struct mounts *mounts = NULL;
@@ -103,7 +138,11 @@ static int find_places(const struct health *health, char ***ret_places, size_t *
         r = mounts_read(fd, &mounts);
     if (r < 0)
         return r;
-    r = marker_places_of(health->scope, mounts, ret_places, ret_count);
+    (void)pthread_mutex_lock(&health->lock);
+    struct scope *scope = scope_ref(health->scope);
+    (void)pthread_mutex_unlock(&health->lock);
+    r = marker_places_of(scope, mounts, ret_places, ret_count);
+    (void)scope_unref(scope);
     (void)mounts_free(mounts);
     return r;
 }
@@ -120,11 +159,9 @@ static int write_markers(struct health *health, bool engine)
         return r;
     bool eicar = engine;
     for (size_t i = 0; i < count && health->marker_count < HEALTH_PLACES; i++) {
-        size_t before = health->marker_count;
-        write_marker(health, places[(health->cursor + i) % count], eicar);
         /* One that can be tried, is: the next that may be written to. */
-        eicar = eicar && (before == health->marker_count ||
-                          health->markers[before].place.outcome == HEALTH_UNTRIED);
+        if (write_marker(health, places[(health->cursor + i) % count], eicar))
+            eicar = false;
     }
     health->cursor = count > 0 ? (health->cursor + HEALTH_PLACES) % count : 0;
     (void)marker_places_free(places, count);
@@ -155,11 +192,10 @@ static bool is_watch_busy(struct health *health)
            (!status.complete && status.directories_unwatched == 0);
 }
 
-/* With the lock. */
 static void wait_for_markers(struct health *health, bool engine)
 {
+    (void)pthread_mutex_lock(&health->lock);
     uint64_t patience_ns = health->patience_ns;
-
     for (unsigned i = 0; i < BUSY_PATIENCES; i++) {
         const struct timespec until = clock_deadline(patience_ns);
         while (!health->stopping && !is_settled(health, engine)) {
@@ -168,27 +204,46 @@ static void wait_for_markers(struct health *health, bool engine)
                 break;
         }
         if (health->stopping || is_settled(health, engine))
-            return;
+            break;
         (void)pthread_mutex_unlock(&health->lock);
         bool busy = is_watch_busy(health);
         (void)pthread_mutex_lock(&health->lock);
         if (!busy)
-            return;
+            break;
+    }
+    (void)pthread_mutex_unlock(&health->lock);
+}
+
+/* What came until now counts. */
+static void end_waiting(struct health *health, bool engine)
+{
+    (void)pthread_mutex_lock(&health->lock);
+    for (size_t i = 0; i < health->marker_count; i++) {
+        struct health_place *place = &health->markers[i].place;
+        if (place->outcome == HEALTH_WAITING)
+            place->outcome = HEALTH_SILENT;
+        else if (place->outcome == HEALTH_SEEN && engine)
+            place->outcome = HEALTH_UNSCANNED;
+    }
+    (void)pthread_mutex_unlock(&health->lock);
+}
+
+static void remove_markers(struct health *health)
+{
+    for (size_t i = 0; i < health->marker_count; i++) {
+        struct marker *marker = &health->markers[i];
+        marker_unlink(marker);
+        (void)pthread_mutex_lock(&health->lock);
+        struct marker_hold hold = marker_release(marker);
+        (void)pthread_mutex_unlock(&health->lock);
+        marker_let_go(hold);
     }
 }
 
 /* ---- judging -------------------------------------------------------------------------------- */
 
-/* What was not seen in a watch that is known to be incomplete says nothing new. */
-static void judge_marker(struct health *health, struct marker *marker, bool engine)
+static void count_place(struct health_status *status, const struct health_place *place)
 {
-    struct health_status *status = &health->status;
-    struct health_place *place = &marker->place;
-
-    if (place->outcome == HEALTH_WAITING)
-        place->outcome = HEALTH_SILENT;
-    else if (place->outcome == HEALTH_SEEN && engine)
-        place->outcome = HEALTH_UNSCANNED;
     status->silent += place->outcome == HEALTH_SILENT;
     status->unscanned += place->outcome == HEALTH_UNSCANNED;
     status->untried += place->outcome == HEALTH_UNTRIED;
@@ -230,7 +285,7 @@ static void say_untried(struct health_status *status, int error)
 }
 
 /* error: of write_markers. */
-static void judge_markers(struct health *health, bool engine, int error)
+static void judge_markers(struct health *health, int error)
 {
     struct health_status *status = &health->status;
     const struct marker *worst = NULL;
@@ -240,13 +295,12 @@ static void judge_markers(struct health *health, bool engine, int error)
     status->seen_ns = status->verdict_ns = 0;
     status->problem[0] = status->cure[0] = '\0';
     for (size_t i = 0; i < health->marker_count; i++) {
-        struct marker *marker = &health->markers[i];
-        judge_marker(health, marker, engine);
+        const struct marker *marker = &health->markers[i];
+        count_place(status, &marker->place);
         if (marker->place.outcome == HEALTH_SILENT ||
             (marker->place.outcome == HEALTH_UNSCANNED &&
              (worst == NULL || worst->place.outcome != HEALTH_SILENT)))
             worst = marker;
-        marker_remove(marker);
     }
     if (worst != NULL)
         say_problem(health, worst);
@@ -337,23 +391,26 @@ static void act(struct health *health, bool was_well)
         record(health, "scan_silent", EVENT_HIGH, "", status.problem);
 }
 
+/* Removed before it is answered: who asked finds nothing of it. */
 void health_round(struct health *health, uint64_t engine)
 {
     (void)pthread_mutex_lock(&health->lock);
     uint64_t asked = health->asked;
     bool was_well = health->status.problem[0] == '\0';
+    (void)pthread_mutex_unlock(&health->lock);
     int r = write_markers(health, engine != 0);
     if (r < 0)
         log_warning("health_check_failed", "error", log_error_text(r), NULL);
     wait_for_markers(health, engine != 0);
+    end_waiting(health, engine != 0);
+    remove_markers(health);
+    (void)pthread_mutex_lock(&health->lock);
     bool whole = !health->stopping;
     if (whole) {
-        judge_markers(health, engine != 0, r);
+        judge_markers(health, r);
         judge_self_test(health, engine);
-    } else {
-        forget_markers(health);
+        health->answered = asked;
     }
-    health->answered = asked;
     (void)pthread_cond_broadcast(&health->changed);
     (void)pthread_mutex_unlock(&health->lock);
     if (whole)

@@ -34,13 +34,21 @@ int marker_init(struct marker *marker, const char *directory)
     return marker->directory != NULL && marker->path != NULL ? 0 : -ENOMEM;
 }
 
-static void let_go(struct marker *marker)
+struct marker_hold marker_release(struct marker *marker)
 {
-    if (marker->held >= 0)
-        (void)close(marker->held);
-    if (marker->directory_fd >= 0)
-        (void)close(marker->directory_fd);
-    marker->held = marker->directory_fd = -1;
+    struct marker_hold hold = {.directory_fd = marker->directory_fd, .held = marker->held};
+
+    marker->written = false;
+    marker->directory_fd = marker->held = -1;
+    return hold;
+}
+
+void marker_let_go(struct marker_hold hold)
+{
+    if (hold.held >= 0)
+        (void)close(hold.held);
+    if (hold.directory_fd >= 0)
+        (void)close(hold.directory_fd);
 }
 
 void marker_done(struct marker *marker)
@@ -69,9 +77,14 @@ int marker_open(struct marker *marker)
     return 0;
 }
 
+static bool is_file(const struct stat *status, uint64_t device, uint64_t inode)
+{
+    return status->st_dev == device && status->st_ino == inode;
+}
+
 static bool is_written_file(const struct marker *marker, const struct stat *status)
 {
-    return status->st_dev == marker->device && status->st_ino == marker->inode;
+    return is_file(status, marker->device, marker->inode);
 }
 
 /* What can only be opened by name may be another's file by then. */
@@ -123,12 +136,16 @@ int marker_fill(const struct marker *marker, int fd)
     return r < 0 ? r : file_write(owned, parts[1], strlen(parts[1]));
 }
 
+void marker_unlink(const struct marker *marker)
+{
+    if (marker_lies_there(marker_sight(marker)))
+        (void)unlinkat(marker->directory_fd, name_of(marker), 0);
+}
+
 void marker_remove(struct marker *marker)
 {
-    if (marker_lies_there(marker))
-        (void)unlinkat(marker->directory_fd, name_of(marker), 0);
-    marker->written = false;
-    let_go(marker);
+    marker_unlink(marker);
+    marker_let_go(marker_release(marker));
 }
 
 bool marker_is(const struct marker *marker, const char *path, size_t length)
@@ -136,25 +153,38 @@ bool marker_is(const struct marker *marker, const char *path, size_t length)
     return strlen(marker->path) == length && memcmp(marker->path, path, length) == 0;
 }
 
-bool marker_lies_there(const struct marker *marker)
+struct marker_sight marker_sight(const struct marker *marker)
 {
-    struct stat status;
+    struct marker_sight sight = {.directory_fd = -1,
+                                 .device = marker->device,
+                                 .inode = marker->inode};
 
-    return marker->written &&
-           fstatat(marker->directory_fd, name_of(marker), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-           is_written_file(marker, &status);
+    if (marker->written && text_copy(sight.name, sizeof sight.name, name_of(marker)) == 0)
+        sight.directory_fd = fcntl(marker->directory_fd, F_DUPFD_CLOEXEC, 0);
+    return sight;
 }
 
-bool marker_owns(const struct marker *marker, const struct scan_own_verdict *scanned)
+bool marker_lies_there(struct marker_sight sight)
+{
+    AUTO_CLOSE int directory_fd = sight.directory_fd;
+    struct stat status;
+
+    return directory_fd >= 0 &&
+           fstatat(directory_fd, sight.name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+           is_file(&status, sight.device, sight.inode);
+}
+
+bool marker_has_inode(const struct marker *marker, const struct scan_own_verdict *scanned)
+{
+    return marker->inode != 0 && scanned->identity->device == marker->device &&
+           scanned->identity->inode == marker->inode;
+}
+
+bool marker_is_nameless(const struct scan_own_verdict *scanned)
 {
     struct stat status;
 
-    if (marker->inode == 0 || scanned->identity->device != marker->device ||
-        scanned->identity->inode != marker->inode)
-        return false;
-    if (marker->written)
-        return true;
-    return !scanned->asked && fstat(scanned->fd, &status) == 0 &&
-           is_written_file(marker, &status) && status.st_nlink == 0 && status.st_uid == geteuid() &&
-           (status.st_mode & 07777) == 0600;
+    return fstat(scanned->fd, &status) == 0 &&
+           is_file(&status, scanned->identity->device, scanned->identity->inode) &&
+           status.st_nlink == 0 && status.st_uid == geteuid() && (status.st_mode & 07777) == 0600;
 }

@@ -3,6 +3,7 @@ import contextlib
 import ctypes
 import json
 import os
+import shutil
 import signal
 import time
 
@@ -186,6 +187,56 @@ def test_stopping_waits_for_no_self_test(place):
     assert time.monotonic() - began < 30  # as systemd would wait
     assert asked.wait(timeout=harness.SECONDS) != 0
     assert not markers_below(agent.watched)
+
+
+def mount_freezable(place, path):
+    """tmpfs cannot be frozen: a small ext4 in a file."""
+    image = os.path.join(place.root, "image")
+    with open(image, "wb") as stream:
+        stream.truncate(8 << 20)
+    os.makedirs(path)
+    for command in (["mkfs.ext4", "-q", image], ["mount", "-o", "loop", image, path]):
+        if not shutil.which(command[0]) or harness.subprocess.run(command, check=False).returncode:
+            raise harness.Skip(f"{command[0]}: no file system that can be frozen")
+    place.cleanups.append(lambda: harness.subprocess.run(["umount", path], check=False))
+
+
+def is_stuck(pid):
+    """Whether one of its threads waits for a file system."""
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with contextlib.suppress(OSError):
+            with open(f"/proc/{pid}/task/{task}/stat", encoding="ascii", errors="replace") as stream:
+                if stream.read().rsplit(")", 1)[1].split()[0] == "D":
+                    return True
+    return False
+
+
+def test_a_frozen_mount_holds_nobody_up(place):
+    """As while its snapshot is taken: one thread waits there, and the rest goes on."""
+    harness.own_mounts()
+    agent = place.agent()
+    frozen = os.path.join(agent.watched, "frozen")
+    mount_freezable(place, frozen)
+    agent.start()
+    agent.until(lambda now: now["state"] == "protecting", "ready")
+    harness.subprocess.run(["fsfreeze", "--freeze", frozen], check=True)
+    try:
+        asked = harness.subprocess.Popen(
+            [os.path.join(harness.PROGRAMS, "yaguractl"), "--socket", agent.socket, "self-test",
+             "--mounts"], stdin=harness.subprocess.DEVNULL, stdout=harness.subprocess.DEVNULL)
+        deadline = time.monotonic() + harness.SECONDS
+        while not is_stuck(agent.process.pid):
+            assert asked.poll() is None and time.monotonic() < deadline, "nobody waits"
+            time.sleep(0.01)
+        bad = put(os.path.join(agent.watched, "bad"), EICAR)
+        agent.sync()
+        agent.expect_found(bad)
+        agent.control("metrics")
+        assert asked.poll() is None
+    finally:
+        harness.subprocess.run(["fsfreeze", "--unfreeze", frozen], check=True)
+    assert asked.wait(timeout=harness.SECONDS) == 0
+    assert not markers_below(frozen) and not markers_below(agent.watched)
 
 
 def test_the_watchdog_is_fed(place):
