@@ -288,7 +288,7 @@ static int mark_all(struct change_authors *authors)
     int r = file_open_following("/proc/self/mountinfo", O_RDONLY, 0, &fd);
     if (r == 0)
         r = mounts_read(fd, &mounts);
-    if (r < 0)
+    if (r != 0)
         return r;
     for (; *roots != NULL; roots++) {
         mark_mount(authors, mounts_covering(mounts, *roots, strlen(*roots)));
