@@ -198,7 +198,7 @@ static int read_changed(const struct invocation *invocation, uint64_t *ret_ns)
 static int run_scan(const struct invocation *invocation)
 {
     struct scan_output output = {.json = invocation->json};
-    struct targets targets;
+    struct targets targets = {0};
     uint64_t changed_ns = 0;
     if (find_targets(invocation, &targets) != 0 || read_changed(invocation, &changed_ns) != 0)
         return EXIT_ERROR;

@@ -19,12 +19,12 @@ enum { FILE_BYTES = 16384, VALUE_BYTES = 64 };
 static int find_mount(char *ret_path, size_t size)
 {
     AUTO_CLOSE int fd = -1;
-    struct mounts *mounts;
+    struct mounts *mounts = NULL;
 
     int r = file_open_following("/proc/self/mountinfo", O_RDONLY, 0, &fd);
     if (r == 0)
         r = mounts_read(fd, &mounts);
-    if (r < 0)
+    if (r < 0 || mounts == NULL)
         return r;
     r = -ENOENT;
     for (size_t i = 0; i < mounts->count && r == -ENOENT; i++)
