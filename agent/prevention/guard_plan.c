@@ -75,6 +75,25 @@ struct prevention_plan *guard_plan_free(struct prevention_plan *plan)
     return NULL;
 }
 
+/* ---- paths ---- */
+
+static bool is_in(char *const *tops, const char *path)
+{
+    for (size_t i = 0; tops[i] != NULL; i++) {
+        size_t length = strlen(tops[i]);
+        while (length > 0 && tops[i][length - 1] == '/')
+            length--;
+        if (strncmp(path, tops[i], length) == 0 && (path[length] == '/' || path[length] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+bool guard_plan_protects(const struct prevention_plan *plan, const char *path)
+{
+    return is_in(plan->paths, path) && !is_in(plan->own, path);
+}
+
 /* ---- the mounts ---- */
 
 static bool lies_below(const struct mount_entry *mount, const char *top, size_t length)

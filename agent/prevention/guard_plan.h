@@ -14,6 +14,9 @@ int guard_plan_new(const struct prevention_options *options,
                    struct prevention_plan **ret_plan) MUST_USE;
 struct prevention_plan *guard_plan_free(struct prevention_plan *plan);
 
+/* As the guard judges a path: protected, and not our own. */
+bool guard_plan_protects(const struct prevention_plan *plan, const char *path);
+
 /* Sends all of it. -ENODATA: no path is on a local file system; -errno of the socket. */
 int guard_plan_send(const struct prevention_plan *plan, int socket,
                     struct message_writer *word) MUST_USE;

@@ -1,6 +1,8 @@
 /* Owns an ask from the guard's word to its verdict: the descriptor, who opens, what is told of it.
  * Hands off: the file to the scan pipeline, malware in it to the responder's judgement, its path to
  * the pipeline's backlog, from where it goes the ordinary way to quarantine. */
+#include "agent/prevention/guard_plan.h"
+#include "agent/prevention/open_path.h"
 #include "agent/prevention/prevention_private.h"
 #include "agent/respond/responder.h"
 #include "agent/scan/scan_pipeline.h"
@@ -12,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 
 /* More than a guard has open at once, with those it gave up. Beyond it its deadline answers. */
@@ -240,6 +243,21 @@ static bool is_excluded(const struct prevention *prevention, const char *path)
            exclusions_match_file(exclusions, path, length, length - above - 1);
 }
 
+/* The guard had no path for it, but it has one: then the guard's judgement is made up for. */
+static bool is_left_alone(struct open_ask *ask)
+{
+    char path[PATH_MAX];
+
+    if (ask->path[0] != '\0' || !open_path_find(ask->fd, path))
+        return is_excluded(ask->prevention, ask->path);
+    char *copy = text_new(path, strlen(path));
+    if (copy == NULL)
+        return false;
+    free(ask->path);
+    ask->path = copy;
+    return !guard_plan_protects(ask->prevention->plan, path) || is_excluded(ask->prevention, path);
+}
+
 static void begin_ask(struct open_ask *ask)
 {
     struct scan_ask scan = {
@@ -296,7 +314,7 @@ int open_asks_take(struct prevention *prevention, struct guard_process *guard,
         free_ask(ask);
         return 0;
     }
-    if (is_excluded(prevention, ask->path)) {
+    if (is_left_alone(ask)) {
         send_verdict(ask, GUARD_ALLOW, false);
         free_ask(ask);
         return 0;

@@ -56,9 +56,30 @@ static void local_mounts_at_and_below_are_marked(void **state)
     assert_marks((const char *const[]){"/", NULL}, "/ /srv /srv/www/data /srvx ");
 }
 
+static void a_path_is_judged_as_the_guard_does(void **state)
+{
+    const char *const paths[] = {"/srv/www/", "/home", NULL}, *const own[] = {"/home/own", NULL};
+    const struct prevention_options options = {.guard_program = "/g",
+                                               .paths = paths,
+                                               .own_directories = own};
+    struct prevention_plan *plan = NULL;
+
+    (void)state;
+    assert_int_equal(guard_plan_new(&options, &plan), 0);
+    assert_true(guard_plan_protects(plan, "/srv/www/a"));
+    assert_true(guard_plan_protects(plan, "/home/ours"));
+    assert_false(guard_plan_protects(plan, "/srv/wwwroot"));
+    assert_false(guard_plan_protects(plan, "/home/own/a"));
+    assert_false(guard_plan_protects(plan, "/a"));
+    (void)guard_plan_free(plan);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(local_mounts_at_and_below_are_marked)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(local_mounts_at_and_below_are_marked),
+        cmocka_unit_test(a_path_is_judged_as_the_guard_does),
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
