@@ -97,10 +97,12 @@ static void take_plan(void *user)
     guard_life_renew(prevention);
 }
 
-/* A mount that came to be below a protected path has its own marks; mounts come in crowds. */
+/* A mount that came to be below a protected path has its own marks; mounts come in crowds. While
+ * opens wait for the guard before, no third one is started: it would end that one. */
 static void check_mounts(struct prevention *prevention)
 {
-    if (!TAKE_FLAG(prevention->mounts_moved) || !prevention->plan->enabled)
+    if (prevention->old.number != 0 || !TAKE_FLAG(prevention->mounts_moved) ||
+        !prevention->plan->enabled)
         return;
     uint64_t print = guard_plan_fingerprint(prevention->plan);
     if (print == prevention->mounts_print)

@@ -419,7 +419,7 @@ def test_what_passed_at_its_deadline_is_not_told_as_blocked(place):
 
 
 def test_a_renewed_guard_lets_nobody_pass_who_waits(place):
-    agent, folder = protected(place, prevention__on_timeout="deny", prevention__deadline="4s")
+    agent, folder = protected(place, prevention__on_timeout="deny", prevention__deadline="20s")
     start(agent)
     before = counts(agent)["guard_pid"]
     for pid in agent.scanner_pids():
@@ -431,9 +431,12 @@ def test_a_renewed_guard_lets_nobody_pass_who_waits(place):
     harness.mount_tmpfs(place, os.path.join(folder, "mount"))
     agent.until(lambda status: status["prevention"]["guard_pid"] not in (0, before)
                 and status["prevention"]["state"] == "working", "another guard took over")
-    assert b"PermissionError" in opener.communicate()[1], "the other guard's start let it pass"
+    # Its end would let pass whoever waits for it.
+    assert os.path.exists(f"/proc/{before}") and opener.poll() is None, "the guard before ended"
     for pid in agent.scanner_pids():
         os.kill(pid, signal.SIGCONT)
+    assert b"PermissionError" in opener.communicate()[1], "the other guard's start let it pass"
+    agent.until(lambda status: not os.path.exists(f"/proc/{before}"), "it ends when nobody waits")
 
 
 def test_a_killed_scanner_is_waited_for(place):
