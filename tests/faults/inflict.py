@@ -114,18 +114,6 @@ def console_killed(subject):
     well(subject)
 
 
-@fault(r"scanner_crashed|scan_error", quick=False)
-def worker_stopped(subject):
-    """a scanning process that hangs (SIGSTOP)"""
-    pid = child(subject, "yagura-scanner", last=True)
-    os.kill(pid, signal.SIGSTOP)
-    some_files(subject)
-    subject.agent.sync(PATIENCE)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGCONT)
-    well(subject)
-
-
 # ---- disks ----
 
 def fill(folder):
