@@ -58,7 +58,7 @@ static void local_mounts_at_and_below_are_marked(void **state)
 
 static void a_path_is_judged_as_the_guard_does(void **state)
 {
-    const char *const paths[] = {"/srv/www/", "/home", NULL}, *const own[] = {"/home/own", NULL};
+    const char *const paths[] = {"/srv/www/", "/home", NULL}, *const own[] = {"/home/1", NULL};
     const struct prevention_options options = {.guard_program = "/g",
                                                .paths = paths,
                                                .own_directories = own};
@@ -69,7 +69,7 @@ static void a_path_is_judged_as_the_guard_does(void **state)
     assert_true(guard_plan_protects(plan, "/srv/www/a"));
     assert_true(guard_plan_protects(plan, "/home/ours"));
     assert_false(guard_plan_protects(plan, "/srv/wwwroot"));
-    assert_false(guard_plan_protects(plan, "/home/own/a"));
+    assert_false(guard_plan_protects(plan, "/home/1/a"));
     assert_false(guard_plan_protects(plan, "/a"));
     (void)guard_plan_free(plan);
 }
