@@ -1,6 +1,7 @@
 """The agent finds out by use whether its sensors work, and says so."""
 import contextlib
 import ctypes
+import functools
 import json
 import os
 import shutil
@@ -173,10 +174,18 @@ def test_a_watched_directory_that_cannot_be_opened_is_a_problem(place):
     os.rename(agent.watched + ".away", agent.watched)
 
 
+def go_on(handle):
+    """What stands still cannot see that its agent has gone."""
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(handle, signal.SIGCONT)
+    os.close(handle)
+
+
 def test_stopping_waits_for_no_self_test(place):
     agent = place.agent(health__interval="0s", health__patience="60s").start()
     agent.until(lambda now: now["state"] == "protecting", "ready")
     for pid in agent.scanner_pids():
+        place.cleanups.append(functools.partial(go_on, os.pidfd_open(pid)))
         os.kill(pid, signal.SIGSTOP)
     asked = harness.subprocess.Popen(
         [os.path.join(harness.PROGRAMS, "yaguractl"), "--socket", agent.socket, "self-test",
