@@ -115,12 +115,20 @@ int store_open(const struct store_options *options, struct store **ret_store,
     return 0;
 }
 
+void store_hurry(struct store *store)
+{
+    pthread_mutex_lock(&store->mutex);
+    store->hurried = true;
+    pthread_cond_broadcast(&store->changed);
+    pthread_mutex_unlock(&store->mutex);
+}
+
 struct store *store_close(struct store *store)
 {
     if (!store)
         return NULL;
     pthread_mutex_lock(&store->mutex);
-    store->stopping = true;
+    store->stopping = store->hurried = true;
     pthread_cond_broadcast(&store->changed);
     pthread_mutex_unlock(&store->mutex);
     (void)pthread_join(store->writer, NULL);

@@ -60,6 +60,9 @@ struct store_options {
  * set, and opens the file as soon as it can. -EPROTO: the file is of a newer Yagura; -errno. */
 int store_open(const struct store_options *options, struct store **ret_store,
                char ret_notice[static 512]) MUST_USE;
+/* The process is about to end: from now on a commit that fails is not tried again, and whoever
+ * waits for it is told the problem. On a disk that works nothing changes. Thread-safe. */
+void store_hurry(struct store *store);
 /* Commits what waits (one try when the disk has a problem), then closes. What could not be
  * committed is told to its callbacks with the problem. */
 struct store *store_close(struct store *store);

@@ -33,9 +33,9 @@ struct store {
     uint64_t waiting_entries, waiting_bytes;
     struct store_options caps;
     struct store_status status;
-    bool stopping, suspect;
-    struct database *reader;  /* an idle connection of the present file; NULL */
-    unsigned file_generation; /* grows when the file is closed */
+    bool stopping, hurried, suspect; /* hurried: what fails is not tried again */
+    struct database *reader;         /* an idle connection of the present file; NULL */
+    unsigned file_generation;        /* grows when the file is closed */
     void (*rebuilt)(void *user);
     void *rebuilt_user;
 
@@ -44,6 +44,8 @@ struct store {
     struct event_table table;
     int log_pages;
     uint64_t retry_ns;
+    uint64_t failing_since_ns; /* monotonic; 0: the last commit was good */
+    int failure;               /* of the last commit that failed */
 };
 
 /* ---- the queue ---- */

@@ -162,43 +162,58 @@ static struct entry *take_group(struct store *store)
     return group.first;
 }
 
-/* A failed group stays where it is; the pause grows, and ends when the store is closed. */
+/* A failed group stays where it is; the pause grows, and ends when there is a hurry. */
 static void pause_before_retry(struct store *store)
 {
     store->retry_ns = store->retry_ns ? MIN(store->retry_ns * 2, RETRY_LONGEST) : RETRY_FIRST;
     pthread_mutex_lock(&store->mutex);
-    if (!store->stopping) {
+    if (!store->hurried) {
         struct timespec deadline = clock_deadline(store->retry_ns);
         int r = 0;
 
-        while (!store->stopping && r != ETIMEDOUT)
+        while (!store->hurried && r != ETIMEDOUT)
             r = pthread_cond_clockwait(&store->changed, &store->mutex, CLOCK_MONOTONIC, &deadline);
     }
     pthread_mutex_unlock(&store->mutex);
 }
 
-static bool is_stopping(struct store *store)
+static bool is_hurried(struct store *store)
 {
-    bool stopping;
+    bool hurried;
 
     pthread_mutex_lock(&store->mutex);
-    stopping = store->stopping;
+    hurried = store->hurried;
     pthread_mutex_unlock(&store->mutex);
-    return stopping;
+    return hurried;
+}
+
+static void note_failure(struct store *store, int failure)
+{
+    store_set_problem(store, failure);
+    store->failure = failure;
+    if (store->failing_since_ns > 0)
+        return;
+    store->failing_since_ns = clock_monotonic_ns();
+    log_warning("store_failed", "path", store->path, "error", log_error_text(failure), "cure",
+                "make room or repair the disk; events wait in memory", NULL);
 }
 
 /* What nobody could store while it lasted is told when it is over. */
-static void tell_recovered(struct store *store, int problem, uint64_t since_ns)
+static void note_success(struct store *store)
 {
-    uint64_t seconds = (clock_monotonic_ns() - since_ns) / NS_PER_SECOND;
-    AUTO_FREE char *detail = text_format_new("{\"error\":\"%s\",\"seconds\":%llu}",
-                                             log_error_text(problem), (unsigned long long)seconds);
+    if (store->failing_since_ns == 0)
+        return;
+    uint64_t seconds = (clock_monotonic_ns() - store->failing_since_ns) / NS_PER_SECOND;
+    AUTO_FREE char *detail =
+        text_format_new("{\"error\":\"%s\",\"seconds\":%llu}", log_error_text(store->failure),
+                        (unsigned long long)seconds);
     struct event_draft draft = {.module = "agent",
                                 .kind = "store_recovered",
                                 .severity = EVENT_MEDIUM,
                                 .subject = store->path,
                                 .detail = detail};
 
+    store->failing_since_ns = 0;
     log_info("store_recovered", "path", store->path, "after_s", log_number((long long)seconds),
              NULL);
     if (detail)
@@ -207,23 +222,15 @@ static void tell_recovered(struct store *store, int problem, uint64_t since_ns)
 
 static void write_until_done(struct store *store, struct entry *group)
 {
-    uint64_t failing_since_ns = 0;
-    int problem = 0;
     int r;
 
     for (;;) {
-        bool last_try = is_stopping(store);
+        bool last_try = is_hurried(store);
 
         r = commit_group(store, group);
         if (r == 0)
             break;
-        store_set_problem(store, r);
-        if (problem == 0) {
-            failing_since_ns = clock_monotonic_ns();
-            log_warning("store_failed", "path", store->path, "error", log_error_text(r), "cure",
-                        "make room or repair the disk; events wait in memory", NULL);
-        }
-        problem = r;
+        note_failure(store, r);
         /* The first retry after corruption is at once: the file is moved aside by it. */
         if (last_try)
             break;
@@ -231,8 +238,8 @@ static void write_until_done(struct store *store, struct entry *group)
     }
     store->retry_ns = 0;
     settle_group(store, group, r);
-    if (r == 0 && problem < 0)
-        tell_recovered(store, problem, failing_since_ns);
+    if (r == 0)
+        note_success(store);
 }
 
 /* A reader met a corrupt page: opening the file again checks all of it. */

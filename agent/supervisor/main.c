@@ -444,6 +444,7 @@ static int run(struct agent *agent)
     bool guarded = protection_is_on(agent->protection);
     agent_record(agent, "agent_stopped", guarded ? EVENT_HIGH : EVENT_INFO,
                  "yagura-agent " YAGURA_VERSION, guarded ? "{\"protected\":true}" : NULL);
+    store_hurry(agent->store); /* nobody waits for a full disk: what is there is found again */
     stop_steps(agent, ARRAY_LENGTH(steps));
     log_info("stopped", NULL);
     return agent->failed ? -EIO : r;

@@ -3,6 +3,7 @@ import errno
 import io
 import os
 import subprocess
+import time
 import zipfile
 
 import harness
@@ -45,6 +46,24 @@ def test_a_full_state_disk_loses_nothing(place):
     told = set(agent.subjects("malware_action_failed")) | set(agent.subjects("malware_action_delayed"))
     silent = [path for path in left if harness.escaped(path) not in told]
     assert not silent, f"left in place without a word: {silent[:3]}"
+
+
+def test_a_full_state_disk_does_not_hold_up_the_stop(place):
+    agent = place.agent()
+    mount_tmpfs(place, agent.state, "size=24m", "mode=0700")
+    agent.start()
+    agent.sync()
+    filler = fill(agent.state)
+    bad = [put(os.path.join(agent.watched, f"bad{number}"), EICAR) for number in range(300)]
+    agent.until(lambda status: status["store"]["problem"], "the store cannot write")
+    begun = time.monotonic()
+    agent.stop()
+    assert time.monotonic() - begun < 25, "systemd ends it after 30 s"
+    os.unlink(filler)
+    agent.start()
+    agent.sync()
+    assert set(agent.subjects("malware_found")) == set(map(harness.escaped, bad))
+    agent.until(lambda _: not any(map(os.path.lexists, bad)), "all are gone")
 
 
 def test_a_full_quarantine_refuses_and_says_so(place):
@@ -118,6 +137,6 @@ if __name__ == "__main__":
     try:
         harness.own_mounts()
     except (harness.Skip, PermissionError) as reason:
-        print(f"SKIPPED: {reason}\n0 passed, 0 failed, 6 skipped")
+        print(f"SKIPPED: {reason}\n0 passed, 0 failed, 7 skipped")
         raise SystemExit(77) from None
     harness.main()
