@@ -132,6 +132,9 @@ void list_end_by_number_descending(const struct list_page *page, struct query *q
 int list_filter_time(const struct list_page *page, const char *name, int64_t *ret_time_ms) MUST_USE;
 /* One object of the list's columns, from the row; column 0 is skipped. */
 void list_write_row(struct json_writer *json, const struct list *list, struct sql_statement *row);
+/* The query's one row as such an object, without the list's last column (the facts). -ENOENT. */
+int list_write_one(const struct list *list, struct query *query, struct sql *sql,
+                   struct buffer *output) MUST_USE;
 
 /* "2026-11-22T01:02:03Z", also with a fraction or an offset. */
 int api_parse_time(const char *text, int64_t *ret_ms) MUST_USE;

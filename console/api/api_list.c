@@ -179,6 +179,24 @@ void list_write_row(struct json_writer *json, const struct list *list, struct sq
     json_write_object_end(json);
 }
 
+int list_write_one(const struct list *list, struct query *query, struct sql *sql,
+                   struct buffer *output)
+{
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    struct list without_facts = *list;
+    struct json_writer json;
+
+    without_facts.column_count--;
+    int r = query_prepare(query, sql, &row);
+    if (r == 0)
+        r = sql_step(row);
+    if (r != 1)
+        return r < 0 ? r : -ENOENT;
+    json_writer_init(&json, output);
+    list_write_row(&json, &without_facts, row);
+    return 0;
+}
+
 /* RFC 4180; a text that a spreadsheet would run as a formula gets an apostrophe. */
 static void write_csv_text(struct buffer *output, const char *text)
 {

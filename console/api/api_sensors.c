@@ -108,23 +108,12 @@ int api_sensor_write(struct sql *sql, const struct api_service *service, int64_t
                      struct buffer *output)
 {
     AUTO_QUERY struct query query;
-    AUTO_STATEMENT struct sql_statement *row = NULL;
-    struct list without_facts = SENSORS;
-    without_facts.column_count--;
     query_init(&query);
     begin_select(&query, api_online_after(service));
     query_add(&query, " AND sensors.number = ");
     query_add_number(&query, number);
     query_add(&query, ") AS listed");
-    int r = query_prepare(&query, sql, &row);
-    if (r == 0)
-        r = sql_step(row);
-    if (r != 1)
-        return r < 0 ? r : -ENOENT;
-    struct json_writer json;
-    json_writer_init(&json, output);
-    list_write_row(&json, &without_facts, row);
-    return 0;
+    return list_write_one(&SENSORS, &query, sql, output);
 }
 
 struct sensor_read {
