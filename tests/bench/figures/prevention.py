@@ -107,7 +107,7 @@ def opens(bench, places):
     guarded, bare = (bench.machine.measure_tool("repeated_opens", path, count) for path in paths)
     bench.figure("repeated open of an unchanged clean file, p50", guarded["p50_ns"] / 1000, "us",
                  most=10, note=f"unguarded {bare['p50_ns'] / 1000:.2f} us, p99 "
-                 f"{guarded['p99_ns'] / 1000:.1f} us, clamonacc measured elsewhere: 4,700 us")
+                 f"{guarded['p99_ns'] / 1000:.1f} us")
 
 
 def compile_warm(bench, places):
