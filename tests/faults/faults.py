@@ -146,13 +146,14 @@ def page(options, rows, failed):
 
 def run(options):
     place = agents.Place()
-    rows, failed = [], 0
+    rows, failed, skipped = [], 0, 0
     try:
         subject = Subject(place)
         for fault in choose(options):
             try:
                 row = take_turn(subject, fault)
             except inflict.Skip as reason:
+                skipped += 1
                 print(f"ok - {fault.name} # SKIP {reason}", flush=True)
                 continue
             except Exception as error:  # pylint: disable=broad-except
@@ -164,7 +165,7 @@ def run(options):
                   f"{row['events']} events; said {row['said']!r}", flush=True)
     finally:
         place.remove()
-    print(f"{len(rows)} passed, {failed} failed, 0 skipped")
+    print(f"{len(rows)} passed, {failed} failed, {skipped} skipped")
     if options.record:
         with open(options.record, "w", encoding="utf-8") as stream:
             stream.write(page(options, rows, failed))
