@@ -96,7 +96,8 @@ static void take_acknowledgement(struct delivery *delivery, const struct link_be
         r = store_acknowledge(store, done->acknowledged, NULL, NULL);
     if (r < 0)
         log_warning("acknowledgement_not_kept", "error", log_error_text(r), NULL);
-    delivery->greeted = r == 0 && !rewound;
+    else if (!rewound)
+        delivery->greeted = true; /* for good: from now on the console has more than was found */
 }
 
 int heartbeats_take_done(void *user, struct message *message)
