@@ -22,7 +22,7 @@ code_is_right() {
 check_protection() {
     [ -e "$STATE/protection" ] || return 0
     code_is_right ||
-        die "this agent is protected: send it release_protection from the console, or, where you gave it a removal code of your own, put that into the parameter $PREFIX/removal-code (SecureString), which the aws command must be able to read here, then uninstall again"
+        die "this agent is protected: send it release_protection from the console, or put the removal code that you gave it into the parameter $PREFIX/removal-code (SecureString), which the aws command must be able to read here, then uninstall again"
     rm -f -- "$STATE/protection"
 }
 
