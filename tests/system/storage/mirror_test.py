@@ -23,14 +23,15 @@ def keep(storage, name, body):
 
 
 def look(storage, key, wanted, what):
-    """The verdict of signatures that may still be on their way. Returns the result."""
-    body = EICAR + key.encode()
-    made = storage.put(key, body)
+    """The verdict of signatures that may still be on their way, of a version of its own: no earlier verdict counts.
+    Returns the result."""
+    made = storage.put(key, EICAR + key.encode())
     event = storage.event(key, made["ETag"], made["VersionId"])
 
     def again():
         storage.send(event)
-        found = [one for one in storage.collect() if one["file_name"] == key and one["verdict"] == wanted]
+        found = [one for one in storage.collect()
+                 if one["version_id"] == made["VersionId"] and one["verdict"] == wanted]
         return found and found[-1]
     return until(again, what, on_wait=storage.said)
 
