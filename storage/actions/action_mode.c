@@ -8,17 +8,13 @@
 #include "storage/program/storage_client.h"
 #include "storage/program/storage_mode.h"
 #include "storage/runtime/lambda_runtime.h"
+#include "storage/runtime/queue_stop.h"
 
 #include <errno.h>
 #define REPORT_TIME_NS      (3 * NS_PER_SECOND)
 #define HIDE_S              900 /* the longest copy */
 #define AGAIN_S             60
 #define FAILURES_BEFORE_END 10
-
-static bool is_stopping(void *user UNUSED)
-{
-    return __atomic_load_n(storage_stop_flag(), __ATOMIC_RELAXED);
-}
 
 /* What both ways of running share. */
 struct action_mode {
@@ -137,20 +133,22 @@ static int serve_queue(const struct storage_settings *settings, struct aws_clien
                        struct actions *actions)
 {
     const char *queue = storage_settings_text(settings, STORAGE_QUEUE);
-    uint64_t wait_ns = storage_settings_number(settings, STORAGE_WAIT);
+    struct queue_stop stop = {.wanted = storage_stop_flag(),
+                              .wait_ns = storage_settings_number(settings, STORAGE_WAIT)};
     unsigned failures = 0;
 
     if (queue[0] == '\0') {
         log_error("settings_refused", "problem", "queue_url is not set", NULL);
         return 1;
     }
-    aws_client_set_cancel(client, is_stopping, NULL);
-    while (!is_stopping(NULL) && failures < FAILURES_BEFORE_END) {
+    aws_client_set_cancel(client, queue_stop_is_over, &stop);
+    while (!queue_stop_is_wanted(&stop) && failures < FAILURES_BEFORE_END) {
         struct sqs_message messages[SQS_MOST_MESSAGES];
         struct aws_answer answer;
         size_t count = 0;
-        enum aws_outcome outcome = sqs_receive(client, queue, 1, (unsigned)(wait_ns / 1000000000),
-                                               HIDE_S, messages, &count, &answer);
+        enum aws_outcome outcome =
+            sqs_receive(client, queue, 1, (unsigned)(stop.wait_ns / NS_PER_SECOND), HIDE_S,
+                        messages, &count, &answer);
         failures = outcome == AWS_OK || outcome == AWS_CANCELLED ? 0 : failures + 1;
         if (failures > 0)
             log_error("queue_unreadable", "problem", answer.problem, NULL);
@@ -161,7 +159,7 @@ static int serve_queue(const struct storage_settings *settings, struct aws_clien
             handle_one(client, queue, actions, &messages[i]);
             sqs_message_done(&messages[i]);
         }
-        aws_client_set_cancel(client, is_stopping, NULL);
+        aws_client_set_cancel(client, queue_stop_is_over, &stop);
     }
     return failures > 0;
 }

@@ -19,12 +19,7 @@
 
 bool poller_is_stopped(const struct poller *poller)
 {
-    return __atomic_load_n(poller->stop, __ATOMIC_RELAXED);
-}
-
-static bool is_stopped(void *user)
-{
-    return poller_is_stopped(user);
+    return queue_stop_is_wanted(&poller->stop);
 }
 
 size_t poller_count(const struct poller *poller, enum flight_state state)
@@ -100,7 +95,8 @@ static void *work(void *user)
         log_error("worker_without_client", "problem", log_error_text(r), NULL);
     (void)pthread_mutex_lock(&poller->lock);
     while (scanner != NULL) {
-        struct flight *flight = find_flight(poller, FLIGHT_WAITING);
+        struct flight *flight =
+            poller_is_stopped(poller) ? NULL : find_flight(poller, FLIGHT_WAITING);
         if (flight != NULL)
             work_on(poller, scanner, flight);
         else if (poller->ending)
@@ -177,9 +173,7 @@ static bool is_hopeless(enum aws_outcome outcome)
 /* 0 when it was stopped, 1 when it cannot work. */
 static int receive(struct poller *poller, struct aws_client *client)
 {
-    const unsigned wait_s =
-        (unsigned)(storage_settings_number(poller->resources->settings, STORAGE_WAIT) /
-                   NS_PER_SECOND);
+    const unsigned wait_s = (unsigned)(poller->stop.wait_ns / NS_PER_SECOND);
     uint64_t pause_ns = FIRST_PAUSE_NS;
     bool ever = false;
 
@@ -219,18 +213,24 @@ static void wait_for_engine(struct poller *poller)
 
 /* ---- the end ---- */
 
-/* What waits goes back; what is worked on has its time. */
+void poller_give_back(struct poller *poller)
+{
+    for (size_t i = 0; i < poller->flight_count; i++)
+        if (poller->flights[i].state == FLIGHT_WAITING) {
+            poller->flights[i].state = FLIGHT_FAILED;
+            poller->flights[i].hide_s = 0;
+            poller->failed++;
+        }
+}
+
+/* What is worked on has its time. */
 static void wind_down(struct poller *poller)
 {
     uint64_t end = clock_monotonic_ns() + POLLER_GRACE_NS;
     bool hurried = false;
 
     (void)pthread_mutex_lock(&poller->lock);
-    for (size_t i = 0; i < poller->flight_count; i++)
-        if (poller->flights[i].state == FLIGHT_WAITING) {
-            poller->flights[i].state = FLIGHT_FAILED;
-            poller->flights[i].hide_s = 0;
-        }
+    poller_give_back(poller);
     poller->ending = true;
     (void)pthread_cond_broadcast(&poller->work);
     (void)pthread_cond_signal(&poller->news);
@@ -298,7 +298,7 @@ static int run_with(struct poller *poller)
         (void)aws_client_free(client);
         return 1;
     }
-    aws_client_set_cancel(client, is_stopped, poller);
+    aws_client_set_cancel(client, queue_stop_is_over, &poller->stop);
     int code = run_threads(poller, client);
     (void)aws_client_free(client);
     return code;
@@ -311,7 +311,7 @@ int poller_run(struct scan_resources *resources, message_handler *handler, const
         .resources = resources,
         .handler = handler,
         .queue = storage_settings_text(settings, STORAGE_QUEUE),
-        .stop = stop,
+        .stop = {.wanted = stop, .wait_ns = storage_settings_number(settings, STORAGE_WAIT)},
         .visibility_s =
             (unsigned)(storage_settings_number(settings, STORAGE_VISIBILITY) / NS_PER_SECOND),
         .workers = worker_count(resources),

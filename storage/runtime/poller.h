@@ -8,8 +8,9 @@
 
 #include <stdbool.h>
 
-/* Until *stop is set (by a signal handler). Messages not begun then are given back at once, those
- * worked on have POLLER_GRACE_NS. The exit code. */
+/* Until *stop is set (by a signal handler). Messages not begun then are given back at once, also
+ * those that the queue still sends; those worked on have POLLER_GRACE_NS after that. The exit code.
+ */
 #define POLLER_GRACE_NS (20ULL * 1000000000)
 int poller_run(struct scan_resources *resources, message_handler *handler, const bool *stop);
 

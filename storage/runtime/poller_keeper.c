@@ -128,6 +128,15 @@ bool poller_has_batch(const struct poller *poller)
            SQS_MOST_MESSAGES;
 }
 
+/* With the lock. The receiver may still wait for the queue's last answer. */
+static void begin_to_end(struct poller *poller)
+{
+    if (!poller->end_told)
+        log_info("poller_ending", NULL);
+    poller->end_told = true;
+    poller_give_back(poller);
+}
+
 void *poller_keep(void *user)
 {
     struct poller *poller = user;
@@ -138,6 +147,8 @@ void *poller_keep(void *user)
         log_error("keeper_without_client", "problem", log_error_text(r), NULL);
     (void)pthread_mutex_lock(&poller->lock);
     while (r == 0) {
+        if (poller_is_stopped(poller))
+            begin_to_end(poller);
         renew(poller, client);
         bool told = tell(poller, client, FLIGHT_DONE);
         told |= tell(poller, client, FLIGHT_FAILED);

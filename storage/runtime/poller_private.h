@@ -4,6 +4,7 @@
 
 #include "common/aws/sqs.h"
 #include "storage/runtime/poller.h"
+#include "storage/runtime/queue_stop.h"
 
 #include <pthread.h>
 
@@ -31,19 +32,21 @@ struct poller {
     struct scan_resources *resources;
     message_handler *handler;
     const char *queue;
-    const bool *stop;
+    struct queue_stop stop; /* the receiver's, but for what is wanted */
     unsigned visibility_s;
     pthread_mutex_t lock;
     pthread_cond_t work, room, news; /* for workers; for the receiver; for the keeper */
     struct flight *flights;
     size_t flight_count, workers, running; /* running: workers that have not ended */
-    bool ending, no_more_news;             /* workers end; the keeper ends when all is told */
+    bool ending, no_more_news, end_told;   /* workers end; the keeper ends when all is told */
     uint64_t done, failed;
 };
 
 bool poller_is_stopped(const struct poller *poller);
 /* With the lock. */
 size_t poller_count(const struct poller *poller, enum flight_state state);
+/* With the lock: what no worker has begun is given back. */
+void poller_give_back(struct poller *poller);
 /* As many are to be told to the queue as go into one request. */
 bool poller_has_batch(const struct poller *poller);
 /* The keeper's thread: user is the poller. */

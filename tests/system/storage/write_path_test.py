@@ -7,7 +7,7 @@ import sys
 import zipfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import CLEAN, EICAR, Storage, account, agents, main, until  # noqa: E402
+from harness import CLEAN, EICAR, SECONDS, Storage, account, agents, main, until  # noqa: E402
 
 
 def test_clean_and_infected(place):
@@ -244,6 +244,23 @@ def test_handed_back_at_the_end(place):
     storage.start()
     for i in range(30):
         storage.result(f"x{i}")
+    storage.until_done()
+
+
+def test_what_comes_during_the_end_is_handed_back(place):
+    """The queue is being asked when the end comes: what it still sends is nobody else's until it is given back."""
+    storage = Storage(place, notify=False, wait="20s")
+    process = storage.start()
+    storage.send(storage.event("first", storage.put("first", CLEAN)["ETag"]))
+    storage.result("first")
+    storage.until_done()
+    process.terminate()
+    until(lambda: "poller_ending" in storage.said(process), "the beginning of the end", on_wait=storage.said)
+    storage.send(storage.event("late", storage.put("late", CLEAN)["ETag"]))
+    assert process.wait(timeout=SECONDS) == 0
+    assert storage.left() == (1, 0), (storage.left(), storage.said(process))
+    storage.start()
+    storage.result("late")
     storage.until_done()
 
 
