@@ -7,6 +7,9 @@ main() {
     preset=release-hardened
     if [ "${1:-}" = --sanitized ]; then
         preset=asan-ubsan
+        # Freed memory is kept back for a while; less of it, so that growth is the product's.
+        export ASAN_OPTIONS="detect_leaks=1:quarantine_size_mb=8"
+        export UBSAN_OPTIONS="print_stacktrace=1"
         shift
     fi
     build_dir=$source_dir/build/$preset

@@ -2,17 +2,18 @@
 """Works a joined agent and console for a long time with mixed load, and asks: does memory stay flat, do
 descriptors not grow, is no file missed?
 
-Usage: soak.py [--minutes N] [--record FILE]
+Usage: soak.py [--minutes N] [--rate N] [--record FILE]
 
-Files are written, renamed, linked, overwritten and deleted, one in five is malware; now and then a tree is
+--rate: file operations a second. Files are written, renamed, linked, overwritten and deleted, one in five is malware; now and then a tree is
 scanned, signatures are loaded anew, the console is asked. Every process is looked at ten times a minute.
 Flat means: the median of the last third is at most a tenth and 4 MiB above that of the middle third (the first
-third is warm-up). The seeds of churn are few, so the verdict cache and the watch tree reach their size early."""
+third is warm-up). No event may be missing from the console, none be there twice. The seeds of churn are few, so the verdict cache and the watch tree reach their size early."""
 
 import argparse
 import collections
 import os
 import platform
+import re
 import statistics
 import sys
 import threading
@@ -28,23 +29,27 @@ from pair import Pair, agents  # noqa: E402
 DIRECTORIES = 40
 FILES = 50  # a directory; older ones are overwritten
 LOOK_SECONDS = 6
-BETWEEN_SECONDS = 0.004
+RATE = 50
 GROWTH_FACTOR, GROWTH_KIB = 1.1, 4096
+PATIENCE = 600
+HEAD = "# Soak, last runs\n"
+SANITIZER_SAID = re.compile(r"^.*(?:ERROR: \w+Sanitizer|runtime error:).*$", re.MULTILINE)
 SANITIZED = "asan" in agents.PROGRAMS
 
 
 class Churn(threading.Thread):
     """Mixed load on the watched folder, until told to stop."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, rate):
         super().__init__()
         self.folder = folder
+        self.between = 1 / rate
         self.stopping = threading.Event()
         self.bad = []
         self.number = 0
 
     def run(self):
-        while not self.stopping.wait(BETWEEN_SECONDS):
+        while not self.stopping.wait(self.between):
             self.one(self.number)
             self.number += 1
 
@@ -81,8 +86,10 @@ class Watcher:
     def __init__(self, pair):
         self.pair = pair
         self.rows = []
+        self.loads = []
 
     def look(self):
+        self.loads.append(os.getloadavg()[0])
         row = collections.Counter()
         pids = {self.pair.console.process.pid: "yagura-console", self.pair.agent.process.pid: "yagura-agent"}
         pids.update((pid, agents.command_of(pid)) for pid in agents.descendants(self.pair.agent.process.pid))
@@ -95,6 +102,7 @@ class Watcher:
 
     def thirds(self, key):
         values = [row[key] for row in self.rows if key in row]
+        values += values[-1:] * (3 - len(values))  # of a process that was seen once
         third = len(values) // 3
         return [statistics.median(part) for part in (values[:third], values[third:2 * third], values[2 * third:])]
 
@@ -123,21 +131,56 @@ def work(pair, churn, watcher, seconds):
         churn.stopping.wait(LOOK_SECONDS)
 
 
-def missed(pair, churn):
-    pair.agent.sync(300)
+def broken_promises(pair, churn):
+    """What was missed, lost or doubled, as lines."""
+    pair.agent.sync(PATIENCE)
     left = [path for path in churn.bad if os.path.lexists(path)]
+    faults = [f"{len(left)} files were missed, {left[0]}"] if left else []
     wanted = {agents.escaped(path) for path in churn.bad}
     pair.nudge()
-    pair.until(lambda: wanted <= {event["subject"] for event in pair.events("&kind=malware_found")},
-               "every detection is in the console", 300)
-    return left
+
+    def delivered():
+        events = pair.events()
+        return events if wanted <= {event["subject"] for event in events
+                                    if event["kind"] == "malware_found"} else None
+    ids = [event["id"] for event in pair.until(delivered, "every detection is in the console", PATIENCE)]
+    if len(ids) != len(set(ids)):
+        faults.append(f"{len(ids) - len(set(ids))} events are in the console twice")
+    return faults, len(ids)
 
 
-def page(options, churn, watcher, faults):
-    build = "sanitized (ASan + UBSan)" if SANITIZED else "release-hardened"
-    lines = [f"## {build}, {options.minutes} minutes", "",
-             f"{time.strftime('%Y-%m-%d')}, Linux {platform.release()}, {os.cpu_count()} processors. {churn.number:,} file "
-             f"operations, {len(churn.bad):,} malicious files, {len(faults)} faults.", "",
+def ended_badly(pair):
+    """Ends both in order; what exit codes, sanitizers and the scanner say, as lines."""
+    faults = [f"the scanner crashed: {event['subject']}" for event in pair.agent.events("scanner_crashed")]
+    pair.agent.stop()
+    code = pair.console.stop()
+    if code:
+        faults.append(f"the console ended with {code}")
+    with open(pair.agent.log, encoding="utf-8", errors="replace") as stream:
+        logs = stream.read() + "".join(pair.console.log)
+    return faults + sorted(set(SANITIZER_SAID.findall(logs)))
+
+
+def judged(watcher):
+    faults = []
+    for name, kind in watcher.keys():
+        _, middle, last = watcher.thirds((name, kind))
+        if len(watcher.rows) >= 60 and grew(kind, middle, last):
+            faults.append(f"{kind} of {name} grew from {middle:,.0f} to {last:,.0f}")
+    return faults
+
+
+def title():
+    return "## " + ("sanitized (ASan and UBSan)" if SANITIZED else "release-hardened")
+
+
+def section(options, churn, watcher, faults, events):
+    command = "tests/soak/run.sh" + (" --sanitized" if SANITIZED else "") + f" --minutes {options.minutes:g} --rate {options.rate:g}"
+    lines = [title(), "",
+             f"`{command}`, {time.strftime('%Y-%m-%d')}, Linux {platform.release()}, {os.cpu_count()} processors, load "
+             f"{statistics.median(watcher.loads):.0f} (at most {max(watcher.loads):.0f}). {churn.number:,} file operations, "
+             f"{len(churn.bad):,} malicious files, all found and gone; {events:,} events, each in the console once. "
+             f"{len(faults)} faults.", "",
              "| process | memory (KiB): first, middle, last third | descriptors |", "| --- | --- | --- |"]
     for name in sorted({name for name, _ in watcher.keys()}):
         memory, descriptors = watcher.thirds((name, "memory")), watcher.thirds((name, "descriptors"))
@@ -146,36 +189,48 @@ def page(options, churn, watcher, faults):
     return "\n".join(lines + [f"\nFAULT: {fault}" for fault in faults]) + "\n"
 
 
-def main():
-    parser = argparse.ArgumentParser(prog="run.sh")
-    parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--record")
-    options = parser.parse_args()
+def record(path, text):
+    """In the place of the last result of this build."""
+    sections = [HEAD]
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as stream:
+            sections = re.split(r"^(?=## )", stream.read(), flags=re.MULTILINE)
+    kept = [part.rstrip("\n") + "\n" for part in sections if not part.startswith(title() + "\n")]
+    with open(path, "w", encoding="utf-8") as stream:
+        stream.write("\n".join(kept[:1] + sorted(kept[1:] + [text])))
+
+
+def soak(options):
     place = agents.Place()
     try:
         pair = Pair(place, heartbeat="5s")
         pair.agent.start()
         pair.activate()
-        churn, watcher = Churn(pair.agent.watched), Watcher(pair)
+        churn, watcher = Churn(pair.agent.watched, options.rate), Watcher(pair)
         churn.start()
         try:
             work(pair, churn, watcher, options.minutes * 60)
         finally:
             churn.stopping.set()
             churn.join()
-        faults = [f"{len(missed_files)} files were missed, {missed_files[0]}"
-                  for missed_files in [missed(pair, churn)] if missed_files]
-        for name, kind in watcher.keys():
-            _, middle, last = watcher.thirds((name, kind))
-            if len(watcher.rows) >= 60 and grew(kind, middle, last):
-                faults.append(f"{kind} of {name} grew from {middle:,.0f} to {last:,.0f}")
+        faults, events = broken_promises(pair, churn)
+        faults += ended_badly(pair)
     finally:
         place.remove()
-    text = page(options, churn, watcher, faults)
+    faults += judged(watcher)
+    return section(options, churn, watcher, faults, events), faults
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="run.sh")
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--rate", type=float, default=RATE)
+    parser.add_argument("--record")
+    options = parser.parse_args()
+    text, faults = soak(options)
     print(text)
     if options.record:
-        with open(options.record, "a", encoding="utf-8") as stream:
-            stream.write("\n" + text)
+        record(options.record, text)
     print(f"{0 if faults else 1} passed, {len(faults)} failed, 0 skipped")
     return 1 if faults else 0
 
