@@ -105,4 +105,6 @@ void scan_report_scanner(struct store *store, const struct scanner_status *befor
         append_scanner_event(store, "scanner_problem", EVENT_HIGH, now);
     if (now->crashed > before->crashed)
         append_scanner_event(store, "scanner_crashed", EVENT_MEDIUM, now);
+    if (now->timed_out > before->timed_out)
+        append_scanner_event(store, "scanner_timed_out", EVENT_MEDIUM, now);
 }

@@ -15,7 +15,8 @@ int scan_report_unfinished(struct store *store, const struct scan_task *task,
                            store_committed *committed, void *user) MUST_USE;
 /* scan_unheld: a scan goes on although the host is busy with other work. */
 void scan_report_let_go(struct store *store, enum scan_cause cause);
-/* What changed between two states: scanner_ready, scanner_problem, scanner_crashed. */
+/* What changed between two states: scanner_ready, scanner_problem, scanner_crashed,
+ * scanner_timed_out (a process stood still with its file and was replaced). */
 void scan_report_scanner(struct store *store, const struct scanner_status *before,
                          const struct scanner_status *now);
 

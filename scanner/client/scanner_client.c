@@ -220,7 +220,6 @@ static void on_returned(void *owner, struct scanner_job *job)
 static void on_died(void *owner, struct scanner_job *job, bool timed_out)
 {
     struct scanner_client *client = owner;
-    client->status.timed_out += timed_out;
     if (++job->attempts >= MOST_ATTEMPTS)
         fail_job(client, job, timed_out ? SCAN_REASON_TIME : SCAN_REASON_CRASHED);
     else
@@ -417,6 +416,13 @@ static void on_crashed(void *owner, struct scanner_host *host, const char *how)
     tell_change(client);
 }
 
+static void on_timed_out(void *owner)
+{
+    struct scanner_client *client = owner;
+    client->status.timed_out++;
+    tell_change(client);
+}
+
 static void on_recycled(void *owner)
 {
     struct scanner_client *client = owner;
@@ -432,6 +438,7 @@ static const struct scanner_host_callbacks host_callbacks = {
     .returned = on_returned,
     .died = on_died,
     .crashed = on_crashed,
+    .timed_out = on_timed_out,
     .recycled = on_recycled,
 };
 

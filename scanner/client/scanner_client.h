@@ -79,7 +79,7 @@ struct scanner_callbacks {
     void (*scanned)(void *owner, void *job, const struct scan_result *result);
     /* Room for at least one more job. Called often: after each result, too. */
     void (*ready)(void *owner);
-    /* State, problem, generation or a crash changed; see scanner_client_status. */
+    /* State, problem, generation, crashes or timed_out changed; see scanner_client_status. */
     void (*changed)(void *owner);
 };
 

@@ -113,7 +113,9 @@ static void end_worker(struct scanner_worker *worker, const char *how)
         (void)close(TAKE_FD(worker->socket));
         worker->state = WORKER_RETIRING;
     }
-    if (!retired && !timed_out)
+    if (timed_out)
+        host->callbacks->timed_out(host->owner);
+    else if (!retired)
         host->callbacks->crashed(host->owner, host, how);
     if (was_ready)
         fill(host);

@@ -39,6 +39,7 @@ struct scanner_host_callbacks {
     /* The worker died while scanning it; timed_out: killed for that. */
     void (*died)(void *owner, struct scanner_job *job, bool timed_out);
     void (*crashed)(void *owner, struct scanner_host *host, const char *how);
+    void (*timed_out)(void *owner); /* a worker was killed for its time, and is being replaced */
     void (*recycled)(void *owner);
 };
 

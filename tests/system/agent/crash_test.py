@@ -93,6 +93,23 @@ def test_killing_workers_leaves_no_file_without_a_verdict(place):
     assert status["scanner"]["crashed"] >= 1, status["scanner"]
 
 
+def test_a_hung_worker_is_told_and_replaced(place):
+    agent = place.agent(scan__workers=1, scan__max_time="1s").start()
+    agent.until(lambda status: status["scanner"]["state"] == "ready", "there are workers to stop")
+    stopped = agent.scanner_pids()[1:]
+    with agent.following() as events:
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        bad = [put(os.path.join(agent.watched, f"bad{number}"), EICAR) for number in range(5)]
+        event = events.wait("scanner_timed_out")
+    assert event["severity"] == "medium" and event["detail"]["timed_out"] >= 1, event
+    agent.sync()
+    agent.expect_gone(*bad)
+    agent.expect_found(*bad)
+    assert not agent.events("scanner_crashed")
+    assert not set(stopped) <= set(agent.scanner_pids())
+
+
 def test_killing_the_loader_is_survived(place):
     agent = place.agent().start()
     agent.sync()
