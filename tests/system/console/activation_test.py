@@ -73,10 +73,6 @@ class IdentityTest(ConsoleTest):
         answer = self.activate(agent, identity, expect=403)
         self.assertEqual(answer.json["code"], code, answer)
 
-    def offline(self, agent):
-        self.console.query("UPDATE computers SET last_seen_ms = last_seen_ms - 600000"
-                           f" WHERE id = '{agent.id}'")
-
     def kinds(self, agent):
         return [event["kind"] for event in
                 self.admin.get(f"/api/v1/events?computer={agent.id}").json["events"]]
@@ -149,7 +145,7 @@ class IdentityTest(ConsoleTest):
         self.assertIn("clone_seen", self.kinds(agent))
         self.assertIn("clone_refused", [entry["action"] for entry in
                                         self.admin.get("/api/v1/audit").json["entries"]])
-        self.offline(agent)
+        self.set_offline(agent)
         self.activate(thief, identity, expect=409)  # another disk: still not
 
     def test_a_reinstalled_agent_keeps_its_record(self):
@@ -159,7 +155,7 @@ class IdentityTest(ConsoleTest):
         agent.heartbeat([agent.event()])
         again = self.on_ec2(agent.instance, machine=agent.machine)
         self.activate(again, identity, expect=409)  # the old one may still live
-        self.offline(agent)
+        self.set_offline(agent)
         self.activate(again, identity)
         self.assertEqual(again.id, agent.id)
         again.heartbeat()

@@ -364,6 +364,7 @@ class Agent:
         self.certificate = None
         self.client = None
         self.number = 0
+        self.heard_ms = 0
         self.id = None
 
     def path(self, name):
@@ -418,6 +419,7 @@ class Agent:
                 "facts": {}, "events": list(events), "results": list(results), **more}
 
     def heartbeat(self, events=(), expect=200, **more):
+        self.heard_ms = int(time.time() * 1000)
         return self.client.post("/agent/v1/heartbeat", self.body(events, **more), expect=expect)
 
 
@@ -440,6 +442,12 @@ class ConsoleTest(unittest.TestCase):
         agent = Agent(self.console, **more)
         agent.activate(self.token())
         return agent
+
+    def set_offline(self, agent):
+        """As if it had been silent for long. When it was last seen is written behind: not over this."""
+        of = f"FROM computers WHERE id = '{agent.id}'"
+        until(lambda: int(self.console.query(f"SELECT last_seen_ms {of}")[0][0]) >= agent.heard_ms)
+        self.console.query(f"UPDATE computers SET last_seen_ms = 1 WHERE id = '{agent.id}'")
 
 
 def main():
