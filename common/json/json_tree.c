@@ -5,6 +5,7 @@
 #include "common/buffers/spare.h"
 #include "common/text/text.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -16,15 +17,18 @@
 struct json_tree {
     struct json_node *nodes;
     size_t count, capacity, bytes;
-    char memory[]; /* the text without space, then the decoded strings */
+    bool spaced;   /* there is space between values */
+    char memory[]; /* the text as it came and its NUL, then the decoded strings */
 };
 
 struct parser {
     const char *begin, *at, *end;
-    char *compact, *strings; /* next free byte */
+    char *strings; /* next free byte */
     struct json_tree *tree;
     uint32_t open[JSON_TREE_DEPTH]; /* containers around the place */
     uint32_t last[JSON_TREE_DEPTH]; /* their last child */
+    uint64_t keys[JSON_TREE_DEPTH]; /* a bit for each key of them, not one of its own */
+    bool alike[JSON_TREE_DEPTH];    /* two have the same bit */
     size_t depth;
     const char *key; /* of the value that follows */
     const char *problem;
@@ -45,23 +49,22 @@ static int fail(struct parser *parser, const char *problem)
     return -EBADMSG;
 }
 
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+
 static void skip_space(struct parser *parser)
 {
-    while (parser->at < parser->end && (*parser->at == ' ' || *parser->at == '\n' ||
-                                        *parser->at == '\t' || *parser->at == '\r'))
+    while (parser->at < parser->end && is_space(*parser->at)) {
+        parser->tree->spaced = true;
         parser->at++;
+    }
 }
 
 static int peek(const struct parser *parser)
 {
     return parser->at < parser->end ? (unsigned char)*parser->at : -1;
-}
-
-static void keep(struct parser *parser, const char *from)
-{
-    size_t length = (size_t)(parser->at - from);
-    memcpy(parser->compact, from, length);
-    parser->compact += length;
 }
 
 /* --- nodes */
@@ -89,7 +92,7 @@ static int add_node(struct parser *parser, enum json_node_kind kind, struct json
     }
     tree->nodes[index] = (struct json_node){.kind = kind,
                                             .key = parser->key,
-                                            .begin = (uint32_t)(parser->compact - tree->memory)};
+                                            .begin = (uint32_t)(parser->at - parser->begin)};
     parser->key = NULL;
     *ret_node = &tree->nodes[index];
     return 0;
@@ -97,7 +100,7 @@ static int add_node(struct parser *parser, enum json_node_kind kind, struct json
 
 static void end_node(const struct parser *parser, struct json_node *node)
 {
-    node->size = (uint32_t)(parser->compact - parser->tree->memory) - node->begin;
+    node->size = (uint32_t)(parser->at - parser->begin) - node->begin;
 }
 
 static int compare_keys(const void *a, const void *b)
@@ -126,8 +129,19 @@ static bool is_same_key(const char *one, const char *other)
     return one[0] == other[0] && strcmp(one, other) == 0;
 }
 
+/* Most objects have few keys, of different lengths or first letters. */
+static void note_key(struct parser *parser, uint32_t length)
+{
+    uint64_t bit = 1ULL << (((unsigned char)parser->key[0] * 7U + length) & 63U);
+    size_t inside = parser->depth - 1;
+    parser->alike[inside] |= (parser->keys[inside] & bit) != 0;
+    parser->keys[inside] |= bit;
+}
+
 static int check_keys(struct parser *parser, const struct json_node *object)
 {
+    if (!parser->alike[parser->depth])
+        return 0;
     if (object->length > QUADRATIC_MOST)
         return sort_and_compare(parser, object);
     for (const struct json_node *one = json_node_first(object); one; one = json_node_next(one))
@@ -239,38 +253,66 @@ static int read_escape(struct parser *parser)
     return 0;
 }
 
+#define EACH_BYTE(byte) (0x0101010101010101ULL * (byte))
+
+/* The highest bit of the first byte that ends a run: a control character, a quote, a backslash, or
+ * not ASCII; bits behind it may be wrong. 0: none of the eight. */
+static uint64_t find_end(uint64_t word)
+{
+    uint64_t quote = word ^ EACH_BYTE('"'), backslash = word ^ EACH_BYTE('\\');
+    return (((word - EACH_BYTE(0x20)) & ~word) | ((quote - EACH_BYTE(1)) & ~quote) |
+            ((backslash - EACH_BYTE(1)) & ~backslash) | word) &
+           EACH_BYTE(0x80);
+}
+
+/* Eight at a time; what is written too much is overwritten, and what was decoded is never longer
+ * than what it was read from. */
+static void read_plain(struct parser *parser)
+{
+    uint64_t word, end = 0;
+    while (parser->end - parser->at >= (ptrdiff_t)sizeof(word) && end == 0) {
+        memcpy(&word, parser->at, sizeof(word));
+        memcpy(parser->strings, &word, sizeof(word));
+        end = find_end(le64toh(word));
+        size_t length = end ? (size_t)__builtin_ctzll(end) / 8 : sizeof(word);
+        parser->at += length;
+        parser->strings += length;
+    }
+    while (end == 0 && parser->at < parser->end && (unsigned char)*parser->at >= 0x20 &&
+           (unsigned char)*parser->at < 0x80 && *parser->at != '"' && *parser->at != '\\')
+        *parser->strings++ = *parser->at++;
+}
+
+static int read_character(struct parser *parser)
+{
+    size_t length = character_length(parser->at, parser->end);
+    if (length == 0)
+        return fail(parser, "not UTF-8");
+    memcpy(parser->strings, parser->at, length);
+    parser->strings += length;
+    parser->at += length;
+    return 0;
+}
+
 /* After the opening quote; the decoded text ends with NUL. */
 static int read_string(struct parser *parser, const char **ret_text, uint32_t *ret_length)
 {
     const char *decoded = parser->strings;
     for (;;) {
-        const char *plain = parser->at;
-        while (parser->at < parser->end && (unsigned char)*parser->at >= 0x20 &&
-               (unsigned char)*parser->at < 0x80 && *parser->at != '"' && *parser->at != '\\')
-            parser->at++;
-        memcpy(parser->strings, plain, (size_t)(parser->at - plain));
-        parser->strings += parser->at - plain;
+        read_plain(parser);
         if (parser->at == parser->end)
             return fail(parser, "a string does not end");
         unsigned char c = (unsigned char)*parser->at;
         if (c < 0x20)
             return fail(parser, "a control character is not escaped");
-        if (c >= 0x80) {
-            size_t length = character_length(parser->at, parser->end);
-            if (length == 0)
-                return fail(parser, "not UTF-8");
-            memcpy(parser->strings, parser->at, length);
-            parser->strings += length;
-            parser->at += length;
-            continue;
-        }
-        parser->at++;
         if (c == '"')
             break;
-        int r = read_escape(parser);
+        parser->at += c == '\\';
+        int r = c == '\\' ? read_escape(parser) : read_character(parser);
         if (r < 0)
             return r;
     }
+    parser->at++;
     *ret_text = decoded;
     *ret_length = (uint32_t)(parser->strings - decoded);
     *parser->strings++ = '\0';
@@ -281,19 +323,17 @@ static int read_key(struct parser *parser)
 {
     uint32_t length;
     skip_space(parser);
-    const char *begin = parser->at;
     if (peek(parser) != '"')
         return fail(parser, "a key is missing");
     parser->at++;
     int r = read_string(parser, &parser->key, &length);
     if (r < 0)
         return r;
-    keep(parser, begin);
+    note_key(parser, length);
     skip_space(parser);
     if (peek(parser) != ':')
         return fail(parser, "a colon is missing");
     parser->at++;
-    *parser->compact++ = ':';
     return 0;
 }
 
@@ -367,7 +407,6 @@ static int read_number(struct parser *parser)
     r = real ? check_real(parser, begin) : read_integer(parser, begin, &node->integer);
     if (r < 0)
         return r;
-    keep(parser, begin);
     end_node(parser, node);
     return 0;
 }
@@ -388,7 +427,6 @@ static int read_word(struct parser *parser)
         if (r < 0)
             return r;
         parser->at += length;
-        keep(parser, parser->at - length);
         end_node(parser, node);
         return 0;
     }
@@ -405,9 +443,10 @@ static int open_container(struct parser *parser, char c)
     int r = add_node(parser, c == '{' ? JSON_NODE_OBJECT : JSON_NODE_ARRAY, &node);
     if (r < 0)
         return r;
+    parser->keys[parser->depth] = 0;
+    parser->alike[parser->depth] = false;
     parser->open[parser->depth++] = (uint32_t)(node - parser->tree->nodes);
     parser->at++;
-    *parser->compact++ = c;
     return 0;
 }
 
@@ -416,7 +455,6 @@ static int close_container(struct parser *parser)
     struct json_node *node = &parser->tree->nodes[parser->open[--parser->depth]];
     bool object = node->kind == JSON_NODE_OBJECT;
     parser->at++;
-    *parser->compact++ = object ? '}' : ']';
     end_node(parser, node);
     return object ? check_keys(parser, node) : 0;
 }
@@ -424,7 +462,6 @@ static int close_container(struct parser *parser)
 static int read_scalar(struct parser *parser)
 {
     struct json_node *node;
-    const char *begin = parser->at;
     if (peek(parser) != '"')
         return read_word(parser);
     int r = add_node(parser, JSON_NODE_STRING, &node);
@@ -434,7 +471,6 @@ static int read_scalar(struct parser *parser)
     r = read_string(parser, &node->text, &node->length);
     if (r < 0)
         return r;
-    keep(parser, begin);
     end_node(parser, node);
     return 0;
 }
@@ -448,7 +484,6 @@ static int read_after_value(struct parser *parser)
         int c = peek(parser);
         if (c == ',') {
             parser->at++;
-            *parser->compact++ = ',';
             int r = object ? read_key(parser) : 0;
             return r < 0 ? r : 1;
         }
@@ -504,11 +539,18 @@ int json_tree_parse(const char *text, size_t length, struct json_tree **ret_tree
         return -ENOMEM;
     tree->bytes = bytes;
     tree->count = 0;
+    tree->spaced = false;
+    if (length > 0)
+        memcpy(tree->memory, text, length);
     tree->capacity = length / USUAL_BYTES + USUAL_BYTES;
     tree->nodes = spare_take(tree->capacity * sizeof(*tree->nodes));
-    struct parser parser = {.begin = text, .at = text, .end = text + length, .tree = tree};
-    parser.compact = tree->memory;
+    struct parser parser; /* what belongs to a level is set when it begins */
+    parser.begin = parser.at = text;
+    parser.end = text + length;
     parser.strings = tree->memory + length + 1;
+    parser.tree = tree;
+    parser.depth = 0;
+    parser.key = parser.problem = NULL;
     int r = tree->nodes ? read_document(&parser) : -ENOMEM;
     if (r < 0) {
         if (parser.problem)
@@ -517,7 +559,6 @@ int json_tree_parse(const char *text, size_t length, struct json_tree **ret_tree
         (void)json_tree_free(tree);
         return r;
     }
-    *parser.compact = '\0';
     *ret_tree = tree;
     return 0;
 }
@@ -556,8 +597,28 @@ const struct json_node *json_node_find(const struct json_node *object, const cha
     return at;
 }
 
+/* Takes the space between values out of it, in place; its new end. */
+static char *compact(char *text, const char *end)
+{
+    char *to = text;
+    bool inside = false; /* a string */
+    for (const char *at = text; at < end; at++) {
+        if (!inside && is_space(*at))
+            continue;
+        if (inside && *at == '\\')
+            *to++ = *at++;
+        else if (*at == '"')
+            inside = !inside;
+        *to++ = *at;
+    }
+    return to;
+}
+
 const char *json_tree_text(struct json_tree *tree, const struct json_node *node)
 {
-    tree->memory[node->begin + node->size] = '\0';
-    return tree->memory + node->begin;
+    char *text = tree->memory + node->begin, *end = text + node->size;
+    if (tree->spaced)
+        end = compact(text, end);
+    *end = '\0';
+    return text;
 }

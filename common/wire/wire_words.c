@@ -22,21 +22,27 @@ int wire_severity_parse(const char *name, unsigned *ret_severity)
     return -EINVAL;
 }
 
+/* Of a-z, 0-9 and "_". */
+static bool is_word_character(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+}
+
 bool wire_is_word(const char *text)
 {
-    size_t length = strlen(text);
-    return length > 0 && length <= 64 && text[0] >= 'a' && text[0] <= 'z' &&
-           strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_") == length;
+    size_t length = 0;
+    while (is_word_character(text[length]))
+        length++;
+    return length > 0 && length <= 64 && !text[length] && text[0] >= 'a' && text[0] <= 'z';
 }
 
 bool wire_is_uuid(const char *text)
 {
-    if (strlen(text) != 36)
-        return false;
     for (size_t i = 0; i < 36; i++) {
         bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-        if (dash ? text[i] != '-' : !strchr("0123456789abcdef", text[i]))
+        char c = text[i];
+        if (dash ? c != '-' : !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
             return false;
     }
-    return true;
+    return !text[36];
 }

@@ -166,10 +166,77 @@ static void bounds_depth_and_finds_repeated_keys(void **state UNUSED)
     }
 }
 
+static void takes_space_out_of_a_text(void **state UNUSED)
+{
+    struct json_tree *tree =
+        parse("{ \"a\" : { \"b c\" : \"x \\\" \\\\\" , \"d\" : [ 1 ,\n2 ] } ,\t\"e\" : [ ] }");
+    const struct json_node *root = json_tree_root(tree);
+    assert_string_equal(json_tree_text(tree, json_node_find(root, "a")),
+                        "{\"b c\":\"x \\\" \\\\\",\"d\":[1,2]}");
+    assert_string_equal(json_tree_text(tree, json_node_find(root, "e")), "[]");
+    (void)json_tree_free(tree);
+}
+
+/* Strings of every length, with every kind of byte at every place. */
+static void reads_strings_of_every_length(void **state UNUSED)
+{
+    static const char *const pieces[] = {"",     "\"",   "\\\\", "\\u00e9",          "\xc3\xa9",
+                                         "\xc3", "\x7f", "\x1f", "\xf0\x9f\x98\x80", "\x80",
+                                         "\\",   "!"};
+    for (size_t piece = 0; piece < ARRAY_LENGTH(pieces); piece++) {
+        for (size_t length = 0; length < 40; length++) {
+            for (size_t at = 0; at <= length; at++) {
+                char text[80];
+                AUTO_FREE char *exact = NULL; /* a byte too far is found by the sanitizer */
+                struct json_tree *tree = NULL;
+                char problem[128];
+                (void)text_format(text, sizeof(text), "[\"%.*s%s%.*s\"]", (int)at,
+                                  "abcdefghijklmnopqrstuvwxyz0123456789ABCDEF", pieces[piece],
+                                  (int)(length - at), "zyxwvutsrqponmlkjihgfedcba9876543210FEDCBA");
+                exact = malloc(strlen(text));
+                assert_non_null(exact);
+                memcpy(exact, text, strlen(text));
+                json_t *other = json_loads(text, 0, NULL);
+                int r = json_tree_parse(exact, strlen(text), &tree, problem);
+                assert_int_equal(r == 0, other != NULL);
+                if (r == 0)
+                    assert_string_equal(json_node_first(json_tree_root(tree))->text,
+                                        json_string_value(json_array_get(other, 0)));
+                json_decref(other);
+                (void)json_tree_free(tree);
+            }
+        }
+    }
+}
+
+static void tells_alike_keys_apart(void **state UNUSED)
+{
+    static const struct {
+        const char *text;
+        bool good;
+    } cases[] = {{"{\"ab\":1,\"ac\":2}", true},
+                 {"{\"ab\":1,\"x\":{\"ab\":1},\"ac\":2}", true},
+                 {"{\"ab\":1,\"x\":{\"y\":1},\"ab\":2}", false},
+                 {"{\"x\":{\"ab\":1,\"c\":[{}],\"ab\":1}}", false},
+                 {"[{\"ab\":1},{\"ab\":1}]", true},
+                 {"{\"\":1,\"\":2}", false},
+                 {"{\"\\u0061\":1,\"a\":2}", false}};
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct json_tree *tree = NULL;
+        char problem[128];
+        int r = json_tree_parse(cases[i].text, strlen(cases[i].text), &tree, problem);
+        assert_int_equal(r, cases[i].good ? 0 : -EBADMSG);
+        (void)json_tree_free(tree);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_every_kind),
+        cmocka_unit_test(takes_space_out_of_a_text),
+        cmocka_unit_test(reads_strings_of_every_length),
+        cmocka_unit_test(tells_alike_keys_apart),
         cmocka_unit_test(agrees_with_jansson),
         cmocka_unit_test(bounds_depth_and_finds_repeated_keys),
     };
