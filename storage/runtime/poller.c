@@ -253,7 +253,7 @@ static size_t worker_count(const struct scan_resources *resources)
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
     if (wanted == 0)
-        wanted = 2 * (scanners > 0 ? scanners : cores > 0 ? (uint64_t)cores : 1);
+        wanted = 4 * (scanners > 0 ? scanners : cores > 0 ? (uint64_t)cores : 1);
     return (size_t)MIN(wanted, (uint64_t)POLLER_MOST_WORKERS);
 }
 

@@ -159,6 +159,7 @@ static enum aws_outcome fetch_whole(struct aws_client *client, const struct s3_o
         outcome = short_of_space(fetched, answer.taker_error);
     } else if (outcome == AWS_OK) {
         outcome = settle(&taking, fetched);
+        fetched->by_one_get = outcome == AWS_OK;
     }
     aws_answer_done(&answer);
     if (taking.fd >= 0)

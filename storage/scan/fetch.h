@@ -32,6 +32,7 @@ struct fetched {
     struct s3_facts facts;
     char sha256[SHA256_HEX_BYTES];
     bool too_large; /* not fetched; facts are known */
+    bool by_one_get;
     char problem[768];
     char code[96]; /* the service's word for what was wrong */
 };

@@ -5,19 +5,13 @@
 #include "common/log/log.h"
 #include "common/text/text.h"
 #include "common/time/clock.h"
+#include "storage/scan/object_scanner_private.h"
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
-#define FIRST_BYTES         8
-#define REASON_CUSTOMER_KEY "customer-key"
-#define REASON_KMS_KEY      "kms-key"
-
-struct object_scanner {
-    struct scan_resources *resources;
-    struct aws_client *client;
-};
+#define FIRST_BYTES 8
 
 /* ---- what is shared ---- */
 
@@ -53,8 +47,13 @@ int scan_resources_start(const struct storage_settings *settings, bool scans,
     ret_resources->tagger.prefix = storage_settings_text(settings, STORAGE_TAG_PREFIX);
     int r = tag_format_read(storage_settings_text(settings, STORAGE_TAG_FORMAT),
                             &ret_resources->tagger.format);
+    const char *topic = storage_settings_text(settings, STORAGE_TOPIC);
     if (r == 0)
         r = read_aws(ret_resources);
+    if (r == 0)
+        r = tag_sight_new(&ret_resources->tag_sight);
+    if (r == 0 && topic[0] != '\0')
+        r = publisher_new(topic, &ret_resources->publisher);
     if (r == 0 && scans)
         r = fetch_pool_new(&ret_resources->aws,
                            (size_t)storage_settings_number(settings, STORAGE_RANGES),
@@ -76,6 +75,8 @@ void scan_resources_stop(struct scan_resources *resources)
     resources->service = scan_service_stop(resources->service);
     resources->mirror = signature_mirror_stop(resources->mirror);
     resources->pool = fetch_pool_free(resources->pool);
+    resources->publisher = publisher_free(resources->publisher);
+    resources->tag_sight = tag_sight_free(resources->tag_sight);
     aws_settings_wipe(&resources->aws);
 }
 
@@ -158,8 +159,8 @@ static const char *or_null(const char *text)
     return text[0] != '\0' ? text : NULL;
 }
 
-static struct s3_object s3_of(const struct object_scanner *scanner,
-                              const struct storage_object *object)
+struct s3_object object_scanner_s3(const struct object_scanner *scanner,
+                                   const struct storage_object *object)
 {
     const struct storage_settings *settings = scanner->resources->settings;
 
@@ -248,6 +249,8 @@ static void take_facts(const struct fetched *fetched, struct storage_result *res
     object->size_known = true;
     (void)text_copy(result->modified, sizeof result->modified, fetched->facts.modified);
     (void)text_copy(result->sha256, sizeof result->sha256, fetched->sha256);
+    if (!fetched->by_one_get || fetched->facts.tags > 0)
+        result->untagged_ns = 0;
 }
 
 static void note_engine(struct scan_resources *resources, struct storage_result *result)
@@ -307,142 +310,20 @@ int object_scanner_look(struct object_scanner *scanner, const struct storage_obj
         .part = storage_settings_number(settings, STORAGE_RANGE),
         .directory = storage_settings_text(settings, STORAGE_DIRECTORY),
     };
-    const struct s3_object wanted = s3_of(scanner, object);
+    const struct s3_object wanted = object_scanner_s3(scanner, object);
     struct fetched fetched;
 
     begin_result(scanner, object, ret_result);
+    ret_result->untagged_ns = clock_monotonic_ns(); /* until the object says otherwise */
     enum aws_outcome outcome =
         fetch_object(scanner->client, scanner->resources->pool, &limits, &wanted,
                      object->size_known, object->size, deadline_ns, &fetched);
+    if (outcome != AWS_OK)
+        ret_result->untagged_ns = 0;
     int r = outcome == AWS_OK ? scan_fetched(scanner, &fetched, deadline_ns, ret_result)
                               : judge_failure(scanner, outcome, &fetched, ret_result);
     fetched_done(&fetched);
     return r;
-}
-
-/* ---- tagging ---- */
-
-/* A version that can be written over: tags have no condition, so the content is compared around. */
-static bool is_fixed(const struct storage_object *object)
-{
-    return object->version[0] != '\0' && !text_equal(object->version, "null");
-}
-
-/* 0 it is still the content that was scanned; -ESTALE; -EAGAIN. The time tells apart what has the
- * same ETag, which an MD5 is; "" = not known yet. */
-static int compare_content(struct object_scanner *scanner, const struct s3_object *wanted,
-                           char modified[static S3_TIME_BYTES])
-{
-    struct s3_facts facts;
-    struct aws_answer answer;
-
-    enum aws_outcome outcome = s3_head(scanner->client, wanted, &facts, &answer);
-    aws_answer_done(&answer);
-    if (outcome == AWS_CHANGED || outcome == AWS_NOT_FOUND ||
-        (outcome == AWS_OK && wanted->etag != NULL && !text_equal(facts.etag, wanted->etag)) ||
-        (outcome == AWS_OK && modified[0] != '\0' && !text_equal(facts.modified, modified)))
-        return -ESTALE;
-    if (outcome == AWS_OK)
-        (void)text_copy(modified, S3_TIME_BYTES, facts.modified);
-    return outcome == AWS_OK ? 0 : -EAGAIN;
-}
-
-/* Our verdict stands on a content it is not about: away with it. */
-static int take_back(struct object_scanner *scanner, const struct s3_object *wanted)
-{
-    struct s3_tags tags;
-    struct aws_answer answer;
-
-    enum aws_outcome outcome = s3_get_tags(scanner->client, wanted, &tags, &answer);
-    aws_answer_done(&answer);
-    if (outcome == AWS_NOT_FOUND)
-        return 0;
-    if (outcome != AWS_OK)
-        return -EAGAIN;
-    size_t before = tags.count;
-    tagger_clear(&scanner->resources->tagger, &tags);
-    if (tags.count == before)
-        return 0;
-    outcome = s3_put_tags(scanner->client, wanted, &tags, &answer);
-    aws_answer_done(&answer);
-    return outcome == AWS_OK || outcome == AWS_NOT_FOUND ? 0 : -EAGAIN;
-}
-
-static int put_merged(struct object_scanner *scanner, const struct s3_object *wanted,
-                      struct storage_result *result)
-{
-    struct s3_tags tags;
-    struct aws_answer answer;
-
-    enum aws_outcome outcome = s3_get_tags(scanner->client, wanted, &tags, &answer);
-    if (outcome == AWS_OK) {
-        aws_answer_done(&answer);
-        if (tagger_merge(&scanner->resources->tagger, result, &tags) < 0) {
-            (void)text_copy(result->tag_problem, sizeof result->tag_problem,
-                            "ten tags of others stand there");
-            return 0;
-        }
-        outcome = s3_put_tags(scanner->client, wanted, &tags, &answer);
-    }
-    if (outcome != AWS_OK)
-        (void)text_copy(result->tag_problem, sizeof result->tag_problem, answer.problem);
-    aws_answer_done(&answer);
-    result->tagged = outcome == AWS_OK;
-    if (outcome == AWS_NOT_FOUND)
-        return -ESTALE;
-    /* What another try does not change is told with the verdict. */
-    return outcome == AWS_OK || outcome == AWS_DENIED || outcome == AWS_REFUSED ? 0 : -EAGAIN;
-}
-
-static int put_over_changeable(struct object_scanner *scanner, const struct s3_object *wanted,
-                               struct storage_result *result)
-{
-    int r = compare_content(scanner, wanted, result->modified);
-
-    if (r == 0)
-        r = put_merged(scanner, wanted, result);
-    if (r == 0 && result->tagged)
-        r = compare_content(scanner, wanted, result->modified);
-    if (r == 0)
-        return 0;
-    if (!result->tagged) {
-        /* Nothing of ours stands there; the other content has its own event. */
-        if (r == -ESTALE)
-            result->verdict = STORAGE_SUPERSEDED;
-        return r == -ESTALE ? 0 : r;
-    }
-    result->tagged = false;
-    if (take_back(scanner, wanted) < 0)
-        log_error("verdict_not_taken_back", "bucket", result->object.bucket, NULL);
-    return r;
-}
-
-/* S3 does not even say which content stands there. */
-static bool is_refused(const struct storage_result *result)
-{
-    return text_equal(result->reason, REASON_CUSTOMER_KEY) ||
-           text_equal(result->reason, REASON_KMS_KEY);
-}
-
-/* 0 also when it cannot be tagged for a reason that stays; -EAGAIN; -ESTALE: what stands there now
- * had our tags for a moment. */
-static int tag(struct object_scanner *scanner, struct storage_result *result)
-{
-    const struct s3_object wanted = s3_of(scanner, &result->object);
-
-    if (scanner->resources->tagger.format == TAG_NONE)
-        return 0;
-    if (!is_fixed(&result->object) && is_refused(result)) {
-        (void)text_copy(result->tag_problem, sizeof result->tag_problem,
-                        "its content cannot be compared");
-        return 0;
-    }
-    if (!is_fixed(&result->object))
-        return put_over_changeable(scanner, &wanted, result);
-    int r = put_merged(scanner, &wanted, result);
-    if (r == -ESTALE)
-        result->verdict = STORAGE_DELETED;
-    return r == -ESTALE ? 0 : r;
 }
 
 /* ---- publishing ---- */
@@ -452,22 +333,19 @@ static int publish(struct object_scanner *scanner, const struct storage_result *
 {
     AUTO_BUFFER struct buffer json = BUFFER_WITH_MAXIMUM(SNS_MOST_MESSAGE);
     const struct storage_settings *settings = scanner->resources->settings;
-    const char *topic = storage_settings_text(settings, STORAGE_TOPIC);
     struct aws_pair attributes[STORAGE_RESULT_ATTRIBUTES];
-    struct aws_answer answer;
+    char problem[PUBLISHER_PROBLEM_BYTES];
 
-    if (topic[0] == '\0' ||
+    if (scanner->resources->publisher == NULL ||
         (result->verdict == STORAGE_CLEAN &&
          text_equal(storage_settings_text(settings, STORAGE_PUBLISH), "findings")))
         return 0;
     if (storage_result_write(result, scanner->resources->name, message_id, &json) < 0)
         return later(scanner, &result->object, "publish", "the message is too long");
     size_t count = storage_result_attributes(result, attributes);
-    enum aws_outcome outcome =
-        sns_publish(scanner->client, topic, buffer_text(&json), attributes, count, &answer);
-    int r = outcome == AWS_OK ? 0 : later(scanner, &result->object, "publish", answer.problem);
-    aws_answer_done(&answer);
-    return r;
+    enum aws_outcome outcome = publisher_publish(scanner->resources->publisher, scanner->client,
+                                                 buffer_text(&json), attributes, count, problem);
+    return outcome == AWS_OK ? 0 : later(scanner, &result->object, "publish", problem);
 }
 
 /* ---- all of it ---- */
@@ -504,7 +382,7 @@ int object_scanner_tell(struct object_scanner *scanner, const struct storage_res
 static bool is_known_clean(struct object_scanner *scanner, const struct storage_object *object,
                            struct storage_result *result)
 {
-    const struct s3_object wanted = s3_of(scanner, object);
+    const struct s3_object wanted = object_scanner_s3(scanner, object);
     struct s3_tags tags;
     struct aws_answer answer;
 
@@ -533,10 +411,10 @@ static int run_once(struct object_scanner *scanner, const struct storage_object 
         r = object_scanner_look(scanner, object, order->deadline_ns, result);
         if (r < 0)
             return r;
-        if (result->verdict == STORAGE_SUPERSEDED && order->again && !is_fixed(object))
+        if (result->verdict == STORAGE_SUPERSEDED && order->again && !object_is_fixed(object))
             return -ESTALE;
         bool about_it = result->verdict != STORAGE_SUPERSEDED && result->verdict != STORAGE_DELETED;
-        r = about_it ? tag(scanner, result) : 0;
+        r = about_it ? object_tags_write(scanner, result) : 0;
     }
     if (r == -ESTALE)
         return r;

@@ -8,8 +8,10 @@
 #include "common/aws/aws_client.h"
 #include "storage/events/storage_event.h"
 #include "storage/scan/fetch.h"
+#include "storage/scan/publisher.h"
 #include "storage/scan/scan_service.h"
 #include "storage/scan/storage_result.h"
+#include "storage/scan/tag_sight.h"
 #include "storage/scan/tagger.h"
 
 #include <stdbool.h>
@@ -22,8 +24,10 @@ struct scan_resources {
     struct scan_service *service;
     struct fetch_pool *pool;
     struct tagger tagger;
-    char name[256]; /* of this scanner */
-    bool stopping;  /* atomic: requests end early */
+    struct tag_sight *tag_sight;
+    struct publisher *publisher; /* NULL = no topic */
+    char name[256];              /* of this scanner */
+    bool stopping;               /* atomic: requests end early */
     /* Told of each result, whatever thread; NULL = nobody. */
     void (*told)(void *user, const struct storage_result *result);
     void *told_user;

@@ -51,6 +51,7 @@ struct storage_result {
     char signatures[SCAN_SIGNATURES_BYTES];
     char engine_version[64], sandbox[128];
     uint64_t begin_ns, scan_ns; /* realtime; time in the scanner */
+    uint64_t untagged_ns;       /* monotonic; no tags were told of since then; 0 = not known */
     bool tagged, cached;
     char tag_problem[256]; /* "" = tagged, or not wanted */
 };

@@ -31,7 +31,7 @@
     X(SUFFIXES, "suffixes", LIST, "", "text", "ends of keys that are scanned; empty: all")         \
     X(OWNER, "bucket_owner", TEXT, "", "", "account that must own the buckets; empty: any")        \
     X(CONCURRENCY, "concurrency", NUMBER, "0", "0..256",                                           \
-      "objects on their way at once; 0: two a scanner worker")                                     \
+      "objects on their way at once; 0: four a scanner worker")                                    \
     X(MAXIMUM_OBJECT, "maximum_object", SIZE, "2147483647", "1..2147483647",                       \
       "larger objects are incomplete without being fetched")                                       \
     X(MEMORY_OBJECT, "memory_object", SIZE, "16M", "0..2147483647",                                \

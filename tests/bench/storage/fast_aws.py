@@ -23,8 +23,8 @@ class FastAws:
         self.etags = {key: hashlib.md5(body).hexdigest() for key, body in objects.items()}
         self.events, self.at_once = [], 10
         self.handed, self.told, self.ended = {}, {}, {}
-        self.acts, self.results, self.copies = acts, [], {}
-        self.deleted = 0
+        self.acts, self.results, self.copies, self.tags = acts, [], {}, {}
+        self.deleted = self.published = 0
         self.lock = threading.Lock()
         self.changed = threading.Condition(self.lock)
         self.over = False
@@ -96,6 +96,24 @@ class FastAws:
                 self.handed[key] = now
         return {"Messages": [self.message(key) for key in taken]}
 
+    def publish(self, form):
+        now = time.monotonic()
+        entries = "PublishBatchRequestEntries.member."
+        texts = {form[name[:-len("Message")] + "Id"][0]: form[name][0] for name in form
+                 if name.startswith(entries) and name.endswith(".Message")}
+        with self.changed:
+            for text in texts.values() or form["Message"]:
+                self.told[json.loads(text)["file_name"]] = now
+                if self.acts:
+                    self.results.append(text)
+            self.published += 1
+            self.changed.notify_all()
+        if not texts:
+            return b"<PublishResponse/>"
+        members = "".join(f"<member><Id>{name}</Id><MessageId>m</MessageId></member>" for name in texts)
+        return (f"<PublishBatchResponse><PublishBatchResult><Failed/><Successful>{members}</Successful>"
+                "</PublishBatchResult></PublishBatchResponse>").encode()
+
     def answer(self, method, target, headers, body):
         """(head lines, body)"""
         action = headers.get("x-amz-target", "")
@@ -110,15 +128,10 @@ class FastAws:
             return "", json.dumps({"Successful": [{"Id": entry["Id"]} for entry in entries],
                                    "Failed": []}).encode()
         if method == "POST":
-            now = time.monotonic()
-            text = urllib.parse.parse_qs(body.decode())["Message"][0]
-            with self.changed:
-                self.told[json.loads(text)["file_name"]] = now
-                if self.acts:
-                    self.results.append(text)
-                self.changed.notify_all()
-            return "", b"<PublishResponse/>"
+            return "", self.publish(urllib.parse.parse_qs(body.decode()))
         if "tagging" in target:
+            if method == "PUT":
+                self.tags[target.split("?")[0]] = body.count(b"<Tag>")
             return "", b"<Tagging><TagSet></TagSet></Tagging>"
         bucket, key = urllib.parse.unquote(target.split("?")[0]).split("/", 2)[1:]
         if method == "PUT" and "x-amz-copy-source" in headers:
@@ -133,7 +146,12 @@ class FastAws:
         if bucket != self.bucket:
             copied = self.copies.get((bucket, key))
             return ('ETag: "%s"\r\n' % hashlib.md5(copied).hexdigest(), copied) if copied is not None else None
-        return f'ETag: "{self.etags[key]}"\r\nx-amz-version-id: v1\r\n', self.objects[key]
+        lines = f'ETag: "{self.etags[key]}"\r\nx-amz-version-id: v1\r\n'
+        if target.split("?")[0] in self.tags:
+            lines += f"x-amz-tagging-count: {self.tags[target.split('?')[0]]}\r\n"
+        if headers.get("range") == "bytes=0-0":
+            return lines + f"Content-Range: bytes 0-0/{len(self.objects[key])}\r\n", self.objects[key][:1]
+        return lines, self.objects[key]
 
     def copy(self, bucket, key, source):
         body = self.objects[urllib.parse.unquote(source.split("?")[0]).split("/", 2)[2]]

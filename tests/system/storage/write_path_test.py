@@ -33,6 +33,12 @@ def test_clean_and_infected(place):
     tags = storage.tags("bad.com")
     assert tags["yagura-scan-status"] == "infected", tags
     assert "eicar" in tags["yagura-scan-detail"].lower(), tags
+    # By now it is known that S3 tells of tags: those that it tells of are kept.
+    storage.put("tagged.txt", CLEAN, Tagging="owner=you")
+    storage.result("tagged.txt", verdict="clean")
+    tags = storage.tags("tagged.txt")
+    assert tags["owner"] == "you" and tags["yagura-scan-status"] == "clean", tags
+    storage.until_done()
     storage.stop(process)
     assert not any(files for _, _, files in os.walk(storage.folder))
 

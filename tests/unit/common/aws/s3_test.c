@@ -370,6 +370,44 @@ static void test_attributes_of_a_notification(void **state)
     assert_non_null(strstr(header(world, "Authorization"), "/ap-northeast-1/sns/aws4_request"));
 }
 
+static void test_a_batch_of_notifications(void **state)
+{
+    struct world *world = *state;
+    const struct aws_pair attributes[] = {{"empty", ""}, {"bucket", "b"}};
+    struct sns_entry entries[] = {{.message = "zero"},
+                                  {.message = "one", .attributes = attributes, .count = 2},
+                                  {.message = "two"},
+                                  {.message = "three"}};
+    struct aws_answer got;
+
+    world->body =
+        "<PublishBatchResponse><PublishBatchResult><Failed><member><Id>1</Id><Code>Busy</Code>"
+        "<SenderFault>false</SenderFault></member></Failed><Successful><member><MessageId>m"
+        "</MessageId><Id>2</Id></member><member><Id>9</Id></member><member><Id>0</Id></member>"
+        "<member><MessageId>n</MessageId></member></Successful></PublishBatchResult>"
+        "</PublishBatchResponse>";
+    assert_int_equal(sns_publish_batch(world->client, "arn:aws:sns:ap-northeast-1:1:t", entries, 4,
+                                       &got),
+                     AWS_OK);
+    aws_answer_done(&got);
+    assert_false(entries[0].failed);
+    assert_true(entries[1].failed);
+    assert_string_equal(entries[1].code, "Busy");
+    assert_false(entries[2].failed);
+    assert_true(entries[3].failed); /* of which nothing is said */
+    assert_string_equal(entries[3].code, "");
+    assert_non_null(strstr(world->last.body, "Action=PublishBatch&"));
+    assert_non_null(strstr(world->last.body, "PublishBatchRequestEntries.member.2.Id=1&"));
+    assert_non_null(strstr(world->last.body, "PublishBatchRequestEntries.member.2."
+                                             "MessageAttributes.entry.1.Name=bucket"));
+    assert_non_null(strstr(world->last.body, "PublishBatchRequestEntries.member.4.Message=three"));
+    world->body = "<PublishBatchResponse><PublishBatchResult><Successful>";
+    assert_int_equal(sns_publish_batch(world->client, "arn:aws:sns:ap-northeast-1:1:t", entries, 4,
+                                       &got),
+                     AWS_UNAVAILABLE);
+    aws_answer_done(&got);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -386,6 +424,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_sink_takes_only_good_answers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_batch_of_which_half_fails, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_attributes_of_a_notification, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_batch_of_notifications, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

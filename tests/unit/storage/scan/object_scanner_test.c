@@ -27,10 +27,14 @@ struct scan_service *scan_service_stop(struct scan_service *service UNUSED)
     return NULL;
 }
 
+static uint64_t scan_takes_ns; /* of the fake clock; 0 = the clock is the real one */
+
 void scan_service_scan(struct scan_service *service UNUSED, int fd UNUSED,
                        uint64_t deadline_ns UNUSED, struct scan_result *ret_result)
 {
     *ret_result = (struct scan_result){.verdict = SCAN_CLEAN};
+    if (scan_takes_ns > 0)
+        clock_set_fake(clock_monotonic_ns() + scan_takes_ns, clock_realtime_ns());
 }
 
 void scan_service_abandon(struct scan_service *service UNUSED) {}
@@ -106,6 +110,8 @@ static int set_up(void **state)
                     world->stand_in.url);
     int r = storage_settings_load(NULL, lookup, NULL, &world->settings, &error);
     if (r == 0)
+        r = tag_sight_new(&world->resources.tag_sight);
+    if (r == 0)
         r = object_scanner_new(&world->resources, &world->scanner);
     *state = world;
     return r;
@@ -117,7 +123,10 @@ static int tear_down(void **state)
 
     stand_in_stop(&world->stand_in);
     (void)object_scanner_free(world->scanner);
+    world->resources.tag_sight = tag_sight_free(world->resources.tag_sight);
     storage_settings_done(&world->settings);
+    clock_set_fake(0, 0);
+    scan_takes_ns = 0;
     free(world);
     return 0;
 }
@@ -194,12 +203,73 @@ static void test_another_content_of_the_same_etag(void **state)
     assert_false(result.tagged);
 }
 
+#define CONTENT(lines)                                      \
+    {                                                       \
+        "GET", "/from/a", 200, "ETag: \"e\"\r\n" lines, "x" \
+    }
+#define ASKED                              \
+    {                                      \
+        "GET", "tagging", 200, "", NO_TAGS \
+    }
+#define WRITTEN                       \
+    {                                 \
+        "PUT", "tagging", 200, "", "" \
+    }
+#define HAS_OURS "x-amz-tagging-count: 3\r\n" /* status, signatures, date */
+#define RUN(...)                                                          \
+    do {                                                                  \
+        static const struct step steps[] = {__VA_ARGS__};                 \
+        assert_true(run(*state, "v", steps, ARRAY_LENGTH(steps)).tagged); \
+    } while (0)
+
+static void fake_time(uint64_t scan_ns)
+{
+    scan_takes_ns = scan_ns;
+    clock_set_fake(1000 * NS_PER_SECOND, 1700000000 * NS_PER_SECOND);
+}
+
+/* That S3 says nothing of tags means none only where it was heard to tell their number. */
+static void test_tags_that_are_not_asked_for(void **state)
+{
+    fake_time(NS_PER_MS);
+    RUN(CONTENT(""), ASKED, WRITTEN, CONTENT("")); /* the number is not told: no proof */
+    RUN(CONTENT(""), ASKED, WRITTEN);              /* and not looked for again at once */
+    clock_set_fake(clock_monotonic_ns() + 61 * NS_PER_SECOND, clock_realtime_ns());
+    RUN(CONTENT(""), ASKED, WRITTEN, CONTENT(HAS_OURS));
+    RUN(CONTENT(""), WRITTEN);
+    RUN(CONTENT(HAS_OURS), ASKED, WRITTEN);
+    clock_set_fake(clock_monotonic_ns() + 3601 * NS_PER_SECOND, clock_realtime_ns());
+    RUN(CONTENT(""), ASKED, WRITTEN, CONTENT(HAS_OURS));
+}
+
+/* Others tag objects in the same moments: what was told before a longer scan is not relied on. */
+static void test_tags_are_asked_for_after_a_long_scan(void **state)
+{
+    fake_time(101 * NS_PER_MS);
+    RUN(CONTENT(""), ASKED, WRITTEN, CONTENT(HAS_OURS));
+    RUN(CONTENT(""), ASKED, WRITTEN);
+}
+
+/* A content that can be written over is asked about each time. */
+static void test_tags_of_what_has_no_versions(void **state)
+{
+    static const struct step each[] = {STANDS("GET", "x"), STANDS("HEAD", "x"), ASKED, WRITTEN,
+                                       STANDS("HEAD", "x")};
+
+    fake_time(NS_PER_MS);
+    RUN(CONTENT(""), ASKED, WRITTEN, CONTENT(HAS_OURS));
+    assert_true(run(*state, "", each, ARRAY_LENGTH(each)).tagged);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_lasting_refusals),
         TEST(test_another_content_of_the_same_etag),
+        TEST(test_tags_that_are_not_asked_for),
+        TEST(test_tags_are_asked_for_after_a_long_scan),
+        TEST(test_tags_of_what_has_no_versions),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
