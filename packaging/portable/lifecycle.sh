@@ -1,6 +1,7 @@
 #!/bin/sh
 # Called by the portable packages: `installed` after an installation or upgrade, `removing` before the
-# files go for good, `purge` after that. Never fails: a package manager must not get stuck in it.
+# files go for good, `purge` after that. Never fails, because a package manager must not get stuck in it,
+# but for `removing` where the agent is protected.
 set -u
 
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
@@ -52,6 +53,10 @@ main() {
         start "${2:-first}"
         ;;
     removing)
+        if [ -e /var/lib/yagura/protection ]; then
+            echo "yagura-agent: this agent is protected: give yaguractl release a removal code of the console, or send it release_protection from there; then remove it" >&2
+            return 1
+        fi
         leave
         if has_systemd; then
             systemctl disable --now "$UNIT" 2>/dev/null

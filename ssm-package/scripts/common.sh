@@ -238,9 +238,35 @@ choose_parameters() {
     esac
 }
 
-# read_parameter NAME: prints a parameter's decrypted value, by AWS's own command.
+# aws_refusal: why the aws command failed, from what it wrote, for a message.
+aws_refusal() {
+    case $(cat "$WORK/aws") in
+    *AccessDenied* | *"not authorized"*) echo "its role may not read it: allow ssm:GetParameters, and kms:Decrypt for its key" ;;
+    *InvalidSignature* | *SignatureDoesNotMatch* | *UnrecognizedClient* | *InvalidClientToken* | *ExpiredToken*)
+        echo "AWS does not accept the machine's credentials" ;;
+    *"locate credentials"*) echo "the machine has no credentials of AWS: give it a role" ;;
+    *) echo "the aws command failed: $(grep . "$WORK/aws" | tail -n 1 | cut -c1-200)" ;;
+    esac
+}
+
+# read_parameter NAME: prints a parameter's decrypted value, by AWS's own command, with the permission that
+# the agent itself needs; or fails, and $WORK/cause says why.
 read_parameter() {
-    set -- ssm get-parameter --name "$PREFIX/$1" --with-decryption --query Parameter.Value --output text
+    name=$PREFIX/$1
+    set -- ssm get-parameters --names "$name" --with-decryption --query 'Parameters[0].Value' --output text
     [ -z "$REGION" ] || set -- "$@" --region "$REGION"
-    PATH=$PATH:/usr/local/bin aws "$@" 2>>"$LOG" </dev/null
+    if ! PATH=$PATH:/usr/local/bin command -v aws >/dev/null 2>&1; then
+        echo "the aws command, which would read $name, is not installed" >"$WORK/cause"
+        return 1
+    fi
+    if ! value=$(PATH=$PATH:/usr/local/bin timeout 120 aws "$@" 2>"$WORK/aws" </dev/null); then
+        cat "$WORK/aws" >>"$LOG"
+        echo "$name cannot be read: $(aws_refusal)" >"$WORK/cause"
+        return 1
+    fi
+    if [ -z "$value" ] || [ "$value" = None ]; then
+        echo "there is no parameter $name, or it is empty" >"$WORK/cause"
+        return 1
+    fi
+    printf '%s\n' "$value"
 }

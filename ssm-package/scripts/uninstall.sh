@@ -1,7 +1,7 @@
 #!/bin/sh
 # Removes Yagura's agent, of whatever version and however much of it is there. The identity, the
 # quarantine and the events stay, because the Systems Manager agent runs this also when an update
-# failed, and installs again after it; a protected agent goes only with the code for it.
+# failed, and installs again after it; a protected agent goes only with a removal code of the console.
 #
 # Additional arguments, all optional:
 #   SSM_YAGURA_PURGE=yes  leaves the console and removes identity, quarantine and events too
@@ -10,20 +10,18 @@ set -eu
 
 # --- protection ------------------------------------------------------------------------------
 
-# The file holds "sha256 SALT DIGEST", the digest of salt and code. The code is a secret: it passes
-# through a pipe and this shell, not through arguments or the log.
-code_is_right() {
-    read -r kind salt digest <"$STATE/protection" || true
-    [ "$kind" = sha256 ] && [ -n "$salt" ] || return 1
-    code=$(read_parameter removal-code) || return 1
-    [ "$(printf '%s%s' "$salt" "$code" | sha256sum | cut -d' ' -f1)" = "$digest" ]
-}
-
+# The code is the console's signed word. yaguractl checks it, with or without an agent that runs, and
+# takes the file away; here it passes through a pipe and this shell, not through arguments or the log.
 check_protection() {
     [ -e "$STATE/protection" ] || return 0
-    code_is_right ||
-        die "this agent is protected: send it release_protection from the console, or put the removal code that you gave it into the parameter $PREFIX/removal-code (SecureString), which the aws command must be able to read here, then uninstall again"
-    rm -f -- "$STATE/protection"
+    [ -x "$CONTROL" ] ||
+        die "this agent is protected, and $CONTROL, which checks removal codes, is missing: install this package again, then uninstall"
+    code=$(read_parameter removal-code) ||
+        die "this agent is protected, and $(cat "$WORK/cause"): send the agent release_protection from the console, or put a removal code of the console into $PREFIX/removal-code (SecureString), then uninstall again"
+    printf '%s\n' "$code" | timeout 120 "$CONTROL" release - >>"$LOG" 2>"$WORK/refusal" ||
+        die "this agent is protected, and $PREFIX/removal-code does not release it: $(tail -n 1 "$WORK/refusal" | sed 's/^yaguractl: //')"
+    [ ! -e "$STATE/protection" ] ||
+        die "this agent is protected, and its release did not take $STATE/protection away: see $LOG, then uninstall again"
 }
 
 # --- removing --------------------------------------------------------------------------------

@@ -146,22 +146,32 @@ class ContractTest(package_case.PackageTest):
         self.assertEqual(agent.configure(arguments={"YAGURA": "x"}).status, "Failed")
 
     def test_protected(self):
-        """Only with the right code, which stands in no argument and no log."""
+        """Only with the right code, which stands in no argument and no log, and purging too."""
         machine, agent = self.machine()
         self.done(agent.configure())
-        digest = machine.must("sh", "-c", "printf %s saltcode-1234 | sha256sum").split()[0]
-        machine.write("/var/lib/yagura/protection", f"sha256 salt {digest}\n", 0o600)
-        self.failed(agent.configure("Uninstall"), "or put the removal code")  # no aws command
-        machine.write("/usr/local/bin/aws", '#!/bin/sh\necho "aws $*" >>/var/log/stand-in\ncat /etc/stand-in/parameter\n', 0o755)
-        for code in ("", "code-1235\n"):
-            machine.write("/etc/stand-in/parameter", code)
-            self.failed(agent.configure("Uninstall"), "this agent is protected")
-            self.assertTrue(machine.runs)
-        machine.write("/etc/stand-in/parameter", "code-1234\n")
-        self.done(agent.configure("Uninstall"), ["uninstall"])
-        self.assertNotIn("code-1234", machine.asked + machine.read("/var/log/yagura-ssm-package.log"))
-        # The packages' own scripts would refuse; an agent that is installed again writes it by its policy.
-        self.assertFalse(machine.exists("/var/lib/yagura/protection"))
+        machine.write("/var/lib/yagura/protection", "console - -\n", 0o600)
+        machine.write("/etc/stand-in/code", "yr1.code-1234\n")
+        purge = {"SSM_YAGURA_PURGE": "yes"}
+        self.failed(agent.configure("Uninstall"), "the aws command, which would read /yagura/removal-code, is not installed")
+        machine.write("/usr/local/bin/aws", '#!/bin/sh\necho "aws $*" >>/var/log/stand-in\n. /etc/stand-in/aws\n', 0o755)
+        for aws, words in (("echo None", "there is no parameter /yagura/removal-code, or it is empty"),
+                           ("echo", "there is no parameter /yagura/removal-code, or it is empty"),
+                           ("echo 'An error occurred (AccessDeniedException): no' >&2; exit 254", "allow ssm:GetParameters"),
+                           ("echo 'Unable to locate credentials' >&2; exit 253", "give it a role"),
+                           ("echo 'Could not connect' >&2; exit 255", "the aws command failed: Could not connect"),
+                           ("echo yr1.code-1235", "does not release it: the removal code is for another computer")):
+            machine.write("/etc/stand-in/aws", aws + "\n")
+            for arguments in (None, purge):
+                self.failed(agent.configure("Uninstall", arguments=arguments), words)
+                self.assertTrue(machine.runs)
+        machine.write("/etc/stand-in/aws", "echo yr1.code-1234\n")
+        machine.must("mv", "/usr/sbin/yaguractl", "/usr/sbin/away")
+        self.failed(agent.configure("Uninstall"), "which checks removal codes, is missing")
+        machine.must("mv", "/usr/sbin/away", "/usr/sbin/yaguractl")
+        self.done(agent.configure("Uninstall", arguments=purge), ["uninstall"])
+        self.assertIn("ssm get-parameters --names /yagura/removal-code --with-decryption", machine.asked)
+        self.assertNotIn("code-123", machine.asked + machine.read("/var/log/yagura-ssm-package.log"))
+        self.assertFalse(machine.exists("/var/lib/yagura"))
 
     def test_purge(self):
         machine, agent = self.machine()

@@ -20,6 +20,14 @@ CONTROL = """\
 #!/bin/sh
 [ "$1" != --version ] || { echo "yaguractl 1"; exit 0; }
 echo "$*" >>/var/log/stand-in
+if [ "$1" = release ]; then
+    if [ "$2" = - ] && [ "$(cat)" = "$(cat /etc/stand-in/code)" ]; then
+        rm -f /var/lib/yagura/protection
+        exit 0
+    fi
+    echo "yaguractl: the removal code is for another computer" >&2
+    exit 2
+fi
 [ "$1" = activate ] || exit 0
 cat /etc/stand-in/words 2>/dev/null
 exit "$(cat /etc/stand-in/status 2>/dev/null || echo 0)"
