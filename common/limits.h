@@ -75,6 +75,8 @@
     X(LIMIT_COMMAND_OUTPUT_BYTES, 4096, "bytes", "longest output of a command")                 \
     X(LIMIT_BUNDLE_BYTES, 4194304, "bytes", "largest bundle of diagnostics")                    \
     X(LIMIT_SIGNED_DOCUMENT_BYTES, 12582912, "bytes", "largest signed policy or command")       \
+    X(LIMIT_REMOVAL_CODE_BYTES, 16384, "bytes", "longest removal code")                         \
+    X(LIMIT_REMOVAL_CODE_SECONDS, 604800, "seconds", "longest validity of a removal code")      \
     X(LIMIT_ACTIVATION_RULES, 256, "rules", "most rules that place new computers")              \
     X(LIMIT_STREAM_QUEUE_BYTES, 262144, "bytes", "most unread changes of one listener")         \
     X(LIMIT_METRICS_BYTES, 65536, "bytes", "longest text of metrics")                           \

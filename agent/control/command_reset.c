@@ -69,7 +69,7 @@ static int may_forget(const struct invocation *invocation, const char *directory
     int64_t sealed = 0;
 
     if (fstatat(directory_fd, PROTECTION_FILE, &found, AT_SYMLINK_NOFOLLOW) == 0)
-        return command_fail("this agent is protected: send it release_protection from the console");
+        return command_fail(PROTECTION_REFUSAL);
     if (command_has(invocation, "discard-quarantine"))
         return EXIT_CLEAN;
     bool has_store = fstatat(directory_fd, STORE_FILE, &found, AT_SYMLINK_NOFOLLOW) == 0;

@@ -16,6 +16,7 @@ extern const struct command command_policy_show;
 extern const struct command command_policy_explain;
 extern const struct command command_policy_check;
 extern const struct command command_policy_keys;
+extern const struct command command_release;
 extern const struct command command_reload;
 extern const struct command command_reset;
 extern const struct command command_activate;

@@ -138,6 +138,7 @@ int control_handlers_start(struct control_server *server, const struct control_c
                     {"reload", handle_reload},
                     {"activate", handle_activate},
                     {"deactivate", handle_deactivate},
+                    {"release", handle_release},
 #define QUARANTINE_ROW(name) {"quarantine-" #name, handle_quarantine_##name},
                     QUARANTINE_COMMANDS(QUARANTINE_ROW)
 #undef QUARANTINE_ROW

@@ -1,10 +1,11 @@
 /* activate: {"url","ca_pin","tenant_id","policy","group","display_name","proxy","token"}, or
  * {"parameter_store":{"prefix","region","environment":{}}}; and deactivate: {}. The answer comes
- * when the agent has kept them; how the activation goes is told by status. */
+ * when the agent has kept them; how the activation goes is told by status. release: {"code"}. */
 #include "agent/control/handlers_private.h"
 
 #include "agent/delivery/cloud_access.h"
 #include "agent/delivery/delivery.h"
+#include "agent/delivery/removal_code.h"
 #include "agent/protection/protection.h"
 #include "common/log/log.h"
 #include "common/text/text.h"
@@ -92,9 +93,7 @@ static void deactivate(struct control_handlers *handlers, struct control_request
     char problem[LINK_TEXT_BYTES];
 
     if (protection_is_on(handlers->context.protection)) {
-        control_request_fail(request, 2,
-                             "this agent is protected: send it release_protection from the "
-                             "console, or deactivate it there");
+        control_request_fail(request, 2, PROTECTION_REFUSAL);
         return;
     }
     int r = delivery_deactivate(handlers->context.delivery, problem);
@@ -110,6 +109,33 @@ static void deactivate(struct control_handlers *handlers, struct control_request
                              log_error_text(r));
     else
         control_request_done(request, 0);
+}
+
+/* The console's word that this agent may go, carried here by somebody. */
+static void release(struct control_handlers *handlers, struct control_request *request,
+                    const json_t *arguments)
+{
+    AUTO_BUFFER struct buffer detail = BUFFER_WITH_MAXIMUM(LIMIT_EVENT_DETAIL_BYTES);
+    const char *text = argument_text(arguments, "code");
+    struct removal_code code;
+
+    enum removal_refusal refusal =
+        removal_code_judge(handlers->context.config->state_directory, text != NULL ? text : "",
+                           text != NULL ? strlen(text) : 0, &code);
+    if (refusal == REMOVAL_GRANTED && removal_code_describe(&code, &detail) < 0)
+        refusal = REMOVAL_FAILED;
+    if (refusal != REMOVAL_GRANTED) {
+        protection_record_refusal(handlers->context.protection, removal_refusal_word(refusal));
+        control_request_fail(request, 2, "%s", removal_refusal_text(refusal));
+        return;
+    }
+    protection_release(handlers->context.protection, PROTECTION_RELEASE_NS, buffer_text(&detail));
+    control_request_done(request, 0);
+}
+
+void handle_release(void *user, struct control_request *request, const json_t *arguments)
+{
+    control_run_task(user, request, arguments, release);
 }
 
 void handle_activate(void *user, struct control_request *request, const json_t *arguments)

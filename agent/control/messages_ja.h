@@ -199,8 +199,36 @@
       "それを取り消す") \
     X("Read the policy anew; a wrong one is refused and the old one stays", \
       "ポリシーを読み直す。誤りがあれば拒み、前のものを保つ") \
-    X("this agent is protected: send it release_protection from the console", \
-      "このエージェントは保護されています。コンソールから release_protection を送ってください") \
+    X("this agent is protected: give yaguractl release a removal code of the console, or send it release_protection from there", \
+      "このエージェントは保護されています。コンソールの解除コードを yaguractl release に渡すか、コンソールから release_protection を送ってください") \
+    X("Release a protected agent by a removal code of the console; - is standard input", \
+      "保護されたエージェントをコンソールの解除コードで解除。- は標準入力") \
+    X("Released for an hour: the agent may now be removed, reset or deactivated.", \
+      "1 時間解除しました。この間、エージェントの削除、リセット、無効化ができます。") \
+    X("the removal code could not be read from %s: %s", \
+      "解除コードを %s から読めませんでした: %s") \
+    X("the protection could not be released in %s: %s", \
+      "%s の保護を解除できませんでした: %s") \
+    X("there is no agent's state in %s", \
+      "%s にエージェントの状態がありません") \
+    X("this is no removal code: hand over the whole text that the console gave", \
+      "解除コードではありません。コンソールが表示した文字列全体を渡してください") \
+    X("this host has joined no console, so that no code can be checked: switch protection.enabled off in its local policy", \
+      "このホストはコンソールに参加していないため、コードを確認できません。ローカルのポリシーで protection.enabled を無効にしてください") \
+    X("the removal code was not signed by this host's console, or with a key that it has replaced: make another there", \
+      "解除コードの署名がこのホストのコンソールのものでないか、交換済みの鍵のものです。コンソールで作り直してください") \
+    X("the removal code is for another computer: make one for this one", \
+      "別のコンピュータの解除コードです。このコンピュータのものを作ってください") \
+    X("the removal code is for a group that this host is not in, as far as it was told: make one for its group, or for this computer", \
+      "このホストの知る限り、所属していないグループの解除コードです。所属グループかこのコンピュータのものを作ってください") \
+    X("the removal code has expired by this host's clock: make another", \
+      "このホストの時計では解除コードの期限が切れています。作り直してください") \
+    X("the removal code was made in the future by this host's clock: set the clock", \
+      "このホストの時計では解除コードの作成時刻が未来です。時計を合わせてください") \
+    X("the removal code was made before this host joined its console: make another", \
+      "このホストがコンソールに参加する前の解除コードです。作り直してください") \
+    X("the removal code could not be checked: look at memory and at the disk of the state directory, then try again", \
+      "解除コードを確認できませんでした。メモリと状態ディレクトリのディスクを確認し、もう一度試してください") \
     X("what is in the quarantine cannot be told (%s): --discard-quarantine forgets it all the same", \
       "隔離の中身が分かりません (%s)。それでも捨てるなら --discard-quarantine") \
     X("the quarantine holds %lld files, which nobody can restore after this: start the agent and restore, export or delete them, or give --discard-quarantine", \

@@ -32,6 +32,7 @@ static const struct command *const list[] = {
     &command_reload,
     &command_activate,
     &command_deactivate,
+    &command_release,
     &command_reset,
     &command_signatures,
     &command_self_test,

@@ -60,13 +60,11 @@ static void command_deactivate(struct commands *commands, const struct wire_comm
 static void command_release_protection(struct commands *commands,
                                        const struct wire_command *command)
 {
-    static const uint64_t RELEASE_NS = 3600 * NS_PER_SECOND;
-
     if (commands->context.protection == NULL || !protection_is_on(commands->context.protection)) {
         command_answer(commands, command->id, false, "this agent is not protected");
         return;
     }
-    protection_release(commands->context.protection, RELEASE_NS);
+    protection_release(commands->context.protection, PROTECTION_RELEASE_NS, "{\"by\":\"command\"}");
     command_answer(commands, command->id, true, "released for an hour");
 }
 

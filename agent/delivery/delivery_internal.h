@@ -123,7 +123,7 @@ int bundle_delivery_take_done(void *delivery, struct message *message);
 /* policy_delivery.c */
 int policy_delivery_take(void *delivery, struct message *message);
 /* What this host should obey: asked for when it is not in force, unless it was refused already. */
-int policy_delivery_compare(struct delivery *delivery, const char *digest) MUST_USE;
+int policy_delivery_compare(struct delivery *delivery, const struct link_beat_done *done) MUST_USE;
 /* The local configuration decides from now on. */
 void policy_delivery_drop(struct delivery *delivery);
 

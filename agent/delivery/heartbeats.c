@@ -119,7 +119,7 @@ int heartbeats_take_done(void *user, struct message *message)
         console_choice_leave(delivery);
         return 0;
     }
-    return policy_delivery_compare(delivery, done.policy_digest);
+    return policy_delivery_compare(delivery, &done);
 }
 
 /* Severe events do not wait for the next heartbeat. */

@@ -26,6 +26,9 @@ static void begin_orders(struct delivery *delivery)
     orders->policy_revision = 0;
     orders->policy_digest[0] = '\0';
     orders->previous_key[0] = '\0';
+    orders->begun_ms = clock_realtime_ns() / NS_PER_MS;
+    orders->group_id[0] = '\0';
+    orders->group_issued_ms = 0;
     orders->seen_count = 0;
     delivery->policy_problem[0] = delivery->policy_refused[0] = '\0';
 }

@@ -46,7 +46,6 @@ static void policy_applied(void *user)
 }
 
 /* In the main thread. */
-/* In the main thread. */
 static void apply_policy(void *user)
 {
     struct delivery *delivery = user;
@@ -99,6 +98,20 @@ static void refuse_policy(struct delivery *delivery, int error,
         delivery_refuse_order(delivery, "policy", error, why->text);
 }
 
+/* The newest word counts; a console that moved this host says the same policy again. */
+static void note_group(struct delivery *delivery, const struct delivered_policy *policy)
+{
+    struct console_orders *orders = &delivery->orders;
+
+    if (policy->issued_ms <= orders->group_issued_ms)
+        return;
+    bool moved = orders->group_issued_ms == 0 || !text_equal(policy->group_id, orders->group_id);
+    (void)text_copy(orders->group_id, sizeof orders->group_id, policy->group_id);
+    orders->group_issued_ms = policy->issued_ms;
+    if (moved && console_files_write_orders(delivery->files, orders) < 0)
+        log_warning("orders_not_kept", NULL);
+}
+
 int policy_delivery_take(void *user, struct message *message)
 {
     struct delivery *delivery = user;
@@ -117,6 +130,9 @@ int policy_delivery_take(void *user, struct message *message)
         r = signed_policy_take(document, length, key, delivery->identity.agent_id,
                                &delivery->orders, console_files_directory(delivery->files), &policy,
                                &error);
+    note_group(delivery, &policy);
+    if (r == -EALREADY && text_equal(policy.digest, delivery->orders.policy_digest))
+        return 0;
     if (r < 0)
         refuse_policy(delivery, r, &policy, &error);
     else
@@ -124,14 +140,25 @@ int policy_delivery_take(void *user, struct message *message)
     return 0;
 }
 
-/* What this host should obey: asked for when it is not in force, unless it was refused already. */
-int policy_delivery_compare(struct delivery *delivery, const char *digest)
+static bool is_moved(const struct console_orders *orders, const struct link_beat_done *done)
 {
+    return done->has_group &&
+           (orders->group_issued_ms == 0 || !text_equal(done->group_id, orders->group_id));
+}
+
+/* What this host should obey: asked for when it is not in force, unless it was refused already; and
+ * when the group is another, which only a policy says signed. */
+int policy_delivery_compare(struct delivery *delivery, const struct link_beat_done *done)
+{
+    const char *digest = done->policy_digest;
+    bool moved = digest[0] != '\0' && is_moved(&delivery->orders, done);
+
     if (text_equal(digest, delivery->orders.policy_digest) || digest[0] == '\0') {
         delivery->policy_problem[0] = delivery->policy_refused[0] = '\0';
-        return 0;
+        if (!moved)
+            return 0;
     }
-    if (text_equal(digest, delivery->policy_refused) || delivery->application.waits)
+    if (delivery->application.waits || (!moved && text_equal(digest, delivery->policy_refused)))
         return 0;
     return link_send_plain(delivery->socket, LINK_WANT_POLICY);
 }

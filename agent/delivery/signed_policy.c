@@ -119,6 +119,11 @@ int signed_policy_take(const char *document, size_t length, EVP_PKEY *signing_ke
     }
     struct delivered_policy delivered = {.revision = policy.revision};
     r = check_orders(&policy, agent_id, orders, ret_error);
+    if ((r == 0 || r == -EALREADY) &&
+        text_copy(delivered.group_id, sizeof delivered.group_id, policy.group_id) >= 0)
+        delivered.issued_ms = policy.issued_ms;
+    (void)text_copy(ret_policy->group_id, sizeof ret_policy->group_id, delivered.group_id);
+    ret_policy->issued_ms = delivered.issued_ms;
     (void)text_copy(ret_policy->digest, sizeof ret_policy->digest, policy.digest);
     if (r == 0)
         ret_policy->revision = policy.revision;

@@ -12,6 +12,8 @@ struct delivered_policy {
     char path[LINK_TEXT_BYTES]; /* the file to load; its parents stand beside it */
     char digest[80];
     uint64_t revision;
+    char group_id[40];  /* of this host when it was signed; "" = none */
+    uint64_t issued_ms; /* 0: it is not for this host now, and says nothing of its group */
 };
 
 /* Verifies the signature, then agent, expiry and revision, then writes the texts into a new folder

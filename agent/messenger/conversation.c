@@ -330,10 +330,13 @@ static int hand_on_commands(struct conversation *conversation, const json_t *com
 
 static int take_reply(struct conversation *conversation, const struct wire_heartbeat_reply *reply)
 {
-    struct link_beat_done done = {.delivered = true, .acknowledged = reply->acknowledged};
+    struct link_beat_done done = {.delivered = true,
+                                  .acknowledged = reply->acknowledged,
+                                  .has_group = reply->group_id != NULL};
 
     if (text_copy(done.epoch, sizeof done.epoch, reply->epoch) < 0 ||
-        text_copy(done.policy_digest, sizeof done.policy_digest, reply->policy_digest) < 0)
+        text_copy(done.policy_digest, sizeof done.policy_digest, reply->policy_digest) < 0 ||
+        text_copy(done.group_id, sizeof done.group_id, done.has_group ? reply->group_id : "") < 0)
         return -EBADMSG;
     int r = link_send_beat_done(conversation->link, &done);
     if (r == 0)

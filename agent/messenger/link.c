@@ -121,6 +121,8 @@ int link_send_beat_done(int socket, const struct link_beat_done *done)
     message_write_text(&writer, done->epoch);
     message_write_u64(&writer, done->acknowledged);
     message_write_text(&writer, done->policy_digest);
+    message_write_u32(&writer, done->has_group);
+    message_write_text(&writer, done->group_id);
     return message_writer_send(&writer, socket, LINK_BEAT_DONE, -1);
 }
 
@@ -132,6 +134,8 @@ int link_read_beat_done(const struct message *message, struct link_beat_done *re
     READ_TEXT(&reader, ret_done->epoch);
     ret_done->acknowledged = message_read_u64(&reader);
     READ_TEXT(&reader, ret_done->policy_digest);
+    ret_done->has_group = message_read_u32(&reader) != 0;
+    READ_TEXT(&reader, ret_done->group_id);
     return message_reader_end(&reader);
 }
 

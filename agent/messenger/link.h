@@ -84,6 +84,8 @@ struct link_beat_done {
     char epoch[64]; /* every event up to acknowledged of this epoch is the console's */
     uint64_t acknowledged;
     char policy_digest[80]; /* what this host should obey; "" = nothing is assigned */
+    bool has_group;         /* the console says which one it is in */
+    char group_id[40];      /* "" = none */
 };
 
 enum link_state_code {

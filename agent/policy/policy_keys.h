@@ -173,7 +173,8 @@
     X(HEALTH_PATIENCE, "health.patience", DURATION, "1m", "1s..1h",                                 \
       "silence after which a sensor counts as dead and is started anew")                            \
     X(PROTECTION_ENABLED, "protection.enabled", BOOL, "false", "",                                  \
-      "leaving the console, reset and removal need the console's order release_protection")         \
+      "leaving the console, reset and removal need the console's order release_protection or its "  \
+      "removal code")                                                                               \
     X(LIMITS_SCANNER_WEIGHT, "limits.scanner_cpu_weight", NUMBER, "20", "1..10000",                 \
       "the scanner's share of the CPU beside the agent's 100, where control groups are delegated")  \
     X(LIMITS_SCANNER_QUOTA, "limits.scanner_cpu_quota", NUMBER, "80", "0..100",                     \

@@ -1,6 +1,7 @@
-/* Owns: the file, and the time of a release. Must not own: who may release it (agent/delivery). */
+/* Owns: the files, and the time of a release. Must not own: who may release it (agent/delivery). */
 #include "agent/protection/protection.h"
 
+#include "agent/protection/release_note.h"
 #include "agent/store/store.h"
 #include "common/buffers/buffer.h"
 #include "common/event_loop/event_loop.h"
@@ -14,24 +15,26 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The kind is not "sha256": no code of a person opens it, only an order of the console. */
 static const char CONTENT[] = "console - -\n";
 
 struct protection {
     struct event_loop *loop;
     struct store *store;
     struct event_timer *timer; /* until a release ends */
-    char *path;
-    pthread_mutex_t lock; /* of all below */
+    char *path, *release_path;
+    pthread_mutex_t file_lock; /* what is found out and what is written go together */
+    pthread_mutex_t lock;      /* of all below */
     bool enabled;
     uint64_t released_until_ns; /* monotonic; 0: it is not released */
     int problem;                /* of the file */
 };
 
+/* detail NULL: there is no more to say. */
 static void record(const struct protection *protection, const char *kind,
-                   enum event_severity severity)
+                   enum event_severity severity, const char *detail)
 {
-    const struct event_draft draft = {.module = "agent", .kind = kind, .severity = severity};
+    const struct event_draft draft = {
+        .module = "agent", .kind = kind, .severity = severity, .detail = detail};
 
     int r = store_append(protection->store, &draft, NULL, NULL, NULL);
     if (r < 0)
@@ -76,7 +79,9 @@ static int write_file(struct protection *protection)
 
 static void bring_in_line(struct protection *protection)
 {
+    (void)pthread_mutex_lock(&protection->file_lock);
     int r = write_file(protection);
+    (void)pthread_mutex_unlock(&protection->file_lock);
 
     if (r < 0)
         log_error("protection_not_written", "path", protection->path, "error", log_error_text(r),
@@ -92,7 +97,7 @@ static void end_release(void *user)
 
     bring_in_line(protection);
     if (protection_is_on(protection))
-        record(protection, "protection_restored", EVENT_INFO);
+        record(protection, "protection_restored", EVENT_INFO, NULL);
 }
 
 void protection_set(struct protection *protection, bool enabled)
@@ -112,18 +117,40 @@ static void begin_release(void *user)
     (void)pthread_mutex_lock(&protection->lock);
     uint64_t until = protection->released_until_ns;
     (void)pthread_mutex_unlock(&protection->lock);
-    bring_in_line(protection);
     event_timer_start(protection->timer, until > now ? until - now : 0, 0);
 }
 
-void protection_release(struct protection *protection, uint64_t duration_ns)
+void protection_record_refusal(struct protection *protection, const char *reason)
+{
+    char detail[96];
+
+    (void)text_format(detail, sizeof detail, "{\"reason\":\"%s\"}", reason);
+    record(protection, "release_refused", EVENT_MEDIUM, detail);
+}
+
+void protection_release(struct protection *protection, uint64_t duration_ns, const char *detail)
 {
     (void)pthread_mutex_lock(&protection->lock);
     protection->released_until_ns = clock_monotonic_ns() + duration_ns;
     (void)pthread_mutex_unlock(&protection->lock);
-    record(protection, "protection_released", EVENT_HIGH);
+    record(protection, "protection_released", EVENT_HIGH, detail);
+    bring_in_line(protection);
     if (event_loop_post(protection->loop, begin_release, protection) < 0)
         log_error("protection_not_released", "error", log_error_text(-ENOMEM), NULL);
+}
+
+/* Whatever it says: not longer than a release lasts, and only once. */
+static void go_on_with_release(struct protection *protection)
+{
+    AUTO_FREE char *detail = NULL;
+    uint64_t left_ns;
+
+    int r = release_note_take(protection->release_path, &left_ns, &detail);
+    if (r == 0)
+        protection_release(protection, left_ns, detail);
+    else if (r != -ENOENT)
+        log_error("release_not_read", "path", protection->release_path, "error", log_error_text(r),
+                  NULL);
 }
 
 int protection_start(struct event_loop *loop, struct store *store, const char *state_directory,
@@ -135,15 +162,18 @@ int protection_start(struct event_loop *loop, struct store *store, const char *s
         return -ENOMEM;
     protection->loop = loop;
     protection->store = store;
+    (void)pthread_mutex_init(&protection->file_lock, NULL);
     (void)pthread_mutex_init(&protection->lock, NULL);
     protection->path = text_format_new("%s/" PROTECTION_FILE, state_directory);
-    int r = protection->path == NULL
+    protection->release_path = text_format_new("%s/" PROTECTION_RELEASE_FILE, state_directory);
+    int r = protection->path == NULL || protection->release_path == NULL
                 ? -ENOMEM
                 : event_timer_new(loop, end_release, protection, &protection->timer);
     if (r < 0) {
         (void)protection_stop(protection);
         return r;
     }
+    go_on_with_release(protection);
     *ret_protection = protection;
     return 0;
 }
@@ -155,7 +185,9 @@ struct protection *protection_stop(struct protection *protection)
     if (protection->timer != NULL)
         protection->timer = event_timer_free(protection->timer);
     (void)pthread_mutex_destroy(&protection->lock);
+    (void)pthread_mutex_destroy(&protection->file_lock);
     free(protection->path);
+    free(protection->release_path);
     free(protection);
     return NULL;
 }

@@ -110,6 +110,8 @@ struct wire_heartbeat_reply {
     uint64_t acknowledged;
     uint64_t server_ms, next_seconds;
     const char *policy_digest; /* the agent's target; "" = none is assigned */
+    const char
+        *group_id; /* "" = it is in none; NULL: not said. Only a hint: a policy says it signed */
     bool renew;
     const char **commands; /* signed documents as JSON texts (encode), see wire_signed */
     json_t *commands_json; /* decode: array of wire_signed objects */
@@ -229,14 +231,36 @@ int wire_move_decode(const char *document, struct wire_move *ret_move,
                      struct wire_problem *ret_problem) MUST_USE;
 void wire_move_done(struct wire_move *move);
 
+/* Whoever has it may take protected agents away: one, those of a group, or all of the console's. */
+struct wire_removal {
+    json_t *root;
+    const char *id;
+    const char *scope;   /* one of WIRE_REMOVAL_* */
+    const char *subject; /* id of the computer or group; "" for all */
+    const char *created_by;
+    uint64_t issued_ms, expires_ms;
+};
+#define WIRE_REMOVAL_COMPUTER "computer"
+#define WIRE_REMOVAL_GROUP    "group"
+#define WIRE_REMOVAL_ALL      "all"
+int wire_removal_encode(const struct wire_removal *removal, struct buffer *document) MUST_USE;
+int wire_removal_decode(const char *document, struct wire_removal *ret_removal,
+                        struct wire_problem *ret_problem) MUST_USE;
+void wire_removal_done(struct wire_removal *removal);
+/* The form in which people carry one: an envelope as one word, "yr1." and base64url. */
+int wire_removal_code_encode(const char *envelope, size_t length, struct buffer *code) MUST_USE;
+/* Blanks and line ends around it do not count. -EBADMSG: it is none. */
+int wire_removal_code_decode(const char *code, size_t length, struct buffer *envelope) MUST_USE;
+
 struct wire_policy_text {
     const char *name, *text;
 };
 struct wire_policy {
     json_t *root;
     const char *agent_id;
-    const char *digest; /* names the content: SHA-256 of the texts, see wire_policy_body */
-    const char *body;   /* encode: from wire_policy_body */
+    const char *digest;   /* names the content: SHA-256 of the texts, see wire_policy_body */
+    const char *body;     /* encode: from wire_policy_body */
+    const char *group_id; /* whom it is for is in this one when it is issued; "" = in none */
     uint64_t revision, issued_ms, expires_ms;
     struct wire_policy_text *texts; /* decode: the oldest ancestor first */
     size_t text_count;

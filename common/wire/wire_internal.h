@@ -9,6 +9,9 @@
 void wire_sender_write(struct json_writer *json, const char *session, const struct wire_host *host);
 void wire_sender_read(struct wire_reader *reader, const char **ret_session, struct wire_host *host);
 
+/* Fails unless the document is what it is read as: a signature holds for one purpose only. */
+void wire_read_purpose(struct wire_reader *reader, const char *purpose);
+
 /* "events" of a heartbeat or a sensor's report. read: the list is the caller's to free, also after
  * a failure; its texts belong to the tree. The reader's error, or -ENOMEM. */
 void wire_events_write(struct json_writer *json, const struct wire_event *events, size_t count);

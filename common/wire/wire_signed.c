@@ -118,7 +118,7 @@ int wire_successor_encode(const struct wire_successor *successor, struct buffer 
     return buffer_failed(document);
 }
 
-static void read_purpose(struct wire_reader *reader, const char *purpose)
+void wire_read_purpose(struct wire_reader *reader, const char *purpose)
 {
     if (!text_equal(wire_read_text(reader, "purpose", 1, 32, NULL), purpose))
         wire_fail(reader, "this document is not a %s", purpose);
@@ -132,7 +132,7 @@ int wire_successor_decode(const char *document, struct wire_successor *ret_succe
     int r = wire_open(document, strlen(document), &successor.root, &reader, ret_problem);
     if (r < 0)
         return r;
-    read_purpose(&reader, "signing_key");
+    wire_read_purpose(&reader, "signing_key");
     successor.key = wire_read_text(&reader, "key", 40, 63, NULL);
     successor.issued_ms = wire_read_number(&reader, "issued_ms", false);
     successor.retires_ms = wire_read_number(&reader, "retires_ms", false);
@@ -176,7 +176,7 @@ int wire_command_decode(const char *document, struct wire_command *ret_command,
     if (r < 0)
         return r;
     struct wire_command command = {.root = root};
-    read_purpose(&reader, "command");
+    wire_read_purpose(&reader, "command");
     command.agent_id = wire_read_text(&reader, "agent_id", 36, 36, NULL);
     command.id = wire_read_text(&reader, "id", 36, 36, NULL);
     command.type = wire_read_text(&reader, "type", 1, 64, NULL);
@@ -221,7 +221,7 @@ int wire_move_decode(const char *document, struct wire_move *ret_move,
         return r;
     struct wire_reader reader = wire_reader_of(root, ret_problem);
     struct wire_move move = {.root = root};
-    read_purpose(&reader, "move");
+    wire_read_purpose(&reader, "move");
     move.agent_id = wire_read_text(&reader, "agent_id", 36, 36, NULL);
     move.successor_id = wire_read_text(&reader, "successor_id", 36, 36, NULL);
     move.issued_ms = wire_read_number(&reader, "issued_ms", false);
@@ -273,6 +273,7 @@ int wire_policy_encode(const struct wire_policy *policy, struct buffer *document
     json_write_field_string(&json, "agent_id", policy->agent_id);
     json_write_field_unsigned(&json, "revision", policy->revision);
     json_write_field_string(&json, "digest", policy->digest);
+    json_write_field_string(&json, "group_id", policy->group_id ? policy->group_id : "");
     json_write_field_unsigned(&json, "issued_ms", policy->issued_ms);
     json_write_field_unsigned(&json, "expires_ms", policy->expires_ms);
     json_write_key(&json, "texts");
@@ -314,10 +315,11 @@ int wire_policy_decode(const char *document, struct wire_policy *ret_policy,
     if (r < 0)
         return r;
     struct wire_policy policy = {.root = root};
-    read_purpose(&reader, "policy");
+    wire_read_purpose(&reader, "policy");
     policy.agent_id = wire_read_text(&reader, "agent_id", 36, 36, NULL);
     policy.revision = wire_read_number(&reader, "revision", false);
     policy.digest = wire_read_text(&reader, "digest", 64, 64, NULL);
+    policy.group_id = wire_read_text(&reader, "group_id", 0, 36, "");
     policy.issued_ms = wire_read_number(&reader, "issued_ms", false);
     policy.expires_ms = wire_read_number(&reader, "expires_ms", false);
     read_policy_texts(&reader, &policy);

@@ -14,7 +14,8 @@ struct agent_row {
     char id[UUID_TEXT_BYTES], state[32], machine_id[65], instance_id[65], hostname[254];
     struct session_history sessions;
     char policy_digest[65], applied_digest[65], agent_version[65];
-    bool by_next_certificate; /* the agent uses its renewed certificate for the first time */
+    char group_id[UUID_TEXT_BYTES]; /* "" = in none */
+    bool by_next_certificate;       /* the agent uses its renewed certificate for the first time */
 };
 /* 1, or 0 when no computer has this certificate. */
 int agent_row_read(struct sql *sql, const char *certificate_digest,

@@ -56,6 +56,7 @@ void agent_policy(struct http_request *request, void *user)
     int64_t now = console_store_now_ms();
     struct wire_policy policy = {.agent_id = read.row.id,
                                  .digest = read.row.policy_digest,
+                                 .group_id = read.row.group_id,
                                  .body = policy_body,
                                  .revision = (uint64_t)read.row.policy_revision,
                                  .issued_ms = (uint64_t)now,

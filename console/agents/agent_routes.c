@@ -102,7 +102,8 @@ static int read_row_by(struct sql *sql, const char *text, const char *digest, st
                  {row->sessions.blocked, sizeof(row->sessions.blocked)},
                  {row->policy_digest, sizeof(row->policy_digest)},
                  {row->applied_digest, sizeof(row->applied_digest)},
-                 {row->agent_version, sizeof(row->agent_version)}};
+                 {row->agent_version, sizeof(row->agent_version)},
+                 {row->group_id, sizeof(row->group_id)}};
     for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
         (void)text_copy(texts[i].to, texts[i].size, sql_text(found, (int)i + 5));
     return 1;
@@ -111,7 +112,7 @@ static int read_row_by(struct sql *sql, const char *text, const char *digest, st
 #define AGENT_COLUMNS                                                                                          \
     "SELECT number, session_ms, certificate_expires_ms, policy_revision, last_seen_ms, id, state, machine_id," \
     " instance_id, hostname, session, retired_session, blocked_session, policy_digest,"                        \
-    " applied_digest, agent_version FROM computers WHERE "
+    " applied_digest, agent_version, group_id FROM computers WHERE "
 
 int agent_row_read(struct sql *sql, const char *certificate_digest, struct agent_row *ret_row)
 {

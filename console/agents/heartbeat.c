@@ -10,7 +10,7 @@
 #include <errno.h>
 
 #define FACTS_MAXIMUM     16384
-#define REPLY_USUAL_BYTES 400
+#define REPLY_USUAL_BYTES 480
 #define RETRY_LEAST_S     5
 #define RETRY_SPREAD_S    20
 #define WORKS_A_SECOND    1000 /* that a slow database does at least */
@@ -68,6 +68,7 @@ static void respond(struct heartbeat *heartbeat)
                                          .server_ms = (uint64_t)now,
                                          .next_seconds = heartbeat->service->heartbeat_seconds,
                                          .policy_digest = heartbeat->policy_digest,
+                                         .group_id = heartbeat->group,
                                          .renew = heartbeat->certificate_expires_ms - now <
                                                   (int64_t)heartbeat->service->certificate_seconds *
                                                       1000 / 3,

@@ -27,6 +27,7 @@ int heartbeat_read_row(struct sql *sql, struct heartbeat *heartbeat)
         return r;
     heartbeat->computer = heartbeat->row->number;
     heartbeat->certificate_expires_ms = heartbeat->row->certificate_expires_ms;
+    (void)text_copy(heartbeat->group, sizeof(heartbeat->group), heartbeat->row->group_id);
     return text_copy(heartbeat->policy_digest, sizeof(heartbeat->policy_digest),
                      heartbeat->row->policy_digest) < 0
                ? -EBADMSG

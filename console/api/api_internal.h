@@ -178,6 +178,7 @@ http_handler api_groups, api_group_create, api_group_change, api_group_delete;
 http_handler api_policies, api_policy, api_policy_put, api_policy_delete, api_policy_revisions,
     api_policy_revision, api_policy_effective, api_policy_diff, api_policy_restore;
 http_handler api_commands, api_command_create, api_bundle;
+http_handler api_removal_code_computer, api_removal_code_group, api_removal_code_all;
 http_handler api_deployment_script;
 http_handler api_alerts, api_alert, api_alert_acknowledge, api_alert_resolve;
 http_handler api_alert_rules, api_alert_rule_create, api_alert_rule_change, api_alert_rule_delete;

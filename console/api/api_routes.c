@@ -36,6 +36,8 @@ const struct http_route API_ROUTES[] = {
      PERMISSION_OPERATE},
     {"GET", "/api/v1/computers/{id}/commands", 0, api_commands, PERMISSION_READ},
     {"POST", "/api/v1/computers/{id}/commands", SMALL, api_command_create, PERMISSION_OPERATE},
+    {"POST", "/api/v1/computers/{id}/removal-code", SMALL, api_removal_code_computer,
+     PERMISSION_OPERATE},
     {"GET", "/api/v1/computers/{id}/commands/{command}/bundle", 0, api_bundle, PERMISSION_OPERATE},
 
     {"GET", "/api/v1/events", 0, api_events, PERMISSION_READ},
@@ -77,6 +79,8 @@ const struct http_route API_ROUTES[] = {
     {"POST", "/api/v1/groups", SMALL, api_group_create, PERMISSION_OPERATE},
     {"PATCH", "/api/v1/groups/{id}", SMALL, api_group_change, PERMISSION_OPERATE},
     {"DELETE", "/api/v1/groups/{id}", 0, api_group_delete, PERMISSION_OPERATE},
+    {"POST", "/api/v1/groups/{id}/removal-code", SMALL, api_removal_code_group, PERMISSION_OPERATE},
+    {"POST", "/api/v1/removal-code", SMALL, api_removal_code_all, PERMISSION_OPERATE},
 
     {"GET", "/api/v1/policies", 0, api_policies, PERMISSION_READ},
     {"GET", "/api/v1/policies/{name}", 0, api_policy, PERMISSION_READ},

@@ -41,9 +41,10 @@ int command_open_store(const struct console_settings *settings, struct console_s
 /* What an error of a piece of work means to whoever typed the command. */
 static int refused(const char *what, int error)
 {
-    const char *why = error == -ENOENT   ? "there is no such group, policy, name or id"
-                      : error == -EEXIST ? "this name is taken"
-                      : error == -EBUSY  ? "no administrator would be left"
+    const char *why = error == -ENOENT     ? "there is no such group, policy, name or id"
+                      : error == -EEXIST   ? "this name is taken"
+                      : error == -EBUSY    ? "no administrator would be left"
+                      : error == -ENOTUNIQ ? "several have this name: give the id"
                       : error == -EDQUOT || error == -EXFULL
                           ? "there are too many; remove some first"
                           : NULL;
@@ -99,8 +100,14 @@ int command_audit(struct sql *sql, const char *action, const char *subject)
     return audit_append(sql, &entry);
 }
 
+/* value NULL: the option has none. */
 static void refuse_option(const struct option *option, const char *value)
 {
+    if (!value) {
+        (void)fprintf(stderr, "yagura-console: --%s does not go with what stands before it\n",
+                      option->name);
+        return;
+    }
     AUTO_FREE char *shown = text_escape_new(value, strlen(value));
     (void)fprintf(stderr, "yagura-console: --%s does not take \"%s\"\n", option->name,
                   shown ? shown : "");

@@ -15,6 +15,7 @@ int console_rule(const struct console_settings *settings, int argc, char **argv)
 int console_api_key(const struct console_settings *settings, int argc, char **argv);
 int console_sensor_key(const struct console_settings *settings, int argc, char **argv);
 int console_keys(const struct console_settings *settings, int argc, char **argv);
+int console_removal_code(const struct console_settings *settings, int argc, char **argv);
 int console_backup(const struct console_settings *settings, int argc, char **argv);
 int console_restore(const struct console_settings *settings, int argc, char **argv);
 int console_migrate(const struct console_settings *settings, int argc, char **argv);

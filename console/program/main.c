@@ -54,6 +54,10 @@ static const struct {
      "keys rotate [--retire-now]      sign with a new key, which agents follow\n"
      "  keys show                       print its id, itself, and how many came before",
      "rotate show --retire-now"},
+    {"removal-code", console_removal_code,
+     "removal-code --computer NAME | --group NAME | --all [--hours N]\n"
+     "                                  make a code that lets protected agents be removed",
+     "--computer --group --all --hours"},
     {"backup", console_backup,
      "backup FOLDER                   copy database and keys; the console may run", ""},
     {"restore", console_restore,

@@ -15,6 +15,7 @@ import { say, sayDone } from "../ui/toast.js";
 import { EventList } from "./events.js";
 import { PolicyValues } from "./policy.js";
 import { QuarantineList } from "./quarantine.js";
+import { RemovalCode } from "./removal_code.js";
 
 const TABS = ["state", "events", "quarantine", "policy", "commands", "identity"];
 
@@ -33,9 +34,11 @@ function Actions({ computer, reload }) {
         <button class="primary" onClick=${() => setAsking("scan")}>${t("scan")}</button>
         <button onClick=${() => command(computer.id, "update_signatures")}>${t("command.update_signatures")}</button>
         ${computer.facts?.protected && html`<button onClick=${() => command(computer.id, "release_protection")}>${t("command.release_protection")}</button>`}
+        ${computer.facts?.protected && html`<button onClick=${() => setAsking("removal_code")}>${t("removal_code")}</button>`}
         <button onClick=${() => setAsking("edit")}>${t("edit")}</button>
         <button class="danger" onClick=${() => setAsking(computer.status === "Deactivated" ? "delete" : "deactivate")}>${t(computer.status === "Deactivated" ? "delete" : "deactivate")}</button>
         ${asking === "scan" && html`<${ScanDialog} id=${computer.id} close=${close} />`}
+        ${asking === "removal_code" && html`<${RemovalCode} computer=${computer} close=${close} />`}
         ${asking === "edit" && html`<${EditDialog} computer=${computer} close=${close} reload=${reload} />`}
         ${asking === "deactivate" &&
         html`<${Deactivate} computer=${computer} title=${t("deactivate")} close=${close} reload=${reload} />`}

@@ -98,7 +98,7 @@ static void a_file_that_cannot_be_written_is_told(void **state UNUSED)
 static void a_release_ends(void **state UNUSED)
 {
     protection_set(protection, true);
-    protection_release(protection, 50 * NS_PER_MS);
+    protection_release(protection, 50 * NS_PER_MS, "{}");
     assert_false(protection_is_on(protection));
     assert_string_equal(last_kind, "protection_released");
     while (file_is_there())
@@ -112,7 +112,7 @@ static void a_release_ends(void **state UNUSED)
 static void a_new_policy_does_not_end_a_release(void **state UNUSED)
 {
     protection_set(protection, true);
-    protection_release(protection, 3600 * NS_PER_SECOND);
+    protection_release(protection, 3600 * NS_PER_SECOND, "{}");
     protection_set(protection, true);
     assert_false(protection_is_on(protection));
     assert_false(file_is_there());
