@@ -3,6 +3,7 @@
 #include "agent/control/commands.h"
 #include "agent/control/control_client.h"
 #include "agent/control/display.h"
+#include "agent/control/messages.h"
 #include "agent/policy/agent_config.h"
 #include "common/text/text.h"
 
@@ -38,6 +39,15 @@ static void print_key_json(const struct key_row *row)
     (void)puts(buffer_text(&line));
 }
 
+/* The meaning of a key, in the language of the locale. */
+static const char *meaning_said(const char *name, const char *english)
+{
+    enum policy_key key;
+    if (!messages_japanese() || policy_key_find(name, &key) < 0)
+        return english;
+    return policy_key_meaning_ja(key);
+}
+
 static void print_key(const struct output *output, const struct key_row *row)
 {
     if (output->only != NULL ? !text_equal(output->only, row->name)
@@ -57,7 +67,8 @@ static void print_key(const struct output *output, const struct key_row *row)
     }
     (void)printf("\n  from     ");
     display_print(row->origin);
-    (void)printf("\n  meaning  %s\n  default  %s\n", row->meaning, row->fallback);
+    (void)printf("\n  meaning  %s\n  default  %s\n", meaning_said(row->name, row->meaning),
+                 row->fallback);
     if (row->bounds[0] != '\0')
         (void)printf("  bounds   %s\n", row->bounds);
 }
@@ -241,7 +252,7 @@ static int run_keys(const struct invocation *invocation)
         else
             (void)printf("%s%s%s = %s\n    %s%s%s\n", display_colour(COLOUR_BOLD), rule->key,
                          display_colour(COLOUR_PLAIN), fallback != NULL ? fallback : "?",
-                         rule->meaning,
+                         meaning_said(rule->key, rule->meaning),
                          rule->bounds[0] != '\0' && rule->type != SETTINGS_LIST ? "; " : "",
                          rule->type != SETTINGS_LIST ? rule->bounds : "");
     }

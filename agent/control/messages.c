@@ -5,7 +5,6 @@
 #include "common/attributes.h"
 #include "common/text/text.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -28,6 +27,11 @@ void messages_choose(void)
     const char *codeset = locale != NULL ? strchr(locale, '.') : NULL;
     japanese = codeset != NULL && text_starts_with(locale, "ja") &&
                (strncasecmp(codeset, ".utf-8", 6) == 0 || strncasecmp(codeset, ".utf8", 5) == 0);
+}
+
+bool messages_japanese(void)
+{
+    return japanese;
 }
 
 const char *say(const char *english)

@@ -4,6 +4,7 @@
 #ifndef AGENT_CONTROL_MESSAGES_H
 #define AGENT_CONTROL_MESSAGES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* The translation, which takes the same arguments in the same order; or english itself. */
@@ -11,6 +12,8 @@ const char *say(const char *english) __attribute__((format_arg(1)));
 
 /* Chooses by LC_ALL, LC_MESSAGES, LANG, the first that is set. Before say; once. */
 void messages_choose(void);
+/* Whether Japanese was chosen. */
+bool messages_japanese(void);
 /* Columns of a terminal that text takes; those of East Asian letters are two. */
 size_t messages_width(const char *text);
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 
+#include "agent/policy/policy_keys_ja.h"
 #include "agent/policy/policy_layers.h"
 #include "common/buffers/buffer.h"
 #include "common/crypto/hash.h"
@@ -282,6 +283,16 @@ char *policy_value_text(const struct policy *policy, enum policy_key key)
 const struct settings_rule *policy_key_rule(enum policy_key key)
 {
     return &policy_rules[key];
+}
+
+const char *policy_key_meaning_ja(enum policy_key key)
+{
+    static const char *const meanings[POLICY_KEY_COUNT] = {
+#define POLICY_KEY_MEANING(symbol, meaning) [POLICY_##symbol] = meaning,
+        POLICY_KEYS_JA(POLICY_KEY_MEANING)
+#undef POLICY_KEY_MEANING
+    };
+    return meanings[key] != NULL ? meanings[key] : policy_rules[key].meaning;
 }
 
 int policy_key_find(const char *name, enum policy_key *ret_key)

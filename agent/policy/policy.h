@@ -55,6 +55,7 @@ const char *policy_origin(const struct policy *policy, enum policy_key key);
 char *policy_value_text(const struct policy *policy, enum policy_key key);
 /* Name, type, default, bounds and meaning. */
 const struct settings_rule *policy_key_rule(enum policy_key key);
+const char *policy_key_meaning_ja(enum policy_key key);                   /* in Japanese */
 int policy_key_find(const char *name, enum policy_key *ret_key) MUST_USE; /* -ENOENT */
 /* The key nearest to a name that policy_key_find does not know, or NULL. */
 const char *policy_key_suggest(const char *name);

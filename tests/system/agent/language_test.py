@@ -61,6 +61,13 @@ def test_the_locale_chooses():
     assert error.returncode == 2 and "コマンド「sacn」はありません".encode() in error.stderr, error
 
 
+def test_policy_keys_are_explained_in_japanese():
+    assert "watch directories in real time" in control("policy", "keys", language="C.UTF-8").stdout.decode()
+    said = control("policy", "keys", language="ja_JP.UTF-8").stdout.decode()
+    assert "リアルタイム" in said and "watch directories in real time" not in said
+    assert b"watch directories" in control("--json", "policy", "keys", language="ja_JP.UTF-8").stdout
+
+
 def test_status_speaks_japanese_and_json_does_not(place):
     agent = place.agent().start()
     agent.until(lambda now: now["state"] == "protecting", "ready")

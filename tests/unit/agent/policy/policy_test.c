@@ -98,6 +98,19 @@ static void test_defaults(void **state)
     policy_unref(policy);
 }
 
+static void test_every_key_is_explained_in_japanese(void **state)
+{
+    (void)state;
+    for (int i = 0; i < POLICY_KEY_COUNT; i++) {
+        const char *meaning = policy_key_meaning_ja((enum policy_key)i);
+        bool japanese = false;
+        for (const char *at = meaning; *at != '\0'; at++)
+            japanese = japanese || (unsigned char)*at >= 0xe3;
+        if (!japanese)
+            fail_msg("%s is missing in policy_keys_ja.h", policy_key_rule((enum policy_key)i)->key);
+    }
+}
+
 static void test_chain_with_origins(void **state)
 {
     (void)state;
@@ -346,6 +359,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_every_key_is_explained_in_japanese),
         cmocka_unit_test(test_chain_with_origins),
         cmocka_unit_test(test_parent_beside_wins_over_shared),
         cmocka_unit_test(test_broken_chains),
