@@ -90,12 +90,15 @@ static int build_computers(const struct list_page *page, struct query *query)
                                               {"offline", "Managed (Offline)"},
                                               {"reactivation_required", "Reactivation Required"},
                                               {"deactivated", "Deactivated"}};
-    char group[129], policy[129], status[64], name[254];
+    char group[129], policy[129], effective[129], status[64], name[254];
     int with_group = list_filter(page, "group", group, sizeof(group));
     int with_policy =
         with_group < 0 ? -EINVAL : list_filter(page, "policy", policy, sizeof(policy));
+    int with_effective = with_policy < 0
+                             ? -EINVAL
+                             : list_filter(page, "effective_policy", effective, sizeof(effective));
     int with_status =
-        with_policy < 0 ? -EINVAL : list_filter(page, "status", status, sizeof(status));
+        with_effective < 0 ? -EINVAL : list_filter(page, "status", status, sizeof(status));
     int with_name = with_status < 0 ? -EINVAL : list_filter(page, "hostname", name, sizeof(name));
     if (with_name < 0)
         return -EINVAL;
@@ -127,6 +130,7 @@ static int build_computers(const struct list_page *page, struct query *query)
         const char *column, *value;
     } filters[] = {{with_group, " AND group_name = ", group},
                    {with_policy, " AND policy_name = ", policy},
+                   {with_effective, " AND effective_policy = ", effective},
                    {with_status, " AND status = ", shown ? shown : ""},
                    {page->has_cursor, " AND cursor_key > ", page->cursor_text}};
     for (size_t i = 0; i < ARRAY_LENGTH(filters); i++) {
@@ -140,8 +144,9 @@ static int build_computers(const struct list_page *page, struct query *query)
     return 0;
 }
 
-static const char *const COMPUTER_FILTERS[] = {"group",    "policy", "status",
-                                               "hostname", "tag",    NULL};
+static const char *const COMPUTER_FILTERS[] = {"group",  "policy",   "effective_policy",
+                                               "status", "hostname", "tag",
+                                               NULL};
 static const struct list COMPUTERS = {.name = "computers",
                                       .columns = COMPUTER_COLUMNS,
                                       .column_count = ARRAY_LENGTH(COMPUTER_COLUMNS),

@@ -165,7 +165,7 @@ int api_find_policy(struct sql *sql, const char *text,
 
 /* --- handlers */
 
-http_handler api_health, api_metrics, api_openapi, api_about, api_overview;
+http_handler api_health, api_metrics, api_openapi, api_sentences, api_about, api_overview;
 http_handler api_stream_listen;
 http_handler api_session_create, api_session_show, api_session_delete, api_password_change;
 http_handler api_totp_offer, api_totp_set, api_totp_remove;

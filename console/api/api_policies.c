@@ -10,16 +10,36 @@
 #include <errno.h>
 
 static const struct list_column POLICY_COLUMNS[] = {
-    {"name", LIST_TEXT},   {"parent", LIST_TEXT},  {"revision", LIST_NUMBER},
-    {"author", LIST_TEXT}, {"changed", LIST_TIME}, {"computers", LIST_NUMBER},
+    {"name", LIST_TEXT},
+    {"parent", LIST_TEXT},
+    {"revision", LIST_NUMBER},
+    {"author", LIST_TEXT},
+    {"changed", LIST_TIME},
+    {"computers", LIST_NUMBER},
+    {"effective_computers", LIST_NUMBER},
 };
+
+/* For how many computers each policy counts, as (policy_id, count): one pass over all of them. */
+static void add_effective_counts(const struct list_page *page, struct query *query)
+{
+    query_add(query, "(SELECT COALESCE(computers.policy_id, groups.policy_id, base.id)"
+                     " AS policy_id, count(*) AS count FROM computers"
+                     " LEFT JOIN groups ON groups.id = computers.group_id"
+                     " LEFT JOIN policies AS base ON base.org_id = computers.org_id"
+                     " AND base.name = 'base' WHERE computers.org_id = ");
+    query_add_number(query, API_ORG);
+    viewer_limit_groups(page->viewer, "computers.group_id", &query->text);
+    query_add(query, " GROUP BY COALESCE(computers.policy_id, groups.policy_id, base.id))");
+}
 
 static int build_policies(const struct list_page *page, struct query *query)
 {
     query_add(query, "SELECT name, name, parent, revision, author, changed_ms,"
                      " (SELECT count(*) FROM computers WHERE computers.policy_id = policies.id");
     viewer_limit_groups(page->viewer, "computers.group_id", &query->text);
-    query_add(query, ") FROM policies WHERE org_id = ");
+    query_add(query, "), COALESCE(effective.count, 0) FROM policies LEFT JOIN ");
+    add_effective_counts(page, query);
+    query_add(query, " AS effective ON effective.policy_id = policies.id WHERE org_id = ");
     query_add_number(query, API_ORG);
     list_end_by_text(page, query, "name");
     return 0;

@@ -15,6 +15,7 @@ const struct http_route API_ROUTES[] = {
     {"GET", "/health", 0, api_health, PERMISSION_NONE},
     {"GET", "/metrics", 0, api_metrics, PERMISSION_READ},
     {"GET", "/api/v1/openapi.json", 0, api_openapi, PERMISSION_NONE},
+    {"GET", "/api/v1/sentences/{language}", 0, api_sentences, PERMISSION_NONE},
     {"GET", "/api/v1/about", 0, api_about, PERMISSION_READ},
     {"GET", "/api/v1/deployment-script", 0, api_deployment_script, PERMISSION_READ},
     {"GET", "/api/v1/overview", 0, api_overview, PERMISSION_READ},

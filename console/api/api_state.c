@@ -10,11 +10,22 @@
 #define HOUR_MS 3600000LL
 
 extern const char openapi_begin[], openapi_end[];
+extern const char sentences_ja_begin[], sentences_ja_end[];
 
 void api_openapi(struct http_request *request, void *user UNUSED)
 {
     http_respond(request, 200, "application/json", openapi_begin,
                  (size_t)(openapi_end - openapi_begin));
+}
+
+/* English sentences of console and agents, each with its translation. */
+void api_sentences(struct http_request *request, void *user UNUSED)
+{
+    if (text_equal(http_request_segment(request, 0), "ja"))
+        http_respond(request, 200, "application/json", sentences_ja_begin,
+                     (size_t)(sentences_ja_end - sentences_ja_begin));
+    else
+        api_respond_error(request, -ENOENT);
 }
 
 void api_health(struct http_request *request, void *user)

@@ -146,6 +146,7 @@ static int write_values(const struct policy *policy, const char *folder, void *u
         json_write_field_string(&json, "value", value);
         write_origin(&json, policy_origin(policy, key), folder);
         json_write_field_string(&json, "meaning", policy_key_rule(key)->meaning);
+        json_write_field_string(&json, "meaning_ja", policy_key_meaning_ja(key));
         json_write_object_end(&json);
     }
     json_write_array_end(&json);

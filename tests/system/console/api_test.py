@@ -291,6 +291,37 @@ class RolesTest(ConsoleTest):
         self.assertEqual(counted["base"], 1)
         self.admin.delete("/api/v1/groups/" + made["east"][0], expect=409)
 
+    def test_for_how_many_computers_a_policy_counts(self):
+        """Their own, their group's, or base; the list of computers says the same."""
+        group = self.admin.post("/api/v1/groups", {"name": "counted"}, expect=201).json["id"]
+        self.admin.put("/api/v1/policies/counted", {"text": 'parent = "base";\n'}, expect=201,
+                       If_None_Match="*")
+        before = self.effective_counts()
+        self.assertEqual(before["counted"], 0)
+        agents = [Agent(self.console, hostname=f"counted-{i}") for i in range(3)]
+        for agent in agents:
+            agent.activate(self.token(group="counted"))
+        self.assertEqual(self.effective_counts(), {**before, "base": before["base"] + 3})
+        self.admin.patch(f"/api/v1/groups/{group}", {"policy": "counted"}, expect=204)
+        self.assertEqual(self.effective_counts(), {**before, "counted": 3})
+        self.admin.patch(f"/api/v1/computers/{agents[0].id}", {"policy": "base"}, expect=200)
+        counted = {**before, "base": before["base"] + 1, "counted": 2}
+        self.assertEqual(self.effective_counts(), counted)
+        for name, count in counted.items():
+            path = f"/api/v1/computers?limit=200&effective_policy={name}"
+            self.assertEqual(len(self.admin.get(path, expect=200).json["computers"]), count, name)
+        self.assertEqual(self.effective_counts(self.key("reader", [group])),
+                         {**dict.fromkeys(before, 0), "base": 1, "counted": 2})
+
+    def effective_counts(self, client=None):
+        rows = (client or self.admin).get("/api/v1/policies", expect=200).json["policies"]
+        return {row["name"]: row["effective_computers"] for row in rows}
+
+    def test_sentences_in_another_language(self):
+        said = self.console.api().get("/api/v1/sentences/ja", expect=200).json
+        self.assertEqual(said["this name is taken"], "この名前はすでに使われています")
+        self.console.api().get("/api/v1/sentences/xx", expect=404)
+
     def test_an_administrator_of_groups_stays_in_them(self):
         """Nor does an auditor of groups read what all others did."""
         group = self.admin.post("/api/v1/groups", {"name": "small"}, expect=201).json["id"]
