@@ -50,6 +50,65 @@ look(r"\b(api_audit|command_audit|audit)\(", "audit", name, "console")
 END
 )"
 
+# What a person may read on the page in sentences of the console and the agents. Some the page says itself by
+# their code, and some answer questions that it never asks.
+empty "sentences of console and agents are translated" "$(python3 - <<'END'
+import glob, json, re
+CALLS = r"\b(http_respond_problem|wire_fail|settings_fail|fail_at_parent|write_problem|say)\s*\("
+CALLERS = ["console/api/*.c", "console/forward/destination.c", "console/policies/*.c", "common/settings/*.c",
+           "agent/policy/policy_chain.c", "agent/control/handlers_status.c"]
+ALL_OF = ["agent/control/handlers_status.c", "agent/health/health_round.c", "agent/prevention/guard_life.c",
+          "agent/delivery/command*.c", "agent/delivery/policy_delivery.c", "console/forward/*_sink.c"]
+BY_CODE = {"answer_too_large", "bad_cursor", "bad_filter", "bad_limit", "bad_query", "busy", "changed_meanwhile",
+           "code_required", "cross_site", "key_not_changed", "limited_to_groups", "no_policy", "not_allowed",
+           "not_found", "not_signed_in", "password_change_required", "precondition_required", "too_many_attempts",
+           "too_many_streams", "wrong_content_type", "wrong_credentials", "wrong_kind"}
+NEVER_ASKED = {"access_key_id and secret_access_key come together", "an API key has no password", "an API key has no second factor",
+               "certificate and key come together", "cannot write {}: {}", "expires_seconds must be 1 to {}",
+               "kind must be storage or application", "position must be 1 to 1000000",
+               "role must be administrator, operator, auditor or reader", "the last commit failed: {}; {}",
+               "this type of command does not exist", "{} needs arguments.{}", ' in {}{}{}; correct the name', "(no folder given)",
+               "no policy {}.", "out of memory", ": beat\n\n", " yagura - ", "(long key)", "{} must be the number of a revision"}
+known = json.load(open("console/api/sentences.ja.json", encoding="utf-8"))
+for english, text in known.items():
+    if {int(hole) for hole in re.findall(r"\{(\d)\}", text)} - set(range(1, english.count("{}") + 1)):
+        print("other values:", english)
+def code_of(path):
+    code = open(path, encoding="utf-8").read()
+    return re.sub(r"(\"(?:[^\"\\\n]|\\.)*\")|/\*.*?\*/|'(?:[^'\\]|\\.)'|^[ \t]*#[^\n]*", lambda found: found[1] or "", code, flags=re.S | re.M)
+def sentences(code):
+    for run in re.finditer(r'(?:"(?:[^"\\\n]|\\.)*"\s*)+', code):
+        text = "".join(re.findall(r'"((?:[^"\\\n]|\\.)*)"', run[0]))
+        text = re.sub(r"\\(.)", lambda found: {"n": "\n"}.get(found[1], found[1]), text)
+        text = re.sub(r"%(?:%|[-+ #0]*\d*(?:\.\d+|\.\*)?(?:ll|l|z|h|j)?[diouxXsc])", lambda found: "%" if found[0] == "%%" else "{}", text)
+        if " " in text.strip() and re.search("[A-Za-z]{2}", text.replace("{}", "")) and not re.match("(SELECT|INSERT|UPDATE|DELETE) ", text):
+            yield text
+def arguments(code, at):
+    depth, i = 1, at
+    while depth:
+        if code[i] == '"':
+            i = re.compile(r'"(?:[^"\\]|\\.)*"').match(code, i).end()
+            continue
+        depth += {"(": 1, ")": -1}.get(code[i], 0)
+        i += 1
+    return code[at:i]
+wanted = {}
+for path in sorted(path for pattern in CALLERS for path in glob.glob(pattern)):
+    code = code_of(path)
+    for call in re.finditer(CALLS, code):
+        given = arguments(code, call.end())
+        if not any(f'"{name}"' in given for name in BY_CODE):
+            wanted.update((text, path) for text in sentences(given))
+for path in sorted(path for pattern in ALL_OF for path in glob.glob(pattern)):
+    wanted.update((text, path) for text in sentences(code_of(path)))
+for text in sentences(code_of("common/settings/schema_bounds.c")):
+    wanted.setdefault('"{}" ' + text, "common/settings/schema_bounds.c")
+for text, path in wanted.items():
+    if text not in known and text not in NEVER_ASKED:
+        print(f"{path}: {text}")
+END
+)"
+
 # shellcheck disable=SC2046  # no blanks in our file names
 empty "the page inserts no HTML" "$(grep -nE 'innerHTML|outerHTML|insertAdjacentHTML|document\.write|dangerously|[^.]\beval\(|new Function|javascript:' $(files 'console/web/app/*.js' console/web/index.html) || true)"
 

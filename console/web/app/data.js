@@ -36,6 +36,16 @@ export function useLive(topics, again, concerns) {
     }, [topics.join()]);
 }
 
+/** Calls again and again while somebody can see it: heartbeats change what no topic tells of. @param {number} ms @param {() => void} again */
+export function useEvery(ms, again) {
+    const latest = useRef(again);
+    latest.current = again;
+    useEffect(() => {
+        const timer = setInterval(() => document.hidden || latest.current(), ms);
+        return () => clearInterval(timer);
+    }, [ms]);
+}
+
 /** What went wrong, as a Problem; an abort is none. @param {unknown} error */
 function asProblem(error) {
     if (error instanceof Problem) return error;

@@ -1,10 +1,13 @@
 // Words, numbers and times in the person's language. Keys are flat; both catalogues hold the same ones.
 import { signal } from "../vendor/vendor.js";
 import { language, zone } from "./preferences.js";
+import { setSaid } from "./said.js";
 
 /** @typedef {Record<string, string>} Catalogue */
 
-/** @type {Map<string, Catalogue>} */
+const ENGLISH = "en"; /* what console and agents say */
+
+/** @type {Map<string, Catalogue[]>} a language's words, and its sentences of console and agents */
 const catalogues = new Map();
 const words = signal(/** @type {Catalogue} */ ({}));
 
@@ -12,10 +15,12 @@ const words = signal(/** @type {Catalogue} */ ({}));
 export async function loadWords(wanted) {
     let found = catalogues.get(wanted);
     if (!found) {
-        found = /** @type {Catalogue} */ (await (await fetch(`i18n/${wanted}.json`)).json());
+        const fetched = async (/** @type {string} */ path) => /** @type {Catalogue} */ (await (await fetch(path)).json());
+        found = await Promise.all([fetched(`i18n/${wanted}.json`), wanted === ENGLISH ? {} : fetched(`api/v1/sentences/${wanted}`).catch(() => ({}))]);
         catalogues.set(wanted, found);
     }
-    words.value = found;
+    [words.value] = found;
+    setSaid(found[1]);
     language.value = wanted;
 }
 

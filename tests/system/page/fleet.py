@@ -182,6 +182,12 @@ class Fleet:
         agent.heartbeat(events, results=results, facts=FACTS)
         return [{"type": order["type"], "arguments": order["arguments"]} for order in orders]
 
+    def trouble(self, days):
+        """A computer whose signatures are old."""
+        problem = {"module": "scanner", "problem": f"the newest signatures are {days} days old",
+                   "cure": "update them, for example with freshclam"}
+        self.agents[2].heartbeat(facts={**FACTS, "state": "degraded", "problems": [problem]})
+
     def begin(self, number):
         """The agent has begun a scan, and says how far it is."""
         agent = self.agents[int(number)]

@@ -341,6 +341,38 @@ await journey("the chart is drawn in the theme's colours, and is a table too", a
     checkComplaints();
 });
 
+await journey("a Japanese page says in Japanese what the console and the agents say", async () => {
+    const own = await newContext({ storageState: await context.storageState(), locale: "ja-JP" });
+    const japanese = await watchedPage(own);
+    await japanese.goto(PAGE);
+    await japanese.evaluate(() => localStorage.setItem("yagura.language", "ja"));
+    await japanese.reload();
+    await japanese.waitForSelector(".frame");
+    await show(japanese, "policies/web?tab=values");
+    await japanese.locator("tr", { hasText: "watch.enabled" }).getByText("リアルタイムに監視").waitFor();
+    await show(japanese, "policies/web");
+    await japanese.locator("textarea").fill('parent = "base";\nwatch = { pathz = ("/srv"); };\n');
+    const verdict = japanese.getByRole("status").getByText("watch.pathz: 不明なキーです。watch.paths のことですか");
+    await verdict.waitFor();
+    check((await verdict.getAttribute("title")) === "watch.pathz: is not a known key; did you mean watch.paths?", "the original is not told");
+    await japanese.locator("textarea").fill('parent = "base";\nscan = { max_time = "long"; };\n');
+    await japanese.getByText("scan.max_time: 「long」は\"30s\" のような時間ではありません").waitFor();
+    await show(japanese, "policies");
+    await japanese.getByRole("button", { name: "ポリシーを作成" }).click();
+    await japanese.fill("dialog input[name=name]", "web");
+    await japanese.getByRole("button", { name: "作成", exact: true }).click();
+    await japanese.getByRole("alert").getByText("この名前はすでに使われています").waitFor();
+    await japanese.keyboard.press("Escape");
+    await show(japanese, "computers?hostname=web-03");
+    await japanese.getByRole("link", { name: "web-03.tokyo.example" }).click();
+    await ask("trouble", "<b>9</b>"); /* appears by itself */
+    await shows(japanese, "最新のシグネチャが <b>9</b> 日前のものです");
+    await shows(japanese, "更新してください（例: freshclam）");
+    check((await japanese.locator("main b").count()) === 0, "a value of a sentence became markup");
+    await own.close();
+    checkComplaints();
+});
+
 /** Looks at every page, and leaves its picture. @param {string} language @param {string} scheme */
 async function lookAtEveryPage(language, scheme) {
     const own = await newContext({ storageState: await context.storageState() });

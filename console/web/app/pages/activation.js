@@ -1,13 +1,13 @@
 // Bringing computers in: tokens, and the ready command for each way of installing.
 import { html, useEffect, useState } from "../../vendor/vendor.js";
-import { post, Problem, queryText, remove, saveAnswer } from "../api.js";
+import { post, queryText, remove, saveAnswer } from "../api.js";
 import { useList, useLive, useResource } from "../data.js";
 import { formatTime, t } from "../i18n.js";
 import { linkTo, place, setQuery } from "../router.js";
 import { Confirm, Dialog, FormDialog } from "../ui/dialog.js";
-import { CommandText, Copy, Empty, Fact, Field, Literal, Mark, problemText, Tags, Time } from "../ui/elements.js";
+import { CommandText, Copy, Empty, Fact, Field, Literal, Mark, Tags, Time } from "../ui/elements.js";
 import { ListTable } from "../ui/table.js";
-import { say } from "../ui/toast.js";
+import { attempt } from "../ui/toast.js";
 import { Rules } from "./rules.js";
 
 const WAYS = ["package", "parameter_store", "user_data"];
@@ -33,14 +33,7 @@ function commandOf(way, token, about, url) {
 }
 
 /** The console's own deployment script: it knows this console's address and pin, and no token. @param {string} url */
-async function saveScript(url) {
-    try {
-        await saveAnswer(`deployment-script${queryText({ url })}`, "yagura-deployment.sh");
-    } catch (error) {
-        if (!(error instanceof Problem)) throw error;
-        say(problemText(error));
-    }
-}
+const saveScript = (url) => attempt(() => saveAnswer(`deployment-script${queryText({ url })}`, "yagura-deployment.sh"));
 
 /** Tells when a computer that used this token appears. @param {{id: string}} props */
 function Waiting({ id }) {
@@ -68,7 +61,7 @@ function Made({ made, close }) {
     return html`<${Dialog} title=${t("activation.ready")} close=${close}>
         <p class="note bad">${t("activation.once")}</p>
         <dl class="facts">
-            <${Fact} name=${t("token")}><code class="secret">${made.token}</code> <${Copy} text=${made.token} /><//>
+            <${Fact} name=${t("token")}><code class="secret">${made.token}</code> <${Copy} text=${made.token} beside /><//>
             <${Fact} name=${t("expires")}>${formatTime(made.expires)}<//>
         </dl>
         <div class="tabs" role="tablist" aria-label=${t("activation.way")}>

@@ -1,14 +1,14 @@
 // What somebody should look at: open, acknowledged and resolved alerts, and the rules behind them.
 import { html, useState } from "../../vendor/vendor.js";
-import { patch, post, Problem } from "../api.js";
+import { patch, post } from "../api.js";
 import { useList, useResource } from "../data.js";
 import { t, word } from "../i18n.js";
 import { linkTo } from "../router.js";
 import { may } from "../session.js";
-import { Empty, Literal, Mark, problemText, Severity, Time } from "../ui/elements.js";
+import { Empty, Literal, Mark, Severity, Time } from "../ui/elements.js";
 import { ChoiceFilter } from "../ui/filters.js";
 import { ListTable } from "../ui/table.js";
-import { doUnlessUndone, say } from "../ui/toast.js";
+import { attempt, doUnlessUndone } from "../ui/toast.js";
 
 const TONES = /** @type {Record<string, string>} */ ({ open: "bad", acknowledged: "waiting", resolved: "good" });
 const STEPS = /** @type {const} */ ({ acknowledge: "acknowledged", resolve: "resolved" });
@@ -31,12 +31,7 @@ function Rules() {
     if (!data) return null;
     /** @param {any} rule */
     const toggle = async (rule) => {
-        try {
-            await patch(`alert-rules/${rule.id}`, { enabled: !rule.enabled });
-        } catch (error) {
-            if (!(error instanceof Problem)) throw error;
-            say(problemText(error));
-        }
+        await attempt(() => patch(`alert-rules/${rule.id}`, { enabled: !rule.enabled }));
         reload();
     };
     return html`<section class="panel">
@@ -69,12 +64,7 @@ export function Page({ query }) {
     const press = (row, step) => {
         setPressed((old) => ({ ...old, [row.number]: STEPS[step] }));
         const act = async () => {
-            try {
-                await post(`alerts/${row.number}/${step}`, {});
-            } catch (error) {
-                if (!(error instanceof Problem)) throw error;
-                say(problemText(error));
-            }
+            await attempt(() => post(`alerts/${row.number}/${step}`, {}));
             release(row.number);
             list.reload();
         };

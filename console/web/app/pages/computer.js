@@ -2,21 +2,22 @@
 import { html, useState } from "../../vendor/vendor.js";
 import { patch, post, remove } from "../api.js";
 import { certificateNeedsCare, certificateState } from "../certificate.js";
-import { useList, useLive, useResource } from "../data.js";
+import { useEvery, useList, useLive, useResource } from "../data.js";
 import { formatDuration, formatNumber, formatTime, knows, t, word } from "../i18n.js";
 import { now } from "../live.js";
 import { goTo, linkTo, place, setQuery } from "../router.js";
 import { may } from "../session.js";
 import { Confirm, FormDialog } from "../ui/dialog.js";
-import { Copy, Empty, Fact, Field, Literal, Mark, ProblemNote, Progress, Skeleton, Status, Tags, Time } from "../ui/elements.js";
-import { RangeFilter, sinceOf } from "../ui/filters.js";
+import { Copy, Empty, Fact, Field, Literal, Mark, ProblemNote, Progress, Said, Skeleton, Status, Tags, Time } from "../ui/elements.js";
+import { RangeFilter, timesOf } from "../ui/filters.js";
 import { ListTable } from "../ui/table.js";
-import { say, sayDone } from "../ui/toast.js";
+import { attempt, say, sayDone } from "../ui/toast.js";
 import { EventList } from "./events.js";
 import { PolicyValues } from "./policy.js";
 import { QuarantineList } from "./quarantine.js";
 import { RemovalCode } from "./removal_code.js";
 
+const HEARTBEAT_MS = 10000; /* a heartbeat is seen at most so much later */
 const TABS = ["state", "events", "quarantine", "policy", "commands", "identity"];
 
 /** @param {string} id @param {string} type @param {Record<string, string>} [values] */
@@ -25,6 +26,9 @@ export async function command(id, type, values) {
     say(t("command.queued", { command: t(`command.${type}`) }));
 }
 
+/** The same without a dialog, which would say what went wrong. @param {string} id @param {string} type */
+const commandNow = (id, type) => attempt(() => command(id, type));
+
 /** @param {{computer: any, reload: () => void}} props */
 function Actions({ computer, reload }) {
     const [asking, setAsking] = useState("");
@@ -32,8 +36,8 @@ function Actions({ computer, reload }) {
     const close = () => setAsking("");
     return html`<div class="actions">
         <button class="primary" onClick=${() => setAsking("scan")}>${t("scan")}</button>
-        <button onClick=${() => command(computer.id, "update_signatures")}>${t("command.update_signatures")}</button>
-        ${computer.facts?.protected && html`<button onClick=${() => command(computer.id, "release_protection")}>${t("command.release_protection")}</button>`}
+        <button onClick=${() => commandNow(computer.id, "update_signatures")}>${t("command.update_signatures")}</button>
+        ${computer.facts?.protected && html`<button onClick=${() => commandNow(computer.id, "release_protection")}>${t("command.release_protection")}</button>`}
         ${computer.facts?.protected && html`<button onClick=${() => setAsking("removal_code")}>${t("removal_code")}</button>`}
         <button onClick=${() => setAsking("edit")}>${t("edit")}</button>
         <button class="danger" onClick=${() => setAsking(computer.status === "Deactivated" ? "delete" : "deactivate")}>${t(computer.status === "Deactivated" ? "delete" : "deactivate")}</button>
@@ -117,14 +121,15 @@ function Problems({ facts }) {
     return html`<div class="note bad">
         <h3>${t("computer.problems")}</h3>
         <ul>
-            ${facts.problems.map((/** @type {any} */ each) => html`<li key=${each.problem}><${Literal} text=${each.problem} />${each.cure && html` — <${Literal} text=${each.cure} />`}</li>`)}
+            ${facts.problems.map((/** @type {any} */ each) => html`<li key=${each.problem}><${Said} text=${each.problem} />${each.cure && html`<div class="dim"><${Said} text=${each.cure} /></div>`}</li>`)}
         </ul>
     </div>`;
 }
 
-/** @param {{title: string, tone: string, state: string, children: any}} props */
-const Module = ({ title, tone, state, children }) => html`<section class="panel">
+/** @param {{title: string, tone: string, state: string, problem?: string, children: any}} props */
+const Module = ({ title, tone, state, problem, children }) => html`<section class="panel">
     <h2>${title} <${Mark} tone=${tone}>${state}<//></h2>
+    ${problem && html`<p class="note bad"><${Said} text=${problem} /></p>`}
     <dl class="facts">${children}</dl>
 </section>`;
 
@@ -158,7 +163,7 @@ function State({ computer }) {
                 <${Fact} name=${t("scanner.signatures")}>${number(scanner.signatures)}<//>
                 <${Fact} name=${t("signature_age")}><${Time} at=${scanner.signatures_time || null} /><//>
                 <${Fact} name=${t("scanner.engine")}>${scanner.engine}<//>
-                <${Fact} name=${t("scanner.sandbox")}>${scanner.sandbox}<//>
+                <${Fact} name=${t("scanner.sandbox")}>${word("value", scanner.sandbox ?? "")}<//>
                 <${Fact} name=${t("scanner.crashed")}>${number(scanner.crashed)}<//>
             <//>
             <${Module} title=${t("module.scan")} tone="good" state=${t("scan.waiting", { count: scan.backlog_files ?? 0 })}>
@@ -169,13 +174,13 @@ function State({ computer }) {
                 <${Fact} name=${t("scan.errors")}>${number(scan.errors)}<//>
             <//>
             ${integrity &&
-            html`<${Module} title=${t("module.integrity")} tone=${toneOf(integrity)} state=${integrity.problem || word("state", integrity.state)}>
+            html`<${Module} title=${t("module.integrity")} tone=${toneOf(integrity)} state=${word("state", integrity.state)} problem=${integrity.problem}>
                 <${Fact} name=${t("integrity.entries")}>${number(integrity.entries)}<//>
                 <${Fact} name=${t("integrity.changed")}><a href=${linkTo(["computers", computer.id], { tab: "events", module: "integrity" })}>${number(integrity.changed)}</a><//>
                 <${Fact} name=${t("integrity.waiting")}>${number(integrity.waiting)}<//>
                 <${Fact} name=${t("integrity.tampered")}>${t(integrity.tampered ? "yes" : "no")}<//>
             <//>`}
-            ${prevention && html`<${Module} title=${t("module.prevention")} tone=${toneOf(prevention)} state=${prevention.problem || word("state", prevention.state)}><${Reported} facts=${prevention} /><//>`}
+            ${prevention && html`<${Module} title=${t("module.prevention")} tone=${toneOf(prevention)} state=${word("state", prevention.state)} problem=${prevention.problem}><${Reported} facts=${prevention} /><//>`}
             ${health &&
             html`<${Module} title=${t("module.health")} tone=${HEALTH_TONES[health.self_test] ?? "off"} state=${word("health.test", health.self_test)}>
                 <${Fact} name=${t("health.places")}>${number(health.places)}<//>
@@ -183,7 +188,7 @@ function State({ computer }) {
                 <${Fact} name=${t("health.unscanned")}>${number(health.unscanned)}<//>
                 <${Fact} name=${t("health.restarts")}>${number(health.restarts)}<//>
             <//>`}
-            <${Module} title=${t("module.store")} tone=${store.problem ? "bad" : "good"} state=${store.problem || t("store.waiting", { count: store.waiting ?? 0 })}>
+            <${Module} title=${t("module.store")} tone=${store.problem ? "bad" : "good"} state=${t("store.waiting", { count: store.waiting ?? 0 })} problem=${store.problem}>
                 <${Fact} name=${t("store.acknowledged")}>${number(store.acknowledged_number)}<//>
                 <${Fact} name=${t("store.dropped")}>${number(store.dropped)}<//>
                 <${Fact} name=${t("agent.uptime")}>${formatDuration(agent.uptime ?? 0)}<//>
@@ -193,25 +198,37 @@ function State({ computer }) {
 }
 
 /** @param {{id: string, query: Record<string, string>}} props */
-const Events = ({ id, query }) => html`<search class="filters"><${RangeFilter} /></search><${EventList} filters=${{ computer: id, module: query.module, kind: query.kind, since: sinceOf(query.hours) }} />`;
+const Events = ({ id, query }) => html`<search class="filters"><${RangeFilter} /></search><${EventList} filters=${{ computer: id, module: query.module, kind: query.kind, ...timesOf(query.hours) }} />`;
 
 const TONES = /** @type {Record<string, string>} */ ({ done: "good", failed: "bad", expired: "bad", delivered: "waiting", queued: "off", running: "waiting" });
 
-/** How many files a running scan has seen; how many there are nobody knows before its end. @param {any} row */
-function progressOf(row) {
+/** What a scan counted so far; null: this is no scan's output. @param {any} row @returns {Record<string, unknown> | null} */
+function countsOf(row) {
     try {
-        const files = JSON.parse(row.output).files;
-        return typeof files === "number" ? files : null;
+        const counts = JSON.parse(row.output);
+        return typeof counts?.files === "number" ? counts : null;
     } catch {
-        return null; /* not a scan's */
+        return null;
     }
+}
+
+const SHORT = 120; /* characters that need no unfolding */
+const COUNTED = ["files", "infected", "incomplete", "errors"];
+
+/** What came of a command. @param {{row: any}} props */
+function Result({ row }) {
+    if (!row.output || row.state === "running") return "—";
+    const counts = countsOf(row);
+    if (counts) return COUNTED.filter((name) => typeof counts[name] === "number").map((name) => `${t(`fact.${name}`)} ${formatNumber(Number(counts[name]))}`).join(" · ");
+    if (row.output.length <= SHORT && !row.output.includes("\n")) return html`<${Said} text=${row.output} />`;
+    return html`<details><summary>${t("show")}</summary><pre tabindex="0"><${Said} text=${row.output} /></pre></details>`;
 }
 
 /** @param {{row: any}} props */
 function CommandState({ row }) {
-    const files = row.state === "running" ? progressOf(row) : null;
+    const files = row.state === "running" ? Number(countsOf(row)?.files ?? NaN) : NaN; /* how many there are nobody knows before its end */
     return html`<${Mark} tone=${TONES[row.state] ?? "waiting"}>${word("command.state", row.state)}<//>
-        ${row.state === "running" && html` <${Progress} label=${t("progress")} /> ${files !== null && html`<span class="dim">${t("scan.progress", { count: files })}</span>`}`}`;
+        ${row.state === "running" && html` <${Progress} label=${t("progress")} /> ${!isNaN(files) && html`<span class="dim">${t("scan.progress", { count: files })}</span>`}`}`;
 }
 
 /** @param {{id: string}} props */
@@ -222,7 +239,7 @@ function Commands({ id }) {
         { name: "type", title: t("command"), cell: (/** @type {any} */ row) => html`${t(`command.${row.type}`)} ${row.arguments?.path && html`<${Literal} text=${row.arguments.path} />`}` },
         { name: "state", title: t("status"), cell: (/** @type {any} */ row) => html`<${CommandState} row=${row} />` },
         { name: "by", title: t("by"), wide: true, cell: (/** @type {any} */ row) => row.created_by.replace(/^user:/, "") },
-        { name: "output", title: t("result"), cell: (/** @type {any} */ row) => (row.output ? html`<details><summary>${t("show")}</summary><pre tabindex="0"><${Literal} text=${row.output} /></pre></details>` : "—") },
+        { name: "output", title: t("result"), cell: (/** @type {any} */ row) => html`<${Result} row=${row} />` },
     ];
     return html`<${ListTable} caption=${t("commands")} columns=${columns} list=${list} empty=${html`<${Empty} title=${t("commands.none")}><p>${t("commands.none_text")}</p><//>`} />`;
 }
@@ -250,7 +267,7 @@ function Certificate({ computer, life, reload }) {
 const Identity = ({ computer, life, reload }) => html`<div class="columns two"><section class="panel">
     <h2>${t("tab.identity")}</h2>
     <dl class="facts">
-        <${Fact} name=${t("computer_id")}><code>${computer.id}</code> <${Copy} text=${computer.id} /><//>
+        <${Fact} name=${t("computer_id")}><code>${computer.id}</code> <${Copy} text=${computer.id} beside /><//>
         <${Fact} name=${t("hostname")}><${Literal} text=${computer.hostname} /><//>
         <${Fact} name=${t("address")}>${computer.address}<//>
         <${Fact} name=${t("instance_id")}>${computer.instance_id || "—"}<//>
@@ -261,7 +278,7 @@ const Identity = ({ computer, life, reload }) => html`<div class="columns two"><
 
 /** @param {{computer: any}} props */
 const Policy = ({ computer }) => html`
-    ${computer.policy_problem && html`<div class="note bad" role="alert">${t("policy.refused")}: <${Literal} text=${computer.policy_problem} /></div>`}
+    ${computer.policy_problem && html`<div class="note bad" role="alert">${t("policy.refused")}: <${Said} text=${computer.policy_problem} /></div>`}
     <p>${computer.policy_in_force ? html`<${Mark} tone="good">${t("policy.in_force")}<//>` : html`<${Mark} tone="waiting">${t("policy.pending")}<//>`}</p>
     <${PolicyValues} name=${computer.effective_policy ?? "base"} />
 `;
@@ -271,6 +288,7 @@ export function Page({ path, query }) {
     const id = path[1];
     const life = useResource("about").data?.certificate_seconds ?? 0;
     const { data: computer, problem, reload } = useResource(`computers/${encodeURIComponent(id)}`);
+    useEvery(HEARTBEAT_MS, reload);
     useLive(["computer", "command"], reload, (data) => (data.id ?? data.computer) === id || data.computer === id);
     if (!computer) return problem ? html`<${ProblemNote} problem=${problem} retry=${reload} />` : html`<${Skeleton} lines=${10} />`;
     const tab = TABS.includes(query.tab) ? query.tab : "state";
@@ -284,7 +302,7 @@ export function Page({ path, query }) {
             <${Status} status=${computer.status} />
             <span>${t("last_seen")} <${Time} at=${computer.last_seen} /></span>
             <span>${t("group")}: ${computer.group ?? "—"}</span>
-            <span>${t("policy")}: ${computer.effective_policy ? html`<a href=${linkTo(["policies", computer.effective_policy])}>${computer.effective_policy}</a>` : "—"}${!computer.policy && html` <span class="dim">(${t(computer.group ? "policy.inherited" : "policy.by_default")})</span>`}</span>
+            <span>${t("policy")}: ${computer.effective_policy ? html`<a href=${linkTo(["policies", computer.effective_policy])}>${computer.effective_policy}</a>` : "—"}${!computer.policy && html` <span class="dim">(${t(computer.effective_policy === "base" ? "policy.by_default" : "policy.inherited")})</span>`}</span>
             <span><${Tags} tags=${computer.tags} /></span>
         </p>
         <nav class="tabs" aria-label=${t("sections")}>

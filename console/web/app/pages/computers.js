@@ -2,8 +2,8 @@
 import { html, useState } from "../../vendor/vendor.js";
 import { patch, post, Problem } from "../api.js";
 import { certificateNeedsCare } from "../certificate.js";
-import { useList, useResource } from "../data.js";
-import { formatNumber, t } from "../i18n.js";
+import { useEvery, useList, useResource } from "../data.js";
+import { t } from "../i18n.js";
 import { now } from "../live.js";
 import { linkTo } from "../router.js";
 import { may } from "../session.js";
@@ -15,6 +15,7 @@ import { ListTable } from "../ui/table.js";
 import { say, sayDone } from "../ui/toast.js";
 
 const STATUSES = ["online", "offline", "reactivation_required", "deactivated"];
+const REFRESH_MS = 30000; /* "last seen" of all that is shown */
 const TOGETHER = 6; /* requests at once */
 
 /** @param {number} life seconds of a certificate */
@@ -94,7 +95,7 @@ function BulkActions({ chosen, rows, done }) {
         ${asking === "deactivate" &&
         html`<${FormDialog} title=${t("deactivate")} action=${t("bulk.apply", { count })} danger close=${close} submit=${() => run((id) => post(`computers/${id}/deactivate`))}>
             <p>${t("deactivate.text", { count })}</p>
-            ${count >= 10 && html`<${Field} label=${t("confirm.type", { number: formatNumber(count) })}><input required pattern=${String(count)} inputmode="numeric" autocomplete="off" /><//>`}
+            ${count >= 10 && html`<${Field} label=${t("confirm.type", { number: String(count) })}><input required pattern=${String(count)} inputmode="numeric" autocomplete="off" /><//>`}
         <//>`}
     </div>`;
 }
@@ -105,8 +106,9 @@ export function Page({ query }) {
     const about = useResource("about");
     const groups = useResource("groups?limit=200");
     const policies = useResource("policies?limit=200");
-    const filters = { hostname: query.hostname, status: query.status, group: query.group, policy: query.policy, tag: query.tag };
+    const filters = { hostname: query.hostname, status: query.status, group: query.group, effective_policy: query.policy, tag: query.tag };
     const list = useList("computers", "computers", filters, ["computer"]);
+    useEvery(REFRESH_MS, list.reload);
     const filtered = Object.values(filters).some(Boolean);
     /** @param {any[] | undefined} rows @returns {[string, string][]} */
     const names = (rows) => (rows ?? []).map((row) => [row.name, row.name]);

@@ -1,12 +1,12 @@
 // Where events are sent on to: syslog, webhook, SNS. Part of the Settings page, for administrators.
 import { html, useState } from "../../vendor/vendor.js";
-import { patch, post, Problem, remove } from "../api.js";
+import { patch, post, remove } from "../api.js";
 import { useList } from "../data.js";
 import { t } from "../i18n.js";
 import { Confirm, FormDialog } from "../ui/dialog.js";
-import { Empty, Field, Literal, Mark, problemText, Time } from "../ui/elements.js";
+import { Empty, Field, Literal, Mark, Said, Time } from "../ui/elements.js";
 import { ListTable } from "../ui/table.js";
-import { say } from "../ui/toast.js";
+import { attempt } from "../ui/toast.js";
 
 const TYPES = ["syslog", "webhook", "sns"];
 const TONES = /** @type {Record<string, string>} */ ({ working: "good", failing: "bad", disabled: "off" });
@@ -43,24 +43,13 @@ function NewDestination({ close, done }) {
     <//>`;
 }
 
-/** Says what went wrong, if something did. @param {() => Promise<unknown>} act @param {string} [good] */
-async function attempt(act, good) {
-    try {
-        await act();
-        if (good) say(good);
-    } catch (error) {
-        if (!(error instanceof Problem)) throw error;
-        say(problemText(error));
-    }
-}
-
 export function Destinations() {
     const list = useList("destinations", "destinations", {});
     const [asking, setAsking] = useState(/** @type {any} */ (null));
     const columns = [
         { name: "name", title: t("name"), cell: (/** @type {any} */ row) => html`<${Literal} text=${row.name} />` },
         { name: "address", title: t("address"), cell: (/** @type {any} */ row) => html`<${Literal} text=${addressOf(row)} />` },
-        { name: "state", title: t("status"), cell: (/** @type {any} */ row) => html`<${Mark} tone=${TONES[row.state]}>${t(`destination.${row.state}`)}<//>${row.problem && html`<div class="dim"><${Literal} text=${row.problem} /></div>`}` },
+        { name: "state", title: t("status"), cell: (/** @type {any} */ row) => html`<${Mark} tone=${TONES[row.state]}>${t(`destination.${row.state}`)}<//>${row.problem && html`<div class="dim"><${Said} text=${row.problem} /></div>`}` },
         { name: "sent", title: t("destination.sent"), number: true, wide: true, cell: (/** @type {any} */ row) => row.sent },
         { name: "dead", title: t("destination.dead"), number: true, wide: true, cell: (/** @type {any} */ row) => row.dead },
         { name: "last", title: t("destination.last"), wide: true, cell: (/** @type {any} */ row) => html`<${Time} at=${row.last_sent} />` },

@@ -1,12 +1,13 @@
 // Every event of every sensor, newest first, with its whole detail in a drawer.
 import { html } from "../../vendor/vendor.js";
 import { useList, useResource } from "../data.js";
-import { formatTime, knows, t, word, wordsOf } from "../i18n.js";
+import { formatNumber, formatTime, knows, t, word, wordsOf } from "../i18n.js";
 import { linkTo, place, setQuery } from "../router.js";
+import { literal } from "../text.js";
 import { Dialog } from "../ui/dialog.js";
-import { Copy, Empty, Fact, Literal, literal, ProblemNote, Severity, Skeleton, Time } from "../ui/elements.js";
+import { Copy, Empty, Fact, Literal, ProblemNote, Said, Severity, Skeleton, Time } from "../ui/elements.js";
 import { FilterBox } from "../ui/filter_box.js";
-import { ChoiceFilter, RangeFilter, sinceOf } from "../ui/filters.js";
+import { ChoiceFilter, RangeFilter, RANGES, timesOf } from "../ui/filters.js";
 import { ListTable } from "../ui/table.js";
 
 export const MODULES = ["malware", "quarantine", "integrity", "prevention", "watch", "scanner", "scan", "policy", "agent", "health", "store", "storage", "application", "console"];
@@ -61,11 +62,25 @@ export function EventList({ filters, short }) {
     `;
 }
 
+/* Whose values are words of ours; of all others they are strangers' texts. */
+const OF_OURS = new Set(["action", "care", "cause", "changed", "reason", "trigger", "verdict"]);
+
+/** @param {{name: string, value: any}} props */
+function Value({ name, value }) {
+    if (typeof value === "boolean") return t(value ? "yes" : "no");
+    if (name === "size" && typeof value === "number") return html`${formatNumber(value)}`;
+    if (Array.isArray(value) && value.every((each) => typeof each === "string")) return html`<${Literal} text=${value.map((each) => (OF_OURS.has(name) ? word("value", each) : each)).join(", ")} />`;
+    if (typeof value !== "string") return html`<${Literal} text=${JSON.stringify(value)} />`;
+    if (OF_OURS.has(name)) return knows(`value.${value}`) ? t(`value.${value}`) : html`<${Said} text=${value} />`;
+    if (name === "problem" || name === "message") return html`<${Said} text=${value} />`;
+    return html`<${Literal} text=${value} />`;
+}
+
 /** @param {{name: string, value: any}} props */
 function Detail({ name, value }) {
     const title = literal(word("detail", name));
     const parts = (Array.isArray(value) ? value : [value]).filter((part) => part && typeof part === "object");
-    if (parts.length === 0) return html`<${Fact} name=${title}><${Literal} text=${typeof value === "string" ? value : JSON.stringify(value)} /><//>`;
+    if (parts.length === 0) return html`<${Fact} name=${title}><${Value} name=${name} value=${value} /><//>`;
     return html`<div class="part">
         <dt>${title}</dt>
         ${parts.map((part, i) => html`<dd key=${i}><dl class="facts">${Object.entries(part).map(([key, each]) => html`<${Detail} key=${key} name=${key} value=${each} />`)}</dl></dd>`)}
@@ -100,7 +115,7 @@ export const eventFilters = (query) => ({
     severity: query.severity,
     kind: query.kind,
     computer: query.computer,
-    since: sinceOf(query.hours),
+    ...timesOf(query.hours),
 });
 
 /** What can be typed. @returns {import("../filter_text.js").FilterField[]} */
@@ -108,7 +123,7 @@ const eventFields = () => [
     { name: "module", title: t("module"), values: MODULES.map((name) => [name, word("module", name)]) },
     { name: "severity", title: t("severity"), several: true, values: SEVERITIES.map((name) => [name, word("severity", name)]) },
     { name: "kind", title: t("kind"), values: wordsOf("kind").map((name) => [name, word("kind", name)]), open: true },
-    { name: "hours", title: t("filter.range"), values: ["1", "24", "168", "720"].map((hours) => [hours, t(`range.${hours}`)]) },
+    { name: "hours", title: t("filter.range"), values: RANGES.map((range) => [range, t(`range.${range}`)]) },
 ];
 
 export const EventFilters = () => html`<search class="filters">

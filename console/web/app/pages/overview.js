@@ -10,6 +10,7 @@ import { Empty, Literal, Mark, ProblemNote, Severity, Skeleton, Time } from "../
 import { EventList } from "./events.js";
 
 const HOUR = 3600;
+const NEWEST = 6; /* alerts that want attention */
 const SEVERITIES = ["info", "low", "medium", "high", "critical"];
 
 /** @param {{text: string, value: number, href: string, tone?: string}} props */
@@ -24,7 +25,7 @@ function Numbers({ computers, sensors, alerts }) {
         <${Number} text=${t("overview.deactivated")} value=${computers.deactivated} href=${linkTo(["computers"], { status: "deactivated" })} />
         ${sensors.storage > 0 && html`<${Number} text=${t("page.buckets")} value=${sensors.storage} href=${linkTo(["buckets"])} />`}
         ${sensors.application > 0 && html`<${Number} text=${t("page.functions")} value=${sensors.application} href=${linkTo(["functions"])} />`}
-        ${alerts && html`<${Number} text=${t("overview.alerts")} value=${alerts.alerts.length} href=${linkTo(["alerts"])} tone="bad" />`}
+        <${Number} text=${t("overview.alerts")} value=${alerts.open} href=${linkTo(["alerts"], { state: "open" })} tone="bad" />
     </section>`;
 }
 
@@ -65,7 +66,7 @@ const Attention = ({ alerts }) =>
     alerts.length === 0
         ? html`<p><${Mark} tone="good">${t("alert.none_text")}<//></p>`
         : html`<ul class="rows">
-              ${alerts.slice(0, 6).map(
+              ${alerts.map(
                   (alert) => html`<li key=${alert.number}>
                       <span><${Severity} severity=${alert.severity} /> ${word("alert.rule", alert.rule)}: ${alert.computer ? html`<a href=${linkTo(["computers", alert.computer])}><${Literal} text=${alert.hostname ?? alert.subject} /></a>` : html`<${Literal} text=${alert.subject} />`}</span>
                       <${Time} at=${alert.last} />
@@ -79,14 +80,14 @@ const FirstSteps = () => html`<${Empty} title=${t("overview.first_title")}>
 <//>`;
 
 export function Page() {
-    const { data, problem, reload } = useResource("overview", ["event", "computer"]);
+    const { data, problem, reload } = useResource("overview", ["alert", "computer", "event", "sensor"]);
     const timeline = useResource(`events/counts${queryText({ hours: 24 })}`, ["event"]);
-    const alerts = useResource(`alerts${queryText({ state: "open", limit: 200 })}`, ["alert"]);
+    const alerts = useResource(`alerts${queryText({ state: "open", limit: NEWEST })}`, ["alert"]);
     if (!data) return problem ? html`<${ProblemNote} problem=${problem} retry=${reload} />` : html`<${Skeleton} lines=${12} />`;
     const chart = timeline.data && asSeries(timeline.data.counts);
     return html`
         <h1>${t("page.overview")}</h1>
-        <${Numbers} computers=${data.computers} sensors=${data.sensors} alerts=${alerts.data} />
+        <${Numbers} computers=${data.computers} sensors=${data.sensors} alerts=${data.alerts} />
         ${data.computers.all + data.sensors.storage + data.sensors.application === 0
             ? html`<${FirstSteps} />`
             : html`<div class="columns two">

@@ -35,7 +35,7 @@ function GroupsField({ chosen = [] }) {
 /** @param {{title: string, name: string, secret: string, close: () => void}} props */
 const Once = ({ title, name, secret, close }) => html`<${Dialog} title=${title} close=${close}>
     <p class="note bad">${t("shown_once")}</p>
-    <dl class="facts"><${Fact} name=${name}><code class="secret">${secret}</code> <${Copy} text=${secret} /><//></dl>
+    <dl class="facts"><${Fact} name=${name}><code class="secret">${secret}</code> <${Copy} text=${secret} beside /><//></dl>
 <//>`;
 
 function Users() {

@@ -5,13 +5,15 @@ import { patch, post, Problem, remove, request } from "../api.js";
 import { useList, useResource } from "../data.js";
 import { t } from "../i18n.js";
 import { setPolicyValue } from "../policy_text.js";
+import { language } from "../preferences.js";
 import { goTo, linkTo, place } from "../router.js";
 import { may } from "../session.js";
+import { problemText } from "../text.js";
 import { Confirm, Dialog, FormDialog } from "../ui/dialog.js";
 import { Difference } from "../ui/difference.js";
-import { Empty, Field, Literal, Mark, ProblemNote, problemText, Skeleton, Time } from "../ui/elements.js";
+import { Empty, Field, Literal, Mark, ProblemNote, Said, Skeleton, Time } from "../ui/elements.js";
 import { ListTable } from "../ui/table.js";
-import { say, sayDone } from "../ui/toast.js";
+import { attempt, sayDone } from "../ui/toast.js";
 
 const TABS = ["text", "values", "assignment", "revisions"];
 
@@ -25,6 +27,9 @@ function Origin({ text, name }) {
     });
 }
 
+/** What a key means, in the reader's language. @param {any} row */
+const meaningOf = (row) => row[`meaning_${language.value}`] ?? row.meaning;
+
 /** One value, set in the policy's text. @param {{name: string, row: any, close: () => void, done: () => void}} props */
 function ChangeValue({ name, row, close, done }) {
     const path = `policies/${encodeURIComponent(name)}`;
@@ -37,7 +42,7 @@ function ChangeValue({ name, row, close, done }) {
         sayDone(t("policy.saved"), () => request("PUT", path, { text: before.body.text }, { "If-Match": etag }), done);
     };
     return html`<${FormDialog} title=${row.key} action=${t("policy.apply")} close=${close} submit=${submit}>
-        <p>${row.meaning}</p>
+        <p>${meaningOf(row)}</p>
         <${Field} label=${t("value")} hint=${t("policy.value_hint")}><input name="value" required value=${row.value} autocomplete="off" spellcheck="false" /><//>
     <//>`;
 }
@@ -50,20 +55,20 @@ export function PolicyValues({ name, change = false }) {
     const [text, setText] = useState("");
     if (!data) return problem ? html`<${ProblemNote} problem=${problem} retry=${reload} />` : html`<${Skeleton} lines=${10} />`;
     const wanted = text.toLowerCase();
-    const rows = data.values.filter((/** @type {any} */ row) => `${row.key} ${row.meaning}`.toLowerCase().includes(wanted));
+    const rows = data.values.filter((/** @type {any} */ row) => `${row.key} ${row.meaning} ${meaningOf(row)}`.toLowerCase().includes(wanted));
     return html`
         <search class="filters"><label class="filter grow"><span>${t("policy.find")}</span><input type="search" value=${text} onInput=${(/** @type {any} */ event) => setText(event.currentTarget.value)} /></label></search>
         <div class="table cards" role="region" aria-label=${t("tab.values")} tabindex="0">
             <table>
                 <caption class="only-read">${t("tab.values")}</caption>
-                <thead><tr><th scope="col">${t("policy.key")}</th><th scope="col">${t("value")}</th><th scope="col">${t("policy.origin")}</th><th scope="col" class="wide">${t("meaning")}</th>${mayChange && html`<th scope="col"><span class="only-read">${t("actions")}</span></th>`}</tr></thead>
+                <thead><tr><th scope="col">${t("policy.key")}</th><th scope="col">${t("value")}</th><th scope="col">${t("policy.origin")}</th><th scope="col" class="wide told">${t("meaning")}</th>${mayChange && html`<th scope="col"><span class="only-read">${t("actions")}</span></th>`}</tr></thead>
                 <tbody>
                     ${rows.map(
                         (/** @type {any} */ row) => html`<tr key=${row.key}>
                             <th scope="row" data-label=${t("policy.key")}><code>${row.key}</code></th>
                             <td class="value" data-label=${t("value")}><code><${Literal} text=${row.value} /></code></td>
                             <td class="c-origin" data-label=${t("policy.origin")}><span><${Origin} text=${row.origin} name=${name} /></span></td>
-                            <td class="wide told dim" data-label=${t("meaning")}>${row.meaning}</td>
+                            <td class="wide told dim" data-label=${t("meaning")}>${meaningOf(row)}</td>
                             ${mayChange && html`<td class="actions"><button class="quiet" onClick=${() => setChanging(row)}>${t("policy.change")}</button></td>`}
                         </tr>`,
                     )}
@@ -88,7 +93,7 @@ function Verdict({ name, text }) {
     const problem = verdict?.problem;
     return html`<p role="status">
         ${verdict?.valid && html`<${Mark} tone="good">${t("policy.valid")}<//>`}
-        ${problem && html`<${Mark} tone="bad">${problem.line ? `${t("policy.line", { number: String(problem.line) })}: ` : ""}<//><${Literal} text=${`${problem.key ? `${problem.key}: ` : ""}${problem.message}`} />`}
+        ${problem && html`<${Mark} tone="bad">${problem.line ? `${t("policy.line", { number: String(problem.line) })}: ` : ""}<//><${Said} text=${`${problem.key ? `${problem.key}: ` : ""}${problem.message}`} />`}
     </p>`;
 }
 
@@ -126,7 +131,7 @@ function Editor({ name }) {
     };
     const changed = text !== saved.text;
     return html`
-        ${problem && html`<div class="note bad" role="alert">${problem.status === 412 ? t("policy.changed_meanwhile") : problem.detail} ${problem.status === 412 && html`<button onClick=${load}>${t("policy.reload")}</button>`}</div>`}
+        ${problem && html`<div class="note bad" role="alert">${problem.status === 412 ? t("policy.changed_meanwhile") : problemText(problem)} ${problem.status === 412 && html`<button onClick=${load}>${t("policy.reload")}</button>`}</div>`}
         <label class="editor">
             <span class="only-read">${t("policy.text_of", { name })}</span>
             <textarea spellcheck="false" autocapitalize="off" rows=${Math.min(40, Math.max(16, text.split("\n").length + 2))} value=${text} readonly=${!may("operate")} onInput=${(/** @type {any} */ event) => setText(event.currentTarget.value)}></textarea>
@@ -150,16 +155,14 @@ function RevisionDialog({ name, revision, newest, close, done }) {
     const policy = `policies/${encodeURIComponent(name)}`;
     const path = `${policy}/revisions`;
     const restore = async () => {
-        try {
-            const { etag } = await request("GET", policy);
-            await request("POST", `${path}/${revision}/restore`, undefined, { "If-Match": etag });
-            say(t("policy.saved"));
-            done();
-            close();
-        } catch (error) {
-            if (!(error instanceof Problem)) throw error;
-            say(problemText(error));
-        }
+        const restored = await attempt(async () => {
+            const { body, etag } = await request("GET", policy);
+            const answer = await request("POST", `${path}/${revision}/restore`, undefined, { "If-Match": etag });
+            sayDone(t("policy.saved"), () => request("PUT", policy, { text: body.text }, { "If-Match": answer.etag }), done);
+        });
+        if (!restored) return;
+        done();
+        close();
     };
     const now = useResource(`${path}/${revision}`);
     const before = useResource(revision > 1 ? `${path}/${revision - 1}` : null);
@@ -200,14 +203,9 @@ function Assignment({ name }) {
     };
     /** @param {any} group */
     const takeAway = async (group) => {
-        try {
-            await patch(`groups/${group.id}`, { policy: "" });
-            groups.reload();
-            sayDone(t("policy.taken"), () => patch(`groups/${group.id}`, { policy: name }), groups.reload);
-        } catch (error) {
-            if (!(error instanceof Problem)) throw error;
-            say(problemText(error));
-        }
+        if (!(await attempt(() => patch(`groups/${group.id}`, { policy: "" })))) return;
+        groups.reload();
+        sayDone(t("policy.taken"), () => patch(`groups/${group.id}`, { policy: name }), groups.reload);
     };
     return html`<section class="panel">
         <header class="title">
@@ -237,8 +235,15 @@ export function Page({ path, query }) {
     const [deleting, setDeleting] = useState(false);
     const tab = TABS.includes(query.tab) ? query.tab : "text";
     const act = async () => {
-        await remove(`policies/${encodeURIComponent(name)}`);
+        const address = `policies/${encodeURIComponent(name)}`;
+        const { text } = (await request("GET", address)).body;
+        await remove(address);
         goTo(linkTo(["policies"]));
+        const putBack = async () => {
+            await request("PUT", address, { text }, { "If-None-Match": "*" });
+            goTo(linkTo(["policies", name]));
+        };
+        sayDone(t("policy.deleted", { name }), putBack);
     };
     return html`
         <p class="trail"><a href="#/policies">${t("page.policies")}</a></p>

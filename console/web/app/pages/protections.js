@@ -11,7 +11,7 @@ import { Dialog } from "../ui/dialog.js";
 import { Difference } from "../ui/difference.js";
 import { Literal, ProblemNote, Skeleton } from "../ui/elements.js";
 import { ChoiceFilter } from "../ui/filters.js";
-import { say, sayDone } from "../ui/toast.js";
+import { attempt, sayDone } from "../ui/toast.js";
 
 const PROTECTIONS = ["sql_injection", "malicious_payload", "illegal_file_access", "remote_command_execution", "open_redirect", "malicious_file_upload", "ip_protection"];
 const MODES = ["off", "report", "mitigate"];
@@ -78,12 +78,7 @@ function Modes({ group, policy }) {
     if (!data) return problem ? html`<${ProblemNote} problem=${problem} retry=${reload} />` : html`<${Skeleton} lines=${8} />`;
     const rows = new Map(data.values.map((/** @type {any} */ row) => [row.key, row]));
     const review = async () => {
-        try {
-            setChange(await propose(group, chosen));
-        } catch (error) {
-            if (!(error instanceof Problem)) throw error;
-            say(error.detail);
-        }
+        await attempt(async () => setChange(await propose(group, chosen)));
     };
     const done = () => {
         setChange(null);

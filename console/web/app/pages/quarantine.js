@@ -9,7 +9,7 @@ import { may } from "../session.js";
 import { Confirm, FormDialog } from "../ui/dialog.js";
 import { Empty, Literal, Mark, Time } from "../ui/elements.js";
 import { ListTable } from "../ui/table.js";
-import { say } from "../ui/toast.js";
+import { attempt, doUnlessUndone, say } from "../ui/toast.js";
 
 /** @param {any} row @param {boolean} ofOne */
 const columns = (ofOne) => [
@@ -57,9 +57,11 @@ export function QuarantineList({ computer }) {
             <button class="quiet" onClick=${() => setAsking({ what: "delete", row })}>${t("delete")}</button>`;
     };
     const erase = async () => {
-        const row = asking?.row;
-        await post(`computers/${row.computer}/commands`, { type: "quarantine_delete", arguments: { id: row.detail.id } });
-        setAsked({ ...asked, [row.detail.id]: "deleting" });
+        const { computer: of, detail } = asking?.row;
+        setAsked((old) => ({ ...old, [detail.id]: "deleting" }));
+        const back = () => setAsked(({ [detail.id]: _, ...rest }) => rest);
+        const act = async () => void ((await attempt(() => post(`computers/${of}/commands`, { type: "quarantine_delete", arguments: { id: detail.id } }))) || back());
+        doUnlessUndone(t("quarantine.deleting"), act, back);
     };
     return html`
         <${ListTable}

@@ -7,6 +7,7 @@ import { t } from "../i18n.js";
 import { Confirm, FormDialog } from "../ui/dialog.js";
 import { Empty, Field, Literal, Tags } from "../ui/elements.js";
 import { ListTable } from "../ui/table.js";
+import { sayDone } from "../ui/toast.js";
 
 const CONDITIONS = ["hostnames", "cidrs", "accounts", "regions", "tags"];
 
@@ -49,9 +50,18 @@ function NewRule({ close, done }) {
     <//>`;
 }
 
+/** What makes a rule as it was, at its place. @param {any} row */
+const bodyOf = ({ name, position, when, group, policy, tags }) => ({ name, position, when: when ?? {}, ...(group && { group }), ...(policy && { policy }), ...(tags?.length && { tags }) });
+
 export function Rules() {
     const list = useList("rules", "rules", {});
     const [asking, setAsking] = useState(/** @type {any} */ (null));
+    /** @param {any} row */
+    const forget = async (row) => {
+        await remove(`rules/${row.id}`);
+        list.reload();
+        sayDone(t("rule.deleted", { name: row.name }), () => post("rules", bodyOf(row)), list.reload);
+    };
     const columns = [
         { name: "name", title: t("name"), cell: (/** @type {any} */ row) => html`<${Literal} text=${row.name} />` },
         { name: "when", title: t("rule.when"), cell: (/** @type {any} */ row) => html`<${When} when=${row.when} />` },
@@ -72,6 +82,6 @@ export function Rules() {
             empty=${html`<${Empty} title=${t("rule.none")}><p>${t("rule.none_text")}</p><//>`}
         />
         ${asking?.what === "new" && html`<${NewRule} close=${() => setAsking(null)} done=${list.reload} />`}
-        ${asking?.what === "delete" && html`<${Confirm} title=${t("delete")} text=${t("rule.delete_text", { name: asking.row.name })} action=${t("delete")} close=${() => setAsking(null)} act=${async () => (await remove(`rules/${asking.row.id}`), list.reload())} />`}
+        ${asking?.what === "delete" && html`<${Confirm} title=${t("delete")} text=${t("rule.delete_text", { name: asking.row.name })} action=${t("delete")} close=${() => setAsking(null)} act=${() => forget(asking.row)} />`}
     </section>`;
 }

@@ -7,7 +7,7 @@ import { goTo, linkTo, place } from "../router.js";
 import { may } from "../session.js";
 import { Confirm, FormDialog } from "../ui/dialog.js";
 import { Copy, Empty, Fact, Field, Literal, Mark, ProblemNote, Skeleton, Time } from "../ui/elements.js";
-import { RangeFilter, sinceOf } from "../ui/filters.js";
+import { RangeFilter, timesOf } from "../ui/filters.js";
 import { sayDone } from "../ui/toast.js";
 import { EventList } from "./events.js";
 import { PolicyValues } from "./policy.js";
@@ -68,8 +68,8 @@ function State({ sensor }) {
             <section class="panel">
                 <h2>${t("tab.identity")}</h2>
                 <dl class="facts">
-                    <${Fact} name=${t("sensor.id")}><code>${sensor.id}</code> <${Copy} text=${sensor.id} /><//>
-                    ${sensor.arn && html`<${Fact} name="ARN"><${Literal} text=${sensor.arn} /> <${Copy} text=${sensor.arn} /><//>`}
+                    <${Fact} name=${t("sensor.id")}><code>${sensor.id}</code> <${Copy} text=${sensor.id} beside /><//>
+                    ${sensor.arn && html`<${Fact} name="ARN"><${Literal} text=${sensor.arn} /> <${Copy} text=${sensor.arn} beside /><//>`}
                     <${Fact} name=${t("sensor.account")}>${sensor.account || "—"}<//>
                     <${Fact} name=${t("sensor.region")}>${sensor.region || "—"}<//>
                     ${sensor.runtime && html`<${Fact} name=${t("sensor.runtime")}><${Literal} text=${sensor.runtime} /><//>`}
@@ -112,7 +112,7 @@ export function Page({ path, query }) {
             ${TABS.map((name) => html`<a key=${name} href=${linkTo(place.value.path, { tab: name })} aria-current=${name === tab ? "true" : undefined}>${t(`tab.${name}`)}</a>`)}
         </nav>
         ${tab === "state" && html`<${State} sensor=${sensor} />`}
-        ${tab === "events" && html`<search class="filters"><${RangeFilter} /></search><${EventList} filters=${{ sensor: sensor.id, since: sinceOf(query.hours) }} />`}
+        ${tab === "events" && html`<search class="filters"><${RangeFilter} /></search><${EventList} filters=${{ sensor: sensor.id, ...timesOf(query.hours) }} />`}
         ${tab === "policy" && html`<${Policy} sensor=${sensor} />`}
     `;
 }

@@ -47,7 +47,7 @@ function Made({ kind, made, close }) {
     return html`<${Dialog} title=${t("sensor.ready")} close=${close}>
         <p class="note bad">${t("shown_once")}</p>
         <dl class="facts">
-            <${Fact} name=${t("sensor.key")}><code class="secret">${made.key}</code> <${Copy} text=${made.key} /><//>
+            <${Fact} name=${t("sensor.key")}><code class="secret">${made.key}</code> <${Copy} text=${made.key} beside /><//>
             <${Fact} name=${t("expires")}>${formatTime(made.expires)}<//>
         </dl>
         <div class="tabs" role="tablist" aria-label=${t("activation.way")}>

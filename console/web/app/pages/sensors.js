@@ -6,7 +6,7 @@ import { knows, t, word } from "../i18n.js";
 import { linkTo, place, setQuery } from "../router.js";
 import { may } from "../session.js";
 import { Empty, Literal, Mark, Time } from "../ui/elements.js";
-import { ChoiceFilter, RangeFilter, sinceOf, TextFilter } from "../ui/filters.js";
+import { ChoiceFilter, RangeFilter, timesOf, TextFilter } from "../ui/filters.js";
 import { ListTable } from "../ui/table.js";
 import { EventList, SEVERITIES } from "./events.js";
 import { Protections } from "./protections.js";
@@ -68,7 +68,7 @@ const Events = ({ kind, query }) => html`
         <${ChoiceFilter} label=${t("severity")} name="severity" options=${SEVERITIES.map((name) => [name, word("severity", name)])} />
         <${RangeFilter} />
     </search>
-    <${EventList} filters=${{ module: kind, severity: query.severity, since: sinceOf(query.hours) }} />
+    <${EventList} filters=${{ module: kind, severity: query.severity, ...timesOf(query.hours) }} />
 `;
 
 /** @param {string} kind */

@@ -2,11 +2,12 @@
 import { html, useState } from "../../vendor/vendor.js";
 import { post, Problem, put } from "../api.js";
 import { useResource } from "../data.js";
-import { loadWords, t } from "../i18n.js";
+import { formatDuration, loadWords, t } from "../i18n.js";
 import { language, LANGUAGES, theme, THEMES, zone, ZONES } from "../preferences.js";
 import { changePassword, may, session, signIn } from "../session.js";
+import { problemText } from "../text.js";
 import { FormDialog } from "../ui/dialog.js";
-import { Copy, Fact, Field, problemText } from "../ui/elements.js";
+import { Copy, Fact, Field } from "../ui/elements.js";
 import { say } from "../ui/toast.js";
 import { Destinations } from "./destinations.js";
 
@@ -56,8 +57,8 @@ function TotpDialog({ offer, close }) {
     return html`<${FormDialog} title=${t("totp")} action=${t("totp.confirm")} close=${close} submit=${submit}>
         <p>${t("totp.text")}</p>
         <dl class="facts">
-            <${Fact} name=${t("totp.secret")}><code class="secret">${offer.secret}</code> <${Copy} text=${offer.secret} /><//>
-            <${Fact} name=${t("totp.uri")}><a href=${offer.uri}>${t("totp.open")}</a> <${Copy} text=${offer.uri} /><//>
+            <${Fact} name=${t("totp.secret")}><code class="secret">${offer.secret}</code> <${Copy} text=${offer.secret} beside /><//>
+            <${Fact} name=${t("totp.uri")}><a href=${offer.uri}>${t("totp.open")}</a> <${Copy} text=${offer.uri} beside /><//>
         </dl>
         <${Field} label=${t("code")} hint=${t("code.hint")}><input name="code" required inputmode="numeric" pattern="[0-9 ]{6,7}" autocomplete="one-time-code" /><//>
     <//>`;
@@ -111,9 +112,9 @@ function About() {
         <h2>${t("settings.console")}</h2>
         <dl class="facts">
             <${Fact} name=${t("version")}>${data.version}<//>
-            <${Fact} name=${t("ca_pin")}><code>${data.ca_pin}</code> <${Copy} text=${data.ca_pin} /><//>
+            <${Fact} name=${t("ca_pin")}><code>${data.ca_pin}</code> <${Copy} text=${data.ca_pin} beside /><//>
             <${Fact} name=${t("tenant_id")}><code>${data.tenant_id}</code><//>
-            <${Fact} name=${t("heartbeat")}>${data.heartbeat_seconds} s<//>
+            <${Fact} name=${t("heartbeat")}>${formatDuration(data.heartbeat_seconds)}<//>
             <${Fact} name="API"><a href="api/v1/openapi.json">OpenAPI 3.1</a><//>
         </dl>
     </section>`;

@@ -2,6 +2,9 @@
 import { html, useEffect, useState } from "../../vendor/vendor.js";
 import { formatAgo, formatTime, t, word } from "../i18n.js";
 import { now } from "../live.js";
+import { said } from "../said.js";
+import { literal, problemText } from "../text.js";
+import { Icon } from "./icons.js";
 import { say } from "./toast.js";
 
 /** A time in words; exact on hover and for readers. @param {{at: string | null | undefined}} props */
@@ -35,19 +38,10 @@ export const Tags = ({ tags }) => (tags?.length ? tags.map((tag) => html`<span c
 /** Text of strangers, shown literally: control and direction characters are made visible. @param {{text: string}} props */
 export const Literal = ({ text }) => html`<bdi class="literal">${literal(text)}</bdi>`;
 
-/** @param {string} text */
-export const literal = (text) =>
-    String(text ?? "").replace(/[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g, (sign) => `\\u{${sign.codePointAt(0)?.toString(16).padStart(4, "0")}}`);
-
-/** What to say about a problem. @param {import("../api.js").Problem} problem */
-export function problemText(problem) {
-    if (problem.code === "unreachable") return t("problem.unreachable");
-    if (problem.status === 403) return t("problem.forbidden");
-    if (problem.status === 404) return t("problem.not_found");
-    if (problem.status === 412) return t("problem.changed");
-    if (problem.status === 429) return t("problem.wait", { count: problem.wait || 1 });
-    if (problem.code === "wrong_credentials") return t("problem.wrong_credentials");
-    return problem.detail || t("problem.other", { status: String(problem.status) });
+/** A sentence of the console or an agent, in the reader's language; as it was said on hover. @param {{text: string}} props */
+export function Said({ text }) {
+    const shown = said(text);
+    return html`<bdi class="literal" title=${shown === text ? undefined : literal(text)}>${literal(shown)}</bdi>`;
 }
 
 /** @param {{problem: import("../api.js").Problem, retry?: () => void}} props */
@@ -72,8 +66,8 @@ export function Skeleton({ lines = 4 }) {
 /** Nothing here yet, and the next step. @param {{title: string, children?: any}} props */
 export const Empty = ({ title, children }) => html`<div class="empty"><h3>${title}</h3>${children}</div>`;
 
-/** @param {{text: string, label?: string}} props */
-export function Copy({ text, label }) {
+/** Beside a value its picture says it; elsewhere its words. @param {{text: string, label?: string, beside?: boolean}} props */
+export function Copy({ text, label, beside }) {
     const copy = async () => {
         try {
             await navigator.clipboard.writeText(text);
@@ -82,7 +76,10 @@ export function Copy({ text, label }) {
             say(t("copy_failed"));
         }
     };
-    return html`<button class="quiet" onClick=${copy}>${label ?? t("copy")}</button>`;
+    const words = label ?? t("copy");
+    return beside
+        ? html`<button class="quiet copy" title=${words} onClick=${copy}><${Icon} name="copy" /><span class="only-read">${words}</span></button>`
+        : html`<button class="quiet" onClick=${copy}>${words}</button>`;
 }
 
 /** A command to paste, with its button. @param {{text: string}} props */

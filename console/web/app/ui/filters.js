@@ -1,6 +1,7 @@
 // The filters over a list; their state is the address.
 import { html, useEffect, useState } from "../../vendor/vendor.js";
 import { t } from "../i18n.js";
+import { zone } from "../preferences.js";
 import { place, setQuery } from "../router.js";
 
 const TYPING_MS = 250;
@@ -31,18 +32,24 @@ export function TextFilter({ label, name, hint }) {
     </label>`;
 }
 
-/** How far back: written to the address as hours. @param {{name?: string}} props */
-export const RangeFilter = ({ name = "hours" }) => html`
-    <${ChoiceFilter}
-        label=${t("filter.range")}
-        name=${name}
-        all=${t("range.all")}
-        options=${[1, 24, 168, 720].map((hours) => [String(hours), t(`range.${hours}`)])}
-    />`;
+export const RANGES = ["1", "24", "today", "yesterday", "168", "720"];
 
-/** The "since" of a range, steady for ten minutes so that paging and caching hold. @param {string | undefined} hours */
-export function sinceOf(hours) {
+/** Which time: written to the address as hours back, or a day. @param {{name?: string}} props */
+export const RangeFilter = ({ name = "hours" }) => html`
+    <${ChoiceFilter} label=${t("filter.range")} name=${name} all=${t("range.all")} options=${RANGES.map((range) => [range, t(`range.${range}`)])} />`;
+
+/** When a day began in the reader's zone. @param {number} back days */
+function dayBegin(back) {
+    const now = new Date();
+    if (zone.value === "utc") return new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), now.getUTCDate() - back)).toISOString();
+    return new Date(now.getFullYear(), now.getMonth(), now.getDate() - back).toISOString();
+}
+
+/** The filters of a range, steady for ten minutes so that paging and caching hold. @param {string | undefined} range @returns {{since?: string, until?: string}} */
+export function timesOf(range) {
+    if (range === "today") return { since: dayBegin(0) };
+    if (range === "yesterday") return { since: dayBegin(1), until: dayBegin(0) };
     const step = 600000;
-    const count = Number(hours);
-    return count > 0 ? new Date(Math.floor((Date.now() - count * 3600000) / step) * step).toISOString() : undefined;
+    const count = Number(range);
+    return count > 0 ? { since: new Date(Math.floor((Date.now() - count * 3600000) / step) * step).toISOString() } : {};
 }

@@ -17,8 +17,9 @@ const LINES = {
     settings: "M2 4.500h6.500M12 4.500h2M10.2 6.200a1.7 1.7 0 1 0 0-3.4 1.7 1.7 0 0 0 0 3.400zM2 11.500h2M7.5 11.500h6.500M5.7 13.200a1.7 1.7 0 1 0 0-3.4 1.7 1.7 0 0 0 0 3.400z",
     search: "M7 11.500a4.5 4.5 0 1 0 0-9 4.5 4.5 0 0 0 0 9zM10.3 10.300l3.4 3.4",
     menu: "M2 4h12M2 8h12M2 12h12",
+    copy: "M5.5 5.5h8v8h-8zM3.5 10.5h-1v-8h8v1",
     close: "M3.5 3.500l9 9M12.5 3.500l-9 9",
 };
 
-/** Beside words, which say it. @param {{name: string}} props a page's, or search, menu, close */
+/** Beside words, which say it. @param {{name: string}} props a page's, or search, menu, copy, close */
 export const Icon = ({ name }) => html`<svg class="icon" viewBox="0 0 16 16" width="16" height="16" aria-hidden="true"><path d=${LINES[name]} /></svg>`;

@@ -5,8 +5,8 @@ import { t } from "../i18n.js";
 import { goTo, linkTo } from "../router.js";
 import { NAVIGATION } from "../routes.js";
 import { signOut } from "../session.js";
+import { literal } from "../text.js";
 import { useModal } from "./dialog.js";
-import { literal } from "./elements.js";
 
 /** @typedef {{text: string, hint: string, run: () => void}} Choice */
 

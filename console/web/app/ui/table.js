@@ -1,9 +1,9 @@
 // A list as a native table: caption, headers, rows that are links, more rows on demand, CSV.
 import { html, useState } from "../../vendor/vendor.js";
-import { Problem, saveCsv } from "../api.js";
+import { saveCsv } from "../api.js";
 import { t } from "../i18n.js";
-import { ProblemNote, problemText, Skeleton } from "./elements.js";
-import { say } from "./toast.js";
+import { ProblemNote, Skeleton } from "./elements.js";
+import { attempt } from "./toast.js";
 
 /**
  * @typedef {{name: string, title: string, cell: (row: any) => any, wide?: boolean, number?: boolean}} Column
@@ -67,12 +67,7 @@ function CsvButton({ path, name }) {
     const [busy, setBusy] = useState(false);
     const save = async () => {
         setBusy(true);
-        try {
-            await saveCsv(path, `${name}.csv`);
-        } catch (error) {
-            if (!(error instanceof Problem)) throw error;
-            say(problemText(error));
-        }
+        await attempt(() => saveCsv(path, `${name}.csv`));
         setBusy(false);
     };
     return html`<button class="quiet" onClick=${save} disabled=${busy}>${t("save_csv")}</button>`;

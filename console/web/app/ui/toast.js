@@ -2,6 +2,7 @@
 import { html, signal, useEffect } from "../../vendor/vendor.js";
 import { Problem } from "../api.js";
 import { t } from "../i18n.js";
+import { problemText } from "../text.js";
 
 const SHOWN_MS = 10000;
 
@@ -36,15 +37,22 @@ export function say(text, undo) {
  */
 export function sayDone(text, undo, after) {
     say(text, async () => {
-        try {
-            await undo();
-            say(t("undone"));
-        } catch (error) {
-            if (!(error instanceof Problem)) throw error;
-            say(error.detail || t("problem.unreachable"));
-        }
+        await attempt(undo, t("undone"));
         after?.();
     });
+}
+
+/** Does something, and says what went wrong, or that it is done. @param {() => Promise<unknown>} act @param {string} [done] @returns {Promise<boolean>} */
+export async function attempt(act, done) {
+    try {
+        await act();
+        if (done) say(done);
+        return true;
+    } catch (error) {
+        if (!(error instanceof Problem)) throw error;
+        say(problemText(error));
+        return false;
+    }
 }
 
 /** @type {Set<() => Promise<void>>} what was promised and not done yet */
