@@ -15,7 +15,7 @@ const PARAMETER = "aws ssm put-parameter --name /yagura/removal-code --type Secu
 const Made = ({ made, close }) => html`<${Dialog} title=${t("removal_code")} close=${close}>
     <p class="note bad">${t("removal_code.once")}</p>
     <dl class="facts">
-        <${Fact} name=${t("removal_code")}><code class="secret">${made.code}</code> <${Copy} text=${made.code} /><//>
+        <${Fact} name=${t("removal_code")}><code class="secret">${made.code}</code> <${Copy} text=${made.code} beside /><//>
         <${Fact} name=${t("expires")}>${formatTime(made.expires)}<//>
     </dl>
     <p>${t("removal_code.by_hand")}</p>
