@@ -1,5 +1,5 @@
-/* Owns: the baseline's file, its life and its transactions. Must not own: seals (baseline_seal.c),
- * what rows say (baseline_rows.c). */
+/* Owns: the baseline's file, its life and its transactions. Must not own: the header
+ * (baseline_header.c), what rows say (baseline_rows.c). */
 #include "agent/integrity/baseline_private.h"
 
 #include "common/text/text.h"
@@ -83,7 +83,7 @@ struct baseline *baseline_close(struct baseline *baseline)
         return NULL;
     finalize_all(baseline);
     database_close(baseline->database);
-    baseline_seal_close(baseline);
+    (void)sealer_close(baseline->sealer);
     for (size_t i = 0; i < baseline->touched_count; i++)
         free(baseline->touched[i]);
     free(baseline->touched);
@@ -118,7 +118,8 @@ int baseline_open(const char *path, const char *key_path, struct baseline **ret_
     ret_notice[0] = '\0';
     if (baseline == NULL)
         return -ENOMEM;
-    int r = baseline_seal_open(baseline, key_path);
+    int r =
+        sealer_open(key_path, "yagura integrity baseline: key of the seals, 1", &baseline->sealer);
     if (r == 0)
         r = database_open(&options, &baseline->database, &origin, moved_to);
     if (r == 0 && moved_to[0] != '\0')
@@ -139,7 +140,7 @@ int baseline_open(const char *path, const char *key_path, struct baseline **ret_
 
 const char *baseline_key_id(const struct baseline *baseline)
 {
-    return baseline->key_id;
+    return sealer_key_id(baseline->sealer);
 }
 
 bool baseline_is_empty(const struct baseline *baseline)

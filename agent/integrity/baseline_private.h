@@ -3,14 +3,7 @@
 #define AGENT_INTEGRITY_BASELINE_PRIVATE_H
 
 #include "agent/integrity/baseline.h"
-#include "common/crypto/keys.h"
-
-#define SEAL_BYTES SHA256_BYTES
-
-/* Sums of seals: 256 bits, little-endian, modulo 2^256. */
-struct seal_sum {
-    uint64_t limbs[4];
-};
+#include "common/crypto/seals.h"
 
 struct baseline_header {
     uint64_t directories, entries, changed, approved_ns;
@@ -21,9 +14,7 @@ struct baseline_header {
 
 struct baseline {
     struct database *database;
-    EVP_PKEY *key;
-    EVP_MAC_CTX *mac; /* keyed */
-    char key_id[KEY_ID_BYTES];
+    struct sealer *sealer;
     struct baseline_header header, before; /* before: of the transaction; its rules are header's */
     char *rules_before;                    /* NULL: unchanged in the transaction */
     sqlite3_stmt *load, *below, *find_seal, *put_seal, *delete_seal, *find, *put, *delete,
@@ -33,16 +24,8 @@ struct baseline {
     size_t touched_count, touched_capacity;
 };
 
-/* ---- baseline_seal.c ---- */
+/* ---- baseline_header.c ---- */
 
-int baseline_seal_open(struct baseline *baseline, const char *key_path) MUST_USE;
-void baseline_seal_close(struct baseline *baseline);
-/* A seal in pieces. */
-int baseline_seal_begin(struct baseline *baseline, const void *directory, size_t length) MUST_USE;
-int baseline_seal_add(struct baseline *baseline, const void *bytes, size_t length) MUST_USE;
-int baseline_seal_end(struct baseline *baseline, uint8_t ret_seal[static SEAL_BYTES]) MUST_USE;
-void seal_sum_add(struct seal_sum *sum, const uint8_t seal[static SEAL_BYTES]);
-void seal_sum_subtract(struct seal_sum *sum, const uint8_t seal[static SEAL_BYTES]);
 int baseline_header_read(struct baseline *baseline) MUST_USE; /* -EBADMSG: not signed by our key */
 int baseline_header_write(struct baseline *baseline) MUST_USE;
 

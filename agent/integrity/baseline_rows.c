@@ -59,11 +59,11 @@ static int take_row(struct baseline *baseline, struct baseline_page *page)
 
     if (sqlite3_column_type(row, 2) != SQLITE_NULL && approved == NULL)
         approved = "";
-    int r = baseline_seal_add(baseline, name, name_length);
+    int r = seal_add(baseline->sealer, name, name_length);
     if (r == 0)
-        r = baseline_seal_add(baseline, facts, facts_length);
+        r = seal_add(baseline->sealer, facts, facts_length);
     if (r == 0)
-        r = baseline_seal_add(baseline, approved, approved_length);
+        r = seal_add(baseline->sealer, approved, approved_length);
     if (r == 0)
         r = keep_bytes(page, name, name_length);
     if (r == 0)
@@ -96,7 +96,9 @@ int baseline_load_and_seal(struct baseline *baseline, const char *directory, siz
     int step = SQLITE_DONE;
 
     page->count = page->bytes_length = 0;
-    int r = baseline_seal_begin(baseline, directory, length);
+    int r = seal_begin(baseline->sealer);
+    if (r == 0)
+        r = seal_add(baseline->sealer, directory, length);
     baseline_bind(baseline->load, 1, directory, length);
     while (r == 0 && (step = sqlite3_step(baseline->load)) == SQLITE_ROW)
         r = take_row(baseline, page);
@@ -106,7 +108,7 @@ int baseline_load_and_seal(struct baseline *baseline, const char *directory, siz
     if (r < 0)
         return r;
     point_rows(page);
-    return baseline_seal_end(baseline, ret_seal);
+    return seal_end(baseline->sealer, ret_seal);
 }
 
 /* 1: it holds, 0: it does not, -errno. */

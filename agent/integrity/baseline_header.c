@@ -1,123 +1,13 @@
-/* Owns: the key, the seals of directories, the signed header. Must not own: rows.
- *
- * The HMAC's key is the SHA-256 of the Ed25519 signature over a fixed text: Ed25519 is
- * deterministic (RFC 8032), so it is always the same, and known only to who has the private key. */
+/* Owns: the signed header. Must not own: rows, keys (common/crypto/seals). */
 #include "agent/integrity/baseline_private.h"
 
 #include "common/crypto/signatures.h"
 #include "common/text/text.h"
 
 #include <errno.h>
-#include <openssl/core_names.h>
 #include <string.h>
 
 enum { HEADER_BYTES = 512 };
-
-/* ---- the key ---- */
-
-static int make_mac(struct baseline *baseline, const uint8_t key[static SHA256_BYTES])
-{
-    EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-    char digest[] = "SHA256";
-    const OSSL_PARAM parameters[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-        OSSL_PARAM_construct_end(),
-    };
-
-    baseline->mac = hmac != NULL ? EVP_MAC_CTX_new(hmac) : NULL;
-    EVP_MAC_free(hmac);
-    if (baseline->mac == NULL)
-        return -ENOMEM;
-    return EVP_MAC_init(baseline->mac, key, SHA256_BYTES, parameters) == 1 ? 0 : -EIO;
-}
-
-int baseline_seal_open(struct baseline *baseline, const char *key_path)
-{
-    static const char purpose[] = "yagura integrity baseline: key of the seals, 1";
-    char signature[SIGNATURE_TEXT_BYTES];
-    uint8_t key[SHA256_BYTES];
-    int r = key_load(key_path, &baseline->key);
-
-    if (r == -ENOENT) {
-        r = key_new_ed25519(&baseline->key);
-        if (r == 0)
-            r = key_save(baseline->key, key_path);
-    }
-    if (r == 0)
-        r = key_id(baseline->key, baseline->key_id);
-    if (r == 0)
-        r = signature_make(baseline->key, purpose, sizeof purpose - 1, signature);
-    if (r == 0)
-        r = hash_sha256(signature, strlen(signature), key);
-    if (r == 0)
-        r = make_mac(baseline, key);
-    explicit_bzero(signature, sizeof signature);
-    explicit_bzero(key, sizeof key);
-    return r;
-}
-
-void baseline_seal_close(struct baseline *baseline)
-{
-    EVP_MAC_CTX_free(baseline->mac);
-    EVP_PKEY_free(baseline->key);
-}
-
-/* ---- seals ---- */
-
-int baseline_seal_begin(struct baseline *baseline, const void *directory, size_t length)
-{
-    if (EVP_MAC_init(baseline->mac, NULL, 0, NULL) != 1)
-        return -EIO;
-    return baseline_seal_add(baseline, directory, length);
-}
-
-/* Each piece with its length: pieces cannot be shifted into each other. NULL is not "". */
-int baseline_seal_add(struct baseline *baseline, const void *bytes, size_t length)
-{
-    uint64_t prefix = bytes != NULL ? length : UINT64_MAX;
-
-    if (EVP_MAC_update(baseline->mac, (const uint8_t *)&prefix, sizeof prefix) != 1 ||
-        (bytes != NULL && length > 0 && EVP_MAC_update(baseline->mac, bytes, length) != 1))
-        return -EIO;
-    return 0;
-}
-
-int baseline_seal_end(struct baseline *baseline, uint8_t ret_seal[static SEAL_BYTES])
-{
-    size_t length = 0;
-
-    return EVP_MAC_final(baseline->mac, ret_seal, &length, SEAL_BYTES) == 1 && length == SEAL_BYTES
-               ? 0
-               : -EIO;
-}
-
-void seal_sum_add(struct seal_sum *sum, const uint8_t seal[static SEAL_BYTES])
-{
-    uint64_t limbs[4];
-    unsigned carry = 0;
-
-    memcpy(limbs, seal, sizeof limbs);
-    for (size_t i = 0; i < ARRAY_LENGTH(limbs); i++) {
-        uint64_t before = sum->limbs[i];
-        sum->limbs[i] += limbs[i] + carry;
-        carry = sum->limbs[i] < before || (carry != 0 && sum->limbs[i] == before);
-    }
-}
-
-void seal_sum_subtract(struct seal_sum *sum, const uint8_t seal[static SEAL_BYTES])
-{
-    uint64_t limbs[4];
-    unsigned borrow = 0;
-
-    memcpy(limbs, seal, sizeof limbs);
-    for (size_t i = 0; i < ARRAY_LENGTH(limbs); i++) {
-        uint64_t before = sum->limbs[i];
-        sum->limbs[i] -= limbs[i] + borrow;
-        borrow = before < limbs[i] || (borrow != 0 && before == limbs[i]);
-    }
-}
-
-/* ---- the header ---- */
 
 /* What is signed. */
 static int header_text(const struct baseline_header *header, char text[static HEADER_BYTES])
@@ -183,7 +73,7 @@ int baseline_header_read(struct baseline *baseline)
     if (r < 0)
         return r;
     r = header_text(&baseline->header, text);
-    return r < 0 ? r : signature_check(baseline->key, text, strlen(text), signature);
+    return r < 0 ? r : signature_check(sealer_key(baseline->sealer), text, strlen(text), signature);
 }
 
 int baseline_header_write(struct baseline *baseline)
@@ -195,7 +85,7 @@ int baseline_header_write(struct baseline *baseline)
     int r = header_text(header, text);
     if (r < 0)
         return r;
-    r = signature_make(baseline->key, text, strlen(text), signature);
+    r = signature_make(sealer_key(baseline->sealer), text, strlen(text), signature);
     if (r < 0)
         return r;
     r = database_prepare(
