@@ -42,6 +42,7 @@
     X(LIMIT_INTEGRITY_TEXT, 65536, "bytes", "largest text whose differences are told")          \
     X(LIMIT_INTEGRITY_DIFFERENCE, 8192, "bytes", "longest difference that is told")             \
     X(LIMIT_INTEGRITY_DIFFERENCE_LINES, 2000, "lines", "longest text that is compared by line") \
+    X(LIMIT_PROGRAMS, 500000, "programs", "most programs that application control knows")       \
     X(LIMIT_BACKLOG_FILES, 131072, "files",                                                     \
       "most single files waiting for a scan; more of one "                                      \
       "directory are folded into a scan of it")                                                 \

@@ -2,6 +2,7 @@
 #ifndef AGENT_CONTROL_AGENT_FACTS_H
 #define AGENT_CONTROL_AGENT_FACTS_H
 
+#include "agent/application_control/application_control.h"
 #include "agent/health/health.h"
 #include "agent/integrity/integrity.h"
 #include "agent/prevention/prevention.h"
@@ -23,6 +24,7 @@ struct agent_facts {
     struct scan_schedule_status schedule;
     struct health_status health;
     struct prevention_status prevention;
+    struct application_control_status application_control;
     bool is_protected;
     int protection_problem; /* 0, or -errno */
     struct policy *policy;  /* borrowed */

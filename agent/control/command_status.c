@@ -144,6 +144,22 @@ static void print_prevention(const json_t *prevention)
     (void)putchar('\n');
 }
 
+static void print_application_control(const json_t *control)
+{
+    char count[DISPLAY_BYTES];
+    if (text_equal(member_text(control, "state"), "off"))
+        return;
+    begin_row("Programs");
+    display_print(member_text(control, "state"));
+    (void)printf(" (");
+    display_print(member_text(control, "mode"));
+    (void)printf(say("), %s known"), display_count(count, member_number(control, "programs")));
+    print_some(control, "blocked", "blocked");
+    print_some(control, "unknown", "unknown that ran");
+    print_some(control, "late", "without an answer in time");
+    (void)putchar('\n');
+}
+
 static void print_schedule(const json_t *schedule)
 {
     char count[DISPLAY_BYTES];
@@ -192,6 +208,7 @@ static void print_agent(const json_t *status)
     print_schedule(json_object_get(status, "schedule"));
     print_integrity(json_object_get(status, "integrity"));
     print_prevention(json_object_get(status, "prevention"));
+    print_application_control(json_object_get(status, "application_control"));
     print_health(json_object_get(status, "health"));
     print_console(json_object_get(status, "console"));
     begin_row("Events");

@@ -131,6 +131,8 @@ int control_handlers_start(struct control_server *server, const struct control_c
                     {"resources", handle_resources},
                     {"scan", handle_scan},
                     {"sync", handle_sync},
+                    {"applications-learn", handle_applications_learn},
+                    {"maintenance", handle_maintenance},
                     {"integrity-check", handle_integrity_check},
                     {"integrity-show", handle_integrity_show},
                     {"events", handle_events},

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 struct agent_config;
+struct application_control;
 struct buffer;
 struct control_handlers;
 struct delivery;
@@ -39,6 +40,7 @@ struct control_context {
     struct scan_schedule *schedule;
     struct health *health;
     struct prevention *prevention;
+    struct application_control *application_control;
     struct resources *resources;
     struct protection *protection;
     struct delivery *delivery;

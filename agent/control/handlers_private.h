@@ -40,6 +40,9 @@ void handle_policy(void *user, struct control_request *request, const json_t *ar
 void handle_activate(void *user, struct control_request *request, const json_t *arguments);
 void handle_deactivate(void *user, struct control_request *request, const json_t *arguments);
 void handle_release(void *user, struct control_request *request, const json_t *arguments);
+void handle_applications_learn(void *user, struct control_request *request,
+                               const json_t *arguments);
+void handle_maintenance(void *user, struct control_request *request, const json_t *arguments);
 void handle_integrity_check(void *user, struct control_request *request, const json_t *arguments);
 void handle_integrity_show(void *user, struct control_request *request, const json_t *arguments);
 void handle_health(void *user, struct control_request *request, const json_t *arguments);

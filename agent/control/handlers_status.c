@@ -1,5 +1,5 @@
 /* status: {"status":{"state","problems":[{"module","problem","cure"}],"agent":{},"policy":{},
- * "watch":{},"scanner":{},"scan":{},"schedule":{},"integrity":{},"prevention":{},"health":{},
+ * "watch":{},"scanner":{},"scan":{},"schedule":{},"integrity":{},"prevention":{},"application_control":{},"health":{},
  * "store":{},"protected":B,"console":{}}}. state is
  * "starting" (signatures are being loaded, or the first walk is not done), "protecting" or
  * "degraded"; times are in seconds unless a name says otherwise. */
@@ -81,6 +81,20 @@ static void write_prevention_problems(struct json_writer *json,
                       "with afterwards");
 }
 
+static void write_application_problems(struct json_writer *json,
+                                       const struct application_control_status *control)
+{
+    if (control->state == APPLICATION_STATE_DEGRADED || control->problem[0] != '\0')
+        write_problem(json, "application_control", control->problem,
+                      control->state == APPLICATION_STATE_DEGRADED
+                          ? "mend what it says; until then every program runs"
+                          : "mend what it says");
+    if (control->tampered)
+        write_problem(json, "application_control",
+                      "the inventory of programs was changed by somebody else",
+                      "find out who; then yaguractl applications learn");
+}
+
 static void write_problems(struct json_writer *json, const struct agent_facts *status)
 {
     char text[128];
@@ -109,6 +123,7 @@ static void write_problems(struct json_writer *json, const struct agent_facts *s
         write_problem(json, "health", status->health.problem, status->health.cure);
     write_integrity_problems(json, &status->integrity);
     write_prevention_problems(json, &status->prevention);
+    write_application_problems(json, &status->application_control);
     if (status->protection_problem != 0)
         write_problem(json, "protection", log_error_text(status->protection_problem),
                       "make room on the disk of the state directory, or repair it, then yaguractl "
@@ -285,6 +300,43 @@ static void write_prevention(struct json_writer *json, const struct prevention_s
     json_write_object_end(json);
 }
 
+static void write_application_control(struct json_writer *json,
+                                      const struct application_control_status *control)
+{
+    static const char *const states[] = {
+        [APPLICATION_STATE_OFF] = "off",           [APPLICATION_STATE_LEARNING] = "learning",
+        [APPLICATION_STATE_WORKING] = "working",   [APPLICATION_STATE_MAINTENANCE] = "maintenance",
+        [APPLICATION_STATE_DEGRADED] = "degraded",
+    };
+    static const char *const modes[] = {
+        [APPLICATION_OFF] = "off",
+        [APPLICATION_LEARN] = "learn",
+        [APPLICATION_REPORT] = "report",
+        [APPLICATION_BLOCK] = "block",
+    };
+
+    json_write_key(json, "application_control");
+    json_write_object_begin(json);
+    json_write_field_string(json, "state", states[control->state]);
+    json_write_field_string(json, "mode", modes[control->mode]);
+    json_write_field_string(json, "problem", control->problem);
+    json_write_field_unsigned(json, "programs", control->programs);
+    write_time(json, "complete", control->complete_ns);
+    write_time(json, "maintenance_until", control->maintenance_until_ns);
+    json_write_field_unsigned(json, "known", control->known);
+    json_write_field_unsigned(json, "unknown", control->unknown);
+    json_write_field_unsigned(json, "blocked", control->blocked);
+    json_write_field_unsigned(json, "trusted", control->trusted);
+    json_write_field_bool(json, "walking", control->walking);
+    json_write_field_unsigned(json, "looked_at", control->looked_at);
+    json_write_field_number(json, "guard_pid", control->guard.guard_pid);
+    json_write_field_unsigned(json, "asked", control->guard.counts.asked);
+    json_write_field_unsigned(json, "denied", control->guard.counts.denied);
+    json_write_field_unsigned(json, "late", control->guard.counts.late);
+    json_write_field_unsigned(json, "waiting", control->guard.counts.waiting);
+    json_write_object_end(json);
+}
+
 static void write_health(struct json_writer *json, const struct health_status *health)
 {
     static const char *const self_tests[] = {"none", "passed", "failed"};
@@ -377,6 +429,7 @@ const char *control_write_status(const struct control_context *context, struct b
     write_integrity(&json, &status.integrity);
     write_health(&json, &status.health);
     write_prevention(&json, &status.prevention);
+    write_application_control(&json, &status.application_control);
     write_store(&json, &status.store);
     json_write_field_bool(&json, "protected", status.is_protected);
     write_console(&json, context);

@@ -375,6 +375,34 @@
       "一度に多すぎ") \
     X(", %s opens asked for", \
       "、確認した開封 %s 件") \
+    X("Programs", \
+      "プログラム") \
+    X("), %s known", \
+      "）、既知 %s 件") \
+    X("blocked", \
+      "ブロック") \
+    X("unknown that ran", \
+      "未知（実行）") \
+    X("without an answer in time", \
+      "時間内に回答なし") \
+    X("Application control: %s (%s)\n", \
+      "アプリケーションコントロール: %s (%s)\n") \
+    X("Complete", \
+      "学習完了") \
+    X("not yet: every program runs until then", \
+      "まだです。それまではすべてのプログラムが実行されます") \
+    X("Looked at", \
+      "確認済み") \
+    X("Maintenance", \
+      "メンテナンス") \
+    X("Blocked", \
+      "ブロック") \
+    X("Unknown, ran", \
+      "未知（実行）") \
+    X("Problem", \
+      "問題") \
+    X("%s is no number of minutes from 1 to %d", \
+      "%s は 1 から %d までの分数ではありません") \
     X("Health", \
       "健康") \
     X("not watched", \

@@ -153,6 +153,7 @@ static bool ask(struct guard *guard, struct waiting_open *open)
     guard->question.failed = false;
     message_write_u64(&guard->question, open->id);
     message_write_u32(&guard->question, (uint32_t)open->pid);
+    message_write_u32(&guard->question, open->user);
     message_write_u32(&guard->question, open->runs);
     message_write_u64(&guard->question, open->since_ns + guard->options->deadline_ns);
     message_write_bytes(&guard->question, path, strlen(path));

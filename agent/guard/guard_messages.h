@@ -18,8 +18,8 @@ enum guard_message_type {
     /* guard to agent */
     GUARD_READY = 64, /* u32 places marked, u32 not reached, u32 of enum guard_ability */
     GUARD_REFUSED,    /* u32 enum guard_step, u32 errno, bytes path: it ends now */
-    GUARD_ASK,   /* u64 id, u32 pid, u32 whether it is run, u64 monotonic ns until when it waits,
-                    bytes path; with the file */
+    GUARD_ASK, /* u64 id, u32 pid, u32 its user, u32 whether it is run, u64 monotonic ns until when
+                  it waits, bytes path; with the file */
     GUARD_ALIVE, /* struct guard_counts, each second while it works */
 };
 

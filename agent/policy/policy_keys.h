@@ -94,6 +94,24 @@
       "longest that an open waits for the verdict")                                                 \
     X(PREVENTION_ON_TIMEOUT, "prevention.on_timeout", CHOICE, "allow", "allow|deny",                \
       "what happens to an open whose verdict is late, or cannot be had")                            \
+    X(CONTROL_MODE, "application_control.mode", CHOICE, "off", "off|learn|report|block",            \
+      "only known programs run: learn them, then report or block the others")                       \
+    X(CONTROL_PATHS, "application_control.paths", LIST, "/", "absolute",                            \
+      "directories, with all below them, whose programs are learned and asked for")                 \
+    X(CONTROL_EXCLUDE_DIRECTORIES, "application_control.exclude_directories", LIST, "",             \
+      "directory", "directories from which everything may run: /path/, or a name anywhere")         \
+    X(CONTROL_TRUST_PACKAGES, "application_control.trust_packages", BOOL, "true", "",               \
+      "a program that is as its package brought it may run")                                        \
+    X(CONTROL_ALLOW_HASHES, "application_control.allow_hashes", LIST, "", "sha256",                 \
+      "SHA-256 of programs that may run")                                                           \
+    X(CONTROL_BLOCK_HASHES, "application_control.block_hashes", LIST, "", "sha256",                 \
+      "SHA-256 of programs that count as unknown, whatever was learned")                            \
+    X(CONTROL_MAX_SIZE, "application_control.max_file_size", SIZE, "512M", "1M..64G",               \
+      "larger programs count as unknown")                                                           \
+    X(CONTROL_DEADLINE, "application_control.deadline", DURATION, "5s", "100ms..30s",               \
+      "longest that a program waits for its answer")                                                \
+    X(CONTROL_ON_TIMEOUT, "application_control.on_timeout", CHOICE, "allow", "allow|deny",          \
+      "what happens to a program whose answer is late, or cannot be had")                           \
     X(INTEGRITY_ENABLED, "integrity.enabled", BOOL, "false", "",                                    \
       "compare files that must not change with a baseline")                                         \
     X(INTEGRITY_PATHS, "integrity.paths", LIST, "", "absolute",                                     \

@@ -42,7 +42,10 @@ static void degrade(struct prevention *prevention, const char *problem)
     if (prevention->told_degraded)
         log_warning("prevention_degraded", "problem", problem, NULL);
     else
-        prevention_record(prevention, "prevention_degraded", EVENT_HIGH, "yagura-guard", problem);
+        prevention_record(prevention,
+                          prevention->judge != NULL ? prevention->judge->degraded_kind
+                                                    : "prevention_degraded",
+                          EVENT_HIGH, "yagura-guard", problem);
     prevention->told_degraded = true;
 }
 
@@ -105,9 +108,10 @@ static void tell_working(struct prevention *prevention, const struct readiness *
     char text[64], skipped[128];
 
     if (ready->skipped > 0) {
-        (void)text_format(skipped, sizeof skipped,
-                          "%u mounts below prevention.paths cannot be reached, and are not guarded",
-                          ready->skipped);
+        (void)text_format(
+            skipped, sizeof skipped,
+            "%u mounts below the guarded paths cannot be reached, and are not guarded",
+            ready->skipped);
         lacks = skipped;
     } else if ((abilities & GUARD_CAN_EVICT) == 0) {
         lacks = "this kernel (before 5.19) remembers every file that was opened, in its memory";
@@ -120,7 +124,10 @@ static void tell_working(struct prevention *prevention, const struct readiness *
     set_state(prevention, PREVENTION_WORKING, lacks);
     (void)text_format(text, sizeof text, "{\"file_systems\":%u}", ready->places);
     if (prevention->told_degraded || prevention->last_number == 1)
-        prevention_record(prevention, "prevention_started", EVENT_INFO, "yagura-guard", text);
+        prevention_record(prevention,
+                          prevention->judge != NULL ? prevention->judge->started_kind
+                                                    : "prevention_started",
+                          EVENT_INFO, "yagura-guard", text);
     prevention->told_degraded = false;
     log_info("prevention_works", "file_systems", log_number(ready->places), "lacks",
              lacks[0] != '\0' ? lacks : NULL, NULL);
@@ -130,6 +137,8 @@ static uint64_t engine_generation(struct prevention *prevention)
 {
     struct scan_pipeline_status status;
 
+    if (prevention->judge != NULL)
+        return prevention->judge->generation(prevention->judge->user);
     scan_pipeline_status(prevention->pipeline, &status);
     return status.scanner.generation;
 }
@@ -137,6 +146,8 @@ static uint64_t engine_generation(struct prevention *prevention)
 /* Its end would let pass whoever waits for it. */
 static void retire(struct prevention *prevention)
 {
+    if (prevention->current.number == 0)
+        return;
     guard_life_end(prevention, &prevention->old);
     prevention->old = prevention->current;
     prevention->old.until_ns = clock_monotonic_ns() + prevention->old.deadline_ns;
@@ -320,7 +331,7 @@ void guard_life_renew(struct prevention *prevention)
     if (r == 0)
         return;
     (void)text_format(problem, sizeof problem,
-                      r == -ENODATA ? "no directory of prevention.paths is on a local file system"
+                      r == -ENODATA ? "no guarded directory is on a local file system"
                                     : "yagura-guard could not be started: %s",
                       log_error_text(r));
     lose(prevention, &prevention->next, problem);

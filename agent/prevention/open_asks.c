@@ -27,6 +27,7 @@ struct open_ask {
     uint64_t guard, id;
     uint64_t until_ns; /* monotonic: the guard answers by its deadline then */
     pid_t pid;
+    uid_t user;
     bool runs;
     int fd;
     char *path; /* raw bytes; "" when it cannot be told */
@@ -229,6 +230,49 @@ static void scanned(void *user, const struct scan_result *result, bool untouched
         free_ask(ask);
 }
 
+/* ---- another judge ---- */
+
+static void take_answer(void *user)
+{
+    struct open_ask *ask = user;
+
+    guard_life_check_generation(ask->prevention);
+    send_verdict(ask, ask->judgement == 0 ? GUARD_ALLOW : GUARD_DENY, ask->untouched);
+    free_ask(ask);
+}
+
+/* Any thread. */
+static void answered(void *user, bool allow, bool remember)
+{
+    struct open_ask *ask = user;
+
+    ask->judgement = allow ? 0 : -EPERM;
+    ask->untouched = allow && remember;
+    if (!prevention_post(ask->prevention, take_answer, ask))
+        free_ask(ask);
+}
+
+static void ask_judge(struct open_ask *ask)
+{
+    const struct open_judge *judge = ask->prevention->judge;
+    const struct open_question question = {
+        .fd = fcntl(ask->fd, F_DUPFD_CLOEXEC, 3),
+        .path = text_new(ask->path, strlen(ask->path)),
+        .pid = ask->pid,
+        .user = ask->user,
+        .until_ns = ask->until_ns,
+    };
+
+    if (question.fd >= 0 && question.path != NULL &&
+        judge->ask(judge->user, &question, answered, ask) == 0)
+        return;
+    if (question.fd >= 0)
+        (void)close(question.fd);
+    free(question.path);
+    send_verdict(ask, ask->prevention->plan->deny_late ? GUARD_DENY : GUARD_ALLOW, false);
+    free_ask(ask);
+}
+
 /* ---- asks ---- */
 
 static bool is_excluded(const struct prevention *prevention, const char *path)
@@ -289,7 +333,8 @@ int open_asks_take(struct prevention *prevention, struct guard_process *guard,
 {
     struct message_reader reader = message_reader_of(message);
     uint64_t id = message_read_u64(&reader);
-    uint32_t pid = message_read_u32(&reader), runs = message_read_u32(&reader);
+    uint32_t pid = message_read_u32(&reader), user = message_read_u32(&reader);
+    uint32_t runs = message_read_u32(&reader);
     uint64_t until_ns = message_read_u64(&reader);
     size_t length = 0;
     const void *path = message_read_bytes(&reader, &length);
@@ -305,6 +350,7 @@ int open_asks_take(struct prevention *prevention, struct guard_process *guard,
         .id = id,
         .until_ns = until_ns,
         .pid = (pid_t)pid,
+        .user = user,
         .runs = runs != 0,
         .fd = TAKE_FD(message->fds[0]),
         .path = text_new(path, length),
@@ -319,6 +365,9 @@ int open_asks_take(struct prevention *prevention, struct guard_process *guard,
         free_ask(ask);
         return 0;
     }
-    begin_ask(ask);
+    if (prevention->judge != NULL)
+        ask_judge(ask);
+    else
+        begin_ask(ask);
     return 0;
 }

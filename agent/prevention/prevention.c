@@ -60,7 +60,7 @@ void prevention_record(struct prevention *prevention, const char *kind,
     AUTO_BUFFER struct buffer problem = BUFFER_WITH_MAXIMUM(LIMIT_EVENT_DETAIL_BYTES);
     struct json_writer json;
     struct event_draft draft = {
-        .module = "prevention",
+        .module = prevention->judge != NULL ? prevention->judge->module : "prevention",
         .kind = kind,
         .severity = severity,
         .subject = subject,
@@ -94,7 +94,17 @@ static void take_plan(void *user)
     (void)guard_plan_free(prevention->plan);
     prevention->plan = plan;
     prevention->restart_delay_ns = 0;
-    guard_life_renew(prevention);
+    if (plan->enabled && prevention->old.number != 0)
+        prevention->renewal_waits = true;
+    else
+        guard_life_renew(prevention);
+}
+
+/* A third guard would end the first, and let pass whoever waits for it. */
+static void renew_late(struct prevention *prevention)
+{
+    if (prevention->old.number == 0 && TAKE_FLAG(prevention->renewal_waits))
+        guard_life_renew(prevention);
 }
 
 /* A mount that came to be below a protected path has its own marks; mounts come in crowds. While
@@ -122,6 +132,7 @@ static void handle_tick(void *user)
 
     check_mounts(prevention);
     guard_life_check(prevention);
+    renew_late(prevention);
 }
 
 /* The guards are children of this thread: they end with it, whatever becomes of it. */
@@ -161,17 +172,17 @@ static int make_loop(struct prevention *prevention)
 
 /* ---- life ---- */
 
-int prevention_start(const struct prevention_options *options, struct store *store,
-                     struct scan_pipeline *pipeline, struct responder *responder,
+int prevention_start(const struct prevention_options *options, const struct prevention_parts *parts,
                      struct prevention **ret_prevention)
 {
     struct prevention *prevention = calloc(1, sizeof *prevention);
 
     if (prevention == NULL)
         return -ENOMEM;
-    prevention->store = store;
-    prevention->pipeline = pipeline;
-    prevention->responder = responder;
+    prevention->store = parts->store;
+    prevention->pipeline = parts->pipeline;
+    prevention->responder = parts->responder;
+    prevention->judge = parts->judge;
     prevention->references = 1;
     prevention->mounts_fd = -1;
     prevention->current.socket = prevention->next.socket = prevention->old.socket = -1;

@@ -19,6 +19,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct open_judge;
 struct prevention;
 struct responder;
 struct scan_pipeline;
@@ -49,10 +50,16 @@ struct prevention_status {
     struct guard_counts counts; /* of the guard now */
 };
 
-/* Strings are copied. The others outlive it. -ENOMEM, -errno; a guard that cannot start is no
- * failure. */
-int prevention_start(const struct prevention_options *options, struct store *store,
-                     struct scan_pipeline *pipeline, struct responder *responder,
+struct prevention_parts {
+    struct store *store;
+    const struct open_judge *judge; /* NULL: files are scanned by pipeline, malware is judged by */
+    struct scan_pipeline *pipeline; /* responder */
+    struct responder *responder;
+};
+
+/* Strings are copied, parts too; what they point to outlives it. -ENOMEM, -errno; a guard that
+ * cannot start is no failure. */
+int prevention_start(const struct prevention_options *options, const struct prevention_parts *parts,
                      struct prevention **ret_prevention) MUST_USE;
 /* Ends the guard first: no open waits for us from then on. NULL is legal. */
 struct prevention *prevention_stop(struct prevention *prevention);

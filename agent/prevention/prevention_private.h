@@ -3,6 +3,7 @@
 #ifndef AGENT_PREVENTION_PREVENTION_PRIVATE_H
 #define AGENT_PREVENTION_PREVENTION_PRIVATE_H
 
+#include "agent/prevention/open_judge.h"
 #include "agent/prevention/prevention.h"
 #include "agent/prevention/process_facts.h"
 #include "agent/store/store.h"
@@ -48,6 +49,7 @@ struct prevention {
     struct store *store;
     struct scan_pipeline *pipeline;
     struct responder *responder;
+    const struct open_judge *judge; /* in place of the two; NULL: none */
     pthread_t thread;
     struct event_loop *loop;
     struct event_timer *tick, *restart;
@@ -58,6 +60,7 @@ struct prevention {
     uint64_t last_number, restart_delay_ns, generation;
     uint64_t mounts_print; /* of the marks there are */
     bool mounts_moved, told_degraded;
+    bool renewal_waits; /* for the end of the old one */
     struct told_block told[TOLD_BLOCKS];
     uint8_t buffer[LIMIT_MESSAGE_BYTES + 4];
     struct message_writer word;

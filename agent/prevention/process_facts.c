@@ -147,3 +147,18 @@ void process_facts_write(const struct process_facts *facts, struct json_writer *
     if (facts->container[0] != '\0')
         json_write_field_string(json, "container", facts->container);
 }
+
+pid_t process_facts_parent(pid_t pid, char ret_name[static PROCESS_NAME_BYTES])
+{
+    char text[512];
+
+    ret_name[0] = '\0';
+    if (pid <= 0 || !read_text(pid, "stat", text, sizeof text))
+        return 0;
+    char *name = strchr(text, '('), *end = strrchr(text, ')'); /* a name may hold ")", too */
+    if (name == NULL || end == NULL || end < name || strlen(end) < 5)
+        return 0;
+    *end = '\0';
+    (void)text_copy(ret_name, PROCESS_NAME_BYTES, name + 1);
+    return (pid_t)proc_text_number(end + 4);
+}

@@ -30,6 +30,11 @@ void process_facts_read(pid_t pid, struct process_facts *ret_facts);
 /* "pid", "executable", "uid", "user", "login_uid", "login_user", "container": those known. */
 void process_facts_write(const struct process_facts *facts, struct json_writer *json);
 
+/* Its parent, and the name that it gave itself (any name), from /proc/PID/stat, which everybody may
+ * read. 0: it has gone, or has none. */
+#define PROCESS_NAME_BYTES 64
+pid_t process_facts_parent(pid_t pid, char ret_name[static PROCESS_NAME_BYTES]);
+
 /* The container in the text of a /proc/PID/cgroup: the last 64 hexadecimal digits that stand alone.
  * "" when there is none. */
 void process_facts_find_container(const char *groups,

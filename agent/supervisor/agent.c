@@ -93,6 +93,9 @@ static int apply_options(struct agent *agent, struct module_options *options)
     if (r == 0)
         r = prevention_reconfigure(agent->prevention, &options->prevention);
     if (r == 0)
+        r = application_control_reconfigure(agent->application_control,
+                                            &options->application_control);
+    if (r == 0)
         r = agent_start_watch(agent);
     if (r == 0)
         log_set_level(options->log_level);

@@ -12,6 +12,7 @@
 
 struct control_server;
 struct delivery;
+struct application_control;
 struct event_loop;
 struct event_timer;
 struct health;
@@ -37,6 +38,7 @@ struct agent {
     struct scan_schedule *schedule;
     struct health *health;
     struct prevention *prevention;
+    struct application_control *application_control;
     struct watch_reports reports;
     struct delivery *delivery;
     struct watch *watch; /* NULL while the policy switches watching off */

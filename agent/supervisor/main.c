@@ -217,13 +217,29 @@ static void stop_schedule(struct agent *agent)
 
 static int start_prevention(struct agent *agent)
 {
-    return prevention_start(&agent->options->prevention, agent->store, agent->pipeline,
-                            agent->responder, &agent->prevention);
+    const struct prevention_parts parts = {
+        .store = agent->store,
+        .pipeline = agent->pipeline,
+        .responder = agent->responder,
+    };
+
+    return prevention_start(&agent->options->prevention, &parts, &agent->prevention);
 }
 
 static void stop_prevention(struct agent *agent)
 {
     agent->prevention = prevention_stop(agent->prevention);
+}
+
+static int start_application_control(struct agent *agent)
+{
+    return application_control_start(&agent->options->application_control, agent->store,
+                                     &agent->application_control);
+}
+
+static void stop_application_control(struct agent *agent)
+{
+    agent->application_control = application_control_stop(agent->application_control);
 }
 
 static int start_watch(struct agent *agent)
@@ -330,6 +346,7 @@ static int start_control(struct agent *agent)
         .schedule = agent->schedule,
         .health = agent->health,
         .prevention = agent->prevention,
+        .application_control = agent->application_control,
         .resources = agent->resources,
         .protection = agent->protection,
         .delivery = agent->delivery,
@@ -412,6 +429,7 @@ static const struct step {
     {"scheduled scans", start_schedule, stop_schedule},
     {"health", start_health, stop_health},
     {"prevention", start_prevention, stop_prevention},
+    {"application control", start_application_control, stop_application_control},
     {"watch", start_watch, agent_stop_watch},
     {"delivery", start_delivery, stop_delivery},
     {"control socket", start_control, stop_control},

@@ -285,6 +285,38 @@ static void fill_prevention(struct module_options *options, const struct agent_c
     };
 }
 
+static enum application_mode application_mode_of(const struct policy *policy)
+{
+    const char *mode = policy_text(policy, POLICY_CONTROL_MODE);
+
+    if (text_equal(mode, "learn"))
+        return APPLICATION_LEARN;
+    if (text_equal(mode, "report"))
+        return APPLICATION_REPORT;
+    return text_equal(mode, "block") ? APPLICATION_BLOCK : APPLICATION_OFF;
+}
+
+static void fill_application_control(struct module_options *options,
+                                     const struct agent_config *config, const struct policy *policy)
+{
+    options->application_control = (struct application_control_options){
+        .mode = application_mode_of(policy),
+        .trust_packages = policy_bool(policy, POLICY_CONTROL_TRUST_PACKAGES),
+        .deny_late = text_equal(policy_text(policy, POLICY_CONTROL_ON_TIMEOUT), "deny"),
+        .deadline_ns = policy_number(policy, POLICY_CONTROL_DEADLINE),
+        .most_bytes = policy_number(policy, POLICY_CONTROL_MAX_SIZE),
+        .guard_program = options->prevention.guard_program,
+        .inspector_program = options->respond.inspector_program,
+        .inventory_path = join(options, config->state_directory, "programs.db"),
+        .key_path = join(options, config->state_directory, "programs.key"),
+        .paths = policy_list(policy, POLICY_CONTROL_PATHS),
+        .exclude_directories = policy_list(policy, POLICY_CONTROL_EXCLUDE_DIRECTORIES),
+        .allow_hashes = policy_list(policy, POLICY_CONTROL_ALLOW_HASHES),
+        .block_hashes = policy_list(policy, POLICY_CONTROL_BLOCK_HASHES),
+        .own_directories = options->own_directories,
+    };
+}
+
 int module_options_new(const struct agent_config *config, struct policy *policy,
                        struct module_options **ret_options)
 {
@@ -315,6 +347,7 @@ int module_options_new(const struct agent_config *config, struct policy *policy,
         .patience_ns = policy_number(policy, POLICY_HEALTH_PATIENCE),
     };
     fill_prevention(options, config, policy);
+    fill_application_control(options, config, policy);
     options->store = (struct store_options){
         .path = join(options, config->state_directory, "events.db"),
         .max_age_ns = policy_number(policy, POLICY_STORE_MAX_AGE),

@@ -4,6 +4,7 @@
 #ifndef AGENT_SUPERVISOR_MODULE_OPTIONS_H
 #define AGENT_SUPERVISOR_MODULE_OPTIONS_H
 
+#include "agent/application_control/application_control.h"
 #include "agent/health/health.h"
 #include "agent/integrity/integrity.h"
 #include "agent/policy/agent_config.h"
@@ -27,6 +28,7 @@ struct module_options {
     struct scan_schedule_options schedule;
     struct health_options health;
     struct prevention_options prevention;
+    struct application_control_options application_control;
     struct resources_options resources;
     enum log_level log_level;
     bool watch_enabled;

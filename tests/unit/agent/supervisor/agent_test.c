@@ -79,6 +79,12 @@ int prevention_reconfigure(struct prevention *prevention UNUSED,
     return 0;
 }
 
+int application_control_reconfigure(struct application_control *control UNUSED,
+                                    const struct application_control_options *options UNUSED)
+{
+    return 0;
+}
+
 void integrity_take_event(struct integrity *integrity UNUSED,
                           const struct watch_event *event UNUSED)
 {

@@ -1,0 +1,134 @@
+/* Shared by the files that make up application_control.h. Not for others. */
+#ifndef AGENT_APPLICATION_CONTROL_APPLICATION_CONTROL_PRIVATE_H
+#define AGENT_APPLICATION_CONTROL_APPLICATION_CONTROL_PRIVATE_H
+
+#include "agent/application_control/application_control.h"
+#include "agent/application_control/digest_table.h"
+#include "agent/application_control/inventory.h"
+#include "agent/prevention/open_judge.h"
+#include "agent/store/store.h"
+#include "agent/watch/exclusions.h"
+
+#include <pthread.h>
+#include <sys/stat.h>
+
+/* The options, copied; immutable, counted with the control's lock. */
+struct application_rules {
+    unsigned references;
+    enum application_mode mode;
+    bool trust_packages, deny_late;
+    uint64_t most_bytes;
+    char **paths;
+    struct exclusions *exclusions;
+    struct digest_table allow, block;
+};
+
+/* A program that somebody wants to run, and that waits for its answer. */
+struct application_ask {
+    struct application_ask *next;
+    struct open_question question;
+    open_answered *answered;
+    void *answered_user;
+    uint64_t due_ns; /* monotonic: not looked at before */
+    unsigned tries;
+    struct stat status;
+    uint8_t sha256[SHA256_BYTES];
+    bool digested;   /* sha256 is that of its content */
+    bool remembered; /* nobody wrote to it since before it was read: a lease says so */
+};
+
+struct application_queue {
+    struct application_ask *first, *last;
+    uid_t last_user; /* whose turn it was */
+};
+
+enum { TOLD_PROGRAMS = 64 };
+struct told_program {
+    uint8_t sha256[SHA256_BYTES];
+    bool blocked;
+    uint64_t until_ns; /* monotonic */
+    uint64_t more;     /* not told since */
+};
+
+struct application_control {
+    struct store *store;
+    struct prevention *guard;     /* NULL until it is first needed */
+    struct open_judge open_judge; /* what it asks */
+    struct inventory *inventory;  /* NULL until it is first needed, or when it cannot be had */
+    char *guard_program, *inspector_program, *inventory_path, *key_path;
+    pthread_t judge, keeper, walker;
+    bool has_threads;
+
+    pthread_mutex_t lock; /* of all below */
+    pthread_cond_t changed;
+    bool stopping;
+    struct application_rules *rules;
+    struct application_queue asked;    /* for the judge */
+    struct application_queue packaged; /* for the keeper: is it a package's? */
+    bool walk_wanted, walking, walk_stops;
+    bool maintenance_ends;  /* its walk is wanted or under way */
+    uint64_t walk_retry_ns; /* monotonic: a failed one is not tried before */
+    uint64_t walk_since_ns; /* realtime: only what changed since; 0: everything */
+    uint64_t added;         /* programs, during maintenance */
+    uint64_t generation;    /* moves when what the guard remembers counts no more */
+    int problem;            /* 0, or -errno of the inventory */
+    uint64_t known, unknown, blocked, trusted, looked_at;
+    struct told_program told[TOLD_PROGRAMS];
+};
+
+/* ---- application_control.c ---- */
+
+/* A reference to the rules in force. */
+struct application_rules *application_rules_take(struct application_control *control);
+void application_rules_drop(struct application_control *control, struct application_rules *rules);
+/* With the lock: nothing is enforced yet. */
+bool application_control_is_learning(struct application_control *control);
+bool application_control_in_maintenance(struct application_control *control);
+void application_control_record(struct application_control *control, const char *kind,
+                                enum event_severity severity, const char *subject,
+                                const char *detail);
+/* Adds a program and counts it; a failure is kept as the problem. False: it could not be added. */
+bool application_control_add(struct application_control *control,
+                             const struct inventory_program *program);
+
+/* ---- application_queue.c, with the lock ---- */
+
+void application_queue_add(struct application_queue *queue, struct application_ask *ask);
+/* The oldest that is due, of another user than the last one if there is one. NULL: none; then
+ * ret_wait_ns says for how long (UINT64_MAX: for ever). */
+struct application_ask *application_queue_take(struct application_queue *queue, uint64_t now_ns,
+                                               uint64_t *ret_wait_ns);
+/* Waits on changed for so long. */
+void application_control_wait(struct application_control *control, uint64_t wait_ns);
+
+/* ---- judge.c ---- */
+
+void *application_judge_run(void *control);
+/* What the guard asks, see open_judge.h. */
+int application_judge_ask(void *control, const struct open_question *question,
+                          open_answered *answered, void *answered_user);
+/* Not in the inventory, and no package's: told, and answered as the mode says. */
+void application_judge_unknown(struct application_control *control, struct application_ask *ask,
+                               const char *reason);
+/* Answers, and frees ask. */
+void application_judge_answer(struct application_ask *ask, bool allow, bool remember);
+/* Whether that was told lately: then it is only counted. */
+bool application_judge_told(struct application_control *control,
+                            const uint8_t sha256[static SHA256_BYTES], bool blocked,
+                            uint64_t *ret_more);
+
+/* ---- keeper.c ---- */
+
+void *application_keeper_run(void *control);
+
+/* ---- walker.c ---- */
+
+void *application_walker_run(void *control);
+
+/* ---- memory_programs.c ---- */
+
+/* Looks for processes whose program lies in memory alone (memfd_create), which newer kernels do not
+ * tell of: learned, or told. */
+void memory_programs_look(struct application_control *control);
+
+#endif

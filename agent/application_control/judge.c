@@ -1,0 +1,298 @@
+/* Owns: the way of an ask from the guard's question to its answer. Must not own: package databases
+ * (keeper.c), the inventory. Hands off: what might be a package's to the keeper.
+ *
+ * A digest counts only when nobody could write to the file from before it was read until the
+ * answer: a read lease is held on the open description that the guard shares, and ends with it.
+ * While somebody has the file open for writing there is no lease, and running it would fail with
+ * ETXTBSY anyway; so it is tried again for a while, and then not run. */
+#include "agent/application_control/application_control_private.h"
+#include "agent/application_control/package_scripts.h"
+
+#include "agent/prevention/process_facts.h"
+#include "agent/scan/file_lease.h"
+#include "common/files/file.h"
+#include "common/json/json_writer.h"
+#include "common/limits.h"
+#include "common/text/text.h"
+#include "common/time/clock.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#define TRY_AGAIN_NS (20 * NS_PER_MS)
+#define MOST_TRIES   50 /* while somebody writes to it */
+#define TOLD_NS      (60 * NS_PER_SECOND)
+#define UNNAMED      "(a program whose path here is not known)"
+
+/* ---- answers ---- */
+
+void application_judge_answer(struct application_ask *ask, bool allow, bool remember)
+{
+    ask->answered(ask->answered_user, allow, remember);
+    (void)close(ask->question.fd); /* the lease lives on in the guard's descriptor */
+    free(ask->question.path);
+    free(ask);
+}
+
+int application_judge_ask(void *user, const struct open_question *question, open_answered *answered,
+                          void *answered_user)
+{
+    struct application_control *control = user;
+    struct application_ask *ask = calloc(1, sizeof *ask);
+
+    if (ask == NULL)
+        return -ENOMEM;
+    ask->question = *question;
+    ask->answered = answered;
+    ask->answered_user = answered_user;
+    (void)pthread_mutex_lock(&control->lock);
+    application_queue_add(&control->asked, ask);
+    (void)pthread_cond_broadcast(&control->changed);
+    (void)pthread_mutex_unlock(&control->lock);
+    return 0;
+}
+
+/* ---- what is told ---- */
+
+bool application_judge_told(struct application_control *control,
+                            const uint8_t sha256[static SHA256_BYTES], bool blocked,
+                            uint64_t *ret_more)
+{
+    uint64_t now = clock_monotonic_ns();
+
+    (void)pthread_mutex_lock(&control->lock);
+    control->blocked += blocked;
+    control->unknown += !blocked;
+    struct told_program *told = &control->told[sha256[0] % TOLD_PROGRAMS];
+    bool same = told->blocked == blocked && memcmp(told->sha256, sha256, SHA256_BYTES) == 0;
+    bool lately = same && now < told->until_ns;
+    *ret_more = same ? told->more : 0;
+    if (lately) {
+        told->more++;
+    } else {
+        *told = (struct told_program){.blocked = blocked, .until_ns = now + TOLD_NS};
+        memcpy(told->sha256, sha256, SHA256_BYTES);
+    }
+    (void)pthread_mutex_unlock(&control->lock);
+    return lately;
+}
+
+static void write_detail(const struct application_ask *ask, const char *reason, uint64_t more,
+                         struct buffer *detail)
+{
+    char digest[SHA256_HEX_BYTES];
+    struct process_facts facts;
+    struct json_writer json;
+
+    process_facts_read(ask->question.pid, &facts);
+    text_hex(digest, ask->sha256, SHA256_BYTES);
+    json_writer_init(&json, detail);
+    json_write_object_begin(&json);
+    json_write_field_string(&json, "reason", reason);
+    if (ask->digested)
+        json_write_field_string(&json, "sha256", digest);
+    json_write_field_unsigned(&json, "size", (uint64_t)ask->status.st_size);
+    process_facts_write(&facts, &json);
+    if (more > 0)
+        json_write_field_unsigned(&json, "not_told_before", more);
+    json_write_object_end(&json);
+}
+
+/* Before the answer: the process still waits, unless its time was up, and is who it was. */
+static void tell_unknown(struct application_control *control, const struct application_ask *ask,
+                         const char *reason, bool blocked)
+{
+    AUTO_BUFFER struct buffer detail = BUFFER_WITH_MAXIMUM(LIMIT_EVENT_DETAIL_BYTES);
+    const char *path = ask->question.path;
+    uint64_t more = 0;
+
+    if (application_judge_told(control, ask->sha256, blocked, &more))
+        return;
+    AUTO_FREE char *subject = path[0] != '\0' ? text_escape_new(path, strlen(path)) : NULL;
+    write_detail(ask, reason, more, &detail);
+    application_control_record(control, blocked ? "application_blocked" : "application_unknown",
+                               blocked ? EVENT_HIGH : EVENT_MEDIUM,
+                               subject != NULL ? subject : UNNAMED, buffer_text(&detail));
+}
+
+void application_judge_unknown(struct application_control *control, struct application_ask *ask,
+                               const char *reason)
+{
+    struct application_rules *rules = application_rules_take(control);
+    bool late = clock_monotonic_ns() >= ask->question.until_ns;
+    bool deny = rules->mode == APPLICATION_BLOCK;
+
+    tell_unknown(control, ask, reason, deny && (!late || rules->deny_late));
+    application_rules_drop(control, rules);
+    application_judge_answer(ask, !deny, false);
+}
+
+/* ---- the digest ---- */
+
+static bool is_same(const struct application_ask *ask)
+{
+    struct stat now;
+
+    if (fstat(ask->question.fd, &now) < 0)
+        return false;
+    struct file_identity before = file_identity_of(&ask->status), after = file_identity_of(&now);
+    return file_identity_equal(&before, &after);
+}
+
+/* 0; -EAGAIN: somebody writes to it; -EFBIG; -errno. A file system without leases is believed when
+ * the file looks the same before and after, each time anew. */
+static int take_digest(struct application_ask *ask, uint64_t most_bytes)
+{
+    int fd = ask->question.fd;
+
+    if (fstat(fd, &ask->status) < 0)
+        return -errno;
+    int leased = file_lease_take(fd);
+    if (leased == -EAGAIN)
+        return -EAGAIN;
+    int r = hash_sha256_fd(fd, most_bytes, ask->sha256);
+    if (r < 0)
+        return r;
+    if (!is_same(ask) || (leased == 0 && !file_lease_holds(fd))) {
+        file_lease_give_back(fd);
+        return -EAGAIN;
+    }
+    ask->remembered = leased == 0;
+    ask->digested = true;
+    return 0;
+}
+
+/* ---- decisions ---- */
+
+enum standing {
+    STANDS_KNOWN,
+    STANDS_DENIED,
+    STANDS_TRUSTED, /* for now everything is, and known from then on */
+    STANDS_UNKNOWN,
+};
+
+static enum standing standing_of(struct application_control *control,
+                                 const struct application_rules *rules,
+                                 const uint8_t sha256[static SHA256_BYTES],
+                                 enum inventory_origin *ret_origin)
+{
+    if (digest_table_has(&rules->block, sha256))
+        return STANDS_DENIED;
+    if (digest_table_has(&rules->allow, sha256) || inventory_has(control->inventory, sha256))
+        return STANDS_KNOWN;
+    (void)pthread_mutex_lock(&control->lock);
+    bool learning = application_control_is_learning(control);
+    bool maintenance = application_control_in_maintenance(control);
+    (void)pthread_mutex_unlock(&control->lock);
+    *ret_origin = learning ? INVENTORY_RUN : INVENTORY_MAINTENANCE;
+    return learning || maintenance ? STANDS_TRUSTED : STANDS_UNKNOWN;
+}
+
+static void trust(struct application_control *control, struct application_ask *ask,
+                  enum inventory_origin origin)
+{
+    struct inventory_program program = {
+        .size = (uint64_t)ask->status.st_size,
+        .path = ask->question.path,
+        .origin = origin,
+        .package = "",
+    };
+
+    memcpy(program.sha256, ask->sha256, SHA256_BYTES);
+    bool added = application_control_add(control, &program);
+    application_judge_answer(ask, true, added && ask->remembered);
+}
+
+static void ask_keeper(struct application_control *control, struct application_ask *ask)
+{
+    (void)pthread_mutex_lock(&control->lock);
+    ask->due_ns = 0;
+    application_queue_add(&control->packaged, ask);
+    (void)pthread_cond_broadcast(&control->changed);
+    (void)pthread_mutex_unlock(&control->lock);
+}
+
+static void decide(struct application_control *control, struct application_ask *ask,
+                   const struct application_rules *rules)
+{
+    enum inventory_origin origin = INVENTORY_RUN;
+
+    switch (standing_of(control, rules, ask->sha256, &origin)) {
+    case STANDS_KNOWN:
+        (void)pthread_mutex_lock(&control->lock);
+        control->known++;
+        (void)pthread_mutex_unlock(&control->lock);
+        application_judge_answer(ask, true, ask->remembered);
+        return;
+    case STANDS_DENIED:
+        application_judge_unknown(control, ask, "blocked_hash");
+        return;
+    case STANDS_TRUSTED:
+        trust(control, ask, origin);
+        return;
+    case STANDS_UNKNOWN:
+        break;
+    }
+    if (rules->trust_packages && package_scripts_include(&ask->question, &ask->status))
+        trust(control, ask, INVENTORY_SCRIPT);
+    else if (rules->trust_packages && ask->question.path[0] == '/')
+        ask_keeper(control, ask);
+    else
+        application_judge_unknown(control, ask, "unknown");
+}
+
+static bool try_again(struct application_control *control, struct application_ask *ask)
+{
+    uint64_t now = clock_monotonic_ns();
+
+    if (++ask->tries > MOST_TRIES || now >= ask->question.until_ns)
+        return false;
+    ask->due_ns = now + TRY_AGAIN_NS;
+    (void)pthread_mutex_lock(&control->lock);
+    application_queue_add(&control->asked, ask);
+    (void)pthread_mutex_unlock(&control->lock);
+    return true;
+}
+
+static void judge(struct application_control *control, struct application_ask *ask)
+{
+    struct application_rules *rules = application_rules_take(control);
+
+    if (rules->mode == APPLICATION_OFF || control->inventory == NULL) {
+        application_judge_answer(ask, true, false);
+        application_rules_drop(control, rules);
+        return;
+    }
+    int r = take_digest(ask, rules->most_bytes);
+    if (r == 0)
+        decide(control, ask, rules);
+    else if (r == -EFBIG)
+        application_judge_unknown(control, ask, "too_large");
+    else if (r != -EAGAIN)
+        application_judge_answer(ask, !rules->deny_late, false);
+    else if (!try_again(control, ask))
+        application_judge_answer(ask, rules->mode != APPLICATION_BLOCK, false);
+    application_rules_drop(control, rules);
+}
+
+void *application_judge_run(void *user)
+{
+    struct application_control *control = user;
+
+    (void)pthread_mutex_lock(&control->lock);
+    while (!control->stopping) {
+        uint64_t wait_ns;
+        struct application_ask *ask =
+            application_queue_take(&control->asked, clock_monotonic_ns(), &wait_ns);
+        if (ask == NULL) {
+            application_control_wait(control, wait_ns);
+            continue;
+        }
+        (void)pthread_mutex_unlock(&control->lock);
+        judge(control, ask);
+        (void)pthread_mutex_lock(&control->lock);
+    }
+    (void)pthread_mutex_unlock(&control->lock);
+    return NULL;
+}

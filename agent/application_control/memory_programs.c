@@ -1,0 +1,156 @@
+/* Owns: finding them. They have no file that the kernel could ask about (since Linux 6.5 it refuses
+ * marks on the file system of memfd_create), so that they are found only after their start, and are
+ * told, never ended: much that is legitimate runs so. Found are those of users whom we may look at:
+ * a process of root with more capabilities than ours shows its program to nobody but
+ * CAP_SYS_PTRACE, which we do not have. */
+#include "agent/application_control/application_control_private.h"
+
+#include "agent/prevention/process_facts.h"
+#include "common/files/file.h"
+#include "common/json/json_writer.h"
+#include "common/limits.h"
+#include "common/text/text.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/fsuid.h>
+
+#define MEMORY_PREFIX "/memfd:"
+
+struct memory_program {
+    pid_t pid;
+    int fd;
+    struct stat status;
+    uint8_t sha256[SHA256_BYTES];
+    char name[NAME_MAX + 1];
+};
+
+static bool is_memory(const char *link, char *name, size_t size)
+{
+    ssize_t length = readlink(link, name, size - 1);
+
+    name[MAX(length, 0)] = '\0';
+    return length > 0 && text_starts_with(name, MEMORY_PREFIX);
+}
+
+/* As the process' own user: to him /proc shows it. */
+static bool open_as(uid_t user, gid_t group, const char *link, struct memory_program *program)
+{
+    (void)setfsgid(group);
+    (void)setfsuid(user);
+    bool found = is_memory(link, program->name, sizeof program->name) &&
+                 file_open_following(link, O_RDONLY, 0, &program->fd) == 0;
+    (void)setfsuid(geteuid());
+    (void)setfsgid(getegid());
+    return found;
+}
+
+static bool find(pid_t pid, struct memory_program *program)
+{
+    char folder[32], link[48];
+    struct stat owner;
+
+    *program = (struct memory_program){.pid = pid, .fd = -1};
+    (void)text_format(folder, sizeof folder, "/proc/%d", (int)pid);
+    (void)text_format(link, sizeof link, "%s/exe", folder);
+    return stat(folder, &owner) == 0 && open_as(owner.st_uid, owner.st_gid, link, program) &&
+           fstat(program->fd, &program->status) == 0;
+}
+
+static void tell(struct application_control *control, const struct memory_program *program)
+{
+    AUTO_BUFFER struct buffer detail = BUFFER_WITH_MAXIMUM(LIMIT_EVENT_DETAIL_BYTES);
+    char digest[SHA256_HEX_BYTES];
+    struct process_facts facts;
+    struct json_writer json;
+    uint64_t more = 0;
+
+    if (application_judge_told(control, program->sha256, false, &more))
+        return;
+    process_facts_read(program->pid, &facts);
+    text_hex(digest, program->sha256, SHA256_BYTES);
+    json_writer_init(&json, &detail);
+    json_write_object_begin(&json);
+    json_write_field_string(&json, "reason", "from_memory");
+    json_write_field_string(&json, "sha256", digest);
+    json_write_field_unsigned(&json, "size", (uint64_t)program->status.st_size);
+    process_facts_write(&facts, &json);
+    if (more > 0)
+        json_write_field_unsigned(&json, "not_told_before", more);
+    json_write_object_end(&json);
+    AUTO_FREE char *subject = text_escape_new(program->name, strlen(program->name));
+    application_control_record(control, "application_unknown", EVENT_HIGH,
+                               subject != NULL ? subject : "", buffer_text(&detail));
+}
+
+static bool is_allowed(struct application_control *control, const struct application_rules *rules,
+                       const uint8_t sha256[static SHA256_BYTES])
+{
+    if (digest_table_has(&rules->block, sha256))
+        return false;
+    return digest_table_has(&rules->allow, sha256) || inventory_has(control->inventory, sha256);
+}
+
+/* What runs already while programs are learned is known, as are files. */
+static void take_unknown(struct application_control *control, const struct memory_program *found)
+{
+    struct inventory_program program = {
+        .size = (uint64_t)found->status.st_size,
+        .path = found->name,
+        .package = "",
+    };
+
+    (void)pthread_mutex_lock(&control->lock);
+    bool learning = application_control_is_learning(control);
+    bool trusted = learning || application_control_in_maintenance(control);
+    (void)pthread_mutex_unlock(&control->lock);
+    if (!trusted) {
+        tell(control, found);
+        return;
+    }
+    program.origin = learning ? INVENTORY_RUN : INVENTORY_MAINTENANCE;
+    memcpy(program.sha256, found->sha256, SHA256_BYTES);
+    (void)application_control_add(control, &program);
+}
+
+/* Container runtimes run themselves from memory: the same content as the file that is known. */
+static void look_at(struct application_control *control, const struct application_rules *rules,
+                    pid_t pid)
+{
+    struct memory_program program;
+
+    if (find(pid, &program) && hash_sha256_fd(program.fd, rules->most_bytes, program.sha256) == 0 &&
+        !is_allowed(control, rules, program.sha256))
+        take_unknown(control, &program);
+    if (program.fd >= 0)
+        (void)close(program.fd);
+}
+
+static void look_at_all(struct application_control *control, const struct application_rules *rules)
+{
+    AUTO_CLOSE int fd = -1;
+
+    if (file_open_directory("/proc", true, &fd) < 0)
+        return;
+    DIR *processes = fdopendir(fd);
+    if (processes == NULL)
+        return;
+    (void)TAKE_FD(fd);
+    for (const struct dirent *entry; (entry = readdir(processes)) != NULL;) {
+        uint64_t pid = 0;
+        if (text_parse_u64(entry->d_name, &pid) == 0)
+            look_at(control, rules, (pid_t)pid);
+    }
+    (void)closedir(processes);
+}
+
+void memory_programs_look(struct application_control *control)
+{
+    struct application_rules *rules = application_rules_take(control);
+
+    if (rules->mode != APPLICATION_OFF)
+        look_at_all(control, rules);
+    application_rules_drop(control, rules);
+}

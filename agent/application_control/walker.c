@@ -1,0 +1,226 @@
+/* Owns: the walk that learns what is there. It gives way to all else: lowest priority for the disk,
+ * a low one for the processor. Must not own: when it is wanted. */
+#include "agent/application_control/application_control_private.h"
+
+#include "agent/scan/tree_walk.h"
+#include "common/files/file.h"
+#include "common/json/json_writer.h"
+#include "common/limits.h"
+#include "common/log/log.h"
+#include "common/text/text.h"
+#include "common/time/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#define COMMIT_EVERY 500 /* programs */
+#define NICENESS     10
+#define TICK_NS      (10 * NS_PER_MS) /* a file's times lag behind the clock by a tick */
+#define RETRY_NS     (60 * NS_PER_SECOND)
+/* ioprio_set(2): class idle of the calling thread. */
+#define IOPRIO_WHO_PROCESS 1
+#define IOPRIO_IDLE        (3 << 13)
+
+struct walk {
+    struct application_control *control;
+    struct application_rules *rules;
+    uint64_t since_ns;
+    unsigned unwritten;
+    uint64_t added;
+};
+
+static bool walk_enters(void *user, const char *path, size_t length)
+{
+    const struct walk *walk = user;
+    const char *name = path + length;
+
+    while (name > path && name[-1] != '/')
+        name--;
+    return !exclusions_match_directory(walk->rules->exclusions, path, length,
+                                       (size_t)(path + length - name));
+}
+
+static int walk_checks(void *user)
+{
+    struct walk *walk = user;
+    struct application_control *control = walk->control;
+
+    (void)pthread_mutex_lock(&control->lock);
+    bool stops = control->stopping || control->walk_stops;
+    (void)pthread_mutex_unlock(&control->lock);
+    if (stops)
+        return -ECANCELED;
+    if (walk->unwritten < COMMIT_EVERY)
+        return 0;
+    walk->unwritten = 0;
+    return inventory_commit(control->inventory);
+}
+
+static void walk_problem(void *user UNUSED, const char *path, size_t length, int error)
+{
+    AUTO_FREE char *shown = text_escape_new(path, length);
+
+    log_debug("walk_problem", "path", shown != NULL ? shown : "", "error", log_error_text(error),
+              NULL);
+}
+
+static void walk_skipped(void *user UNUSED, const char *path UNUSED, enum mount_class kind UNUSED)
+{
+}
+
+static bool may_be_run(const struct stat *status)
+{
+    return (status->st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)) != 0 && status->st_size > 0;
+}
+
+static bool is_wanted(const struct walk *walk, const struct stat *status)
+{
+    return may_be_run(status) && (uint64_t)status->st_size <= walk->rules->most_bytes &&
+           file_identity_of(status).ctime_ns + TICK_NS >= walk->since_ns;
+}
+
+/* A file that cannot be read now is asked for when it is run. */
+static int walk_file(void *user, const struct tree_walk_file *file)
+{
+    struct walk *walk = user;
+    struct application_control *control = walk->control;
+    AUTO_CLOSE int fd = -1;
+    struct stat status;
+    struct inventory_program program = {
+        .path = file->path,
+        .origin = walk->since_ns != 0 ? INVENTORY_MAINTENANCE : INVENTORY_FOUND,
+        .package = "",
+    };
+
+    if (!is_wanted(walk, file->status) ||
+        file_open_regular(file->directory_fd, file->name, &fd, &status) < 0 ||
+        hash_sha256_fd(fd, walk->rules->most_bytes, program.sha256) < 0)
+        return walk_checks(walk);
+    program.size = (uint64_t)status.st_size;
+    (void)pthread_mutex_lock(&control->lock);
+    control->looked_at++;
+    (void)pthread_mutex_unlock(&control->lock);
+    int r = inventory_add(control->inventory, &program);
+    if (r < 0)
+        return r;
+    walk->unwritten += r == 1;
+    walk->added += r == 1;
+    return walk_checks(walk);
+}
+
+static int walk_all(struct walk *walk)
+{
+    static const struct tree_walk_visitor visitor = {
+        .enters = walk_enters,
+        .file = walk_file,
+        .problem = walk_problem,
+        .skipped = walk_skipped,
+        .checks = walk_checks,
+    };
+    struct mount_classes *mounts = NULL;
+
+    int r = mount_classes_new(&mounts);
+    for (size_t i = 0; r == 0 && walk->rules->paths[i] != NULL; i++) {
+        r = tree_walk(walk->rules->paths[i], true, mounts, &visitor, walk);
+        r = r == -ENOENT ? 0 : r;
+    }
+    (void)mount_classes_free(mounts);
+    return r;
+}
+
+/* ---- its end ---- */
+
+static void tell_end(struct application_control *control, const char *kind,
+                     enum event_severity severity, const char *key, uint64_t number)
+{
+    AUTO_BUFFER struct buffer detail = BUFFER_WITH_MAXIMUM(256);
+    struct json_writer json;
+
+    json_writer_init(&json, &detail);
+    json_write_object_begin(&json);
+    json_write_field_unsigned(&json, key, number);
+    json_write_object_end(&json);
+    application_control_record(control, kind, severity, "", buffer_text(&detail));
+}
+
+static void finish_learning(struct application_control *control)
+{
+    struct inventory_marks marks = inventory_marks(control->inventory);
+
+    marks.complete_ns = clock_realtime_ns();
+    inventory_set_marks(control->inventory, &marks);
+    tell_end(control, "application_inventory_complete", EVENT_INFO, "programs",
+             inventory_count(control->inventory));
+}
+
+static void finish_maintenance(struct application_control *control, uint64_t added)
+{
+    struct inventory_marks marks = inventory_marks(control->inventory);
+
+    marks.maintenance_from_ns = marks.maintenance_until_ns = 0;
+    inventory_set_marks(control->inventory, &marks);
+    (void)pthread_mutex_lock(&control->lock);
+    added += control->added;
+    control->maintenance_ends = false;
+    (void)pthread_mutex_unlock(&control->lock);
+    tell_end(control, "maintenance_ended", EVENT_MEDIUM, "programs_added", added);
+}
+
+static void do_walk(struct application_control *control, uint64_t since_ns)
+{
+    struct walk walk = {
+        .control = control,
+        .rules = application_rules_take(control),
+        .since_ns = since_ns,
+    };
+
+    int r = walk_all(&walk);
+    application_rules_drop(control, walk.rules);
+    if (r == 0)
+        r = inventory_commit(control->inventory);
+    if (r < 0 && r != -ECANCELED) {
+        log_warning("programs_not_learned", "error", log_error_text(r), NULL);
+        (void)pthread_mutex_lock(&control->lock);
+        control->problem = r;
+        control->walk_retry_ns = clock_monotonic_ns() + RETRY_NS;
+        (void)pthread_mutex_unlock(&control->lock);
+    }
+    if (r == 0 && since_ns == 0)
+        finish_learning(control);
+    if (since_ns != 0 && r != -ECANCELED)
+        finish_maintenance(control, walk.added);
+}
+
+static void give_way(void)
+{
+    (void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_IDLE);
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS);
+}
+
+void *application_walker_run(void *user)
+{
+    struct application_control *control = user;
+
+    give_way();
+    (void)pthread_mutex_lock(&control->lock);
+    while (!control->stopping) {
+        if (!control->walk_wanted) {
+            application_control_wait(control, UINT64_MAX);
+            continue;
+        }
+        uint64_t since_ns = control->walk_since_ns;
+        control->walk_wanted = control->walk_stops = false;
+        control->walking = true;
+        control->looked_at = 0;
+        (void)pthread_mutex_unlock(&control->lock);
+        do_walk(control, since_ns);
+        (void)pthread_mutex_lock(&control->lock);
+        control->walking = false;
+        (void)pthread_cond_broadcast(&control->changed);
+    }
+    (void)pthread_mutex_unlock(&control->lock);
+    return NULL;
+}
