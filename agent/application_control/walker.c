@@ -166,7 +166,7 @@ static void finish_maintenance(struct application_control *control, uint64_t add
     added += control->added;
     control->maintenance_ends = false;
     (void)pthread_mutex_unlock(&control->lock);
-    tell_end(control, "maintenance_ended", EVENT_MEDIUM, "programs_added", added);
+    tell_end(control, "maintenance_ended", EVENT_MEDIUM, "added", added);
 }
 
 static void do_walk(struct application_control *control, uint64_t since_ns)

@@ -229,7 +229,7 @@ def test_maintenance(place):
     after = program(os.path.join(folder, "after"), b"3")
     assert not can_run(after)
     assert not can_run(before), "what lay there before is not what maintenance brought"
-    assert agent.events("maintenance_ended")[0]["detail"]["programs_added"] >= 1
+    assert agent.events("maintenance_ended")[0]["detail"]["added"] >= 1
     assert "by" in agent.events("maintenance_started")[0]["detail"]
     assert agent.control("maintenance", "on", "--minutes", "100000", accept=(2,)) == ""
 
