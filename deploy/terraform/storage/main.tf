@@ -31,7 +31,16 @@ locals {
   has_notices       = var.webhook_url != "" || var.security_hub ? 1 : 0
   object_lambda     = { for name, bucket in var.buckets : name => bucket.object_lambda_name if bucket.object_lambda_name != "" }
   has_object_lambda = length(local.object_lambda) > 0 ? 1 : 0
+  by_zip            = var.zip_bucket != ""
   bucket_arn        = { for name, bucket in var.buckets : name => "arn:${local.partition}:s3:::${name}" }
+  # How what scans nothing is packed.
+  small = {
+    package_type = local.by_zip ? "Zip" : "Image"
+    image_uri    = local.by_zip ? null : var.image_uri
+    s3_bucket    = local.by_zip ? var.zip_bucket : null
+    s3_key       = local.by_zip ? var.zip_key : null
+    runtime      = local.by_zip ? "provided.al2023" : null
+  }
   # Where the sensor key stands, for those that report.
   sensor_keys = var.sensor_key_parameter == "" ? [] : ["arn:${local.partition}:ssm:${local.region}:${local.account}:parameter${var.sensor_key_parameter}"]
   console = {
@@ -72,6 +81,21 @@ data "aws_iam_policy_document" "mirror" {
           variable = "s3:prefix"
           values   = [condition.value]
         }
+      }
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.mirror_key_arn == "" ? [] : [var.mirror_key_arn]
+    content {
+      sid       = "MirrorKey"
+      actions   = ["kms:Decrypt"]
+      resources = [statement.value]
+
+      condition {
+        test     = "StringEquals"
+        variable = "kms:ViaService"
+        values   = ["s3.${local.region}.${data.aws_partition.current.dns_suffix}"]
       }
     }
   }
@@ -236,15 +260,22 @@ resource "aws_iam_role_policy" "dead_letters" {
 
 resource "aws_lambda_function" "dead_letters" {
   function_name = "${var.name}-dead-letters"
-  package_type  = "Image"
-  image_uri     = var.image_uri
+  package_type  = local.small.package_type
+  image_uri     = local.small.image_uri
+  s3_bucket     = local.small.s3_bucket
+  s3_key        = local.small.s3_key
+  runtime       = local.small.runtime
+  handler       = local.by_zip ? "dead-letter" : null
   architectures = [var.architecture]
   role          = aws_iam_role.dead_letters.arn
   memory_size   = 256
   timeout       = 60
 
-  image_config {
-    command = ["dead-letter"]
+  dynamic "image_config" {
+    for_each = local.by_zip ? [] : [1]
+    content {
+      command = ["dead-letter"]
+    }
   }
 
   logging_config {

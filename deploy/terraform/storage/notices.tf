@@ -100,15 +100,22 @@ resource "aws_iam_role_policy" "notices" {
 resource "aws_lambda_function" "notices" {
   count         = local.has_notices
   function_name = "${var.name}-notices"
-  package_type  = "Image"
-  image_uri     = var.image_uri
+  package_type  = local.small.package_type
+  image_uri     = local.small.image_uri
+  s3_bucket     = local.small.s3_bucket
+  s3_key        = local.small.s3_key
+  runtime       = local.small.runtime
+  handler       = local.by_zip ? "action" : null
   architectures = [var.architecture]
   role          = aws_iam_role.notices[0].arn
   memory_size   = 256
   timeout       = 60
 
-  image_config {
-    command = ["action"]
+  dynamic "image_config" {
+    for_each = local.by_zip ? [] : [1]
+    content {
+      command = ["action"]
+    }
   }
 
   logging_config {

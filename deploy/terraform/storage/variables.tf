@@ -20,6 +20,18 @@ variable "image_uri" {
   type        = string
 }
 
+variable "zip_bucket" {
+  description = "A bucket of this region with yagura-storage-lambda.zip (packaging/lambda/build-zip.sh) of the architecture: what scans nothing runs from it; empty to run it from the image"
+  type        = string
+  default     = ""
+}
+
+variable "zip_key" {
+  description = "Its key in that bucket"
+  type        = string
+  default     = "yagura-storage-lambda.zip"
+}
+
 variable "repository_arn" {
   description = "The repository of that image; needed by the poller"
   type        = string
@@ -101,6 +113,12 @@ variable "mirror_prefix" {
     condition     = var.mirror_prefix == "" || endswith(var.mirror_prefix, "/")
     error_message = "End mirror_prefix with a slash."
   }
+}
+
+variable "mirror_key_arn" {
+  description = "The KMS key of those files; empty for keys of S3"
+  type        = string
+  default     = ""
 }
 
 variable "message_key_arn" {

@@ -125,8 +125,33 @@ class RulesTest(TemplateCase):
     def test_keys(self, _, template):
         """A key of objects is used by way of S3 only."""
         for _, statement in statements(template):
-            if statement["Resource"] in ({"Ref": "BucketKeyArn"}, {"Ref": "PromoteKeyArn"}, {"GetAtt": "Key.Arn"}):
+            if statement["Resource"] in ({"Ref": "BucketKeyArn"}, {"Ref": "PromoteKeyArn"}, {"Ref": "MirrorKeyArn"}, {"GetAtt": "Key.Arn"}):
                 self.assertIn("kms:ViaService", statement["Condition"]["StringEquals"])
+
+    @each
+    def test_mirror_key(self, name, template):
+        """Signatures that are encrypted by a key can be read by whatever scans, and by nothing else."""
+        found = [one["Action"] for _, one in statements(template) if one["Resource"] == {"Ref": "MirrorKeyArn"}]
+        scans = name in ("object-lambda", "read-gate", "scanner-lambda", "scanner-poller")
+        self.assertEqual(found, ["kms:Decrypt"] if scans else [])
+
+    @each
+    def test_programs(self, _, template):
+        """What scans runs from the image, with its signatures; the rest also from the zip, and does the same there."""
+        for function in of_type(template, "AWS::Lambda::Function").values():
+            properties = function["Properties"]
+            if isinstance(properties.get("Runtime"), str):  # the template's own Python
+                continue
+            if properties["PackageType"] == "Image":
+                self.assertIn(properties["ImageConfig"]["Command"], (["lambda"], ["gate"], ["object-lambda"]))
+                continue
+            command = properties["ImageConfig"]["If"][2]["Command"]
+            self.assertIn(command, (["action"], ["dead-letter"]))
+            self.assertEqual(properties["PackageType"], {"If": ["HasZip", "Zip", "Image"]})
+            self.assertEqual(properties["Handler"]["If"][:2], ["HasZip", command[0]])
+            self.assertEqual(properties["Runtime"]["If"][:2], ["HasZip", "provided.al2023"])
+            self.assertEqual(properties["Code"]["If"], ["HasZip", {"S3Bucket": {"Ref": "ZipBucketName"}, "S3Key": {"Ref": "ZipKey"}},
+                                                        {"ImageUri": {"Ref": "ImageUri"}}])
 
     @each
     def test_queues(self, _, template):
@@ -502,9 +527,20 @@ class TerraformTest(TemplateCase):
         mirror = self.blocks("aws_iam_policy_document")["mirror"]
         self.assertEqual(re.findall(r"resources = \[(.*)\]", mirror),
                          ['"arn:${local.partition}:s3:::${statement.value}/${var.mirror_prefix}*"',
-                          '"arn:${local.partition}:s3:::${statement.value}"'])
+                          '"arn:${local.partition}:s3:::${statement.value}"', "statement.value"])
+        self.assertRegex(mirror, r'(?s)for_each = var\.mirror_key_arn == "".*"MirrorKey".*\["kms:Decrypt"\].*variable = "kms:ViaService"')
         self.assertRegex(mirror, r'(?s)"ListMirror".*for_each = var\.mirror_prefix == "".*test += "StringEquals"\n'
                                  r'\s+variable = "s3:prefix"\n\s+values += \[condition\.value\]')
+
+    def test_programs(self):
+        """By zip or image each function does what that of the templates does."""
+        modes = {"dead_letters": "dead-letter", "quarantine": "action", "notices": "action"}
+        for name, function in self.blocks("aws_lambda_function").items():
+            command = re.search(r'command = \["([\w-]+)"\]', function)[1]
+            handler = re.search(r'handler += local\.by_zip \? "([\w-]+)" : null', function)
+            self.assertEqual((command, handler and handler[1]), (modes.get(name, command), modes.get(name)), name)
+            self.assertEqual("local.small.package_type" in function, name in modes, name)
+            self.assertEqual('"Image"' in function, name not in modes, name)
 
     def test_tag_gate(self):
         """The same statements with the same conditions."""
