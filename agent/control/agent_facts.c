@@ -25,6 +25,7 @@ void agent_facts_collect(const struct control_context *context, struct agent_fac
     application_control_status(context->application_control, &ret_facts->application_control);
     ret_facts->is_protected = protection_is_on(context->protection);
     ret_facts->protection_problem = protection_problem(context->protection);
+    tamper_status(context->tamper, &ret_facts->tamper);
 }
 
 uint64_t agent_facts_signature_age_ns(const struct agent_facts *facts)

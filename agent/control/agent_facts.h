@@ -10,6 +10,7 @@
 #include "agent/scan/scan_pipeline.h"
 #include "agent/scan/scan_schedule.h"
 #include "agent/store/store.h"
+#include "agent/tamper/tamper.h"
 #include "agent/watch/watch.h"
 
 struct control_context;
@@ -27,8 +28,9 @@ struct agent_facts {
     struct application_control_status application_control;
     bool is_protected;
     int protection_problem; /* 0, or -errno */
-    struct policy *policy;  /* borrowed */
-    uint64_t now_ns;        /* realtime */
+    struct tamper_status tamper;
+    struct policy *policy; /* borrowed */
+    uint64_t now_ns;       /* realtime */
 };
 
 /* In the loop's thread. */

@@ -195,7 +195,7 @@ static const struct command_option options[] = {
     {"since", 0, "TIME", NULL, "only events from this time on"},
     {"until", 0, "TIME", NULL, "only events up to this time"},
     {"severity", 0, "LEVEL", "info|low|medium|high|critical", "only of this severity and above"},
-    {"module", 0, "NAME", "agent|console|malware|policy|quarantine|scanner|store|watch",
+    {"module", 0, "NAME", "agent|console|malware|policy|quarantine|scanner|store|tamper|watch",
      "only of this module"},
     {"kind", 0, "NAME", NULL, "only of this kind, such as malware_found"},
     {"text", 0, "TEXT", NULL, "only those whose subject holds this text"},

@@ -27,6 +27,7 @@ struct resources;
 struct responder;
 struct scan_pipeline;
 struct store;
+struct tamper;
 struct watch;
 
 /* What the commands act upon. Everything outlives the handlers. The functions are called in the
@@ -43,6 +44,7 @@ struct control_context {
     struct application_control *application_control;
     struct resources *resources;
     struct protection *protection;
+    struct tamper *tamper;
     struct delivery *delivery;
     uint64_t started_ns;                                         /* realtime */
     struct watch *(*watch)(void *user);                          /* NULL while watching is off */

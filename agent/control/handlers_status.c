@@ -1,6 +1,6 @@
 /* status: {"status":{"state","problems":[{"module","problem","cure"}],"agent":{},"policy":{},
  * "watch":{},"scanner":{},"scan":{},"schedule":{},"integrity":{},"prevention":{},"application_control":{},"health":{},
- * "store":{},"protected":B,"console":{}}}. state is
+ * "store":{},"protected":B,"tamper":{},"console":{}}}. state is
  * "starting" (signatures are being loaded, or the first walk is not done), "protecting" or
  * "degraded"; times are in seconds unless a name says otherwise. */
 #include "agent/control/agent_facts.h"
@@ -95,6 +95,27 @@ static void write_application_problems(struct json_writer *json,
                       "find out who; then yaguractl applications learn");
 }
 
+static void write_tamper_problems(struct json_writer *json, const struct tamper_status *tamper)
+{
+    char text[sizeof tamper->first_altered + 64];
+
+    if (tamper->altered > 0) {
+        (void)text_format(text, sizeof text,
+                          "%llu own files are not as their package brought them: %s",
+                          (unsigned long long)tamper->altered, tamper->first_altered);
+        write_problem(json, "tamper", text,
+                      "find out who changed them (yaguractl events --module tamper), then install "
+                      "the package again");
+    }
+    if (tamper->database_replaced)
+        write_problem(json, "tamper", "another file has taken the name of the agent's database",
+                      "find out who put it there, then restart the agent");
+    if (tamper->problem != 0)
+        write_problem(json, "tamper", log_error_text(tamper->problem),
+                      "make room on the disk of the state directory, or repair it; until then the "
+                      "next start does not know what the agent's own files were");
+}
+
 static void write_problems(struct json_writer *json, const struct agent_facts *status)
 {
     char text[128];
@@ -128,6 +149,7 @@ static void write_problems(struct json_writer *json, const struct agent_facts *s
         write_problem(json, "protection", log_error_text(status->protection_problem),
                       "make room on the disk of the state directory, or repair it, then yaguractl "
                       "reload; until then nothing there tells package scripts what holds");
+    write_tamper_problems(json, &status->tamper);
     if (status->store.problem != 0)
         write_problem(json, "store", log_error_text(status->store.problem),
                       "make room on the disk of the state directory, or repair it; events wait in "
@@ -269,6 +291,18 @@ static void write_integrity(struct json_writer *json, const struct integrity_sta
     write_time(json, "approved", integrity->approved_ns);
     write_time(json, "checked", integrity->checked_ns);
     write_time(json, "next", integrity->next_ns);
+    json_write_object_end(json);
+}
+
+static void write_tamper(struct json_writer *json, const struct tamper_status *tamper)
+{
+    json_write_key(json, "tamper");
+    json_write_object_begin(json);
+    json_write_field_unsigned(json, "passes", tamper->passes);
+    json_write_field_unsigned(json, "files", tamper->files);
+    json_write_field_unsigned(json, "changed", tamper->changed);
+    json_write_field_unsigned(json, "altered", tamper->altered);
+    json_write_field_bool(json, "database_replaced", tamper->database_replaced);
     json_write_object_end(json);
 }
 
@@ -432,6 +466,7 @@ const char *control_write_status(const struct control_context *context, struct b
     write_application_control(&json, &status.application_control);
     write_store(&json, &status.store);
     json_write_field_bool(&json, "protected", status.is_protected);
+    write_tamper(&json, &status.tamper);
     write_console(&json, context);
     json_write_object_end(&json);
     return state;

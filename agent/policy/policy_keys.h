@@ -193,6 +193,8 @@
     X(PROTECTION_ENABLED, "protection.enabled", BOOL, "false", "",                                  \
       "leaving the console, reset and removal need the console's order release_protection or its "  \
       "removal code")                                                                               \
+    X(PROTECTION_CHECK_INTERVAL, "protection.check_interval", DURATION, "1m", "0s..24h",            \
+      "time between two looks at the agent's own programs, units and configuration; 0s: none")      \
     X(LIMITS_SCANNER_WEIGHT, "limits.scanner_cpu_weight", NUMBER, "20", "1..10000",                 \
       "the scanner's share of the CPU beside the agent's 100, where control groups are delegated")  \
     X(LIMITS_SCANNER_QUOTA, "limits.scanner_cpu_quota", NUMBER, "80", "0..100",                     \

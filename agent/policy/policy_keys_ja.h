@@ -176,7 +176,9 @@
     X(HEALTH_PATIENCE, \
       "この時間応答のないセンサーは停止とみなし、再起動する") \
     X(PROTECTION_ENABLED, \
-      "コンソールからの離脱・初期化・削除には、コンソールの release_protection 命令が必要") \
+      "コンソールからの離脱・初期化・削除には、コンソールの release_protection 命令か解除コードが必要") \
+    X(PROTECTION_CHECK_INTERVAL, \
+      "エージェント自身のプログラム・ユニット・設定を確認する間隔。0s: 確認しない") \
     X(LIMITS_SCANNER_WEIGHT, \
       "エージェントの 100 に対するスキャナーの CPU 配分（コントロールグループが委任されている場合）") \
     X(LIMITS_SCANNER_QUOTA, \

@@ -3,6 +3,7 @@
 
 #include "agent/protection/protection.h"
 #include "agent/supervisor/policy_hashes.h"
+#include "agent/tamper/tamper.h"
 #include "common/event_loop/event_loop.h"
 #include "common/json/json_writer.h"
 #include "common/log/log.h"
@@ -77,6 +78,7 @@ static int apply_options(struct agent *agent, struct module_options *options)
     agent->options = options;
     resources_reconfigure(agent->resources, &options->resources);
     protection_set(agent->protection, options->is_protected);
+    tamper_set_interval(agent->tamper, options->tamper_interval_ns);
     int r = policy_hashes_write(agent->config->state_directory, options->respond.denied_hashes);
     if (r == 0)
         r = store_reconfigure(agent->store, &options->store);

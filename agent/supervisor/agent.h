@@ -23,14 +23,17 @@ struct prevention;
 struct protection;
 struct resources;
 struct scan_schedule;
+struct tamper;
 
 struct agent {
     struct agent_config *config;
+    const char *config_path; /* which file that was; it may be missing */
     struct event_loop *loop;
     struct instance_lock *lock;
     struct module_options *options;
     struct resources *resources;
     struct protection *protection;
+    struct tamper *tamper;
     struct store *store;
     struct responder *responder;
     struct scan_pipeline *pipeline;

@@ -13,6 +13,7 @@
 #include "agent/supervisor/agent.h"
 #include "agent/supervisor/metrics_file.h"
 #include "agent/supervisor/policy_hashes.h"
+#include "agent/tamper/tamper.h"
 #include "common/event_loop/event_loop.h"
 #include "common/files/file.h"
 #include "common/log/log.h"
@@ -171,6 +172,32 @@ static int start_protection(struct agent *agent)
 static void stop_protection(struct agent *agent)
 {
     agent->protection = protection_stop(agent->protection);
+}
+
+static int start_tamper(struct agent *agent)
+{
+    const struct agent_config *config = agent->config;
+    AUTO_FREE char *inspector = text_format_new("%s/yagura-inspector", config->program_directory);
+    AUTO_FREE char *snapshot = text_format_new("%s/own-files", config->state_directory);
+    if (inspector == NULL || snapshot == NULL)
+        return -ENOMEM;
+    const struct tamper_options options = {
+        .root = "",
+        .program_directory = config->program_directory,
+        .inspector_program = inspector,
+        .configuration = agent->config_path,
+        .policy = config->policy,
+        .database = agent->options->store.path,
+        .snapshot_path = snapshot,
+        .interval_ns = agent->options->tamper_interval_ns,
+    };
+
+    return tamper_start(&options, agent->store, &agent->tamper);
+}
+
+static void stop_tamper(struct agent *agent)
+{
+    agent->tamper = tamper_stop(agent->tamper);
 }
 
 static int start_responder(struct agent *agent)
@@ -349,6 +376,7 @@ static int start_control(struct agent *agent)
         .application_control = agent->application_control,
         .resources = agent->resources,
         .protection = agent->protection,
+        .tamper = agent->tamper,
         .delivery = agent->delivery,
         .started_ns = agent->started_ns,
         .watch = current_watch,
@@ -423,6 +451,7 @@ static const struct step {
     {"resource limits", start_resources, stop_resources},
     {"store", start_store, stop_store},
     {"protection", start_protection, stop_protection},
+    {"tampering", start_tamper, stop_tamper},
     {"responder", start_responder, stop_responder},
     {"scan pipeline", start_pipeline, stop_pipeline},
     {"integrity monitoring", start_integrity, stop_integrity},
@@ -533,6 +562,7 @@ int main(int argc, char **argv)
         log_error("configuration_refused", "problem", error.text, NULL);
         return 1;
     }
+    agent.config_path = config_path != NULL ? config_path : AGENT_CONFIG_PATH;
     r = run(&agent);
     agent.config = agent_config_free(agent.config);
     return r < 0 ? 1 : 0;

@@ -327,6 +327,7 @@ int module_options_new(const struct agent_config *config, struct policy *policy,
     options->own_directories[0] = config->state_directory;
     options->own_directories[1] = config->runtime_directory;
     options->is_protected = policy_bool(policy, POLICY_PROTECTION_ENABLED);
+    options->tamper_interval_ns = policy_number(policy, POLICY_PROTECTION_CHECK_INTERVAL);
     options->watch_enabled = policy_bool(policy, POLICY_WATCH_ENABLED);
     options->log_level = log_level_of(config, policy);
     bool complete = fill_databases(options, config) && fill_watched(options, policy);

@@ -33,6 +33,7 @@ struct module_options {
     enum log_level log_level;
     bool watch_enabled;
     bool is_protected;
+    uint64_t tamper_interval_ns; /* 0: own files are not looked at */
     /* What the pointers above point to, beside the policy and the configuration. */
     char *paths[16];
     size_t path_count;

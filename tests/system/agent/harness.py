@@ -114,6 +114,7 @@ class Agent:
             "watch.paths": [self.watched],
             "watch.crawl_interval": "0s",
             "health.interval": "0s",
+            "protection.check_interval": "0s",
             "scan.workers": 2,
             "respond.brake_actions": 0,
             "respond.hold_package_files": False,

@@ -10,7 +10,7 @@ import { FilterBox } from "../ui/filter_box.js";
 import { ChoiceFilter, RangeFilter, RANGES, timesOf } from "../ui/filters.js";
 import { ListTable } from "../ui/table.js";
 
-export const MODULES = ["malware", "quarantine", "integrity", "prevention", "application_control", "watch", "scanner", "scan", "policy", "agent", "health", "store", "storage", "application", "console"];
+export const MODULES = ["malware", "quarantine", "integrity", "prevention", "application_control", "watch", "scanner", "scan", "policy", "agent", "tamper", "health", "store", "storage", "application", "console"];
 export const SEVERITIES = ["critical", "high", "medium", "low", "info"];
 
 /** @param {any} event */

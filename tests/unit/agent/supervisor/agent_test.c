@@ -2,6 +2,7 @@
  * were told and refuse when asked to. */
 #include "agent/protection/protection.h"
 #include "agent/supervisor/agent.h"
+#include "agent/tamper/tamper.h"
 
 #include "common/files/file.h"
 #include "common/text/text.h"
@@ -94,6 +95,11 @@ void resources_reconfigure(struct resources *resources UNUSED,
                            const struct resources_options *options)
 {
     modules.scanner_memory = options->scanner_memory;
+}
+
+void tamper_set_interval(struct tamper *tamper UNUSED, uint64_t interval_ns)
+{
+    assert_true(interval_ns > 0);
 }
 
 void protection_set(struct protection *protection UNUSED, bool enabled)
