@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The figures of the console. Usage: bench.py [--quick] [heartbeats] [fleet] [pages] [browser]
+"""The figures of the console. Usage: bench.py [--quick] [heartbeats] [fleet] [outage] [pages] [browser]
 
 pages takes --events=COUNT and --database=sqlite or postgresql (both without)."""
 
@@ -22,6 +22,8 @@ def main():
             heartbeats.run(*((2, 1) if quick else (6, 5)))
         if not wanted or "fleet" in wanted:
             fleet.run(*((300, 5, 3, 10) if quick else ()))
+        if not wanted or "outage" in wanted:
+            fleet.run_long_outage()
         if not wanted or "pages" in wanted:
             chosen = dict(word[2:].split("=") for word in sys.argv[1:] if "=" in word)
             pages.run(int(chosen.get("events", 100000 if quick else pages.EVENTS)),

@@ -1,5 +1,6 @@
 """A fleet on one node: every agent sends a heartbeat with an event a minute. Then the console is
-away for half a minute, and all agents have to come back, with the delays of yagura-messenger."""
+away for half a minute, and all agents have to come back, with the delays of yagura-messenger. And when
+they would be back after a day, by those delays and a clock of its own."""
 
 import os
 import signal
@@ -17,6 +18,8 @@ BAR_LATENCY_MS = 250
 BAR_PROCESSOR = 0.25
 BAR_MEMORY_MB = 400
 BAR_BACK_S = 120
+DAY = 86400
+BAR_BACK_AFTER_A_DAY_S = 900  # the longest delay
 
 
 class Fleet:
@@ -110,3 +113,12 @@ def measure_outage(console, fleet, outage):
     print(f"away for {ready - gone:.0f} s: all {fleet.agents} back {back:.0f} s after the return"
           f" (bar {BAR_BACK_S}), {used / passed / os.cpu_count() * 100:.0f} % of the processors,"
           f" {resident_mb(console.process.pid, 'VmRSS'):.0f} MB", flush=True)
+
+
+def run_long_outage(agents=AGENTS, interval=INTERVAL, outage=DAY):
+    said = subprocess.run([program("long_outage"), str(agents), str(outage), str(interval)],
+                          capture_output=True, text=True, check=True).stdout
+    half, back, busiest, failures = map(float, said.split())
+    print(f"away for {outage / 3600:.0f} hours: all {agents} back {back:.0f} s after the return"
+          f" (bar {BAR_BACK_AFTER_A_DAY_S}), half of them {half:.0f} s; {busiest:.0f} in the busiest"
+          f" second, at least {failures:.0f} failures each", flush=True)

@@ -132,6 +132,23 @@ static void test_after_a_short_outage_all_are_back_within_two_minutes(void **sta
     }
 }
 
+/* At the cap, a fleet is back within it, and not at once: a hundredth comes in no second. */
+static void test_after_a_day_all_are_back_within_the_cap(void **state UNUSED)
+{
+    enum { SECONDS = DELAY_LONGEST_NS / SECOND_NS + 1 };
+    unsigned back[SECONDS] = {0};
+
+    for (int i = 0; i < TRIES; i++) {
+        struct delay delay = {.interval_ns = 60 * SECOND_NS};
+        uint64_t now = delay_first(&delay), day = 86400 * SECOND_NS;
+        for (bool lost = true; now < day; lost = false)
+            now += delay_after_failure(&delay, 0, lost);
+        assert_true(delay.failures > 86400 / 900);
+        assert_true(now - day <= DELAY_LONGEST_NS);
+        assert_true(++back[(now - day) / SECOND_NS] < TRIES / 100);
+    }
+}
+
 static void test_the_first_is_somewhere_in_the_first_interval(void **state UNUSED)
 {
     const struct delay delay = {.interval_ns = 60 * SECOND_NS};
@@ -150,6 +167,7 @@ int main(void)
         cmocka_unit_test(test_the_servers_word_wins_up_to_the_cap),
         cmocka_unit_test(test_a_lost_console_is_tried_later_by_up_to_half_an_interval),
         cmocka_unit_test(test_after_a_short_outage_all_are_back_within_two_minutes),
+        cmocka_unit_test(test_after_a_day_all_are_back_within_the_cap),
         cmocka_unit_test(test_the_first_is_somewhere_in_the_first_interval),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
