@@ -126,19 +126,42 @@ int event_facets_remove_unused(struct sql *sql, void *user)
 
 /* --- the number of a facet */
 
-static uint64_t mix(const char *text)
+/* What a facet is, as one text, and its hash. By hand: each event has one. */
+struct key {
+    char text[KEY_BYTES];
+    size_t length;
+    uint64_t hash;
+};
+
+static void add_to_key(struct key *key, const char *text, char end)
 {
-    uint64_t hash = 0xcbf29ce484222325ULL; /* FNV-1a */
-    for (; *text; text++)
-        hash = (hash ^ (unsigned char)*text) * 0x100000001b3ULL;
-    return hash;
+    for (; *text; text++) {
+        key->text[key->length++] = *text;
+        key->hash = (key->hash ^ (unsigned char)*text) * 0x100000001b3ULL; /* FNV-1a */
+    }
+    key->text[key->length++] = end;
+}
+
+/* Module and kind are words of at most 64 letters, a group is a UUID. */
+static int make_key(const struct event_facet *facet, struct key *key)
+{
+    key->length = 0;
+    key->hash = 0xcbf29ce484222325ULL + facet->severity;
+    if (facet->severity > 9 ||
+        strlen(facet->module) + strlen(facet->kind) + strlen(facet->group) > KEY_BYTES - 8)
+        return -EMSGSIZE;
+    key->text[key->length++] = (char)('0' + facet->severity);
+    add_to_key(key, facet->module, ' ');
+    add_to_key(key, facet->kind, ' ');
+    add_to_key(key, facet->group, '\0');
+    return 0;
 }
 
 /* Where the key is or belongs. Never full: see event_facet_number. */
-static size_t slot_of(const struct memory *memory, const char *key)
+static size_t slot_of(const struct memory *memory, const struct key *key)
 {
-    size_t at = mix(key) % SLOTS;
-    while (memory->slots[at].key && !text_equal(memory->slots[at].key, key))
+    size_t at = key->hash % SLOTS;
+    while (memory->slots[at].key && !text_equal(memory->slots[at].key, key->text))
         at = (at + 1) % SLOTS;
     return at;
 }
@@ -205,15 +228,14 @@ static int make(struct sql *sql, const struct event_facet *facet, int64_t *ret_n
 
 int event_facet_number(struct sql *sql, const struct event_facet *facet, int64_t *ret_number)
 {
-    char key[KEY_BYTES];
+    struct key key;
     struct memory *memory;
     int r = recall(sql, &memory);
     if (r == 0)
-        r = text_format(key, sizeof(key), "%u %s %s %s", facet->severity, facet->module,
-                        facet->kind, facet->group);
+        r = make_key(facet, &key);
     if (r < 0)
         return r;
-    size_t at = slot_of(memory, key);
+    size_t at = slot_of(memory, &key);
     if (memory->slots[at].key) {
         *ret_number = memory->slots[at].number;
         return 0;
@@ -224,7 +246,7 @@ int event_facet_number(struct sql *sql, const struct event_facet *facet, int64_t
     if (r != 1)
         return r < 0 ? r : -EIO;
     if (memory->used < SLOTS / 2) { /* more than that are strangers' inventions: asked for anew */
-        memory->slots[at].key = strdup(key);
+        memory->slots[at].key = strdup(key.text);
         memory->slots[at].number = *ret_number;
         memory->used += memory->slots[at].key != NULL;
     }

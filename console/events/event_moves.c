@@ -2,6 +2,7 @@
 #include "console/events/event_moves.h"
 
 #include "common/text/text.h"
+#include "console/events/computer_index.h"
 #include "console/events/event_facets.h"
 
 #define EVENTS_A_PIECE 500
@@ -51,11 +52,15 @@ static int read_move(struct sql *sql, struct move *move)
 static int move_events(struct sql *sql, struct move *move)
 {
     AUTO_STATEMENT struct sql_statement *row = NULL;
-    int r = sql_run(sql,
-                    "SELECT number, module, kind FROM events WHERE computer = $1 AND severity = $2"
-                    " AND number < $3 AND number >= $4 ORDER BY number DESC LIMIT $5",
-                    &row, "nnnnn", move->computer, move->severity, move->before, move->lowest,
-                    (int64_t)EVENTS_A_PIECE);
+    const char *text =
+        sql_is_server(sql)
+            ? "SELECT number, module, kind FROM events WHERE computer = $1 AND severity = $2"
+              " AND number < $3 AND number >= $4 ORDER BY number DESC LIMIT $5"
+            : "SELECT i.number, e.module, e.kind FROM index_events AS i CROSS JOIN events AS e"
+              " WHERE i.computer = $1 AND i.severity = $2 AND i.number < $3 AND i.number >= $4"
+              " AND e.number = i.number ORDER BY i.number DESC LIMIT $5";
+    int r = sql_run(sql, text, &row, "nnnnn", move->computer, move->severity, move->before,
+                    move->lowest, (int64_t)EVENTS_A_PIECE);
     for (move->events = 0; r == 1; move->events++) {
         struct event_facet facet = {move->group, sql_text(row, 1), sql_text(row, 2),
                                     (unsigned)move->severity};
@@ -95,6 +100,10 @@ static int move_piece(struct sql *sql, void *user)
 {
     struct move *move = user;
     int r = read_move(sql, move);
+    if (r == 0 && move->found)
+        r = computer_index_fill(sql);
+    if (r == 1)
+        return 0; /* the index first */
     if (r == 0 && move->found)
         r = event_facets_hold(sql);
     if (r == 0 && move->found)

@@ -65,30 +65,87 @@ static void add_end(struct query *query, int64_t limit)
     query_add_number(query, limit);
 }
 
-/* severity -1: any. */
+/* column: " AND ... IN (". */
+static void add_severity_list(struct query *query, const char *column,
+                              const struct event_filter *filter)
+{
+    bool first = true;
+    if (!filter->by_severity)
+        return;
+    query_add(query, column);
+    for (int i = 0; i < EVENT_SEVERITIES; i++) {
+        if (!filter->severities[i])
+            continue;
+        query_add(query, first ? "" : ", ");
+        query_add_number(query, i);
+        first = false;
+    }
+    query_add(query, ")");
+}
+
+static void add_owner(struct query *query, const struct event_filter *filter)
+{
+    query_add(query, filter->subject == EVENTS_OF_COMPUTER
+                         ? " AND computer = (SELECT computers.number FROM computers WHERE"
+                           " computers.id = "
+                         : " AND computer = (SELECT sensors.number FROM sensors WHERE"
+                           " sensors.id = ");
+    query_add_text(query, filter->id);
+    query_add(query, ")");
+}
+
+/* Of everybody: the primary key serves. */
+static void add_all(struct query *query, const struct event_filter *filter, int64_t limit)
+{
+    query_add(query, "SELECT number FROM events WHERE ");
+    add_numbers(query, filter);
+    add_end(query, limit);
+}
+
+/* PostgreSQL: of one computer or sensor in a severity. */
 static void add_range(struct query *query, const struct event_filter *filter, int64_t limit,
                       int severity)
 {
     query_add(query, "SELECT number FROM events WHERE ");
     add_numbers(query, filter);
-    if (filter->subject == EVENTS_OF_COMPUTER) {
-        query_add(query, " AND computer = (SELECT computers.number FROM computers WHERE"
-                         " computers.id = ");
-        query_add_text(query, filter->id);
-        query_add(query, ")");
-    } else if (filter->subject == EVENTS_OF_SENSOR) {
-        query_add(query, " AND computer = (SELECT sensors.number FROM sensors WHERE"
-                         " sensors.id = ");
-        query_add_text(query, filter->id);
-        query_add(query, ")");
-    }
-    if (severity >= 0) {
-        query_add(query, " AND severity = ");
-        query_add_number(query, severity);
-    }
+    add_owner(query, filter);
+    query_add(query, " AND severity = ");
+    query_add_number(query, severity);
     add_equal(query, "", "module", filter->module);
     add_equal(query, "", "kind", filter->kind);
     add_end(query, limit);
+}
+
+/* SQLite: the same, of those that are in the index. */
+static void add_indexed(struct query *query, const struct event_filter *filter, int64_t limit,
+                        int severity)
+{
+    bool joined = filter->module || filter->kind;
+    query_add(query, joined ? "SELECT i.number AS number FROM index_events AS i CROSS JOIN"
+                              " (SELECT number AS place, module, kind FROM events) AS e"
+                              " WHERE e.place = i.number AND "
+                            : "SELECT number FROM index_events WHERE ");
+    add_numbers(query, filter);
+    add_owner(query, filter);
+    query_add(query, " AND severity = ");
+    query_add_number(query, severity);
+    add_equal(query, "e.", "module", filter->module);
+    add_equal(query, "e.", "kind", filter->kind);
+    add_end(query, limit);
+}
+
+/* SQLite: and of those that are not yet; they are few. */
+static void add_waiting(struct query *query, const struct event_filter *filter, int64_t limit)
+{
+    query_add(query, " UNION ALL SELECT number FROM (SELECT number FROM events WHERE ");
+    add_numbers(query, filter);
+    query_add(query, " AND number > (SELECT filled.number FROM index_filled AS filled)");
+    add_owner(query, filter);
+    add_severity_list(query, " AND severity IN (", filter);
+    add_equal(query, "", "module", filter->module);
+    add_equal(query, "", "kind", filter->kind);
+    add_end(query, limit);
+    query_add(query, ") AS part");
 }
 
 /* Of one computer or sensor: a merge of an index range for each severity. */
@@ -99,10 +156,15 @@ static void add_severities(struct query *query, const struct event_filter *filte
         if (filter->by_severity && !filter->severities[i])
             continue;
         query_add(query, first ? "SELECT number FROM (" : " UNION ALL SELECT number FROM (");
-        add_range(query, filter, limit, i);
+        if (filter->lateral)
+            add_range(query, filter, limit, i);
+        else
+            add_indexed(query, filter, limit, i);
         query_add(query, ") AS part");
         first = false;
     }
+    if (!filter->lateral)
+        add_waiting(query, filter, limit);
 }
 
 static void add_facet_conditions(struct query *query, const struct event_filter *filter,
@@ -111,18 +173,7 @@ static void add_facet_conditions(struct query *query, const struct event_filter 
     query_add(query, " WHERE 1 = 1");
     add_equal(query, "facets.", "module", filter->module);
     add_equal(query, "facets.", "kind", filter->kind);
-    if (filter->by_severity) {
-        bool first = true;
-        query_add(query, " AND facets.severity IN (");
-        for (int i = 0; i < EVENT_SEVERITIES; i++) {
-            if (!filter->severities[i])
-                continue;
-            query_add(query, first ? "" : ", ");
-            query_add_number(query, i);
-            first = false;
-        }
-        query_add(query, ")");
-    }
+    add_severity_list(query, " AND facets.severity IN (", filter);
     viewer_limit_groups(viewer, "facets.group_id", &query->text);
 }
 
@@ -232,7 +283,7 @@ void event_query_page(struct query *query, const struct event_filter *filter,
     if (filter->subject != EVENTS_OF_ALL)
         add_severities(query, filter, limit);
     else if (!filter->module && !filter->kind && !filter->by_severity && viewer->group_count == 0)
-        add_range(query, filter, limit, -1); /* the primary key serves */
+        add_all(query, filter, limit);
     else
         add_facets(query, &(struct page){filter, viewer, limit});
     query_add(query, ")");

@@ -4,6 +4,7 @@
 #include "common/crypto/random.h"
 #include "common/limits.h"
 #include "common/text/text.h"
+#include "console/events/computer_index.h"
 #include "console/events/event_facets.h"
 #include "console/events/event_runs.h"
 #include "console/store/console_store.h"
@@ -96,6 +97,9 @@ static int write_rows(struct sql *sql, struct rows *rows)
             " detail, facet)",
         .columns = "nnttnnttnttn"};
     int r = sql_run_many(sql, &statement, rows->values, rows->used);
+    if (r == 0 && rows->used > 0)
+        r = computer_index_note(sql, rows->values[0].number,
+                                rows->values[(rows->used - 1) * COLUMNS].number, rows->used);
     rows->used = 0;
     return r < 0 ? r : write_counts(sql, rows);
 }

@@ -67,7 +67,8 @@ static int read_tables(struct sql *catalogue, struct table *tables, size_t *ret_
     *ret_count = 0;
     int r = sql_run(catalogue,
                     "SELECT name FROM sqlite_master WHERE type = 'table'"
-                    " AND name NOT LIKE 'sqlite_%' ORDER BY name",
+                    " AND name NOT LIKE 'sqlite_%' AND name NOT LIKE 'index\\_%' ESCAPE '\\'"
+                    " ORDER BY name",
                     &row, "");
     for (; r == 1; r = sql_step(row)) {
         if (*ret_count == TABLES_MAXIMUM)

@@ -172,6 +172,19 @@
     "DROP INDEX events_kind; DROP INDEX events_module; DROP INDEX events_severity;"                         \
     "CREATE INDEX events_facet ON events (facet, number);"
 
+/* See computer_index.h. Tables whose names begin with index_ are made from others, and not copied
+ * into another database. */
+#define COMPUTER_INDEX_10                                                                       \
+    "CREATE TABLE index_events (computer BIGINT NOT NULL, severity BIGINT NOT NULL,"            \
+    " number BIGINT NOT NULL, PRIMARY KEY (computer, severity, number)) WITHOUT ROWID;"         \
+    "CREATE TABLE index_filled (id INTEGER PRIMARY KEY, number BIGINT NOT NULL);"               \
+    "INSERT INTO index_events (computer, severity, number) SELECT computer, severity, number"   \
+    " FROM events ORDER BY computer, severity, number;"                                         \
+    "INSERT INTO index_filled (id, number) SELECT 1, COALESCE(max(number), 0) FROM events;"     \
+    "DROP INDEX events_computer;"                                                               \
+    "CREATE TRIGGER index_events_removed AFTER DELETE ON events BEGIN DELETE FROM index_events" \
+    " WHERE computer = old.computer AND severity = old.severity AND number = old.number; END;"
+
 const struct database_migration SCHEMA_SQLITE[SCHEMA_VERSION] = {
     {TABLES_1("INTEGER PRIMARY KEY")},
     {ACTIVATION_2},
@@ -182,6 +195,7 @@ const struct database_migration SCHEMA_SQLITE[SCHEMA_VERSION] = {
     {SENSORS_7("INTEGER PRIMARY KEY")},
     {FACETS_8("INTEGER PRIMARY KEY")},
     {FACETS_9},
+    {COMPUTER_INDEX_10},
 };
 
 const char *const SCHEMA_POSTGRES[SCHEMA_VERSION] = {
@@ -194,4 +208,5 @@ const char *const SCHEMA_POSTGRES[SCHEMA_VERSION] = {
     SENSORS_7("BIGINT PRIMARY KEY"),
     FACETS_8("BIGINT PRIMARY KEY"),
     FACETS_9,
+    "SELECT 1", /* a server keeps its index */
 };

@@ -51,6 +51,11 @@ uint64_t sql_disturbances(const struct sql *sql)
     return sql->disturbances;
 }
 
+bool sql_is_server(const struct sql *sql)
+{
+    return sql->driver->send_many != NULL;
+}
+
 struct sql *sql_close(struct sql *sql)
 {
     if (!sql)

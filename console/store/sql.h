@@ -24,6 +24,8 @@ int sql_open_sqlite(const char *path, bool read_only, struct sql **ret_sql,
 int sql_open_postgres(const char *url, bool read_only, struct sql **ret_sql,
                       char ret_notice[static 512]) MUST_USE;
 bool sql_is_postgres_url(const char *text);
+/* A server that other nodes write to as well, not a file of our own. */
+bool sql_is_server(const struct sql *sql);
 struct sql *sql_close(struct sql *sql);
 #define AUTO_SQL CLEANUP(cleanup_sql)
 static inline void cleanup_sql(struct sql **sql)
@@ -43,7 +45,7 @@ int sql_undo(struct sql *sql) MUST_USE;
 
 /* What somebody remembers of the rows read and written over this connection. Released when anything
  * is undone, since it may have been remembered. NULL: nothing. */
-enum sql_memory { SQL_MEMORY_FACETS, SQL_MEMORY_AGENTS, SQL_MEMORIES };
+enum sql_memory { SQL_MEMORY_FACETS, SQL_MEMORY_AGENTS, SQL_MEMORY_INDEX, SQL_MEMORIES };
 void *sql_remembered(struct sql *sql, enum sql_memory which);
 void sql_remember(struct sql *sql, enum sql_memory which, void *memory,
                   void (*release)(void *memory));

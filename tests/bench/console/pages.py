@@ -93,6 +93,11 @@ def fill(console, events, groups):
     insert("facets", 0, 5)
     for start in range(0, events, 500000):
         insert("events", start, min(start + 500000, events))
+    if not console.database:  # as the console fills it, see console/events/computer_index.h
+        execute(console, "INSERT INTO index_events (computer, severity, number) SELECT computer,"
+                         " severity, number FROM events WHERE true"
+                         " ORDER BY computer, severity, number ON CONFLICT DO NOTHING")
+        execute(console, "UPDATE index_filled SET number = (SELECT max(number) FROM events)")
     execute(console, "ANALYZE")
 
 
