@@ -46,12 +46,12 @@ static int open_key(const char *directory, const char *name, int (*make)(EVP_PKE
     return r;
 }
 
-/* Less than a third of its life is left. */
-static bool is_old(X509 *certificate)
+/* Less than a third of its life is left, or it was made while the clock was ahead. */
+static bool is_due(X509 *certificate)
 {
-    int64_t from = 0, until = 0;
-    return certificate_validity(certificate, &from, &until) < 0 ||
-           now_seconds() > until - (until - from) / 3;
+    int64_t from = 0, until = 0, now = now_seconds();
+    return certificate_validity(certificate, &from, &until) < 0 || now < from ||
+           now > until - (until - from) / 3;
 }
 
 static int open_authority(const char *directory, struct console_identity *identity, bool *ret_made,
@@ -66,7 +66,7 @@ static int open_authority(const char *directory, struct console_identity *identi
     if (r < 0)
         return r;
     r = certificate_load(path, &identity->authority.certificate);
-    if (r == 0 && is_old(identity->authority.certificate)) { /* the same key, so pins hold */
+    if (r == 0 && is_due(identity->authority.certificate)) { /* the same key, so pins hold */
         X509_free(identity->authority.certificate);
         identity->authority.certificate = NULL;
         r = -ENOENT;
@@ -89,12 +89,12 @@ static int open_authority(const char *directory, struct console_identity *identi
     return r;
 }
 
-/* The certificate is for exactly these names, and has more than a third of its life left. */
+/* The certificate is for exactly these names, is valid and not due. */
 static bool server_certificate_serves(X509 *certificate, EVP_PKEY *key, const char *const *names,
                                       const struct certificate_authority *authority)
 {
     if (X509_check_private_key(certificate, key) != 1 ||
-        X509_verify(certificate, authority->key) != 1 || is_old(certificate))
+        X509_verify(certificate, authority->key) != 1 || is_due(certificate))
         return false;
     GENERAL_NAMES *held = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
     int count = held ? sk_GENERAL_NAME_num(held) : 0;

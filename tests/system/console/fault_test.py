@@ -244,6 +244,15 @@ class ClockTest(Fault):
                     shown = ssl.DER_cert_to_PEM_cert(tls.getpeercert(True))
             self.assertEqual(shown.strip(), harness.read(console.data + "/server.crt").strip())
 
+    def test_a_certificate_of_a_clock_that_was_ahead_is_renewed(self):
+        with self.faked() as console:
+            self.set_clock(500)
+            until(lambda: logged(console, "clock_jumped") and
+                  self.verify(console, console.authority, 500) == "" and
+                  "not yet valid" in self.verify(console, console.authority, 0))
+            self.set_clock(0)  # the clock is right again: the certificate is of the future
+            until(lambda: self.verify(console, console.authority, 0) == "")
+
     def test_an_agent_that_was_away_too_long(self):
         with self.faked() as console:
             agent = self.agent(console)
