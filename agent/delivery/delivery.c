@@ -35,11 +35,31 @@ void delivery_note_status(struct delivery *delivery)
     (void)pthread_mutex_unlock(&delivery->lock);
 }
 
+/* One line for each change. Of an offline state without a text nothing is known yet. */
+static void log_state(const struct link_state *before, const struct link_state *now)
+{
+    bool was_known = before->code != LINK_STATE_OFFLINE || before->text[0] != '\0';
+
+    if (now->code == before->code && was_known)
+        return;
+    if (now->code == LINK_STATE_ONLINE)
+        log_event(LOG_LEVEL_INFO, "console_answers", NULL);
+    else if (now->code == LINK_STATE_OFFLINE && now->text[0] != '\0')
+        log_warning("console_silent", "problem", now->text, "effect",
+                    "events are kept until it answers", NULL);
+    else if (now->code == LINK_STATE_REFUSED)
+        log_warning("console_refuses", "problem", now->text, NULL);
+}
+
 void delivery_note_state(struct delivery *delivery, const struct link_state *state)
 {
+    struct link_state before;
+
     (void)pthread_mutex_lock(&delivery->lock);
+    before = delivery->status.state;
     delivery->status.state = *state;
     (void)pthread_mutex_unlock(&delivery->lock);
+    log_state(&before, state);
 }
 
 void delivery_record(struct delivery *delivery, const char *kind, enum event_severity severity,

@@ -149,10 +149,11 @@ static int back_off(struct conversation *conversation, const struct console_resu
                       result->problem);
 }
 
-/* The administrator may mend it at the console. */
-static int try_rarely(struct conversation *conversation, const struct console_result *result)
+/* The administrator may mend it at the console, a clock may be set right, a backup restored: soon,
+ * or never, so it is tried ever more rarely. */
+static int try_ever_more_rarely(struct conversation *conversation,
+                                const struct console_result *result)
 {
-    conversation->delay.failures = 32;
     wait_for(conversation, delay_after_failure(&conversation->delay, 0, false));
     return tell_state(conversation, LINK_STATE_REFUSED, result->problem);
 }
@@ -163,7 +164,7 @@ static int try_rarely(struct conversation *conversation, const struct console_re
 static int activate_again(struct conversation *conversation, const struct console_result *result)
 {
     if (!conversation->has_token && result->outcome != CONSOLE_CLONE)
-        return try_rarely(conversation, result); /* a console may get its memory back */
+        return try_ever_more_rarely(conversation, result); /* a console may get its memory back */
     conversation->activated = false;
     wait_for(conversation, 0);
     return tell_state(conversation, LINK_STATE_ACTIVATING, result->problem);
@@ -216,7 +217,7 @@ static int take_failure(struct conversation *conversation, const struct console_
         return tell_state(conversation, LINK_STATE_DEACTIVATED, result->problem);
     case CONSOLE_REFUSED:
     case CONSOLE_UNTRUSTED:
-        return try_rarely(conversation, result);
+        return try_ever_more_rarely(conversation, result);
     case CONSOLE_OK:
     case CONSOLE_UNREACHABLE:
     case CONSOLE_BUSY:
