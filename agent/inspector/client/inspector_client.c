@@ -1,6 +1,7 @@
 /* Owns: the child, and when it is started again. Must not own: questions, what answers mean. */
 #include "agent/inspector/client/inspector_client.h"
 
+#include "common/log/log.h"
 #include "common/sandbox/spawn.h"
 #include "common/time/clock.h"
 
@@ -40,23 +41,37 @@ int inspector_client_new(const char *program, struct inspector_client **ret_clie
     return 0;
 }
 
-static void end_child(struct inspector_client *client)
+/* Its wait status: how it had ended by itself, or of our signal. */
+static int end_child(struct inspector_client *client)
 {
+    int status = 0;
+
     if (client->socket >= 0)
         (void)close(TAKE_FD(client->socket));
     if (client->child > 0) {
         (void)kill(client->child, SIGKILL);
-        while (waitpid(client->child, NULL, 0) < 0 && errno == EINTR)
+        while (waitpid(client->child, &status, 0) < 0 && errno == EINTR)
             ;
         client->child = 0;
     }
+    return status;
+}
+
+/* It ended by itself, as it does when a database moved; another sees the new one. */
+static void bury_child(struct inspector_client *client)
+{
+    int status = end_child(client);
+
+    if (WIFSIGNALED(status))
+        log_warning("inspector_died", "signal", log_number(WTERMSIG(status)), "effect",
+                    "another takes its place, and is asked again", NULL);
 }
 
 struct inspector_client *inspector_client_free(struct inspector_client *client)
 {
     if (!client)
         return NULL;
-    end_child(client);
+    (void)end_child(client);
     free(client->program);
     free(client);
     return NULL;
@@ -123,14 +138,13 @@ int inspector_client_converse(struct inspector_client *client,
     int r = ask_child(client, question);
 
     if (worked && (r == -EPIPE || r == -ECONNRESET)) {
-        /* It ended by itself, as it does when a database moved; another sees the new one. */
-        end_child(client);
+        bury_child(client);
         r = ask_child(client, question);
     }
     if (r < 0) {
         if (r != -EAGAIN || client->socket >= 0)
             client->failed_ns = clock_monotonic_ns();
-        end_child(client);
+        (void)end_child(client);
     }
     return MIN(r, 0);
 }
