@@ -127,6 +127,7 @@ int heartbeat_body_write(struct store *store, const struct heartbeat_body *heart
         .policy_problem = heartbeat->policy_problem,
         .epoch = status.epoch,
         .dropped = status.dropped,
+        .acknowledged = status.acknowledged_number,
         .facts = heartbeat->facts,
         .events = events->events,
         .event_count = events->count,

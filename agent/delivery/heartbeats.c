@@ -78,6 +78,17 @@ int heartbeats_take_want(void *user, struct message *message UNUSED)
     return r;
 }
 
+/* The console is back in an older state, a backup: what it once had is sent again, as far as the
+ * store still has it. A console that has nothing of this epoch never had. */
+static int send_again(struct store *store, const struct store_status *status, uint64_t number)
+{
+    if (number == 0)
+        return 0;
+    log_warning("console_rewound", "acknowledged", log_number((int64_t)status->acknowledged_number),
+                "now", log_number((int64_t)number), "effect", "later events are sent again", NULL);
+    return store_take_back(store, number);
+}
+
 /* What the answer says about events. The first of a run says what the console has already: more
  * than the store ever held means that the disk is back in an older state. */
 static void take_acknowledgement(struct delivery *delivery, const struct link_beat_done *done)
@@ -94,6 +105,8 @@ static void take_acknowledgement(struct delivery *delivery, const struct link_be
         r = store_rewound(store, done->acknowledged);
     else if (done->acknowledged > status.acknowledged_number)
         r = store_acknowledge(store, done->acknowledged, NULL, NULL);
+    else if (done->acknowledged < status.acknowledged_number)
+        r = send_again(store, &status, done->acknowledged);
     if (r < 0)
         log_warning("acknowledgement_not_kept", "error", log_error_text(r), NULL);
     else if (!rewound)

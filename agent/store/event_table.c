@@ -196,17 +196,25 @@ int event_table_insert(struct event_table *table, const struct event_record *eve
     return 0;
 }
 
+static int set_acknowledged(struct event_table *table, uint64_t number)
+{
+    int r = set_meta_number(table, "acknowledged", number);
+
+    if (r == 0)
+        table->acknowledged = number;
+    return r;
+}
+
 int event_table_acknowledge(struct event_table *table, uint64_t number)
 {
-    int r;
-
     if (number <= table->acknowledged || number >= table->next_number)
         return 0;
-    r = set_meta_number(table, "acknowledged", number);
-    if (r < 0)
-        return r;
-    table->acknowledged = number;
-    return 0;
+    return set_acknowledged(table, number);
+}
+
+int event_table_take_back(struct event_table *table, uint64_t number)
+{
+    return number < table->acknowledged ? set_acknowledged(table, number) : 0;
 }
 
 int event_table_begin_epoch(struct event_table *table)

@@ -29,6 +29,8 @@ void event_table_close(struct event_table *table);
 /* Inserts as next_number and counts on. */
 int event_table_insert(struct event_table *table, const struct event_record *event) MUST_USE;
 int event_table_acknowledge(struct event_table *table, uint64_t number) MUST_USE;
+/* Nothing after number is acknowledged. */
+int event_table_take_back(struct event_table *table, uint64_t number) MUST_USE;
 /* A new epoch, in which the events found in the file count as acknowledged. */
 int event_table_begin_epoch(struct event_table *table) MUST_USE;
 

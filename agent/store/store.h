@@ -127,6 +127,9 @@ int store_read(struct store *store, int (*read)(void *user, sqlite3 *database),
  * not larger than the last, or larger than last_number, changes nothing. */
 int store_acknowledge(struct store *store, uint64_t number, store_committed *committed,
                       void *user) MUST_USE;
+/* The console no longer has what came after number: that waits for it again, as far as it is still
+ * here. */
+int store_take_back(struct store *store, uint64_t number) MUST_USE;
 /* The console has more events of this epoch than the file held when it was opened: an older state
  * of the disk came back. Begins a new epoch, so that the numbers which are given again are not
  * taken for those the console has, counts what was found as acknowledged, and queues an event about

@@ -199,6 +199,7 @@ int store_append_wait(struct store *store, const struct event_draft *draft, stor
 struct acknowledgement {
     struct store *store;
     uint64_t number;
+    int (*set)(struct event_table *table, uint64_t number);
     store_committed *committed;
     void *user;
 };
@@ -207,7 +208,7 @@ static int acknowledge_work(void *user, sqlite3 *database UNUSED)
 {
     struct acknowledgement *acknowledgement = user;
 
-    return event_table_acknowledge(&acknowledgement->store->table, acknowledgement->number);
+    return acknowledgement->set(&acknowledgement->store->table, acknowledgement->number);
 }
 
 static void acknowledged(void *user, int result, uint64_t number)
@@ -245,16 +246,28 @@ int store_rewound(struct store *store, uint64_t console_number)
     return r < 0 ? r : store_append(store, &draft, NULL, NULL, NULL);
 }
 
-int store_acknowledge(struct store *store, uint64_t number, store_committed *committed, void *user)
+static int queue_acknowledgement(const struct acknowledgement *wanted)
 {
     struct acknowledgement *acknowledgement = malloc(sizeof(*acknowledgement));
     int r;
 
     if (!acknowledgement)
         return -ENOMEM;
-    *acknowledgement = (struct acknowledgement){store, number, committed, user};
-    r = store_run(store, acknowledge_work, acknowledged, acknowledgement);
+    *acknowledgement = *wanted;
+    r = store_run(wanted->store, acknowledge_work, acknowledged, acknowledgement);
     if (r < 0)
         free(acknowledgement);
     return r;
+}
+
+int store_acknowledge(struct store *store, uint64_t number, store_committed *committed, void *user)
+{
+    return queue_acknowledgement(
+        &(struct acknowledgement){store, number, event_table_acknowledge, committed, user});
+}
+
+int store_take_back(struct store *store, uint64_t number)
+{
+    return queue_acknowledgement(
+        &(struct acknowledgement){.store = store, .number = number, .set = event_table_take_back});
 }

@@ -97,6 +97,7 @@ struct wire_heartbeat {
     const char *policy_problem; /* why the last delivered one was refused, "" = it was not */
     const char *epoch;          /* of the agent's store */
     uint64_t dropped;           /* events its limits removed before they were acknowledged */
+    uint64_t acknowledged;      /* of the epoch, as the agent knows it; 0 = it does not say */
     const char *facts;          /* a JSON object of modules and counters as text; decode: or NULL */
     struct wire_event *events;
     size_t event_count;

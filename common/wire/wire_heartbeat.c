@@ -57,6 +57,7 @@ int wire_heartbeat_encode(const struct wire_heartbeat *heartbeat, struct buffer 
     json_write_object_begin(&json);
     json_write_field_string(&json, "epoch", heartbeat->epoch);
     json_write_field_unsigned(&json, "dropped", heartbeat->dropped);
+    json_write_field_unsigned(&json, "acknowledged", heartbeat->acknowledged);
     json_write_object_end(&json);
     json_write_key(&json, "facts");
     json_write_raw(&json, heartbeat->facts);
@@ -162,6 +163,7 @@ static void read_sections(struct wire_reader *reader, struct wire_heartbeat *hea
     struct wire_reader store = wire_enter(reader, "store", false);
     heartbeat->epoch = wire_read_text(&store, "epoch", 36, 36, NULL);
     heartbeat->dropped = wire_read_number(&store, "dropped", true);
+    heartbeat->acknowledged = wire_read_number(&store, "acknowledged", true);
     wire_leave(reader, &store);
     if (reader->error == 0 && !wire_is_uuid(heartbeat->epoch))
         wire_fail(reader, "store.epoch must be a UUID");

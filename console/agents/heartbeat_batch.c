@@ -53,6 +53,7 @@ static void add(struct batch *batch, size_t i, const struct known_agent *agent,
                                           .epoch = heartbeat->wire.epoch,
                                           .events = heartbeat->wire.events,
                                           .count = heartbeat->wire.event_count,
+                                          .claimed = heartbeat->wire.acknowledged,
                                           .group = heartbeat->group},
                                 .acknowledged = agent->acknowledged};
 }

@@ -229,7 +229,8 @@ int heartbeat_write_alone(struct sql *sql, void *user)
                                 .epoch = heartbeat->wire.epoch,
                                 .events = heartbeat->wire.events,
                                 .count = heartbeat->wire.event_count,
-                                .dropped = heartbeat->wire.dropped};
+                                .dropped = heartbeat->wire.dropped,
+                                .claimed = heartbeat->wire.acknowledged};
     if (r == 0)
         r = event_store_add(sql, &batch, &heartbeat->acknowledged);
     if (r == 0)

@@ -17,11 +17,9 @@
  * the table grow. */
 static const char *counted_module(const char *module)
 {
-    static const char *const known[] = {"malware",    "watch",       "scanner",
-                                        "quarantine", "policy",      "integrity",
-                                        "agent",      "console",     "storage",
-                                        "store",      "application", "scan",
-                                        "health",     "prevention",  "application_control"};
+    static const char *const known[] = {"malware",     "watch", "scanner", "quarantine", "policy",
+                                        "integrity",   "agent", "console", "storage",    "store",
+                                        "application", "scan",  "health"};
     for (size_t i = 0; i < ARRAY_LENGTH(known); i++)
         if (text_equal(module, known[i]))
             return known[i];
@@ -152,6 +150,9 @@ static int add_batch(struct sql *sql, struct rows *rows, const struct event_batc
                      uint64_t *acknowledged)
 {
     int r = 0;
+    /* A backup took the database's place: the sender learns of it, and sends what it skipped. */
+    if (*acknowledged != 0 && batch->claimed > *acknowledged)
+        return 0;
     for (size_t i = 0; r == 0 && i < batch->count; i++) {
         if (batch->events[i].number <= *acknowledged)
             continue; /* sent again: the answer got lost */

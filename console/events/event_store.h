@@ -15,6 +15,7 @@ struct event_batch {
     const struct wire_event *events;
     size_t count;
     uint64_t dropped;
+    uint64_t claimed;  /* what the sender takes for acknowledged; 0: it does not say */
     int64_t used_ms;   /* 0, or now: the epoch is a short run, forgotten some time after */
     const char *group; /* of the computer or sensor, "" for none; NULL: it is looked up */
 };

@@ -384,6 +384,28 @@ static void acknowledged_events_may_go_silently(void **state)
     assert_int_equal(read_all(place, (struct event_filter){.kind = "events_dropped"}).count, 1);
 }
 
+static void what_the_console_lost_is_unacknowledged_again(void **state)
+{
+    struct place *place = *state;
+    struct store_status status;
+
+    for (int i = 0; i < 10; i++)
+        append_wait(place, "watch", "event");
+    assert_int_equal(store_acknowledge(place->store, 8, NULL, NULL), 0);
+    assert_int_equal(store_take_back(place->store, 9), 0); /* was never acknowledged */
+    append_wait(place, "watch", "next");
+    store_status(place->store, &status);
+    assert_int_equal(status.acknowledged_number, 8);
+    assert_int_equal(store_take_back(place->store, 3), 0);
+    append_wait(place, "watch", "last");
+    store_status(place->store, &status);
+    assert_int_equal(status.acknowledged_number, 3);
+    close_store(place);
+    open_store(place);
+    store_status(place->store, &status);
+    assert_int_equal(status.acknowledged_number, 3);
+}
+
 /* Without the log, whose frames would mend the pages. */
 static void overwrite(const char *path, long from, long to)
 {
@@ -456,6 +478,7 @@ int main(void)
         TEST(hostile_sizes_are_cut),
         TEST(the_size_cap_drops_malware_last),
         TEST(acknowledged_events_may_go_silently),
+        TEST(what_the_console_lost_is_unacknowledged_again),
         TEST(a_corrupt_file_begins_a_new_epoch),
         TEST(corruption_that_a_reader_meets_is_mended),
     };

@@ -82,6 +82,7 @@ static void a_heartbeat_comes_back_as_it_was(void **state UNUSED)
                                              .policy_problem = "line 3",
                                              .epoch = EPOCH,
                                              .dropped = 3,
+                                             .acknowledged = 11,
                                              .facts = "{\"modules\":{\"a\":[1,2]}}",
                                              .events = &event,
                                              .event_count = 1};
@@ -94,6 +95,7 @@ static void a_heartbeat_comes_back_as_it_was(void **state UNUSED)
     assert_string_equal(read.epoch, EPOCH);
     assert_string_equal(read.facts, heartbeat.facts);
     assert_int_equal(read.dropped, 3);
+    assert_int_equal(read.acknowledged, 11);
     assert_int_equal(read.event_count, 1);
     assert_string_equal(read.events[0].subject, event.subject);
     assert_string_equal(read.events[0].detail, event.detail);
