@@ -409,6 +409,8 @@ int seclang_finish(struct seclang *seclang, struct buffer *file, struct seclang_
         r = buffer_failed(&seclang->markers);
     if (r == 0)
         r = buffer_failed(&seclang->skips);
+    if (r == 0) /* whose names are compared */
+        r = buffer_failed(&seclang->builder.sections[TABLE_TEXTS]);
     if (r == 0)
         r = add_rules(seclang, places, ret_error);
     return r < 0 ? r : table_builder_finish(&seclang->builder, file);

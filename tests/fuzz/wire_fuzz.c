@@ -61,6 +61,7 @@ static void read_others(const char *text, size_t size)
     if (wire_heartbeat_reply_decode(text, size, &reply, &problem) == 0)
         wire_heartbeat_reply_done(&reply);
     AUTO_FREE char *document = text_new(text, size);
+    require(document != NULL);
     if (wire_command_decode(document, &command, &problem) == 0)
         wire_command_done(&command);
     if (wire_policy_decode(document, &policy, &problem) == 0)

@@ -41,6 +41,11 @@ size_t failing_allocator_disarm(void)
     return atomic_load(&failures);
 }
 
+size_t failing_allocator_count(void)
+{
+    return atomic_load(&allocations);
+}
+
 /* How many allocations failed. */
 static size_t attempt_once(failing_attempt *attempt, void *user, size_t number, bool and_all_after)
 {

@@ -35,6 +35,9 @@ void failing_allocator_arm(size_t number, bool and_all_after);
 /* Nothing fails any more. Returns how many allocations failed since failing_allocator_arm. */
 size_t failing_allocator_disarm(void);
 
+/* Allocations since failing_allocator_arm, also with nothing armed (0). */
+size_t failing_allocator_count(void);
+
 void *failing_allocator_malloc(size_t size);
 void *failing_allocator_realloc(void *memory, size_t size);
 
