@@ -22,31 +22,66 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [HERE, os.path.join(HERE, "../system/delivery"), os.path.join(HERE, "../system/agent")]
+sys.path[:0] = [HERE, *(os.path.join(HERE, "..", *place.split("/")) for place in (
+    "system/delivery", "system/agent", "stand-ins/bad_link"))]
 sys.dont_write_bytecode = True
 
+import bad_link  # noqa: E402
 import inflict  # noqa: E402
+from host import Clock, HostAgent  # noqa: E402
 from load import Load  # noqa: E402
 from pair import Pair, agents  # noqa: E402
+import fault_processes  # noqa: E402,F401  pylint: disable=unused-import
+import fault_storage  # noqa: E402,F401  pylint: disable=unused-import
+import fault_host  # noqa: E402,F401  pylint: disable=unused-import
+import fault_network  # noqa: E402,F401  pylint: disable=unused-import
 
-STATE_BYTES = "24m"
-STATE_INODES = 4096
+STATE_BYTES = "96m"
+STATE_INODES = 16384
+CONSOLE_SETTINGS = 'keep_events = "3650d";\n'  # also while its clock is a year ahead
+MOST_SCAN_TIME = "5s"  # of one file; a hung process is given up soon after
 
 
 class Subject:
-    """The pair under load, and what was promised about it so far."""
+    """The pair under load, on a host of its own as far as this machine allows, and what was promised about it so far."""
 
     def __init__(self, place):
         self.place = place
-        agent = place.agent(databases=[self.own_signatures(place)])
+        self.link = self.make_link(place)
+        self.clock, self.console_clock = Clock(place, "agent-clock"), Clock(place, "console-clock")
+        agents.PROGRAMS = shutil.copytree(agents.PROGRAMS, place.folder("programs"), dirs_exist_ok=True)
+        agent = HostAgent(place, self.link.far if self.link else None, self.clock.environment(),
+                          databases=[self.own_signatures(place)], scan__max_time=MOST_SCAN_TIME)
+        place.agents.append(agent)
         agents.mount_tmpfs(place, agent.state, f"size={STATE_BYTES}", f"nr_inodes={STATE_INODES}",
                            "mode=0700")
-        self.pair = Pair(place, agent=agent)
+        agents.mount_tmpfs(place, agent.watched, "mode=0755")  # so that a guard looks at nobody else's files
+        address = bad_link.NEAR if self.link else "127.0.0.1"
+        self.pair = Pair(place, agent=agent, agents_address=address, settings=CONSOLE_SETTINGS, environment=self.console_clock.environment())
         self.agent = agent
         self.agent.start()
-        self.pair.activate()
+        self.pair.activate(url=f"https://{address}:{self.pair.console.agents_port}")
         self.load = Load(self.agent.watched)
         self.turn = None
+
+    @staticmethod
+    def make_link(place):
+        """None where the machine gives no network of our own."""
+        try:
+            link = bad_link.BadLink()
+        except OSError:
+            return None
+        place.cleanups.append(link.end)
+        return link
+
+    def needs_link(self):
+        if self.link is None:
+            raise inflict.Skip("no network namespace with a tun device here")
+        return self.link
+
+    def needs_clock(self):
+        if not self.clock.environment():
+            raise inflict.Skip("YAGURA_FAKE_CLOCK names no library")
 
     @staticmethod
     def own_signatures(place):

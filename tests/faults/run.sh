@@ -10,6 +10,7 @@ main() {
         (cd "$source_dir" && cmake --preset release-hardened >/dev/null && cmake --build "$build_dir" >/dev/null)
     fi
     exec env YAGURA_PROGRAMS="$build_dir/bin" YAGURA_BIN="$build_dir/bin" \
+        YAGURA_FAKE_CLOCK="$build_dir/tests/system/console/console_fake_clock.so" \
         YAGURA_SIGNATURES="$source_dir/installer/demo-signatures" \
         python3 -B "$source_dir/tests/faults/faults.py" "$@"
 }

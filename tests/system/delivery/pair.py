@@ -98,15 +98,18 @@ class Pair:
                 f"not within {seconds} s: {what}; agent: {self.agent.log_end()}"
                 f"\nconsole: {''.join(self.console.log[-20:])}")
 
-    def restart_console(self):
+    def start_console(self):
         """On the agents' port that it had."""
         with open(self.console.config, encoding="utf-8") as stream:
             text = stream.read()
-        text = text.replace('agents = { address = "127.0.0.1"; port = 0;',
-                            f'agents = {{ address = "127.0.0.1"; port = {self.console.agents_port};')
+        address = f'agents = {{ address = "{self.console.agents_address}"; port = '
+        text = text.replace(address + "0;", address + f"{self.console.agents_port};")
         with open(self.console.config, "w", encoding="utf-8") as stream:
             stream.write(text)
         self.console.start()
+
+    def restart_console(self):
+        self.start_console()
         self.admin = self.console.api()
         self.admin.sign_in("admin", consoles.PASSWORD)
 
