@@ -97,6 +97,24 @@
       "開く操作が判定を待つ最長時間") \
     X(PREVENTION_ON_TIMEOUT, \
       "判定が間に合わない、または得られないときの動作") \
+    X(CONTROL_MODE, \
+      "既知のプログラムだけを実行させる：学習し、その後は未知のものを報告またはブロックする") \
+    X(CONTROL_PATHS, \
+      "プログラムを学習し、実行時に確認するディレクトリ（配下すべてを含む）") \
+    X(CONTROL_EXCLUDE_DIRECTORIES, \
+      "すべての実行を許可するディレクトリ。/path/ または任意の場所の名前") \
+    X(CONTROL_TRUST_PACKAGES, \
+      "パッケージの内容と一致するプログラムの実行を許可する") \
+    X(CONTROL_ALLOW_HASHES, \
+      "実行を許可するプログラムの SHA-256") \
+    X(CONTROL_BLOCK_HASHES, \
+      "学習済みでも未知とみなすプログラムの SHA-256") \
+    X(CONTROL_MAX_SIZE, \
+      "これより大きいプログラムは未知とみなす") \
+    X(CONTROL_DEADLINE, \
+      "プログラムの実行が回答を待つ最長時間") \
+    X(CONTROL_ON_TIMEOUT, \
+      "回答が間に合わない、または得られないときの動作") \
     X(INTEGRITY_ENABLED, \
       "変わってはならないファイルをベースラインと比較する") \
     X(INTEGRITY_PATHS, \

@@ -28,7 +28,7 @@ fail() {
 }
 
 main() {
-    local option found command
+    local option found command commands
     # shellcheck source=/dev/null
     source <("$1" completion)
     expect backup yagura-console b
@@ -38,9 +38,10 @@ main() {
     expect '!--cidr' yagura-console keys rotate --
     expect --cidr yagura-console --config /etc/x token create --c
     expect /usr yagura-console backup /us
+    commands=$(offered yagura-console '')
     for option in $("$1" --help | grep -oE -- '--[a-z-]+' | sort -u); do
         found=
-        for command in '' token rule user keys restore; do
+        for command in '' $commands; do
             # shellcheck disable=SC2086
             [[ $(offered yagura-console $command "$option") != *" $option "* ]] || found=1
         done
