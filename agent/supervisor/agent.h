@@ -52,6 +52,7 @@ struct agent {
     struct control_context control_context;
     char policy_path[LINK_TEXT_BYTES]; /* delivered by the console; "" = as configured */
     uint64_t started_ns;               /* realtime */
+    char *stop_detail;                 /* ending.c: who stopped it, as JSON; NULL: not known */
     bool failed;                       /* it ends because it cannot protect */
 };
 

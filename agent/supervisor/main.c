@@ -11,6 +11,7 @@
 #include "agent/delivery/delivery.h"
 #include "agent/protection/protection.h"
 #include "agent/supervisor/agent.h"
+#include "agent/supervisor/ending.h"
 #include "agent/supervisor/metrics_file.h"
 #include "agent/supervisor/policy_hashes.h"
 #include "agent/tamper/tamper.h"
@@ -35,6 +36,7 @@ static void handle_stop(void *user, int signal_number)
     struct agent *agent = user;
 
     log_info("stopping", "signal", strsignal(signal_number), NULL);
+    ending_note_stop(agent, signal_number);
     (void)sd_notify(0, "STOPPING=1");
     event_loop_stop(agent->loop);
 }
@@ -483,16 +485,16 @@ static int run(struct agent *agent)
         stop_steps(agent, i + 1);
         return r;
     }
+    ending_open(agent);
     agent_record(agent, "agent_started", EVENT_INFO, "yagura-agent " YAGURA_VERSION, NULL);
     log_info("started", "version", YAGURA_VERSION, "policy", policy_name(agent->options->policy),
              "socket", agent->config->control_socket, NULL);
     (void)sd_notify(0, "READY=1");
     int r = event_loop_run(agent->loop);
-    bool guarded = protection_is_on(agent->protection);
-    agent_record(agent, "agent_stopped", guarded ? EVENT_HIGH : EVENT_INFO,
-                 "yagura-agent " YAGURA_VERSION, guarded ? "{\"protected\":true}" : NULL);
+    ending_tell_stop(agent);
     store_hurry(agent->store); /* nobody waits for a full disk: what is there is found again */
     stop_steps(agent, ARRAY_LENGTH(steps));
+    ending_close(agent);
     log_info("stopped", NULL);
     return agent->failed ? -EIO : r;
 }

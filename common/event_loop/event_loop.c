@@ -58,6 +58,7 @@ struct event_loop {
     atomic_bool stopping;
     struct registration *registrations;
     struct signal_watch *signal_watches;
+    struct event_sender sender; /* of the signal that is being handled */
     struct event_timer *timers; /* the running ones, the next first */
     uint64_t timer_round;
     pthread_mutex_t post_lock;
@@ -204,13 +205,20 @@ static void handle_signals(void *user, int fd, uint32_t epoll_events UNUSED)
     struct event_loop *loop = user;
     struct signalfd_siginfo info;
 
-    while (read(fd, &info, sizeof info) == (ssize_t)sizeof info)
+    while (read(fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        loop->sender = (struct event_sender){.pid = (pid_t)info.ssi_pid, .user = info.ssi_uid};
         for (struct signal_watch *watch = loop->signal_watches, *next; watch != NULL;
              watch = next) {
             next = watch->next;
             if (watch->number == (int)info.ssi_signo)
                 watch->handler(watch->user, watch->number);
         }
+    }
+}
+
+struct event_sender event_loop_signal_sender(const struct event_loop *loop)
+{
+    return loop->sender;
 }
 
 /* Makes the one signalfd take set; it is watched from the first signal on. */

@@ -45,6 +45,14 @@ void event_timer_stop(struct event_timer *timer);
 int event_loop_add_signal(struct event_loop *loop, int signal_number, event_signal_handler *handler,
                           void *user) MUST_USE;
 
+/* For a handler of signals: the process that sent the one it is called for, 0: the kernel; and
+ * whose it was, by its real user. */
+struct event_sender {
+    pid_t pid;
+    uint32_t user;
+};
+struct event_sender event_loop_signal_sender(const struct event_loop *loop);
+
 /* Thread-safe: runs handler(user) in the loop's thread, in the order of the posts. -ENOMEM. */
 int event_loop_post(struct event_loop *loop, event_post_handler *handler, void *user) MUST_USE;
 

@@ -76,6 +76,26 @@ def test_what_happened_while_no_agent_ran(place):
     assert len(agent.events("own_file_changed")) == 1
 
 
+def test_who_stopped_it(place):
+    agent, _ = agent_with_helpers(place)
+    agent.set_policy(protection__enabled=True)
+    agent.start()
+    agent.stop()
+    agent.start()
+    assert not agent.events("agent_died")
+    stopped = agent.events("agent_stopped")[-1]
+    detail = stopped["detail"]
+    assert stopped["severity"] == "high" and detail["protected"] is True and detail["signal"] == "Terminated", stopped
+    assert detail["by"]["pid"] == os.getpid() and detail["uid"] == os.getuid() and "python" in detail["by"]["executable"], stopped
+    agent.kill()
+    agent.start()
+    died = agent.events("agent_died")
+    assert len(died) == 1 and died[0]["severity"] == "high" and died[0]["detail"]["started"], died
+    agent.stop()
+    agent.start()
+    assert len(agent.events("agent_died")) == 1
+
+
 def test_another_database(place):
     agent, _ = agent_with_helpers(place)
     agent.start()

@@ -293,6 +293,8 @@ static void test_signals_arrive_at_their_handlers(void **state UNUSED)
         assert_true(event_loop_turn(loop, UINT64_MAX) >= 0);
     assert_int_equal(counts[0], 1);
     assert_int_equal(counts[1], 2);
+    assert_int_equal(event_loop_signal_sender(loop).pid, getpid());
+    assert_int_equal(event_loop_signal_sender(loop).user, getuid());
     assert_int_equal(pthread_sigmask(SIG_SETMASK, &before, NULL), 0);
 }
 
