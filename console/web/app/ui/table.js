@@ -1,9 +1,12 @@
 // A list as a native table: caption, headers, rows that are links, more rows on demand, CSV.
-import { html, useState } from "../../vendor/vendor.js";
+import { html, useEffect, useRef, useState } from "../../vendor/vendor.js";
 import { saveCsv } from "../api.js";
 import { t } from "../i18n.js";
 import { ProblemNote, Skeleton } from "./elements.js";
 import { attempt } from "./toast.js";
+
+const TOGETHER = 50; /* rows */
+const NEAR = 1500; /* px above and below the window */
 
 /**
  * @typedef {{name: string, title: string, cell: (row: any) => any, wide?: boolean, number?: boolean}} Column
@@ -25,6 +28,12 @@ export function ListTable({ caption, columns, list, rowKey = "id", empty, csv, s
         if (!next.delete(row[rowKey])) next.add(row[rowKey]);
         select?.set(next);
     };
+    /** @param {any} row */
+    const rowOf = (row) => html`<tr key=${row[rowKey]}>
+        ${select && html`<td class="pick"><input type="checkbox" aria-label=${t("select_row")} checked=${select.chosen.has(row[rowKey])} onChange=${() => toggle(row)} /></td>`}
+        ${columns.map((column) => html`<td key=${column.name} class=${kindOf(column)} data-label=${column.title}>${column.cell(row)}</td>`)}
+        ${actions && html`<td class="actions">${actions(row)}</td>`}
+    </tr>`;
     return html`
         ${problem && html`<${ProblemNote} problem=${problem} retry=${list.reload} />`}
         <div class="table cards" role="region" aria-label=${caption} tabindex="0">
@@ -40,16 +49,7 @@ export function ListTable({ caption, columns, list, rowKey = "id", empty, csv, s
                         ${actions && html`<th scope="col"><span class="only-read">${t("actions")}</span></th>`}
                     </tr>
                 </thead>
-                <tbody>
-                    ${rows.map(
-                        (row) => html`<tr key=${row[rowKey]}>
-                            ${select &&
-                            html`<td class="pick"><input type="checkbox" aria-label=${t("select_row")} checked=${select.chosen.has(row[rowKey])} onChange=${() => toggle(row)} /></td>`}
-                            ${columns.map((column) => html`<td key=${column.name} class=${kindOf(column)} data-label=${column.title}>${column.cell(row)}</td>`)}
-                            ${actions && html`<td class="actions">${actions(row)}</td>`}
-                        </tr>`,
-                    )}
-                </tbody>
+                ${Array.from({ length: Math.ceil(rows.length / TOGETHER) }, (_, i) => html`<${Group} key=${i} rows=${rows.slice(i * TOGETHER, (i + 1) * TOGETHER)} row=${rowOf} />`)}
             </table>
         </div>
         <div class="below">
@@ -57,6 +57,27 @@ export function ListTable({ caption, columns, list, rowKey = "id", empty, csv, s
             <span class="dim">${t(list.hasMore ? "rows_and_more" : "rows", { count: rows.length })}</span>
             ${csv && html`<${CsvButton} path=${list.csvPath} name=${csv} />`}
         </div>`;
+}
+
+/**
+ * Some rows of a long list. Far from what is seen one empty row of their height stands for them, so that
+ * a thousand rows cost no more than those near the window; never while the keyboard is there.
+ * @param {{rows: any[], row: (row: any) => any}} props
+ */
+function Group({ rows, row }) {
+    const body = useRef(/** @type {HTMLTableSectionElement | null} */ (null));
+    const [height, setHeight] = useState(0); /* px of the empty row; 0: the rows themselves */
+    useEffect(() => {
+        const element = body.current;
+        if (!element) return;
+        const watcher = new IntersectionObserver(
+            ([{ isIntersecting, boundingClientRect }]) => setHeight(isIntersecting || element.contains(document.activeElement) ? 0 : boundingClientRect.height),
+            { rootMargin: `${NEAR}px 0px` },
+        );
+        watcher.observe(element);
+        return () => watcher.disconnect();
+    }, []);
+    return html`<tbody ref=${body}>${height > 0 ? html`<tr class="far" aria-hidden="true"><td colspan="99" style=${{ height: `${height}px` }}></td></tr>` : rows.map(row)}</tbody>`;
 }
 
 /** @param {Column} column */
