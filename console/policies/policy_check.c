@@ -132,6 +132,26 @@ static void write_origin(struct json_writer *json, const char *origin, const cha
     json_write_field_string(json, "origin", shown.text);
 }
 
+static const char *type_word(enum settings_type type)
+{
+    static const char *const words[] = {
+        [SETTINGS_BOOL] = "boolean",      [SETTINGS_NUMBER] = "number", [SETTINGS_SIZE] = "size",
+        [SETTINGS_DURATION] = "duration", [SETTINGS_CHOICE] = "choice", [SETTINGS_TEXT] = "text",
+        [SETTINGS_LIST] = "list"};
+    return words[type];
+}
+
+/* What a value must be: for numbers, sizes, durations "least..most", for choices "a|b|c". */
+static void write_rule(struct json_writer *json, enum policy_key key)
+{
+    const struct settings_rule *rule = policy_key_rule(key);
+    bool bounded = rule->type != SETTINGS_TEXT && rule->type != SETTINGS_LIST;
+    json_write_field_string(json, "type", type_word(rule->type));
+    json_write_field_string(json, "bounds", bounded ? rule->bounds : "");
+    json_write_field_string(json, "meaning", rule->meaning);
+    json_write_field_string(json, "meaning_ja", policy_key_meaning_ja(key));
+}
+
 static int write_values(const struct policy *policy, const char *folder, void *user)
 {
     struct json_writer json;
@@ -145,8 +165,7 @@ static int write_values(const struct policy *policy, const char *folder, void *u
         json_write_field_string(&json, "key", policy_key_rule(key)->key);
         json_write_field_string(&json, "value", value);
         write_origin(&json, policy_origin(policy, key), folder);
-        json_write_field_string(&json, "meaning", policy_key_rule(key)->meaning);
-        json_write_field_string(&json, "meaning_ja", policy_key_meaning_ja(key));
+        write_rule(&json, key);
         json_write_object_end(&json);
     }
     json_write_array_end(&json);

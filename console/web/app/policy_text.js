@@ -96,3 +96,19 @@ export function setPolicyValue(text, key, value) {
         return before + lead + written(path.slice(depth), value, indent) + text.slice(at);
     }
 }
+
+/** As libconfig writes a text; one that is quoted already stays so. @param {string} text */
+const quoted = (text) => (/^".*"$/.test(text) ? text : `"${text.replace(/[\\"]/g, "\\$&")}"`);
+
+/** The text that a value is. @param {string} text */
+export const readText = (text) => text.replace(/^"(.*)"$/s, "$1").replace(/\\(.)/g, "$1");
+
+/** The entries of a list as it is shown: ("a", "b"). @param {string} text */
+export const readList = (text) => [...text.matchAll(/"(?:[^"\\]|\\.)*"/g)].map(([entry]) => readText(entry));
+
+/** What was filled in, as it stands in a policy. @param {string} type @param {string} given */
+export function writeValue(type, given) {
+    if (type === "boolean" || type === "number") return given.trim();
+    if (type !== "list") return quoted(given.trim());
+    return `(${given.split("\n").map((line) => line.trim()).filter(Boolean).map(quoted).join(", ")})`;
+}

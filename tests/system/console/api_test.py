@@ -497,6 +497,12 @@ class PolicyTest(ConsoleTest):
         values = self.admin.get("/api/v1/policies/a/effective", expect=200).json["values"]
         heuristics = [v for v in values if v["key"] == "scan.heuristics"][0]
         self.assertEqual((heuristics["value"], heuristics["origin"]), ("false", "a.conf:2"))
+        rules = {v["key"]: (v["type"], v["bounds"]) for v in values}
+        self.assertEqual(rules["scan.heuristics"], ("boolean", ""))
+        self.assertEqual(rules["scan.max_time"], ("duration", "1s..1h"))
+        self.assertEqual(rules["respond.action"], ("choice", "pass|quarantine|delete"))
+        self.assertEqual(rules["watch.paths"], ("list", ""))
+        self.assertIn("ディレクトリ", {v["key"]: v["meaning_ja"] for v in values}["watch.paths"])
 
     def test_a_bad_policy_changes_nothing(self):
         for text, said in (("x = ;", "bad.conf:1"), ("unknown_key = 1;", "unknown_key"),

@@ -82,10 +82,10 @@ export async function show(page, address) {
 /** @param {any} page @param {string} text */
 export const shows = (page, text) => page.getByText(text).first().waitFor();
 
-/** Of a long list the first dozen: the others are made by the same lines. @param {any} page */
-export async function axe(page) {
+/** Of a long list the first dozen: the others are made by the same lines. @param {any} page @param {string} [within] */
+export async function axe(page, within = "html") {
     if (!(await page.evaluate(() => "axe" in window))) await page.evaluate((await import("node:fs")).readFileSync(AXE, "utf8"));
-    const { violations } = await page.evaluate(() => window.axe.run({ exclude: [["tbody tr:nth-child(n + 13)"]] }, { resultTypes: ["violations"], runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] }));
+    const { violations } = await page.evaluate((root) => window.axe.run({ include: [[root]], exclude: [["tbody tr:nth-child(n + 13)"]] }, { resultTypes: ["violations"], runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] }), within);
     return violations.map((each) => `${each.id}: ${each.nodes.map((node) => node.html.slice(0, 160)).slice(0, 3).join(" | ")}`);
 }
 

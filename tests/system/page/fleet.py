@@ -35,6 +35,7 @@ FACTS = {
     "health": {"self_test": "passed", "places": 2, "silent": 0, "unscanned": 0, "restarts": 0},
     "store": {"waiting": 0, "acknowledged_number": 900, "dropped": 0, "problem": ""},
 }
+PROTECTED = {**FACTS, "protected": True}
 EVENTS = [("malware_found", "critical", "malware"), ("malware_held", "critical", "malware"),
           ("watch_gap", "medium", "watch"), ("scan_incomplete", "low", "scan"),
           ("agent_started", "info", "agent")]
@@ -55,7 +56,7 @@ class Fleet:
         for i, agent in enumerate(self.agents):
             agent.heartbeat([agent.event(*EVENTS[(i + k) % len(EVENTS)],
                                          time_ms=int((time.time() - 3600 * k) * 1000))
-                             for k in range(6)], facts=FACTS)
+                             for k in range(6)], facts=PROTECTED if i == 1 else FACTS)
         first = self.agents[0]
         first.heartbeat([first.event(subject=subject, detail={"signature": subject})
                          for subject in HOSTILE])
@@ -119,7 +120,7 @@ class Fleet:
     def detection(self, name):
         agent = self.agents[1]
         agent.heartbeat([agent.event(subject=f"/srv/{name}", detail={"signature": "Eicar"})],
-                        facts=FACTS)
+                        facts=PROTECTED)
 
     def report(self, kind, key):
         sensor = Sensor(self.console, key, kind, "newcomer-" + kind)
@@ -181,6 +182,13 @@ class Fleet:
                   for order in orders if order["type"] == "quarantine_restore"]
         agent.heartbeat(events, results=results, facts=FACTS)
         return [{"type": order["type"], "arguments": order["arguments"]} for order in orders]
+
+    def flood(self, count):
+        agent = self.agents[6]
+        for begin in range(0, int(count), 100):
+            agent.heartbeat([agent.event("integrity_updated", "low", module="integrity",
+                                         subject=f"/etc/{begin + i:03}.conf")
+                             for i in range(100)], facts=FACTS)
 
     def trouble(self, days):
         """A computer whose signatures are old."""

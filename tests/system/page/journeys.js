@@ -1,6 +1,6 @@
 // What a person does with the page, in a real browser. Prints TAP; asks fleet.py for what the rest of
 // the world does, a line each ("do NAME ARGUMENT…"), and reads its answer as a line of JSON.
-import { setPolicyValue } from "../../../console/web/app/policy_text.js";
+import { setPolicyValue, writeValue } from "../../../console/web/app/policy_text.js";
 import { ask, axe, browser, check, checkComplaints, journey, newContext, PAGE, PAGES, PASSWORD, PATIENCE, pictures, result, show, shows, signIn, watchedPage } from "./browser.js";
 import { everyControlIsReached, everyDialogOpensAndCloses, theMenuOfANarrowPage } from "./keyboard.js";
 
@@ -17,6 +17,17 @@ await journey("one value is set in a policy's text, and nothing else", async () 
     for (const [text, key, wanted] of cases) {
         const got = setPolicyValue(text, key, "1");
         check(got === wanted, `${JSON.stringify(text)} became ${JSON.stringify(got)}`);
+    }
+});
+
+await journey("a value is written as libconfig takes it", async () => {
+    const cases = [
+        ["boolean", "true", "true"], ["number", " 12 ", "12"], ["size", "64M", '"64M"'], ["duration", '"30s"', '"30s"'],
+        ["text", 'a "b" \\c', '"a \\"b\\" \\\\c"'], ["list", " /srv \n\n/a b\n", '("/srv", "/a b")'], ["list", "", "()"],
+    ];
+    for (const [type, given, wanted] of cases) {
+        const got = writeValue(type, given);
+        check(got === wanted, `${type} ${JSON.stringify(given)} became ${got}`);
     }
 });
 
@@ -170,6 +181,16 @@ await journey("a value is changed where it stands, and taken back", async () => 
     await page.locator("h1").click();
     await page.keyboard.press("Control+z");
     await row.getByText("Built-in").waitFor();
+    const paths = page.locator("tr", { has: page.getByText("watch.paths", { exact: true }) });
+    await paths.getByRole("button", { name: "Change" }).click();
+    await page.locator("dialog textarea").fill("/srv\n/var/www");
+    await page.locator("dialog").getByRole("button", { name: "Save and deliver" }).click();
+    await paths.getByText('("/srv", "/var/www")').waitFor();
+    const action = page.locator("tr", { hasText: "respond.action" });
+    await action.getByRole("button", { name: "Change" }).click();
+    await page.locator("dialog select").selectOption("pass");
+    await page.locator("dialog").getByRole("button", { name: "Save and deliver" }).click();
+    await action.getByText("set here").waitFor();
     checkComplaints();
 });
 
@@ -415,6 +436,28 @@ await journey("the keyboard alone opens and closes every dialog", async () => {
 
 await journey("the keyboard alone reaches every control", async () => {
     await everyControlIsReached(page, await everyAddress(page));
+    checkComplaints();
+});
+
+await journey("a long list holds few rows, shows all, and keeps the keyboard", async () => {
+    await ask("flood", "500");
+    await show(page, "events?kind=integrity_updated");
+    await shows(page, "/etc/499.conf");
+    for (let groups = 1; groups < 10; groups++) {
+        await page.getByRole("button", { name: "Show more" }).click();
+        await page.waitForFunction((count) => document.querySelectorAll("main tbody").length > count, groups);
+    }
+    await shows(page, "500 rows");
+    await page.locator("main").evaluate(() => scrollTo(0, document.body.scrollHeight));
+    await shows(page, "/etc/000.conf");
+    await page.waitForFunction(() => document.querySelectorAll("main tbody tr").length < 250);
+    await page.evaluate(() => scrollTo(0, 0));
+    await shows(page, "/etc/499.conf");
+    const first = page.locator("main tbody button.link").first();
+    await first.focus();
+    await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
+    await shows(page, "/etc/000.conf");
+    check(await first.evaluate((each) => each === document.activeElement), "the row with the keyboard went away");
     checkComplaints();
 });
 

@@ -1,6 +1,6 @@
 // That the keyboard alone does everything: on every page Tab reaches every control, every dialog and
 // drawer opens, holds the focus, closes and gives it back. New controls are tried without being named here.
-import { check, PATIENCE, show } from "./browser.js";
+import { axe, check, PATIENCE, show } from "./browser.js";
 
 /* What a button does at once, without a dialog. */
 const AT_ONCE = /^(Copy|Save as CSV|Show |Update signatures|Quick scan|Acknowledge|Resolve|Sign out|Test|Switch o|Take away|Undo|Try again|Review changes)/;
@@ -74,6 +74,8 @@ async function openAndClose(page, address, name) {
     const out = await missed(page);
     check(out.length === 0, `${what}: Tab does not reach ${out.join(" | ")}`);
     check(await page.evaluate(() => [...window.reached].every((each) => each.closest("dialog"))), `${what}: Tab leaves the dialog`);
+    const findings = await axe(page, "dialog[open]");
+    check(findings.length === 0, `${what}: ${findings.join("\n")}`);
     await page.keyboard.press("Escape");
     await isBack(page, opener, `${what}, closed by Escape`);
     await open();

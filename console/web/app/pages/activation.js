@@ -29,7 +29,7 @@ function commandOf(way, token, about, url) {
     if (way === "user_data") {
         return ["#!/bin/sh", "umask 077", `cat >/run/yagura-token <<'END'`, token, "END", "sh ./yagura-deployment.sh --packages https://PACKAGES --key PACKAGES_KEY --token-file /run/yagura-token", "rm -f /run/yagura-token"].join("\n");
     }
-    return `sudo yaguractl activate --url ${quoted(url)} --ca-pin ${quoted(pin)} --token-stdin <<'END'\n${token}\nEND`;
+    return [`sudo yaguractl activate --url ${quoted(url)} \\`, `    --ca-pin ${quoted(pin)} \\`, "    --token-stdin <<'END'", token, "END"].join("\n");
 }
 
 /** The console's own deployment script: it knows this console's address and pin, and no token. @param {string} url */

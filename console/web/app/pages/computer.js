@@ -37,12 +37,13 @@ function Actions({ computer, reload }) {
     return html`<div class="actions">
         <button class="primary" onClick=${() => setAsking("scan")}>${t("scan")}</button>
         <button onClick=${() => commandNow(computer.id, "update_signatures")}>${t("command.update_signatures")}</button>
-        ${computer.facts?.protected && html`<button onClick=${() => commandNow(computer.id, "release_protection")}>${t("command.release_protection")}</button>`}
+        ${computer.facts?.protected && html`<button onClick=${() => setAsking("release")}>${t("command.release_protection")}</button>`}
         ${computer.facts?.protected && html`<button onClick=${() => setAsking("removal_code")}>${t("removal_code")}</button>`}
         <button onClick=${() => setAsking("edit")}>${t("edit")}</button>
         <button class="danger" onClick=${() => setAsking(computer.status === "Deactivated" ? "delete" : "deactivate")}>${t(computer.status === "Deactivated" ? "delete" : "deactivate")}</button>
         ${asking === "scan" && html`<${ScanDialog} id=${computer.id} close=${close} />`}
         ${asking === "removal_code" && html`<${RemovalCode} computer=${computer} close=${close} />`}
+        ${asking === "release" && html`<${Confirm} title=${t("command.release_protection")} text=${t("command.release_protection_text")} action=${t("command.release_protection")} close=${close} act=${() => command(computer.id, "release_protection")} />`}
         ${asking === "edit" && html`<${EditDialog} computer=${computer} close=${close} reload=${reload} />`}
         ${asking === "deactivate" &&
         html`<${Deactivate} computer=${computer} title=${t("deactivate")} close=${close} reload=${reload} />`}

@@ -13,6 +13,8 @@ import { ListTable } from "../ui/table.js";
 export const MODULES = ["malware", "quarantine", "integrity", "prevention", "application_control", "watch", "scanner", "scan", "policy", "agent", "tamper", "health", "store", "storage", "application", "console"];
 export const SEVERITIES = ["critical", "high", "medium", "low", "info"];
 
+const FILTERS = ["module", "severity", "kind", "computer", "hours"];
+
 /** @param {any} event */
 const drawerOf = (event) => () => setQuery({ event: String(event.number) });
 
@@ -56,7 +58,10 @@ export function EventList({ filters, short }) {
             list=${shown}
             rowKey="number"
             csv=${short ? undefined : "events"}
-            empty=${html`<${Empty} title=${t("events.none")}><p>${t("events.none_text")}</p><//>`}
+            empty=${html`<${Empty} title=${t("events.none")}>
+                <p>${t("events.none_text")}</p>
+                ${FILTERS.some((name) => place.value.query[name]) && html`<a href=${linkTo(place.value.path, { tab: place.value.query.tab })}>${t("filter.clear")}</a>`}
+            <//>`}
         />
         ${place.value.query.event && html`<${EventDrawer} number=${place.value.query.event} />`}
     `;

@@ -4,8 +4,6 @@ import { html, useEffect, useState } from "../../vendor/vendor.js";
 import { patch, post, Problem, remove, request } from "../api.js";
 import { useList, useResource } from "../data.js";
 import { t } from "../i18n.js";
-import { setPolicyValue } from "../policy_text.js";
-import { language } from "../preferences.js";
 import { goTo, linkTo, place } from "../router.js";
 import { may } from "../session.js";
 import { problemText } from "../text.js";
@@ -14,6 +12,7 @@ import { Difference } from "../ui/difference.js";
 import { Empty, Field, Literal, Mark, ProblemNote, Said, Skeleton, Time } from "../ui/elements.js";
 import { ListTable } from "../ui/table.js";
 import { attempt, sayDone } from "../ui/toast.js";
+import { ChangeValue, meaningOf } from "./policy_value.js";
 
 const TABS = ["text", "values", "assignment", "revisions"];
 
@@ -25,26 +24,6 @@ function Origin({ text, name }) {
         const where = policy === name ? t("policy.here") : policy;
         return html`<span key=${part}><a href=${linkTo(["policies", policy])}>${where}</a>${line && html` <span class="dim">${t("policy.line", { number: line })}</span>`} </span>`;
     });
-}
-
-/** What a key means, in the reader's language. @param {any} row */
-const meaningOf = (row) => row[`meaning_${language.value}`] ?? row.meaning;
-
-/** One value, set in the policy's text. @param {{name: string, row: any, close: () => void, done: () => void}} props */
-function ChangeValue({ name, row, close, done }) {
-    const path = `policies/${encodeURIComponent(name)}`;
-    /** @param {FormData} data */
-    const submit = async (data) => {
-        const before = await request("GET", path);
-        const text = setPolicyValue(before.body.text, row.key, String(data.get("value")).trim());
-        const { etag } = await request("PUT", path, { text }, { "If-Match": before.etag });
-        done();
-        sayDone(t("policy.saved"), () => request("PUT", path, { text: before.body.text }, { "If-Match": etag }), done);
-    };
-    return html`<${FormDialog} title=${row.key} action=${t("policy.apply")} close=${close} submit=${submit}>
-        <p>${meaningOf(row)}</p>
-        <${Field} label=${t("value")} hint=${t("policy.value_hint")}><input name="value" required value=${row.value} autocomplete="off" spellcheck="false" /><//>
-    <//>`;
 }
 
 /** The effective view. @param {{name: string, change?: boolean}} props change: offers to change values */
@@ -251,7 +230,7 @@ export function Page({ path, query }) {
             <h1>${name}</h1>
             <div class="actions">
                 <a class="button" href=${linkTo(["computers"], { policy: name })}>${t("page.computers")}</a>
-                ${may("operate") && html`<button class="danger" onClick=${() => setDeleting(true)}>${t("delete")}</button>`}
+                ${may("operate") && name !== "base" && html`<button class="danger" onClick=${() => setDeleting(true)}>${t("delete")}</button>`}
             </div>
         </header>
         <nav class="tabs" aria-label=${t("sections")}>
