@@ -65,7 +65,7 @@ class PageTest(ConsoleTest):
                 continue
             for name in names:
                 if name.endswith((".html", ".css", ".js", ".svg", ".json")) and name not in (
-                        "package.json", "package-lock.json", "build.js"):
+                        "package.json", "package-lock.json", "build_vendor.js"):
                     with open(os.path.join(folder, name), "rb") as file:
                         total += len(gzip.compress(file.read()))
         self.assertLess(total, 150_000, "all files of the page, compressed")

@@ -66,7 +66,7 @@ async function openAndClose(page, address, name) {
     const open = async () => {
         await opener.evaluate((each) => each.focus());
         await page.keyboard.press("Enter");
-        await page.waitForFunction(() => document.querySelector("dialog[open]")?.contains(document.activeElement), null, { timeout: PATIENCE }).catch(() => check(false, `${what} opens no dialog with the focus inside`));
+        await page.waitForFunction(() => document.querySelector("dialog[open]:not(:has(.skeleton))")?.contains(document.activeElement), null, { timeout: PATIENCE }).catch(() => check(false, `${what} opens no dialog with the focus inside`));
     };
     await open();
     const count = await page.evaluate(countControls, ["dialog[open]", CONTROLS]);
