@@ -148,8 +148,9 @@ static bool can_evict(int fanotify)
     const unsigned evictable = 0x00000200;
 #endif
 
+    /* Of a file system that permission events are for, as /proc is not: our own program. */
     if (fanotify_mark(fanotify, FAN_MARK_ADD | FAN_MARK_IGNORED_MASK | evictable, FAN_OPEN_PERM,
-                      AT_FDCWD, "/proc/self/stat") < 0)
+                      AT_FDCWD, "/proc/self/exe") < 0)
         return false;
     (void)fanotify_mark(fanotify, FAN_MARK_FLUSH, 0, AT_FDCWD, NULL);
     return true;
