@@ -4,6 +4,7 @@
 #include "agent/control/handlers_private.h"
 
 #include "agent/delivery/delivery.h"
+#include "common/text/text.h"
 #include "common/time/clock.h"
 
 #include <inttypes.h>
@@ -99,6 +100,83 @@ static void write_scanner(struct metrics *metrics)
     labelled(metrics, "engine_info", "version", scanner->engine_version, 1);
 }
 
+/* Of the guard that works: the counters begin anew with each. */
+static void write_guard(struct metrics *metrics, const char *name,
+                        const struct guard_counts *counts)
+{
+    static const uint32_t bounds[GUARD_WAIT_BOUNDS] = GUARD_WAIT_BOUNDS_US;
+    const struct {
+        const char *name, *help;
+        uint64_t value;
+    } counters[] = {
+        {"opens", "Opens that the kernel told of.", counts->opens},
+        {"asked", "Opens that had to be asked for.", counts->asked},
+        {"remembered", "Opens whose answer was known.", counts->remembered},
+        {"allowed", "Opens that were allowed.", counts->opens - MIN(counts->opens, counts->denied)},
+        {"denied", "Opens that were denied.", counts->denied},
+        {"timed_out", "Opens without an answer in time.", counts->late},
+        {"too_many", "Opens that found no room to wait.", counts->overrun},
+    };
+    char full[64];
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(counters); i++) {
+        (void)text_format(full, sizeof full, "%s_%s_total", name, counters[i].name);
+        counter(metrics, full, counters[i].help, counters[i].value);
+    }
+    (void)text_format(full, sizeof full, "%s_waiting", name);
+    gauge(metrics, full, "Opens that wait now.", counts->waiting);
+    (void)text_format(full, sizeof full, "%s_wait_seconds", name);
+    begin(metrics, full, "histogram", "How long opens waited that had to be asked for.");
+    for (size_t i = 0; i < GUARD_WAIT_BOUNDS; i++) {
+        sum += counts->waits[i];
+        (void)buffer_append_format(metrics->text, "yagura_%s_bucket{le=\"%u.%06u\"} %" PRIu64 "\n",
+                                   full, bounds[i] / 1000000, bounds[i] % 1000000, sum);
+    }
+    sum += counts->waits[GUARD_WAIT_BOUNDS];
+    (void)buffer_append_format(metrics->text,
+                               "yagura_%s_bucket{le=\"+Inf\"} %" PRIu64 "\nyagura_%s_sum %" PRIu64
+                               ".%09" PRIu64 "\nyagura_%s_count %" PRIu64 "\n",
+                               full, sum, full, (uint64_t)(counts->waited_ns / NS_PER_SECOND),
+                               (uint64_t)(counts->waited_ns % NS_PER_SECOND), full, sum);
+}
+
+static void write_prevention(struct metrics *metrics)
+{
+    const struct prevention_status *prevention = &metrics->facts->prevention;
+
+    if (prevention->state == PREVENTION_OFF)
+        return;
+    gauge(metrics, "prevention_working", "Whether infected files cannot be opened.",
+          prevention->state == PREVENTION_WORKING);
+    counter(metrics, "prevention_blocked_total", "Events of infected files that were not opened.",
+            prevention->blocked);
+    counter(metrics, "prevention_restarts_total", "Guards that ended, or were ended.",
+            prevention->restarts);
+    write_guard(metrics, "prevention", &prevention->counts);
+}
+
+static void write_application_control(struct metrics *metrics)
+{
+    const struct application_control_status *control = &metrics->facts->application_control;
+
+    if (control->state == APPLICATION_STATE_OFF)
+        return;
+    gauge(metrics, "application_control_working", "Whether unknown programs are told or blocked.",
+          control->state == APPLICATION_STATE_WORKING);
+    gauge(metrics, "application_control_programs", "Programs that are known.", control->programs);
+    begin(metrics, "application_control_programs_run_total", "counter",
+          "Programs that were asked for, by what became of it.");
+    labelled(metrics, "application_control_programs_run_total", "answer", "known", control->known);
+    labelled(metrics, "application_control_programs_run_total", "answer", "trusted",
+             control->trusted);
+    labelled(metrics, "application_control_programs_run_total", "answer", "unknown",
+             control->unknown);
+    labelled(metrics, "application_control_programs_run_total", "answer", "blocked",
+             control->blocked);
+    write_guard(metrics, "application_control", &control->guard.counts);
+}
+
 /* What a limit of ours kept from being whole: each should stay 0. */
 static void write_caps(struct metrics *metrics)
 {
@@ -165,6 +243,8 @@ void control_write_metrics(const struct control_context *context, struct buffer 
     write_watch(&metrics);
     write_scan(&metrics);
     write_scanner(&metrics);
+    write_prevention(&metrics);
+    write_application_control(&metrics);
     write_caps(&metrics);
     write_health(&metrics);
     write_delivery(&metrics, context);

@@ -66,6 +66,19 @@ static void answer(struct guard *guard, int fd, bool allow)
     (void)close(fd);
 }
 
+/* Of one that was asked for. */
+static void count_wait(struct guard *guard, const struct waiting_open *open)
+{
+    static const uint32_t bounds[GUARD_WAIT_BOUNDS] = GUARD_WAIT_BOUNDS_US;
+    uint64_t waited_ns = clock_monotonic_ns() - open->since_ns;
+    size_t i = 0;
+
+    while (i < GUARD_WAIT_BOUNDS && waited_ns > bounds[i] * NS_PER_US)
+        i++;
+    guard->counts.waits[i]++;
+    guard->counts.waited_ns += waited_ns;
+}
+
 static void answer_without_verdict(struct guard *guard, int fd)
 {
     answer(guard, fd, !guard->options->deny_late);
@@ -303,6 +316,7 @@ static int take_verdict(void *user, struct message *message)
         return 0;
     if (verdict == GUARD_ALLOW && remember != 0)
         remember_clean(guard, open);
+    count_wait(guard, open);
     answer(guard, waiting_opens_remove(&guard->waiting, open), verdict == GUARD_ALLOW);
     return 0;
 }
@@ -343,6 +357,7 @@ static void answer_late(struct guard *guard)
                                       guard->options->deadline_ns)) != NULL) {
         guard->counts.late++;
         guard->unanswered++;
+        count_wait(guard, open);
         answer_without_verdict(guard, waiting_opens_remove(&guard->waiting, open));
     }
 }

@@ -38,16 +38,25 @@ enum guard_answer { GUARD_ALLOW, GUARD_DENY };
 
 enum guard_step { GUARD_STEP_CONFINE, GUARD_STEP_INIT, GUARD_STEP_MARK };
 
+/* How long those waited that had to be asked for, in us: up to each of these, and the rest. */
+enum { GUARD_WAIT_BOUNDS = 9 };
+#define GUARD_WAIT_BOUNDS_US                                           \
+    {                                                                  \
+        100, 250, 1000, 5000, 25000, 100000, 500000, 2500000, 30000000 \
+    }
+
 /* Since its start. */
 struct guard_counts {
     uint64_t opens;      /* told by the kernel */
     uint64_t asked;      /* that needed a verdict */
     uint64_t remembered; /* answered by what was remembered */
     uint64_t denied;
-    uint64_t late;     /* no verdict in time: answered as policy says */
-    uint64_t overrun;  /* too many waited: the same */
-    uint64_t overflow; /* the kernel could not tell all */
-    uint64_t waiting;  /* now */
+    uint64_t late;                         /* no verdict in time: answered as policy says */
+    uint64_t overrun;                      /* too many waited: the same */
+    uint64_t overflow;                     /* the kernel could not tell all */
+    uint64_t waiting;                      /* now */
+    uint64_t waited_ns;                    /* in all, of those whose answer came or was given up */
+    uint64_t waits[GUARD_WAIT_BOUNDS + 1]; /* how many of them, by GUARD_WAIT_BOUNDS_US */
 };
 
 #define GUARD_SOCKET 3 /* the guard's end */

@@ -306,6 +306,7 @@ static void begin_ask(struct open_ask *ask)
 {
     struct scan_ask scan = {
         .until_ns = ask->until_ns,
+        .asking_user = ask->user,
         .fd = fcntl(ask->fd, F_DUPFD_CLOEXEC, 3),
         .path = text_new(ask->path, strlen(ask->path)),
         .answered = scanned,

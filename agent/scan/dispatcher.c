@@ -115,6 +115,8 @@ static void take_turn(struct dispatcher *dispatcher)
     dispatcher_release_committed(dispatcher);
     while ((task = scan_lanes_take_cancelled(dispatcher->parts.lanes)) != NULL)
         dispatcher_drop_task(dispatcher, task);
+    dispatcher_take_asked(dispatcher);
+    drop_unwanted(dispatcher, &dispatcher->asks);
     drop_unwanted(dispatcher, &dispatcher->resume);
     drop_unwanted(dispatcher, &dispatcher->delayed);
     dispatcher->parts.turn(dispatcher->parts.user);
@@ -143,7 +145,8 @@ static void stop_work(struct dispatcher *dispatcher)
     drop_list(dispatcher, &dispatcher->delayed);
     drop_list(dispatcher, &dispatcher->held);
     drop_list(dispatcher, &dispatcher->twins);
-    drop_list(dispatcher, &dispatcher->asked); /* none is added once a stop is asked for */
+    dispatcher_take_asked(dispatcher); /* none is added once a stop is asked for */
+    drop_list(dispatcher, &dispatcher->asks);
     do
         take_turn(dispatcher);
     while (commits_are_open(dispatcher));

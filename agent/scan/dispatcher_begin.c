@@ -143,32 +143,62 @@ static bool answer_known(struct dispatcher *dispatcher, struct scan_task *task)
     return true;
 }
 
-static bool begin_asked(struct dispatcher *dispatcher)
+void dispatcher_take_asked(struct dispatcher *dispatcher)
+{
+    struct scan_task *task;
+
+    (void)pthread_mutex_lock(&dispatcher->lock);
+    while ((task = scan_task_list_take(&dispatcher->asked)) != NULL)
+        scan_task_list_add(&dispatcher->asks, task);
+    (void)pthread_mutex_unlock(&dispatcher->lock);
+}
+
+/* The oldest of another user than the last one, if there is one: nobody who opens much makes
+ * another wait for more than one of his files. */
+static struct scan_task *next_ask(struct dispatcher *dispatcher)
+{
+    struct scan_task *task = dispatcher->asks.first;
+
+    while (task != NULL && task->asking_user == dispatcher->asking_user)
+        task = task->next;
+    if (task == NULL)
+        task = dispatcher->asks.first;
+    scan_task_list_remove(&dispatcher->asks, task);
+    dispatcher->asking_user = task->asking_user;
+    return task;
+}
+
+static void begin_ask(struct dispatcher *dispatcher, struct scan_task *task)
 {
     struct stat status;
 
-    (void)pthread_mutex_lock(&dispatcher->lock);
-    struct scan_task *task = scan_task_list_take(&dispatcher->asked);
-    (void)pthread_mutex_unlock(&dispatcher->lock);
-    if (task == NULL)
-        return false;
     if (dispatcher_is_unwanted(task)) {
         dispatcher_drop_task(dispatcher, task);
-        return true;
+        return;
     }
     if (dispatcher_generation(dispatcher) == 0) {
         dispatcher_fail_task(dispatcher, task, SCAN_REASON_NO_ENGINE, 0);
-        return true;
+        return;
     }
     if (fstat(task->fd, &status) < 0) {
         dispatcher_fail_task(dispatcher, task, SCAN_REASON_READ, -errno);
-        return true;
+        return;
     }
     task->identity = file_identity_of(&status);
     take_lease(dispatcher, task);
     if (!answer_known(dispatcher, task))
         dispatcher_submit_task(dispatcher, task);
-    return true;
+}
+
+/* As many as agent/prevention lets wait. Without an engine they are answered at once. */
+static void begin_asks(struct dispatcher *dispatcher)
+{
+    dispatcher_take_asked(dispatcher);
+    for (size_t left = dispatcher->asks.count;
+         left > 0 && (dispatcher_generation(dispatcher) == 0 ||
+                      scanner_client_has_urgent_room(dispatcher->client));
+         left--)
+        begin_ask(dispatcher, next_ask(dispatcher));
 }
 
 void dispatcher_begin_task(struct dispatcher *dispatcher, struct scan_task *task)
@@ -284,8 +314,7 @@ void dispatcher_fill_workers(struct dispatcher *dispatcher)
 
     if (dispatcher->stopping || dispatcher->client == NULL)
         return;
-    while (begin_asked(dispatcher))
-        ; /* as many as agent/prevention lets wait; what has no room goes first in the next turn */
+    begin_asks(dispatcher);
     while (dispatcher->held.count == 0 && scanner_client_room(dispatcher->client) > 0) {
         if (begun++ == BEGIN_PER_TURN) {
             event_timer_start(dispatcher->refill, 0, 0);

@@ -37,7 +37,9 @@ struct dispatcher {
     struct scanner_client *client;
     struct event_timer *tick, *retry, *refill;
     struct scan_task_list in_flight; /* with the scanner */
-    struct scan_task_list resume;    /* to be submitted again, before all others */
+    struct scan_task_list asks;      /* somebody waits for them: begun before all others */
+    uid_t asking_user;               /* whose turn it was last among them */
+    struct scan_task_list resume;    /* to be submitted again, before those of lanes */
     struct scan_task_list delayed;   /* could not be opened now */
     struct scan_task_list held;      /* the store or the responder had no room */
     struct scan_task_list twins;     /* malware that may be acted upon already, by another name */
@@ -61,7 +63,7 @@ struct dispatcher {
     int start_result;
     struct scanner_status status;
     struct scan_settings *new_settings;
-    struct scan_task_list asked;     /* somebody waits for them */
+    struct scan_task_list asked;     /* on their way to asks */
     struct scan_task_list committed; /* by the threads of store and responder */
     size_t commits;                  /* handed on and not committed */
 
@@ -76,6 +78,8 @@ struct dispatcher {
 void dispatcher_begin_task(struct dispatcher *dispatcher, struct scan_task *task);
 /* Its job was cancelled, or whoever asked for it waits no more: it takes no worker from others. */
 bool dispatcher_is_unwanted(const struct scan_task *task);
+/* Those that came since. */
+void dispatcher_take_asked(struct dispatcher *dispatcher);
 /* Begins files until the workers have enough. */
 void dispatcher_fill_workers(struct dispatcher *dispatcher);
 

@@ -123,7 +123,9 @@ void dispatcher_fail_task(struct dispatcher *dispatcher, struct scan_task *task,
 
 void dispatcher_submit_task(struct dispatcher *dispatcher, struct scan_task *task)
 {
-    int r = scanner_client_submit(dispatcher->client, task->fd, task);
+    bool waited_for = task->answered != NULL;
+    int r = waited_for ? scanner_client_submit_urgent(dispatcher->client, task->fd, task)
+                       : scanner_client_submit(dispatcher->client, task->fd, task);
     if (r == 0) {
         scan_task_list_add(&dispatcher->in_flight, task);
         atomic_store(&dispatcher->in_flight_count, dispatcher->in_flight.count);
@@ -131,7 +133,7 @@ void dispatcher_submit_task(struct dispatcher *dispatcher, struct scan_task *tas
     }
     if (r == -EAGAIN) {
         dispatcher_forget_lease(task);
-        scan_task_list_add(&dispatcher->resume, task);
+        scan_task_list_add(waited_for ? &dispatcher->asks : &dispatcher->resume, task);
         return;
     }
     dispatcher_fail_task(dispatcher, task, SCAN_REASON_INTERNAL, r);

@@ -236,6 +236,7 @@ int scan_pipeline_ask(struct scan_pipeline *pipeline, const struct scan_ask *ask
     task->answered = ask->answered;
     task->answered_user = ask->user;
     task->until_ns = ask->until_ns;
+    task->asking_user = ask->asking_user;
     int r = dispatcher_ask(pipeline->dispatcher, task);
     if (r < 0)
         scan_task_free(task);

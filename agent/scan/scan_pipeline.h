@@ -65,6 +65,7 @@ void scan_pipeline_set_own_file(struct scan_pipeline *pipeline, scan_own_file *o
 struct scan_ask {
     int fd;            /* readable, of a regular file; handed over */
     char *path;        /* what to call it; handed over */
+    uid_t asking_user; /* as whom the process runs that waits: users take turns */
     uint64_t until_ns; /* monotonic: nobody waits after it. One that no worker took by then is
                           answered as an error, and takes none from others. */
     /* The answer, exactly one, from the dispatcher's thread; an engine that is not there yet is

@@ -46,6 +46,7 @@ struct scan_task {
     void (*answered)(void *user, const struct scan_result *result, bool untouched);
     void *answered_user;
     uint64_t until_ns; /* monotonic: when they have gone */
+    uid_t asking_user;
     bool untouched;
 };
 

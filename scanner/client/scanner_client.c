@@ -226,14 +226,13 @@ static void on_died(void *owner, struct scanner_job *job, bool timed_out)
         on_returned(client, job);
 }
 
-int scanner_client_submit(struct scanner_client *client, int fd, void *user)
+static int submit(struct scanner_client *client, int fd, void *user, bool urgent)
 {
-    if (scanner_client_room(client) == 0)
-        return -EAGAIN;
     struct scanner_job *job = take_free_job(client);
     if (job == NULL)
         return -ENOMEM;
-    *job = (struct scanner_job){.user = user, .fd = fcntl(fd, F_DUPFD_CLOEXEC, 3)};
+    *job =
+        (struct scanner_job){.user = user, .fd = fcntl(fd, F_DUPFD_CLOEXEC, 3), .urgent = urgent};
     if (job->fd < 0) {
         int result = -errno;
         put_free_job(client, job);
@@ -248,6 +247,23 @@ int scanner_client_submit(struct scanner_client *client, int fd, void *user)
     }
     start_ticking(client);
     return 0;
+}
+
+int scanner_client_submit(struct scanner_client *client, int fd, void *user)
+{
+    return scanner_client_room(client) == 0 ? -EAGAIN : submit(client, fd, user, false);
+}
+
+int scanner_client_submit_urgent(struct scanner_client *client, int fd, void *user)
+{
+    return scanner_client_has_urgent_room(client) ? submit(client, fd, user, true) : -EAGAIN;
+}
+
+bool scanner_client_has_urgent_room(const struct scanner_client *client)
+{
+    return client->current != NULL && !client->draining && !client->stopping &&
+           client->waiting_count < LIMIT_SCANNER_WAITING &&
+           scanner_host_has_urgent_room(client->current);
 }
 
 size_t scanner_client_room(const struct scanner_client *client)

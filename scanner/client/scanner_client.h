@@ -92,6 +92,10 @@ struct scanner_client *scanner_client_stop(struct scanner_client *client);
 /* Scans the file behind fd, which is dupped and must be readable. -EAGAIN: no room (wait for
  * ready), also while no engine is loaded; -errno when it cannot be dupped. */
 int scanner_client_submit(struct scanner_client *client, int fd, void *job) MUST_USE;
+/* The same for one that somebody waits for: it goes before others where it can, and has room when
+ * they have none. Containers wait with theirs. */
+int scanner_client_submit_urgent(struct scanner_client *client, int fd, void *job) MUST_USE;
+bool scanner_client_has_urgent_room(const struct scanner_client *client);
 /* How many jobs could be submitted now. */
 size_t scanner_client_room(const struct scanner_client *client);
 /* New options: limits change at once when they can, otherwise through a reload. */

@@ -603,9 +603,26 @@ static struct scanner_worker *choose_worker(struct scanner_host *host, bool cont
     return others_are_stuck(host) ? reserve : NULL;
 }
 
+/* The one with the fewest files before it; of two alike the reserve, to which no scan of a tree
+ * gives files while others work. */
+static struct scanner_worker *choose_for_urgent(const struct scanner_host *host)
+{
+    struct scanner_worker *best = NULL;
+    for (struct scanner_worker *worker = host->workers; worker != NULL; worker = worker->next) {
+        if (free_places(worker) == 0)
+            continue;
+        if (best == NULL || worker->queued < best->queued ||
+            (worker->queued == best->queued && worker->reserve))
+            best = worker;
+    }
+    return best;
+}
+
 int scanner_host_submit(struct scanner_host *host, struct scanner_job *job)
 {
-    struct scanner_worker *worker = choose_worker(host, job->container);
+    struct scanner_worker *worker = job->urgent && !job->container
+                                        ? choose_for_urgent(host)
+                                        : choose_worker(host, job->container);
     if (worker == NULL)
         return -EAGAIN;
     int result = scanner_worker_send(worker, job, clock_monotonic_ns());
@@ -629,6 +646,11 @@ size_t scanner_host_room(const struct scanner_host *host)
     if (room == 0 && reserve_room > 0 && others_are_stuck(host))
         room = reserve_room;
     return room;
+}
+
+bool scanner_host_has_urgent_room(const struct scanner_host *host)
+{
+    return choose_for_urgent(host) != NULL;
 }
 
 /* ---- facts ----------------------------------------------------------------------------- */

@@ -22,6 +22,7 @@ struct scanner_job {
     uint64_t id;
     unsigned attempts; /* times a worker died while scanning it */
     bool container;    /* the reserve worker handed it back */
+    bool urgent;       /* somebody waits for it */
     struct scanner_job *next;
 };
 
@@ -65,9 +66,11 @@ struct scanner_host *scanner_host_stop(struct scanner_host *host);
 /* Changes what can change without a new loader, and forks or ends workers to match. */
 void scanner_host_adjust(struct scanner_host *host, size_t workers, uint64_t recycle_files);
 
-/* Gives job to the best worker. -EAGAIN without room; on success the host has the job. */
+/* Gives job to the best worker, an urgent one to the reserve before all others. -EAGAIN without
+ * room; on success the host has the job. */
 int scanner_host_submit(struct scanner_host *host, struct scanner_job *job) MUST_USE;
 size_t scanner_host_room(const struct scanner_host *host);
+bool scanner_host_has_urgent_room(const struct scanner_host *host);
 size_t scanner_host_in_flight(const struct scanner_host *host);
 size_t scanner_host_workers(const struct scanner_host *host); /* ready ones, without the reserve */
 bool scanner_host_is_loaded(const struct scanner_host *host);

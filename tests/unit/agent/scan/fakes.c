@@ -33,7 +33,7 @@ struct scanner_client {
 static struct {
     struct scanner_client *client;
     uint64_t generation, submitted;
-    size_t room;
+    size_t room, urgent;
     bool hold;
     struct held_job jobs[MOST];
     size_t job_count;
@@ -159,6 +159,29 @@ int scanner_client_submit(struct scanner_client *client, int fd, void *job)
     (void)pthread_cond_broadcast(&changed);
     (void)pthread_mutex_unlock(&lock);
     return 0;
+}
+
+int scanner_client_submit_urgent(struct scanner_client *client, int fd, void *job)
+{
+    int r = scanner_client_submit(client, fd, job);
+
+    (void)pthread_mutex_lock(&lock);
+    scanner.urgent += r == 0;
+    (void)pthread_mutex_unlock(&lock);
+    return r;
+}
+
+bool scanner_client_has_urgent_room(const struct scanner_client *client)
+{
+    return scanner_client_room(client) > 0;
+}
+
+size_t fake_scanner_urgent(void)
+{
+    (void)pthread_mutex_lock(&lock);
+    size_t urgent = scanner.urgent;
+    (void)pthread_mutex_unlock(&lock);
+    return urgent;
 }
 
 int scanner_client_reconfigure(struct scanner_client *client UNUSED,

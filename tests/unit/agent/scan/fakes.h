@@ -13,6 +13,7 @@
 void fakes_reset(void);
 void fake_scanner_set_generation(uint64_t generation); /* 0: no engine, no room */
 void fake_scanner_set_room(size_t room);
+size_t fake_scanner_urgent(void); /* of those submitted */
 /* While held, submitted files wait; let_go answers those that wait now. */
 void fake_scanner_hold(bool hold);
 void fake_scanner_wait_held(size_t count);

@@ -790,9 +790,11 @@ static void answered(void *user, const struct scan_result *result, bool untouche
     gate_open(gate);
 }
 
-static void ask(struct fixture *fixture, const char *path, uint64_t until_ns, struct gate *gate)
+static void ask_as(struct fixture *fixture, uid_t user, const char *path, uint64_t until_ns,
+                   struct gate *gate)
 {
     struct scan_ask ask = {
+        .asking_user = user,
         .path = text_new(path, strlen(path)),
         .until_ns = until_ns,
         .answered = answered,
@@ -802,6 +804,39 @@ static void ask(struct fixture *fixture, const char *path, uint64_t until_ns, st
     gate_init(gate);
     assert_int_equal(file_open_at(AT_FDCWD, path, O_RDONLY, 0, &ask.fd), 0);
     assert_int_equal(scan_pipeline_ask(fixture->pipeline, &ask), 0);
+}
+
+static void ask(struct fixture *fixture, const char *path, uint64_t until_ns, struct gate *gate)
+{
+    ask_as(fixture, 1000, path, until_ns, gate);
+}
+
+static void test_users_who_wait_take_turns(void **state)
+{
+    static const uid_t users[] = {1000, 1000, 1000, 1001, 1002, 1001};
+    static const char names[] = "abcdef";
+    struct fixture *fixture = *state;
+    struct gate gates[ARRAY_LENGTH(users)];
+    uint64_t until_ns;
+
+    clock_set_fake(0, 0);
+    until_ns = clock_monotonic_ns() + 3600 * NS_PER_SECOND;
+    fake_scanner_set_room(0);
+    for (size_t i = 0; i < ARRAY_LENGTH(users); i++) {
+        const char content[] = {names[i], '\0'};
+        ask_as(fixture, users[i], put_file(fixture, content, content), until_ns, &gates[i]);
+    }
+    /* One that comes last shows that all others are there. */
+    struct gate gone;
+    ask_as(fixture, 1003, put_file(fixture, "gone", "gone"), clock_monotonic_ns(), &gone);
+    gate_wait(&gone);
+    fake_scanner_set_room(8);
+    for (size_t i = 0; i < ARRAY_LENGTH(users); i++)
+        gate_wait(&gates[i]);
+    char order[16];
+    fake_scanner_order(order, sizeof order);
+    assert_string_equal(order, "adbecf");
+    assert_int_equal(fake_scanner_urgent(), ARRAY_LENGTH(users));
 }
 
 static void test_an_ask_that_nobody_waits_for_takes_no_worker(void **state)
@@ -855,6 +890,7 @@ int main(void)
         TEST(test_new_signatures_scan_known_files_again),
         TEST(test_a_verdict_on_an_own_file_is_taken),
         TEST(test_a_busy_host_does_not_hold_new_signatures_for_ever),
+        TEST(test_users_who_wait_take_turns),
         TEST(test_an_ask_that_nobody_waits_for_takes_no_worker),
     };
 
