@@ -51,6 +51,13 @@
     X(LIMIT_BACKLOG_FOLD_BYTES, 4194304, "bytes", "most memory of their names")                 \
     X(LIMIT_SCAN_JOBS, 32, "jobs", "most scans of trees at once")                               \
     X(LIMIT_VERDICT_CACHE, 2000000, "files", "most verdicts kept; the oldest go first")         \
+    X(LIMIT_SIGNATURE_LISTS, 256, "lists", "most lists of signatures on a console")             \
+    X(LIMIT_SIGNATURE_LIST_BYTES, 1048576, "bytes", "largest of them")                          \
+    X(LIMIT_SIGNATURE_SET_BYTES, 4194304, "bytes", "most of them for one computer")             \
+    X(LIMIT_SIGNATURE_HASHES, 20000, "hashes", "most allowed contents for one computer")        \
+    X(LIMIT_MIRROR_FILES, 64, "files", "most signature files that a console hands on")          \
+    X(LIMIT_MIRROR_FILE_BYTES, 1073741824, "bytes", "largest of them")                          \
+    X(LIMIT_MIRROR_PIECE_BYTES, 1048576, "bytes", "most of such a file in one answer")          \
     X(LIMIT_SIGNATURE_NAME_BYTES, 256, "bytes", "longest signature name")                       \
     X(LIMIT_SCANNER_WORKERS, 64, "workers", "most scanner workers")                             \
     X(LIMIT_SCANNER_WAITING, 64, "files", "most archives waiting for a worker that takes them") \

@@ -66,6 +66,20 @@ static void note_broken_file(struct engine_load_report *report, const char *text
     report->broken_file[end - path] = '\0';
 }
 
+/* "Problem parsing database at line 3" comes after what the problem is. */
+static void note_line(char *problem, size_t size, const char *text)
+{
+    static const char words[] = "at line ";
+    const char *at = strstr(text, words);
+    size_t length = strlen(problem);
+
+    if (at == NULL || length == 0 || strstr(problem, words) != NULL)
+        return;
+    at += sizeof(words) - 1;
+    (void)text_format(problem + length, size - length, " (at line %.*s)",
+                      (int)strspn(at, "0123456789"), at);
+}
+
 static void take_message(enum cl_msg severity, const char *full, const char *text, void *context)
 {
     (void)full;
@@ -79,6 +93,7 @@ static void take_message(enum cl_msg severity, const char *full, const char *tex
     else
         report->warnings++;
     note_first(report->problem, sizeof(report->problem), text);
+    note_line(report->problem, sizeof(report->problem), text);
 }
 
 static int find_rar_library(struct dl_phdr_info *info, size_t size, void *found)
@@ -246,6 +261,20 @@ int engine_load(const struct scanner_limits *limits, const char *const *database
     result = load_databases(state.engine, databases, count, flags, ret_report);
     state.report = NULL;
     return result;
+}
+
+int engine_verify(const char *path, struct engine_load_report *ret_report)
+{
+    *ret_report = (struct engine_load_report){0};
+    state.report = ret_report;
+    cl_error_t code = cl_cvdverify(path);
+    state.report = NULL;
+    if (code == CL_SUCCESS)
+        return 0;
+    ret_report->malformed = true;
+    note_first(ret_report->problem, sizeof(ret_report->problem), cl_strerror(code));
+    (void)text_copy(ret_report->broken_file, sizeof(ret_report->broken_file), path);
+    return -EBADMSG;
 }
 
 void engine_unload(void)

@@ -29,6 +29,9 @@ struct engine_load_report {
  * signature, -EBADMSG for a broken file, -ENOMEM, -EIO; the report is filled in any case. */
 int engine_load(const struct scanner_limits *limits, const char *const *databases, size_t count,
                 struct engine_load_report *ret_report) MUST_USE;
+/* Checks ClamAV's signature of a .cvd without loading it; a .cld has none. 0, -EBADMSG with the
+ * reason in ret_report. */
+int engine_verify(const char *path, struct engine_load_report *ret_report) MUST_USE;
 /* Frees what engine_load loaded, also partly. */
 void engine_unload(void);
 

@@ -191,6 +191,13 @@ static void describe_success(const struct attempt *attempt, struct signature_loa
                 MAX(report->database_time_ns, attempt->files.files[i].identity.mtime_ns);
 }
 
+/* A list that people wrote, perhaps for another libclamav, never costs the signatures beside it. */
+static bool may_skip(const struct attempt *attempt)
+{
+    return attempt->configuration->skip_broken ||
+           database_path_is_policy_list(attempt->report.broken_file);
+}
+
 static int load_skipping(struct attempt *attempt, int staging_fd)
 {
     for (;;) {
@@ -201,10 +208,32 @@ static int load_skipping(struct attempt *attempt, int staging_fd)
                              attempt->source_count, &attempt->report);
         if (result == 0)
             return 0;
-        if (result != -EBADMSG || !attempt->configuration->skip_broken || !remember_broken(attempt))
+        if (result != -EBADMSG || !may_skip(attempt) || !remember_broken(attempt))
             return result;
         engine_unload();
     }
+}
+
+static bool is_signed(const char *path)
+{
+    return text_ends_with(path, ".cvd") || text_ends_with(path, ".cld");
+}
+
+/* Signed files are looked at, and left out. */
+static int verify_signed(struct attempt *attempt)
+{
+    for (size_t i = 0; i < attempt->files.count; i++) {
+        const char *path = attempt->files.files[i].path;
+        if (!is_signed(path))
+            continue;
+        if (attempt->broken_count == MOST_BROKEN_FILES)
+            return -E2BIG;
+        int result = engine_verify(path, &attempt->report);
+        if (result < 0)
+            return result;
+        attempt->broken[attempt->broken_count++] = i;
+    }
+    return 0;
 }
 
 int signature_load(const struct scanner_configuration *configuration, int staging_fd,
@@ -221,7 +250,13 @@ int signature_load(const struct scanner_configuration *configuration, int stagin
     if (result < 0)
         return fail(ret_report, SCANNER_REFUSAL_NO_SIGNATURES, result,
                     "a signature file cannot be read; make it readable");
-    result = load_skipping(&attempt, staging_fd);
+    if (configuration->verify_signed)
+        result = verify_signed(&attempt);
+    size_t left_out = attempt.broken_count;
+    if (result == 0)
+        result = load_skipping(&attempt, staging_fd);
+    if (result == 0 && configuration->verify_signed)
+        attempt.broken_count -= left_out; /* on purpose */
     if (result < 0)
         describe_failure(&attempt, result, ret_report);
     else

@@ -23,6 +23,7 @@ void agent_facts_collect(const struct control_context *context, struct agent_fac
     health_status(context->health, &ret_facts->health);
     prevention_status(context->prevention, &ret_facts->prevention);
     application_control_status(context->application_control, &ret_facts->application_control);
+    delivery_status(context->delivery, &ret_facts->console);
     ret_facts->is_protected = protection_is_on(context->protection);
     ret_facts->protection_problem = protection_problem(context->protection);
     tamper_status(context->tamper, &ret_facts->tamper);

@@ -3,6 +3,7 @@
 #define AGENT_CONTROL_AGENT_FACTS_H
 
 #include "agent/application_control/application_control.h"
+#include "agent/delivery/delivery.h"
 #include "agent/health/health.h"
 #include "agent/integrity/integrity.h"
 #include "agent/prevention/prevention.h"
@@ -26,6 +27,7 @@ struct agent_facts {
     struct health_status health;
     struct prevention_status prevention;
     struct application_control_status application_control;
+    struct delivery_status console;
     bool is_protected;
     int protection_problem; /* 0, or -errno */
     struct tamper_status tamper;

@@ -64,6 +64,27 @@ static void print_scanner(const json_t *scanner)
     (void)putchar('\n');
 }
 
+static void print_signatures(const json_t *signatures)
+{
+    char count[DISPLAY_BYTES], part[DISPLAY_BYTES], all[DISPLAY_BYTES];
+    if (member_text(signatures, "digest")[0] == '\0')
+        return;
+    begin_row("Signatures");
+    (void)printf(say("of the console: %s lists, %s allowed files"),
+                 display_count(count, member_number(signatures, "lists")),
+                 display_count(part, member_number(signatures, "allowed")));
+    if (!text_equal(member_text(signatures, "source"), "host"))
+        (void)printf(say(", %s files of its mirror"),
+                     display_count(count, member_number(signatures, "files")));
+    if (member_text(signatures, "fetching")[0] != '\0') {
+        (void)printf(say(", fetching %s of %s of "),
+                     display_size(part, member_number(signatures, "fetched_bytes")),
+                     display_size(all, member_number(signatures, "bytes")));
+        display_print(member_text(signatures, "fetching"));
+    }
+    (void)putchar('\n');
+}
+
 static void print_console(const json_t *console)
 {
     if (text_equal(member_text(console, "state"), "none"))
@@ -210,6 +231,7 @@ static void print_agent(const json_t *status)
     print_prevention(json_object_get(status, "prevention"));
     print_application_control(json_object_get(status, "application_control"));
     print_health(json_object_get(status, "health"));
+    print_signatures(json_object_get(status, "signatures"));
     print_console(json_object_get(status, "console"));
     begin_row("Events");
     (void)printf(say("%s recorded, %s"), display_count(text, member_number(store, "last_number")),

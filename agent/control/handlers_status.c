@@ -1,6 +1,6 @@
 /* status: {"status":{"state","problems":[{"module","problem","cure"}],"agent":{},"policy":{},
  * "watch":{},"scanner":{},"scan":{},"schedule":{},"integrity":{},"prevention":{},"application_control":{},"health":{},
- * "store":{},"protected":B,"tamper":{},"console":{}}}. state is
+ * "store":{},"protected":B,"tamper":{},"signatures":{},"console":{}}}. state is
  * "starting" (signatures are being loaded, or the first walk is not done), "protecting" or
  * "degraded"; times are in seconds unless a name says otherwise. */
 #include "agent/control/agent_facts.h"
@@ -35,6 +35,12 @@ static const char *const scanner_states[] = {
     [SCANNER_FAILED] = "failed",
 };
 
+/* Whether policy takes signatures from the console's mirror alone. */
+static bool from_console(const struct agent_facts *status)
+{
+    return text_equal(policy_text(status->policy, POLICY_SIGNATURES_SOURCE), "console");
+}
+
 static void write_scanner_problems(struct json_writer *json, const struct agent_facts *status)
 {
     const struct scanner_status *scanner = &status->scan.scanner;
@@ -42,8 +48,11 @@ static void write_scanner_problems(struct json_writer *json, const struct agent_
     if (scanner->state == SCANNER_NO_SIGNATURES)
         write_problem(json, "scanner",
                       scanner->problem[0] != '\0' ? scanner->problem : "no signatures are loaded",
-                      "put signatures into a database directory of agent.conf, for example with "
-                      "freshclam");
+                      from_console(status)
+                          ? "let the console have signatures: yagura-console signatures import, or "
+                            "mirror.folder in console.conf"
+                          : "put signatures into a database directory of agent.conf, for example "
+                            "with freshclam");
     else if (scanner->state == SCANNER_FAILED)
         write_problem(json, "scanner",
                       scanner->problem[0] != '\0' ? scanner->problem : "it cannot be started",
@@ -55,7 +64,9 @@ static void write_scanner_problems(struct json_writer *json, const struct agent_
     if (agent_facts_signature_age_ns(status) > OLD_DAYS * DAY_NS) {
         (void)text_format(text, sizeof(text), "the newest signatures are %llu days old",
                           (unsigned long long)(agent_facts_signature_age_ns(status) / DAY_NS));
-        write_problem(json, "scanner", text, "update them, for example with freshclam");
+        write_problem(json, "scanner", text,
+                      from_console(status) ? "update those of the console"
+                                           : "update them, for example with freshclam");
     }
 }
 
@@ -116,6 +127,13 @@ static void write_tamper_problems(struct json_writer *json, const struct tamper_
                       "next start does not know what the agent's own files were");
 }
 
+static void write_console_problems(struct json_writer *json, const struct delivery_status *console)
+{
+    if (console->signatures.problem[0] != '\0')
+        write_problem(json, "console", console->signatures.problem,
+                      "mend what it says; until then the signatures before stay in use");
+}
+
 static void write_problems(struct json_writer *json, const struct agent_facts *status)
 {
     char text[128];
@@ -145,6 +163,7 @@ static void write_problems(struct json_writer *json, const struct agent_facts *s
     write_integrity_problems(json, &status->integrity);
     write_prevention_problems(json, &status->prevention);
     write_application_problems(json, &status->application_control);
+    write_console_problems(json, &status->console);
     if (status->protection_problem != 0)
         write_problem(json, "protection", log_error_text(status->protection_problem),
                       "make room on the disk of the state directory, or repair it, then yaguractl "
@@ -413,25 +432,38 @@ static const char *state_of(const struct agent_facts *status, bool degraded)
     return loading || walking ? "starting" : "protecting";
 }
 
-static void write_console(struct json_writer *json, const struct control_context *context)
+/* The set the console gave, and how far the fetch of its mirror's files is. */
+static void write_signatures(struct json_writer *json, const struct agent_facts *status)
 {
-    struct delivery_status console;
-    char last[CLOCK_TEXT_BYTES] = "", next[CLOCK_TEXT_BYTES] = "";
-    delivery_status(context->delivery, &console);
-    if (console.state.last_contact_ns != 0)
-        clock_format(last, console.state.last_contact_ns);
-    if (console.state.next_try_ns != 0)
-        clock_format(next, console.state.next_try_ns);
+    const struct delivery_signatures *signatures = &status->console.signatures;
+
+    json_write_key(json, "signatures");
+    json_write_object_begin(json);
+    json_write_field_string(json, "source", policy_text(status->policy, POLICY_SIGNATURES_SOURCE));
+    json_write_field_string(json, "digest", signatures->digest);
+    json_write_field_unsigned(json, "lists", signatures->lists);
+    json_write_field_unsigned(json, "allowed", signatures->allowed);
+    json_write_field_unsigned(json, "files", signatures->files);
+    write_time(json, "built", signatures->newest_ms * NS_PER_MS);
+    json_write_field_string(json, "fetching", signatures->file);
+    json_write_field_unsigned(json, "fetched_bytes", signatures->file_offset);
+    json_write_field_unsigned(json, "bytes", signatures->file_bytes);
+    json_write_field_string(json, "problem", signatures->problem);
+    json_write_object_end(json);
+}
+
+static void write_console(struct json_writer *json, const struct delivery_status *console)
+{
     json_write_key(json, "console");
     json_write_object_begin(json);
     json_write_field_string(json, "state",
-                            console.configured ? link_state_name(console.state.code) : "none");
-    json_write_field_string(json, "url", console.url);
-    json_write_field_string(json, "agent_id", console.agent_id);
-    json_write_field_string(json, "problem", console.state.text);
-    json_write_field_string(json, "last_contact", last);
-    json_write_field_string(json, "next_try", next);
-    json_write_field_unsigned(json, "messenger_starts", console.messenger_starts);
+                            console->configured ? link_state_name(console->state.code) : "none");
+    json_write_field_string(json, "url", console->url);
+    json_write_field_string(json, "agent_id", console->agent_id);
+    json_write_field_string(json, "problem", console->state.text);
+    write_time(json, "last_contact", console->state.last_contact_ns);
+    write_time(json, "next_try", console->state.next_try_ns);
+    json_write_field_unsigned(json, "messenger_starts", console->messenger_starts);
     json_write_object_end(json);
 }
 
@@ -467,7 +499,8 @@ const char *control_write_status(const struct control_context *context, struct b
     write_store(&json, &status.store);
     json_write_field_bool(&json, "protected", status.is_protected);
     write_tamper(&json, &status.tamper);
-    write_console(&json, context);
+    write_signatures(&json, &status);
+    write_console(&json, &status.console);
     json_write_object_end(&json);
     return state;
 }

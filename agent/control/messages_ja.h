@@ -351,6 +351,20 @@
       "隔離環境") \
     X("Console", \
       "コンソール") \
+    X("Signatures", \
+      "シグネチャ") \
+    X("of the console: %s lists, %s allowed files", \
+      "コンソールから: リスト %s 件、許可ファイル %s 件") \
+    X(", %s files of its mirror", \
+      "、ミラーのファイル %s 件") \
+    X(", fetching %s of %s of ", \
+      "、取得中 %s / %s: ") \
+    X("let the console have signatures: yagura-console signatures import, or mirror.folder in console.conf", \
+      "コンソールにシグネチャを用意してください: yagura-console signatures import、または console.conf の mirror.folder") \
+    X("update those of the console", \
+      "コンソールのシグネチャを更新してください") \
+    X("mend what it says; until then the signatures before stay in use", \
+      "表示された問題を直してください。それまでは以前のシグネチャを使い続けます") \
     X("Backlog", \
       "待ち") \
     X("Verdicts", \

@@ -29,6 +29,7 @@ void console_choice_leave(struct delivery *delivery)
     identity_forget(delivery);
     delivery_record(delivery, "deactivated", EVENT_MEDIUM, delivery->settings.url, NULL);
     policy_delivery_drop(delivery);
+    signature_delivery_drop(delivery);
     messenger_process_restart(delivery); /* it ends: nothing is left to show */
     delivery_note_state(delivery, &state);
 }
@@ -204,6 +205,7 @@ static int forget_console(struct delivery *delivery, struct order *order)
     delivery->settings = nowhere;
     int r = console_files_write_console(delivery->files, &nowhere);
     policy_delivery_drop(delivery);
+    signature_delivery_drop(delivery);
     end_messenger(delivery, order, activated);
     delivery_note_status(delivery);
     delivery_note_state(delivery, &(struct link_state){.code = LINK_STATE_IDLE});

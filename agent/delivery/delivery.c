@@ -176,6 +176,7 @@ static struct delivery *free_delivery(struct delivery *delivery)
 {
     (void)commands_free(delivery->commands);
     (void)command_results_close(delivery->results);
+    signature_delivery_free(delivery);
     (void)event_timer_free(delivery->restart);
     (void)event_timer_free(delivery->news);
     (void)event_loop_free(delivery->loop);
@@ -206,6 +207,8 @@ static int prepare(struct delivery *delivery)
         r = event_timer_new(delivery->loop, heartbeats_look_for_news, delivery, &delivery->news);
     if (r == 0)
         r = command_delivery_new(delivery);
+    if (r == 0)
+        r = signature_delivery_new(delivery);
     return r;
 }
 

@@ -62,12 +62,30 @@ int delivery_activate_from_cloud(struct delivery *delivery,
 int delivery_deactivate(struct delivery *delivery,
                         char ret_problem[static LINK_TEXT_BYTES]) MUST_USE;
 
+/* What policy says about the console's mirror. */
+struct delivery_mirror {
+    bool wanted; /* signatures come from there */
+    uint64_t bytes_per_second, jitter_ns;
+};
+void delivery_set_mirror(struct delivery *delivery, const struct delivery_mirror *mirror);
+
+/* Signatures that the console gives. */
+struct delivery_signatures {
+    char digest[65]; /* of the set in force; "" = none */
+    size_t lists, allowed, files;
+    uint64_t newest_ms; /* when the newest of the files was built; 0 = unknown */
+    char file[128];     /* that is being fetched; "" = none */
+    uint64_t file_offset, file_bytes;
+    char problem[LINK_TEXT_BYTES];
+};
+
 struct delivery_status {
     bool configured, activated;
     char url[LINK_TEXT_BYTES];
     char agent_id[64];
     struct link_state state;
     uint64_t messenger_starts;
+    struct delivery_signatures signatures;
 };
 void delivery_status(struct delivery *delivery, struct delivery_status *ret_status);
 

@@ -11,6 +11,8 @@
 #include "agent/delivery/heartbeat_body.h"
 #include "agent/delivery/signed_command.h"
 #include "agent/delivery/signed_policy.h"
+#include "agent/signatures/console_lists.h"
+#include "agent/signatures/mirror_files.h"
 #include "agent/store/store.h"
 
 #include <openssl/evp.h>
@@ -36,6 +38,20 @@ struct application {
     struct delivered_policy policy;
     struct settings_error error;
     int result;
+};
+
+/* signature_delivery.c's. */
+struct signature_pull {
+    struct wire_signatures set; /* in force; root NULL: none */
+    struct mirror_files *files;
+    struct event_timer *timer;
+    bool wanted; /* policy takes the mirror's files */
+    bool asked;  /* a piece, of the messenger */
+    bool waits;  /* the timer runs */
+    uint64_t bytes_per_second, jitter_ns;
+    uint64_t again_ns; /* monotonic: a refused set is not asked for before */
+    uint32_t failures;
+    char problem[LINK_TEXT_BYTES];
 };
 
 struct delivery {
@@ -65,6 +81,7 @@ struct delivery {
     struct application application;
     char bundle_id[40];    /* of the bundle that the messenger is sending; "" = none */
     struct order *goodbye; /* console_choice.c: it waits until the messenger has told the console */
+    struct signature_pull pull;
     int socket;
     pid_t pid;
     uint64_t started_ns, restart_delay_ns;
@@ -73,6 +90,7 @@ struct delivery {
 
     pthread_mutex_t lock; /* of all below */
     struct delivery_status status;
+    struct delivery_mirror mirror; /* what policy says, until the thread obeys it */
 };
 
 /* delivery.c. kind is an event's; reason may be NULL. */
@@ -126,6 +144,16 @@ int policy_delivery_take(void *delivery, struct message *message);
 int policy_delivery_compare(struct delivery *delivery, const struct link_beat_done *done) MUST_USE;
 /* The local configuration decides from now on. */
 void policy_delivery_drop(struct delivery *delivery);
+
+/* signature_delivery.c */
+int signature_delivery_new(struct delivery *delivery) MUST_USE;
+void signature_delivery_free(struct delivery *delivery);
+int signature_delivery_take(void *user, struct message *message);
+int signature_delivery_take_piece(void *user, struct message *message);
+/* What this host should have: asked for when it is not in force; goes on with files. */
+int signature_delivery_compare(struct delivery *delivery, const char *digest) MUST_USE;
+/* The console decides no more; files of its mirror stay. */
+void signature_delivery_drop(struct delivery *delivery);
 
 /* console_choice.c: the console has sent this host away. */
 void console_choice_leave(struct delivery *delivery);

@@ -132,7 +132,8 @@ int heartbeats_take_done(void *user, struct message *message)
         console_choice_leave(delivery);
         return 0;
     }
-    return policy_delivery_compare(delivery, &done);
+    r = policy_delivery_compare(delivery, &done);
+    return r < 0 ? r : signature_delivery_compare(delivery, done.signatures_digest);
 }
 
 /* Severe events do not wait for the next heartbeat. */

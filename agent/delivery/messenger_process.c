@@ -27,6 +27,7 @@ void messenger_process_close(struct delivery *delivery)
     (void)close(delivery->socket);
     delivery->socket = -1;
     delivery->bundle_id[0] = '\0';
+    delivery->pull.asked = false;
     /* It ends when its socket does; one that hangs does not. It holds nothing that must be saved.
      */
     (void)kill(delivery->pid, SIGKILL);
@@ -156,6 +157,8 @@ static int take_message(struct delivery *delivery, struct message *message)
         {LINK_CONSOLE, "console", true, false, console_choice_take},
         {LINK_IDENTITY, "identity", activated || asks || delivery->has_token, false, identity_take},
         {LINK_MOVE, "move", activated, true, identity_take_move},
+        {LINK_SIGNATURES, "signatures", activated, true, signature_delivery_take},
+        {LINK_PIECE, "piece", activated, true, signature_delivery_take_piece},
         {LINK_BUNDLE_DONE, "bundle-done", activated, false, bundle_delivery_take_done},
         {LINK_STATE, "state", true, false, take_state},
     };

@@ -120,6 +120,8 @@ struct call {
     const char *content_type; /* NULL: JSON */
     const char *body;         /* NULL: none */
     size_t length;
+    const struct http_header *header; /* NULL: none */
+    size_t most;                      /* bytes of the answer; 0: as of a document */
 };
 
 /* One exchange; the answer's body goes to ret_body. */
@@ -135,7 +137,10 @@ static void perform(struct console_client *client, const struct call *call, stru
         .body = call->body,
         .body_length = call->length,
         .timeout_ns = EXCHANGE_TIMEOUT_NS,
-        .maximum_answer = LIMIT_SIGNED_DOCUMENT_BYTES,
+        .headers = call->header,
+        .header_count = call->header != NULL ? 1 : 0,
+        /* Also what a problem says has room. */
+        .maximum_answer = call->most > 0 ? call->most + 4096 : LIMIT_SIGNED_DOCUMENT_BYTES,
     };
 
     *result = (struct console_result){.outcome = CONSOLE_OK};
@@ -370,6 +375,27 @@ void console_client_policy(struct console_client *client, struct buffer *ret_bod
                            struct console_result *ret_result)
 {
     exchange(client, "GET", "/agent/v1/policy", NULL, ret_body, ret_result);
+}
+
+void console_client_signatures(struct console_client *client, struct buffer *ret_body,
+                               struct console_result *ret_result)
+{
+    exchange(client, "GET", "/agent/v1/signatures", NULL, ret_body, ret_result);
+}
+
+void console_client_piece(struct console_client *client, const char *sha256, uint64_t offset,
+                          uint64_t length, struct buffer *ret_body,
+                          struct console_result *ret_result)
+{
+    char path[128], range[64];
+    const struct http_header header = {"Range", range};
+    const struct call call = {
+        .method = "GET", .path = path, .header = &header, .most = (size_t)length};
+
+    (void)text_format(path, sizeof path, "/agent/v1/signatures/files/%s", sha256);
+    (void)text_format(range, sizeof range, "bytes=%llu-%llu", (unsigned long long)offset,
+                      (unsigned long long)(offset + length - 1));
+    perform(client, &call, ret_body, ret_result);
 }
 
 void console_client_leave(struct console_client *client, struct console_result *ret_result)

@@ -58,6 +58,13 @@ void console_client_beat(struct console_client *client, const char *body, size_t
 /* A bundle of diagnostics, the answer to the command of this id. */
 void console_client_bundle(struct console_client *client, const char *command_id, const char *bytes,
                            size_t length, struct console_result *ret_result);
+/* The signed set of signatures, as JSON. */
+void console_client_signatures(struct console_client *client, struct buffer *ret_body,
+                               struct console_result *ret_result);
+/* Bytes of a file of the console's mirror; at most length of them. */
+void console_client_piece(struct console_client *client, const char *sha256, uint64_t offset,
+                          uint64_t length, struct buffer *ret_body,
+                          struct console_result *ret_result);
 /* The signed policy's JSON. */
 void console_client_policy(struct console_client *client, struct buffer *ret_body,
                            struct console_result *ret_result);

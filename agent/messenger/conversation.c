@@ -37,7 +37,7 @@ struct conversation {
     struct console_client *client; /* for the identity there is, or for none */
     struct link_state state;
     struct delay delay;
-    uint64_t next_ns, last_beat_ns, policy_after_ns; /* monotonic */
+    uint64_t next_ns, last_beat_ns, policy_after_ns, signatures_after_ns; /* monotonic */
 };
 
 int conversation_new(int link, struct conversation **ret_conversation)
@@ -317,6 +317,20 @@ static int fetch_policy(struct conversation *conversation)
     return link_send_document(conversation->link, LINK_POLICY, buffer_text(&body), body.length);
 }
 
+static int fetch_signatures(struct conversation *conversation)
+{
+    AUTO_BUFFER struct buffer body = BUFFER_WITH_MAXIMUM(0);
+    struct console_result result;
+
+    if (clock_monotonic_ns() < conversation->signatures_after_ns)
+        return 0; /* asked to wait */
+    console_client_signatures(conversation->client, &body, &result);
+    conversation->signatures_after_ns = clock_monotonic_ns() + result.retry_after_ns;
+    if (result.outcome != CONSOLE_OK)
+        return 0;
+    return link_send_document(conversation->link, LINK_SIGNATURES, buffer_text(&body), body.length);
+}
+
 static int hand_on_commands(struct conversation *conversation, const json_t *commands)
 {
     int r = 0;
@@ -336,6 +350,8 @@ static int take_reply(struct conversation *conversation, const struct wire_heart
                                   .has_group = reply->group_id != NULL};
 
     if (text_copy(done.epoch, sizeof done.epoch, reply->epoch) < 0 ||
+        text_copy(done.signatures_digest, sizeof done.signatures_digest, reply->signatures_digest) <
+            0 ||
         text_copy(done.policy_digest, sizeof done.policy_digest, reply->policy_digest) < 0 ||
         text_copy(done.group_id, sizeof done.group_id, done.has_group ? reply->group_id : "") < 0)
         return -EBADMSG;
@@ -511,6 +527,39 @@ static int take_want_policy(void *user, struct message *message UNUSED)
     return conversation->activated && conversation->client != NULL ? fetch_policy(conversation) : 0;
 }
 
+static int take_want_signatures(void *user, struct message *message UNUSED)
+{
+    struct conversation *conversation = user;
+
+    return conversation->activated && conversation->client != NULL ? fetch_signatures(conversation)
+                                                                   : 0;
+}
+
+/* One small exchange: a heartbeat never waits behind a whole file. */
+static int take_want_piece(void *user, struct message *message)
+{
+    struct conversation *conversation = user;
+    AUTO_BUFFER struct buffer body = BUFFER_WITH_MAXIMUM(0);
+    struct console_result result = {.outcome = CONSOLE_UNREACHABLE};
+    struct link_piece piece;
+
+    int r = link_read_piece(message, &piece);
+    if (r == 0 && (!wire_is_sha256(piece.sha256) || piece.length == 0))
+        r = -EBADMSG;
+    if (r < 0)
+        return r;
+    if (conversation->activated && conversation->client != NULL)
+        console_client_piece(conversation->client, piece.sha256, piece.offset, piece.length, &body,
+                             &result);
+    piece.delivered =
+        result.outcome == CONSOLE_OK && body.length > 0 && body.length <= piece.length;
+    piece.gone = result.outcome == CONSOLE_NOTHING;
+    piece.retry_after_ns = result.retry_after_ns;
+    piece.length = piece.delivered ? body.length : 0;
+    (void)text_copy(piece.problem, sizeof piece.problem, result.problem);
+    return link_send_piece(conversation->link, &piece, body.data);
+}
+
 static enum link_bundle_outcome bundle_outcome(enum console_outcome outcome)
 {
     switch (outcome) {
@@ -585,6 +634,8 @@ int conversation_take(struct conversation *conversation, struct message *message
         {LINK_LEAVE, "leave", true, false, take_leave},
         {LINK_WANT_POLICY, "want-policy", true, false, take_want_policy},
         {LINK_BUNDLE, "bundle", true, true, take_bundle},
+        {LINK_WANT_SIGNATURES, "want-signatures", true, false, take_want_signatures},
+        {LINK_WANT_PIECE, "want-piece", true, false, take_want_piece},
     };
 
     return message_dispatch(routes, ARRAY_LENGTH(routes), conversation, message);

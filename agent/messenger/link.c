@@ -123,6 +123,7 @@ int link_send_beat_done(int socket, const struct link_beat_done *done)
     message_write_text(&writer, done->policy_digest);
     message_write_u32(&writer, done->has_group);
     message_write_text(&writer, done->group_id);
+    message_write_text(&writer, done->signatures_digest);
     return message_writer_send(&writer, socket, LINK_BEAT_DONE, -1);
 }
 
@@ -136,6 +137,7 @@ int link_read_beat_done(const struct message *message, struct link_beat_done *re
     READ_TEXT(&reader, ret_done->policy_digest);
     ret_done->has_group = message_read_u32(&reader) != 0;
     READ_TEXT(&reader, ret_done->group_id);
+    READ_TEXT(&reader, ret_done->signatures_digest);
     return message_reader_end(&reader);
 }
 
@@ -225,6 +227,51 @@ int link_read_bundle_done(const struct message *message, struct link_bundle_done
     if (outcome > LINK_BUNDLE_REFUSED)
         return -EBADMSG;
     ret_done->outcome = (enum link_bundle_outcome)outcome;
+    return message_reader_end(&reader);
+}
+
+static void write_piece(struct message_writer *writer, const struct link_piece *piece)
+{
+    message_write_text(writer, piece->sha256);
+    message_write_u64(writer, piece->offset);
+    message_write_u64(writer, piece->length);
+    message_write_u32(writer, (piece->delivered ? 1U : 0U) | (piece->gone ? 2U : 0U));
+    message_write_u64(writer, piece->retry_after_ns);
+    message_write_text(writer, piece->problem);
+}
+
+int link_send_want_piece(int socket, const struct link_piece *piece)
+{
+    struct message_writer writer = {.length = 0};
+
+    write_piece(&writer, piece);
+    return message_writer_send(&writer, socket, LINK_WANT_PIECE, -1);
+}
+
+int link_send_piece(int socket, const struct link_piece *piece, const void *bytes)
+{
+    struct message_writer writer = {.length = 0};
+    AUTO_CLOSE int fd = -1;
+
+    write_piece(&writer, piece);
+    int r = seal(bytes, piece->delivered ? piece->length : 0, &fd);
+    return r < 0 ? r : message_writer_send(&writer, socket, LINK_PIECE, fd);
+}
+
+int link_read_piece(const struct message *message, struct link_piece *ret_piece)
+{
+    struct message_reader reader = message_reader_of(message);
+
+    READ_TEXT(&reader, ret_piece->sha256);
+    ret_piece->offset = message_read_u64(&reader);
+    ret_piece->length = message_read_u64(&reader);
+    uint32_t flags = message_read_u32(&reader);
+    ret_piece->retry_after_ns = message_read_u64(&reader);
+    READ_TEXT(&reader, ret_piece->problem);
+    if (flags > 3 || ret_piece->length > LIMIT_MIRROR_PIECE_BYTES)
+        return -EBADMSG;
+    ret_piece->delivered = (flags & 1U) != 0;
+    ret_piece->gone = (flags & 2U) != 0;
     return message_reader_end(&reader);
 }
 

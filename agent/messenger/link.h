@@ -19,6 +19,10 @@
  *                                            knows, and end
  *   <-- LINK_BUNDLE fd                       diagnostics for the console, a command's id
  *   --> LINK_BUNDLE_DONE                     what became of it
+ *   <-- LINK_WANT_SIGNATURES                 root lacks the set that BEAT_DONE named
+ *   --> LINK_SIGNATURES fd                   signed
+ *   <-- LINK_WANT_PIECE                      a piece of a file of the console's mirror
+ *   --> LINK_PIECE fd                        it, or why not
  *   <-- LINK_URGENT                          something is worth a heartbeat now */
 #ifndef AGENT_MESSENGER_LINK_H
 #define AGENT_MESSENGER_LINK_H
@@ -47,6 +51,10 @@ enum link_type {
     LINK_LEAVE,
     LINK_BUNDLE,
     LINK_BUNDLE_DONE,
+    LINK_WANT_SIGNATURES,
+    LINK_SIGNATURES,
+    LINK_WANT_PIECE,
+    LINK_PIECE,
     LINK_CLOUD, /* these: link_cloud.h */
     LINK_WANT_FILES,
     LINK_FILE,
@@ -83,9 +91,10 @@ struct link_beat_done {
     bool delivered;
     char epoch[64]; /* every event up to acknowledged of this epoch is the console's */
     uint64_t acknowledged;
-    char policy_digest[80]; /* what this host should obey; "" = nothing is assigned */
-    bool has_group;         /* the console says which one it is in */
-    char group_id[40];      /* "" = none */
+    char policy_digest[80];     /* what this host should obey; "" = nothing is assigned */
+    bool has_group;             /* the console says which one it is in */
+    char group_id[40];          /* "" = none */
+    char signatures_digest[80]; /* the set it should have; "" = the console has none */
 };
 
 enum link_state_code {
@@ -113,17 +122,29 @@ struct link_bundle_done {
     char problem[LINK_TEXT_BYTES];
 };
 
+/* Of a file that the console names by its SHA-256. */
+struct link_piece {
+    char sha256[65];
+    uint64_t offset, length; /* length: wanted; of an answer, that of its document */
+    bool delivered;          /* of an answer: otherwise the document says nothing */
+    bool gone;               /* the console has no such file any more */
+    uint64_t retry_after_ns; /* it asks for patience; 0 = it does not */
+    char problem[LINK_TEXT_BYTES];
+};
+
 /* Each sends one message. -errno as message_send. */
 int link_send_settings(int socket, const struct link_settings *settings) MUST_USE;
 int link_send_identity(int socket, const struct link_identity *identity) MUST_USE;
 int link_send_token(int socket, const struct link_token *token) MUST_USE;
 int link_send_beat_done(int socket, const struct link_beat_done *done) MUST_USE;
 int link_send_state(int socket, const struct link_state *state) MUST_USE;
-/* WANT_BEAT, URGENT, WANT_POLICY, LEAVE, WANT_FILES: no payload. */
+/* WANT_BEAT, URGENT, WANT_POLICY, WANT_SIGNATURES, LEAVE, WANT_FILES: no payload. */
 int link_send_plain(int socket, enum link_type type) MUST_USE;
-/* BEAT, COMMAND, POLICY, MOVE: the bytes in a sealed memfd. */
+/* BEAT, COMMAND, POLICY, MOVE, SIGNATURES: the bytes in a sealed memfd. */
 int link_send_document(int socket, enum link_type type, const void *bytes, size_t length) MUST_USE;
 int link_send_bundle(int socket, const char *id, const void *bytes, size_t length) MUST_USE;
+int link_send_want_piece(int socket, const struct link_piece *piece) MUST_USE;
+int link_send_piece(int socket, const struct link_piece *piece, const void *bytes) MUST_USE;
 int link_send_bundle_done(int socket, const struct link_bundle_done *done) MUST_USE;
 
 /* Each reads one whole payload. -EBADMSG: the peer is broken and must end. */
@@ -135,6 +156,8 @@ int link_read_state(const struct message *message, struct link_state *ret_state)
 int link_read_bundle(const struct message *message, char ret_id[static 40]) MUST_USE;
 int link_read_bundle_done(const struct message *message,
                           struct link_bundle_done *ret_done) MUST_USE;
+/* WANT_PIECE, PIECE. */
+int link_read_piece(const struct message *message, struct link_piece *ret_piece) MUST_USE;
 /* The content of a document's memfd, bounded by LIMIT_SIGNED_DOCUMENT_BYTES; freed by the caller.
  * -EBADMSG when it is not a sealed memfd: any other file could make the reader wait. */
 int link_read_document(int fd, char **ret_text, size_t *ret_length) MUST_USE;

@@ -68,6 +68,13 @@
       "only files changed within this time; 0s: all")                                               \
     X(SCAN_MAX_LOAD, "scan.schedule_max_load", NUMBER, "80", "0..10000",                            \
       "they pause while the load a core is above this many per cent; 0: never")                     \
+    X(SIGNATURES_SOURCE, "signatures.source", CHOICE, "host", "host|console|both",                  \
+      "whose signature files are loaded: the folders of agent.conf, which freshclam fills, the "    \
+      "console's mirror, or both")                                                                  \
+    X(SIGNATURES_RATE, "signatures.rate", SIZE, "4M", "64K..1G",                                    \
+      "most bytes a second that are fetched from the mirror")                                       \
+    X(SIGNATURES_JITTER, "signatures.jitter", DURATION, "10m", "0s..24h",                           \
+      "most delay of a fetch, another one on every host; none while there is nothing")              \
     X(RESPOND_ACTION, "respond.action", CHOICE, "quarantine", "pass|quarantine|delete",             \
       "what is done about malware")                                                                 \
     X(RESPOND_HEURISTIC, "respond.heuristic_action", CHOICE, "pass", "pass|quarantine|delete",      \

@@ -69,6 +69,12 @@
       "この期間に変わったファイルだけ。0s: すべて") \
     X(SCAN_MAX_LOAD, \
       "コアあたりの負荷がこの % を超える間は一時停止。0: しない") \
+    X(SIGNATURES_SOURCE, \
+      "読み込むシグネチャファイルの入手元: freshclam が満たす agent.conf のフォルダー、コンソールのミラー、または両方") \
+    X(SIGNATURES_RATE, \
+      "ミラーから取得する速さの上限 (1 秒あたりのバイト数)") \
+    X(SIGNATURES_JITTER, \
+      "取得を遅らせる最長時間。ホストごとに異なり、まだ何もないうちは遅らせない") \
     X(RESPOND_ACTION, \
       "不正プログラムへの処置") \
     X(RESPOND_HEURISTIC, \

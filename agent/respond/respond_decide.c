@@ -10,6 +10,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* What the console's lists of denied contents are named; ".UNOFFICIAL" follows. */
+#define CONSOLE_DENIED "Yagura.Denied."
+
 static void count(struct responder *responder, uint64_t *counter)
 {
     pthread_mutex_lock(&responder->mutex);
@@ -57,6 +60,23 @@ static bool is_heuristic(const char *signature)
     return text_starts_with(signature, "Heuristics.") || text_starts_with(signature, "PUA.");
 }
 
+static bool console_allows(struct responder *responder, const char *sha256)
+{
+    pthread_mutex_lock(&responder->mutex);
+    bool allowed = digest_set_contains(&responder->console_allowed, sha256);
+    pthread_mutex_unlock(&responder->mutex);
+    return allowed;
+}
+
+/* Said by a person, by policy or on the console: no brake holds it. */
+static bool is_denied(const struct task *task, const struct respond_rules *rules)
+{
+    const struct quarantine_facts *facts = &task->intent.facts;
+
+    return digest_set_contains(&rules->denied, facts->sha256) ||
+           text_starts_with(facts->signature, CONSOLE_DENIED);
+}
+
 static bool is_allowed(const struct task *task, const struct respond_rules *rules)
 {
     const struct quarantine_facts *facts = &task->intent.facts;
@@ -65,6 +85,7 @@ static bool is_allowed(const struct task *task, const struct respond_rules *rule
         if (text_equal(rules->allowed_signatures[i], facts->signature))
             return true;
     return digest_set_contains(&rules->allowed, facts->sha256) ||
+           console_allows(task->responder, facts->sha256) ||
            quarantine_is_allowed(task->responder->quarantine, facts->sha256);
 }
 
@@ -101,7 +122,7 @@ static const char *find_hold(struct task *task, const struct respond_rules *rule
 {
     const char *held = NULL;
 
-    if (task->released || digest_set_contains(&rules->denied, task->intent.facts.sha256))
+    if (task->released || is_denied(task, rules))
         return NULL;
     if (rules->hold_package_files)
         held = package_hold(task);
@@ -118,8 +139,7 @@ static enum respond_action choose_action(const struct task *task, const struct r
     enum respond_action action =
         is_heuristic(task->intent.facts.signature) ? rules->heuristic_action : rules->action;
 
-    if (action == RESPOND_PASS &&
-        (task->released || digest_set_contains(&rules->denied, task->intent.facts.sha256)))
+    if (action == RESPOND_PASS && (task->released || is_denied(task, rules)))
         return RESPOND_QUARANTINE;
     return action;
 }
@@ -226,7 +246,7 @@ static int judge(struct task *task, const struct respond_rules *rules)
         return r;
     if (is_allowed(task, rules))
         return 0;
-    if (digest_set_contains(&rules->denied, task->intent.facts.sha256))
+    if (is_denied(task, rules))
         return -EACCES;
     if (is_heuristic(task->intent.facts.signature) && rules->heuristic_action == RESPOND_PASS)
         return 0;

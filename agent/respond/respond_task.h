@@ -89,6 +89,7 @@ struct responder {
     unsigned references; /* one of the caller, one of each task */
     bool stopping;
     struct respond_rules *rules;
+    struct digest_set console_allowed;
     struct task_list incoming, ready, finished, delayed;
     struct respond_job *jobs, **last_job;
     struct task *alive;

@@ -20,6 +20,7 @@ static void responder_free(struct responder *responder)
     holdings_free(responder->holdings);
     quarantine_close(responder->quarantine);
     respond_rules_unref(responder->rules);
+    digest_set_done(&responder->console_allowed);
     pthread_mutex_destroy(&responder->mutex);
     pthread_cond_destroy(&responder->decide);
     pthread_cond_destroy(&responder->act);
@@ -196,6 +197,26 @@ int responder_reconfigure(struct responder *responder, const struct responder_op
     responder->rules = rules;
     respond_rules_unref(former);
     pthread_mutex_unlock(&responder->mutex);
+    detection_memory_clear(responder->memory); /* what was passed may have to be acted on now */
+    return 0;
+}
+
+int responder_set_allowed(struct responder *responder, const char *const *hashes, size_t count)
+{
+    struct digest_set allowed = {0};
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < count; i++)
+        r = digest_set_add(&allowed, hashes[i]);
+    if (r < 0) {
+        digest_set_done(&allowed);
+        return r;
+    }
+    pthread_mutex_lock(&responder->mutex);
+    struct digest_set former = responder->console_allowed;
+    responder->console_allowed = allowed;
+    pthread_mutex_unlock(&responder->mutex);
+    digest_set_done(&former);
     detection_memory_clear(responder->memory); /* what was passed may have to be acted on now */
     return 0;
 }

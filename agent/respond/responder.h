@@ -66,6 +66,11 @@ struct responder *responder_stop(struct responder *responder);
 int responder_reconfigure(struct responder *responder,
                           const struct responder_options *options) MUST_USE;
 
+/* SHA-256 of contents that the console allows, besides the policy's; the whole list anew. Nothing
+ * that was done is undone. Thread-safe. -EINVAL (a digest), -ENOMEM: the old list stays. */
+int responder_set_allowed(struct responder *responder, const char *const *hashes,
+                          size_t count) MUST_USE;
+
 /* done(user, result) from the responder's or writer's thread once the detection is committed and
  * acted upon (0) or could not be (-errno; an event says so). A file that was reported before and
  * has not changed, or whose content or signature is allowed, is done at once. -EAGAIN when too many

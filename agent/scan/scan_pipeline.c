@@ -145,8 +145,10 @@ static void rescan_known(struct scan_pipeline *pipeline)
     struct scan_settings *settings = take_settings(pipeline);
     const struct scan_pipeline_options *options = scan_settings_options(settings);
     int r = 0;
-    if (options->rescan_on_update && options->rescan_paths != NULL &&
-        verdict_cache_count_stale(pipeline->parts.cache, generation) > 0) {
+    /* What was too young to be remembered as clean was seen by the engine before, too. */
+    bool updated = pipeline->rescan_generation != 0 ||
+                   verdict_cache_count_stale(pipeline->parts.cache, generation) > 0;
+    if (options->rescan_on_update && options->rescan_paths != NULL && updated) {
         r = start_rescan(pipeline, options, settings);
         atomic_store(&pipeline->rescanning, r == 0);
     }

@@ -99,6 +99,8 @@ static int apply_options(struct agent *agent, struct module_options *options)
                                             &options->application_control);
     if (r == 0)
         r = agent_start_watch(agent);
+    if (r == 0 && agent->delivery != NULL)
+        delivery_set_mirror(agent->delivery, &options->mirror);
     if (r == 0)
         log_set_level(options->log_level);
     return r;

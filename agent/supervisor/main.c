@@ -10,6 +10,7 @@
 #include "agent/delivery/cloud_access.h"
 #include "agent/delivery/delivery.h"
 #include "agent/protection/protection.h"
+#include "agent/signatures/console_lists.h"
 #include "agent/supervisor/agent.h"
 #include "agent/supervisor/ending.h"
 #include "agent/supervisor/metrics_file.h"
@@ -202,9 +203,23 @@ static void stop_tamper(struct agent *agent)
     agent->tamper = tamper_stop(agent->tamper);
 }
 
+/* What the console allows counts from the first detection on. */
+static int allow_contents(struct agent *agent)
+{
+    struct wire_signatures set;
+
+    if (console_lists_read(agent->config->state_directory, &set) < 0)
+        return 0;
+    int r = responder_set_allowed(agent->responder, set.allowed, set.allowed_count);
+    wire_signatures_done(&set);
+    return r;
+}
+
 static int start_responder(struct agent *agent)
 {
-    return responder_start(agent->store, &agent->options->respond, &agent->responder);
+    int r = responder_start(agent->store, &agent->options->respond, &agent->responder);
+
+    return r < 0 ? r : allow_contents(agent);
 }
 
 static void stop_responder(struct agent *agent)
@@ -356,6 +371,8 @@ static int start_delivery(struct agent *agent)
 
     r = delivery_start(&options, &agent->delivery);
     explicit_bzero(cloud, sizeof *cloud);
+    if (r == 0)
+        delivery_set_mirror(agent->delivery, &agent->options->mirror);
     return r;
 }
 

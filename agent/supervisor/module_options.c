@@ -2,6 +2,7 @@
 #include "agent/supervisor/module_options.h"
 
 #include "agent/respond/holding.h"
+#include "agent/signatures/mirror_files.h"
 #include "agent/supervisor/policy_hashes.h"
 #include "common/crypto/hash.h"
 #include "common/text/text.h"
@@ -63,17 +64,27 @@ static size_t worker_count(const struct policy *policy)
     return (size_t)MAX(1, MIN(cores, MOST_BY_DEFAULT));
 }
 
-/* The folders of the configuration, and the one of policy_hashes.c. False when out of memory. */
-static bool fill_databases(struct module_options *options, const struct agent_config *config)
+/* The folders of the configuration, that of the console's mirror, or both, and the one of
+ * policy_hashes.c, where the console's lists stand, too. False when out of memory. */
+static bool fill_databases(struct module_options *options, const struct agent_config *config,
+                           const struct policy *policy)
 {
+    const char *source = policy_text(policy, POLICY_SIGNATURES_SOURCE);
     size_t count = 0;
 
-    while (config->database_directories[count] != NULL)
+    while (!text_equal(source, "console") && config->database_directories[count] != NULL)
         count++;
-    options->databases = calloc(count + 2, sizeof options->databases[0]);
+    options->databases = calloc(count + 3, sizeof options->databases[0]);
     if (options->databases == NULL)
         return false;
     memcpy(options->databases, config->database_directories, count * sizeof options->databases[0]);
+    options->mirror = (struct delivery_mirror){
+        .wanted = !text_equal(source, "host"),
+        .bytes_per_second = policy_number(policy, POLICY_SIGNATURES_RATE),
+        .jitter_ns = policy_number(policy, POLICY_SIGNATURES_JITTER),
+    };
+    if (options->mirror.wanted)
+        options->databases[count++] = join(options, config->state_directory, MIRROR_FILES_FOLDER);
     options->databases[count] = join(options, config->state_directory, POLICY_HASHES_FOLDER);
     return true;
 }
@@ -330,7 +341,7 @@ int module_options_new(const struct agent_config *config, struct policy *policy,
     options->tamper_interval_ns = policy_number(policy, POLICY_PROTECTION_CHECK_INTERVAL);
     options->watch_enabled = policy_bool(policy, POLICY_WATCH_ENABLED);
     options->log_level = log_level_of(config, policy);
-    bool complete = fill_databases(options, config) && fill_watched(options, policy);
+    bool complete = fill_databases(options, config, policy) && fill_watched(options, policy);
     fill_watch(options, policy);
     fill_scan(options, config, policy);
     fill_respond(options, config, policy);

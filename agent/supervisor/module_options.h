@@ -5,6 +5,7 @@
 #define AGENT_SUPERVISOR_MODULE_OPTIONS_H
 
 #include "agent/application_control/application_control.h"
+#include "agent/delivery/delivery.h"
 #include "agent/health/health.h"
 #include "agent/integrity/integrity.h"
 #include "agent/policy/agent_config.h"
@@ -30,6 +31,7 @@ struct module_options {
     struct prevention_options prevention;
     struct application_control_options application_control;
     struct resources_options resources;
+    struct delivery_mirror mirror;
     enum log_level log_level;
     bool watch_enabled;
     bool is_protected;
@@ -39,7 +41,7 @@ struct module_options {
     size_t path_count;
     const char *own_directories[4];
     const char **watched;   /* the policy's paths, and those of integrity monitoring */
-    const char **databases; /* the configured ones, then the policy's own list */
+    const char **databases; /* the configured ones or the mirror's, then the policy's own list */
 };
 
 /* config must outlive the result; policy is referenced. -ENOMEM. */

@@ -110,7 +110,8 @@ struct wire_heartbeat_reply {
     const char *epoch; /* acknowledged: every event up to this number */
     uint64_t acknowledged;
     uint64_t server_ms, next_seconds;
-    const char *policy_digest; /* the agent's target; "" = none is assigned */
+    const char *policy_digest;     /* the agent's target; "" = none is assigned */
+    const char *signatures_digest; /* of what the agent should have; "" = none is assigned */
     const char
         *group_id; /* "" = it is in none; NULL: not said. Only a hint: a policy says it signed */
     bool renew;
@@ -273,6 +274,39 @@ int wire_policy_encode(const struct wire_policy *policy, struct buffer *document
 int wire_policy_decode(const char *document, struct wire_policy *ret_policy,
                        struct wire_problem *ret_problem) MUST_USE;
 void wire_policy_done(struct wire_policy *policy);
+
+/* Which signatures a computer has besides the ones it fetches itself. Names of lists begin so. */
+#define WIRE_CONSOLE_LIST "yagura-console-"
+struct wire_signature_list {
+    const char *name, *text; /* a file as libclamav reads it */
+};
+struct wire_mirror_file {
+    const char *name, *sha256;
+    uint64_t size, version, built_ms; /* version, built_ms: of a .cvd's head; 0 = it has none */
+};
+struct wire_signatures {
+    json_t *root;
+    const char *agent_id;
+    const char *digest;  /* names the content */
+    const char *content; /* encode: from wire_signatures_content */
+    uint64_t issued_ms, expires_ms;
+    struct wire_signature_list *lists;
+    const char **allowed; /* SHA-256 of contents that are no malware */
+    struct wire_mirror_file *files;
+    size_t list_count, allowed_count, file_count;
+};
+/* The part that is the same for many computers, of lists, allowed and files. */
+int wire_signatures_content(const struct wire_signatures *signatures, struct buffer *content,
+                            char ret_digest[static 65]) MUST_USE;
+int wire_signatures_encode(const struct wire_signatures *signatures,
+                           struct buffer *document) MUST_USE;
+int wire_signatures_decode(const char *document, struct wire_signatures *ret_signatures,
+                           struct wire_problem *ret_problem) MUST_USE;
+void wire_signatures_done(struct wire_signatures *signatures);
+/* A file's name that leads nowhere: letters, digits, ".", "_", "-", no "." at first. */
+bool wire_is_signature_name(const char *name);
+/* 64 lower-case hexadecimal digits. */
+bool wire_is_sha256(const char *text);
 
 /* --- words */
 

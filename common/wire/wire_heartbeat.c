@@ -232,6 +232,8 @@ int wire_heartbeat_reply_encode(const struct wire_heartbeat_reply *reply, struct
     add_text(body, ",\"acknowledged\":{\"epoch\":", reply->epoch);
     add_number(body, ",\"number\":", reply->acknowledged);
     add_text(body, "},\"policy_digest\":", reply->policy_digest);
+    if (reply->signatures_digest && reply->signatures_digest[0])
+        add_text(body, ",\"signatures_digest\":", reply->signatures_digest);
     if (reply->group_id)
         add_text(body, ",\"group_id\":", reply->group_id);
     (void)buffer_append_text(body, reply->renew ? ",\"renew\":true,\"commands\":["
@@ -257,6 +259,7 @@ int wire_heartbeat_reply_decode(const char *body, size_t length,
     reply.server_ms = wire_read_number(&reader, "server_ms", false);
     reply.next_seconds = wire_read_number(&reader, "next_seconds", false);
     reply.policy_digest = wire_read_text(&reader, "policy_digest", 0, 64, "");
+    reply.signatures_digest = wire_read_text(&reader, "signatures_digest", 0, 64, "");
     if (json_object_get(root, "group_id"))
         reply.group_id = wire_read_text(&reader, "group_id", 0, 36, "");
     reply.renew = wire_read_bool(&reader, "renew", false);

@@ -38,6 +38,8 @@ void agent_renew(struct http_request *request, void *service);
 void agent_policy(struct http_request *request, void *service);
 void agent_deactivate(struct http_request *request, void *service);
 void agent_bundle(struct http_request *request, void *service);
+void agent_signatures(struct http_request *request, void *service);
+void agent_signature_file(struct http_request *request, void *service);
 
 /* The client certificate's digest, or false when it has answered 401. */
 bool agent_certificate(struct http_request *request, char ret_digest[static 65]);

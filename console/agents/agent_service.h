@@ -12,6 +12,7 @@
 
 struct console_store;
 struct presence;
+struct signature_sets;
 
 /* Which EC2 instances may activate. */
 struct instance_rules {
@@ -30,6 +31,9 @@ struct agent_service {
     uint64_t queue; /* heartbeats that may wait for the writer */
     struct instance_rules instances;
     struct rate_bucket activation_bucket, policy_bucket; /* what is signed for each asker */
+    struct rate_bucket mirror_bucket;                    /* pieces of signature files */
+    struct signature_sets *signatures;
+    const char *mirror_directory;
     /* Counters for /metrics. */
     atomic_uint_fast64_t heartbeats, fast_heartbeats, deferred, events, activations, refused;
 };

@@ -6,6 +6,7 @@
 #include "common/text/text.h"
 #include "console/agents/heartbeat_internal.h"
 #include "console/agents/presence.h"
+#include "console/signatures/signature_sets.h"
 
 #include <errno.h>
 
@@ -62,13 +63,16 @@ static void note_presence(const struct heartbeat *heartbeat)
 static void respond(struct heartbeat *heartbeat)
 {
     int64_t now = console_store_now_ms();
+    char signatures[65];
     note_presence(heartbeat);
+    signature_sets_digest(heartbeat->service->signatures, heartbeat->group, signatures);
     struct wire_heartbeat_reply reply = {.epoch = heartbeat->wire.epoch,
                                          .acknowledged = heartbeat->acknowledged,
                                          .server_ms = (uint64_t)now,
                                          .next_seconds = heartbeat->service->heartbeat_seconds,
                                          .policy_digest = heartbeat->policy_digest,
                                          .group_id = heartbeat->group,
+                                         .signatures_digest = signatures,
                                          .renew = heartbeat->certificate_expires_ms - now <
                                                   (int64_t)heartbeat->service->certificate_seconds *
                                                       1000 / 3,

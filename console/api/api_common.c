@@ -227,3 +227,27 @@ int api_find_policy(struct sql *sql, const char *text, char ret_id[static UUID_T
     return find(sql, "SELECT id FROM policies WHERE org_id = $1 AND (id = $2 OR name = $3)", text,
                 ret_id);
 }
+
+bool api_read_expected(struct http_request *request, int64_t *ret_expected)
+{
+    const char *match = http_request_header(request, "If-Match");
+    const char *none = http_request_header(request, "If-None-Match");
+    char text[24];
+    uint64_t revision;
+    if (!match && none && text_equal(none, "*")) {
+        *ret_expected = -1;
+        return true;
+    }
+    size_t length = match ? strlen(match) : 0;
+    if (length > 2 && length < sizeof(text) && match[0] == '"' && match[length - 1] == '"') {
+        memcpy(text, match + 1, length - 2);
+        text[length - 2] = '\0';
+        if (text_parse_u64(text, &revision) == 0 && revision < INT64_MAX) {
+            *ret_expected = (int64_t)revision;
+            return true;
+        }
+    }
+    http_respond_problem(request, 428, "precondition_required",
+                         "send If-Match with the ETag you read, or If-None-Match: * for a new one");
+    return false;
+}

@@ -140,6 +140,7 @@ static int delete_group(struct sql *sql, void *user)
                 " SELECT 1 FROM activation_rules WHERE group_id = $1 UNION ALL"
                 " SELECT 1 FROM sensors WHERE group_id = $1 UNION ALL"
                 " SELECT 1 FROM sensor_keys WHERE group_id = $1 AND revoked_ms = 0 UNION ALL"
+                " SELECT 1 FROM signature_lists WHERE group_id = $1 UNION ALL"
                 " SELECT 1 FROM tokens WHERE group_id = $1 AND revoked_ms = 0",
                 &used, "t", id);
     if (r != 0)

@@ -47,6 +47,9 @@ void api_form_done(struct api_form *form);
 bool api_refused(struct http_request *request, const struct wire_reader *reader);
 /* Answers what an error of the store means. -ENOENT 404, -EEXIST 409, -ESTALE 412, others 503. */
 void api_respond_error(struct http_request *request, int error);
+/* If-None-Match: * makes a new one: -1; If-Match: "REVISION" changes that one. False when it has
+ * answered. */
+bool api_read_expected(struct http_request *request, int64_t *ret_expected);
 /* 204, or what the error means. */
 void api_respond_done(struct http_request *request, int result);
 /* An audit entry of this request, in the transaction of what it did. detail "": what its body asks
@@ -195,6 +198,9 @@ int api_sensor_write(struct sql *sql, const struct api_service *service, int64_t
                      struct buffer *output) MUST_USE;
 http_handler api_sensors, api_sensor, api_sensor_change, api_sensor_delete;
 http_handler api_sensor_keys, api_sensor_key_create, api_sensor_key_revoke;
+http_handler api_signature_lists, api_signature_list, api_signature_list_put,
+    api_signature_list_delete, api_signature_list_add;
+http_handler api_signature_files, api_signature_file_delete;
 http_handler api_audit_log;
 
 #endif

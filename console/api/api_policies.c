@@ -197,31 +197,6 @@ static int store_policy(struct sql *sql, void *user)
                              put->policy.name, detail);
 }
 
-/* If-None-Match: * makes a new one, If-Match: "REVISION" changes that one. */
-static bool read_expected(struct http_request *request, int64_t *ret_expected)
-{
-    const char *match = http_request_header(request, "If-Match");
-    const char *none = http_request_header(request, "If-None-Match");
-    char text[24];
-    uint64_t revision;
-    if (!match && none && text_equal(none, "*")) {
-        *ret_expected = -1;
-        return true;
-    }
-    size_t length = match ? strlen(match) : 0;
-    if (length > 2 && length < sizeof(text) && match[0] == '"' && match[length - 1] == '"') {
-        memcpy(text, match + 1, length - 2);
-        text[length - 2] = '\0';
-        if (text_parse_u64(text, &revision) == 0 && revision < INT64_MAX) {
-            *ret_expected = (int64_t)revision;
-            return true;
-        }
-    }
-    http_respond_problem(request, 428, "precondition_required",
-                         "send If-Match with the ETag you read, or If-None-Match: * for a new one");
-    return false;
-}
-
 static void put_policy(struct http_request *request, struct api_service *service,
                        struct policy_put *put)
 {
@@ -260,7 +235,7 @@ void api_policy_put(struct http_request *request, void *user)
                              "a policy's name is 1 to 64 of letters, digits, '.', '_' and '-'");
         return;
     }
-    if (!read_expected(request, &put.expected))
+    if (!api_read_expected(request, &put.expected))
         return;
     AUTO_FORM struct api_form form = {.body = NULL};
     if (!api_form_open(request, names, &form))
@@ -302,7 +277,7 @@ void api_policy_restore(struct http_request *request, void *user)
     struct policy_text text = {.name = http_request_segment(request, 0)};
     if (!may_change_policies(request) ||
         !parse_revision(request, http_request_segment(request, 1), &text.revision) ||
-        !read_expected(request, &put.expected))
+        !api_read_expected(request, &put.expected))
         return;
     int r = console_store_read(service->store, read_revision_text, &text);
     AUTO_FREE char *owned = text.text;

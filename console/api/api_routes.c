@@ -97,6 +97,16 @@ const struct http_route API_ROUTES[] = {
      PERMISSION_POLICY},
     {"GET", "/api/v1/policies/{name}/diff", 0, api_policy_diff, PERMISSION_READ},
 
+    {"GET", "/api/v1/signature-lists", 0, api_signature_lists, PERMISSION_READ},
+    {"GET", "/api/v1/signature-lists/{name}", 0, api_signature_list, PERMISSION_READ},
+    {"PUT", "/api/v1/signature-lists/{name}", 2 * LIMIT_SIGNATURE_LIST_BYTES,
+     api_signature_list_put, PERMISSION_POLICY},
+    {"DELETE", "/api/v1/signature-lists/{name}", 0, api_signature_list_delete, PERMISSION_POLICY},
+    {"POST", "/api/v1/signature-lists/{name}/hashes", SMALL, api_signature_list_add,
+     PERMISSION_POLICY},
+    {"GET", "/api/v1/signature-files", 0, api_signature_files, PERMISSION_READ},
+    {"DELETE", "/api/v1/signature-files/{name}", 0, api_signature_file_delete, PERMISSION_POLICY},
+
     {"GET", "/api/v1/destinations", 0, api_destinations, PERMISSION_ADMIN},
     {"POST", "/api/v1/destinations", 2 * SMALL, api_destination_create, PERMISSION_ADMIN},
     {"PATCH", "/api/v1/destinations/{id}", 2 * SMALL, api_destination_change, PERMISSION_ADMIN},

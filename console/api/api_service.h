@@ -7,6 +7,7 @@
 #include "console/agents/agent_service.h"
 #include "console/http/http_server.h"
 #include "console/people/sign_in_limit.h"
+#include "console/signatures/signature_judge.h"
 
 struct alert_engine;
 struct forwarder;
@@ -29,6 +30,7 @@ struct api_service {
     struct api_stream *stream;
     struct alert_engine *alerts; /* its counters */
     struct forwarder *forwarder;
+    struct signature_judge judge;
 };
 
 /* user of the handlers is a struct api_service. */

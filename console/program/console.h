@@ -14,6 +14,7 @@ int console_token(const struct console_settings *settings, int argc, char **argv
 int console_rule(const struct console_settings *settings, int argc, char **argv);
 int console_api_key(const struct console_settings *settings, int argc, char **argv);
 int console_sensor_key(const struct console_settings *settings, int argc, char **argv);
+int console_signatures(const struct console_settings *settings, int argc, char **argv);
 int console_keys(const struct console_settings *settings, int argc, char **argv);
 int console_removal_code(const struct console_settings *settings, int argc, char **argv);
 int console_backup(const struct console_settings *settings, int argc, char **argv);

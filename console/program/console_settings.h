@@ -38,6 +38,20 @@
       "AWS accounts whose instances may activate; empty: any")                                   \
     X(INSTANCES_REGIONS, "instance_identity.regions", LIST, "", "text",                          \
       "regions whose instances may activate; empty: all that have a certificate")                \
+    X(SCANNER, "signatures.scanner", TEXT, YAGURA_CONSOLE_SCANNER, "absolute",                   \
+      "the program that checks signatures before agents get them")                               \
+    X(MIRROR_FOLDER, "mirror.folder", TEXT, "", "",                                              \
+      "folder with signatures for agents, such as the one freshclam fills; empty: none")         \
+    X(MIRROR_URL, "mirror.url", TEXT, "", "",                                                    \
+      "private mirror that signatures for agents are fetched from, https://; empty: none")       \
+    X(MIRROR_FILES, "mirror.files", LIST, "main.cvd|daily.cvd|bytecode.cvd", "text",             \
+      "files that are fetched from there")                                                       \
+    X(MIRROR_UNSIGNED, "mirror.unsigned", BOOL, "false", "",                                     \
+      "take files that ClamAV did not sign, too")                                                \
+    X(MIRROR_PERIOD, "mirror.period", DURATION, "1h", "1s..30d",                                 \
+      "how often folder and private mirror are looked at")                                       \
+    X(MIRROR_PIECES, "mirror.pieces_per_second", NUMBER, "100", "1..100000",                     \
+      "pieces of 1 MiB that all agents together may fetch in a second")                          \
     X(WEB, "web", TEXT, YAGURA_CONSOLE_WEB, "absolute", "folder of the web page's files")        \
     X(HEARTBEAT, "heartbeat", DURATION, "60s", "1s..1h", "how often agents call")                \
     X(CERTIFICATE_LIFE, "certificate_life", DURATION, "90d", "10s..3650d",                       \

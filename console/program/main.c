@@ -50,6 +50,14 @@ static const struct {
      "                                  make a key for the REST API and print it\n"
      "  api-key list | api-key revoke ID",
      "create list revoke --role --group --days --name"},
+    {"signatures", console_signatures,
+     "signatures import FOLDER [--unsigned]\n"
+     "                                  take signature files for agents that fetch them here\n"
+     "  signatures put NAME TYPE FILE [--group NAME]\n"
+     "                                  make or change a list: allow, deny, hdb, hsb, ndb, ldb, fp,\n"
+     "                                  sfp, ign2, yara\n"
+     "  signatures list | signatures delete NAME",
+     "import put list delete --unsigned --group"},
     {"keys", console_keys,
      "keys rotate [--retire-now]      sign with a new key, which agents follow\n"
      "  keys show                       print its id, itself, and how many came before",

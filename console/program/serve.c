@@ -18,6 +18,8 @@
 #include "console/program/first_start.h"
 #include "console/program/housekeeping.h"
 #include "console/program/people_routes.h"
+#include "console/signatures/mirror_worker.h"
+#include "console/signatures/signature_sets.h"
 #include "console/store/console_store.h"
 
 #include <errno.h>
@@ -31,6 +33,7 @@
 
 #define NAMES_MAXIMUM       CERTIFICATE_NAMES_MAXIMUM
 #define TICK_NS             NS_PER_SECOND
+#define SIGNATURE_TICKS     2
 #define RETENTION_PAUSE_NS  NS_PER_SECOND
 #define AGENT_IDLE_SECONDS  150
 #define PEOPLE_IDLE_SECONDS 60
@@ -60,6 +63,10 @@ struct running {
     struct event_loop *loop;
     struct event_timer *tick_timer, *forget_timer;
     struct housekeeping housekeeping;
+    char mirror_directory[4096];
+    struct mirror mirror;
+    struct mirror_worker *mirror_worker;
+    unsigned ticks;
 };
 
 int console_database(const struct console_settings *settings, char ret_place[static 4096])
@@ -197,9 +204,20 @@ static void forget(void *user)
         renew_what_is_due(running);
 }
 
+/* Also what another node, or the command line, has changed. */
+static void refresh_signatures(void *user)
+{
+    struct running *running = user;
+    int r = signature_sets_refresh(running->agents.signatures, running->store);
+    if (r < 0)
+        log_warning("signatures_not_read", "error", log_error_text(r), NULL);
+}
+
 static void tick(void *user)
 {
     struct running *running = user;
+    if (++running->ticks % SIGNATURE_TICKS == 0)
+        refresh_signatures(running);
     if (housekeeping_tick(&running->housekeeping))
         renew_what_is_due(running); /* the clock was set */
     if (housekeeping_is_due(&running->housekeeping))
@@ -398,6 +416,45 @@ static int start_servers(struct running *running)
     return r;
 }
 
+/* --- the mirror */
+
+static int prepare_mirror(struct running *running)
+{
+    char *directory = running->mirror_directory;
+    const char *url = console_settings_text(running->settings, CONSOLE_MIRROR_URL);
+    int r = text_format(directory, sizeof(running->mirror_directory), "%s/" MIRROR_FOLDER,
+                        running->data);
+    if (r > 0)
+        r = file_make_directories(directory, 0700);
+    running->mirror = (struct mirror){
+        .store = running->store,
+        .directory = directory,
+        .judge = {console_settings_text(running->settings, CONSOLE_SCANNER), directory}};
+    if (r == 0 && url[0] && !mirror_url_is_allowed(url)) {
+        log_error("setting_refused", "setting", "mirror.url", "value", url, "cure",
+                  "name a private mirror by https://; from clamav.net let freshclam fetch, and "
+                  "set mirror.folder to its folder",
+                  NULL);
+        r = -EINVAL;
+    }
+    return r;
+}
+
+static int start_mirror(struct running *running)
+{
+    const struct console_settings *settings = running->settings;
+    const struct mirror_worker_options options = {
+        .mirror = &running->mirror,
+        .folder = console_settings_text(settings, CONSOLE_MIRROR_FOLDER),
+        .url = console_settings_text(settings, CONSOLE_MIRROR_URL),
+        .files = console_settings_list(settings, CONSOLE_MIRROR_FILES),
+        .unsigned_too = console_settings_number(settings, CONSOLE_MIRROR_UNSIGNED) != 0,
+        .period_ns = console_settings_number(settings, CONSOLE_MIRROR_PERIOD),
+        .changed = refresh_signatures,
+        .user = running};
+    return mirror_worker_start(&options, &running->mirror_worker);
+}
+
 static int start(struct running *running)
 {
     collect_names(running);
@@ -412,8 +469,13 @@ static int start(struct running *running)
         r = people_routes_new(&running->people_routes, &running->people_route_count);
     if (r == 0)
         load_page(running);
+    if (r == 0)
+        r = signature_sets_new(&running->agents.signatures);
+    if (r == 0)
+        r = prepare_mirror(running);
     if (r < 0)
         return r;
+    refresh_signatures(running);
     uint64_t heartbeat =
         console_settings_number(running->settings, CONSOLE_HEARTBEAT) / NS_PER_SECOND;
     running->agents.store = running->store;
@@ -434,6 +496,10 @@ static int start(struct running *running)
                      console_settings_number(running->settings, CONSOLE_AGENTS_ACTIVATIONS));
     rate_bucket_init(&running->agents.policy_bucket,
                      console_settings_number(running->settings, CONSOLE_AGENTS_POLICIES));
+    rate_bucket_init(&running->agents.mirror_bucket,
+                     console_settings_number(running->settings, CONSOLE_MIRROR_PIECES));
+    running->agents.mirror_directory = running->mirror_directory;
+    running->api.judge = running->mirror.judge;
     running->api.store = running->store;
     running->api.secrets = &running->secrets;
     running->api.identity = &running->identity;
@@ -454,6 +520,8 @@ static int start(struct running *running)
                                         setting_ms(running, CONSOLE_KEEP_EVENTS)};
     if (r == 0)
         r = forwarder_start(&forward, &running->api.forwarder);
+    if (r == 0)
+        r = start_mirror(running);
     return r < 0 ? r : start_servers(running);
 }
 
@@ -467,6 +535,7 @@ static void stop(struct running *running)
     running->api.stream = api_stream_stop(running->api.stream);
     running->api.alerts = alert_engine_stop(running->api.alerts);
     running->api.forwarder = forwarder_stop(running->api.forwarder);
+    running->mirror_worker = mirror_worker_stop(running->mirror_worker);
     running->forget_timer = event_timer_free(running->forget_timer);
     running->tick_timer = event_timer_free(running->tick_timer);
     running->loop = event_loop_free(running->loop);
@@ -475,6 +544,7 @@ static void stop(struct running *running)
     running->presence = presence_free(running->presence);
     running->store = console_store_close(running->store);
     running->instance_certificates = instance_certificates_free(running->instance_certificates);
+    running->agents.signatures = signature_sets_free(running->agents.signatures);
     running->pages = page_files_free(running->pages);
     free(running->people_routes);
     secret_box_done(&running->secrets);

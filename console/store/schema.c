@@ -185,6 +185,19 @@
     "CREATE TRIGGER index_events_removed AFTER DELETE ON events BEGIN DELETE FROM index_events" \
     " WHERE computer = old.computer AND severity = old.severity AND number = old.number; END;"
 
+/* signature_sets: what agents of a group get, see signature_store.h; scope: the group, '' for all
+ * that have none of their own. */
+#define SIGNATURES_11                                                             \
+    "CREATE TABLE signature_lists (id TEXT PRIMARY KEY, org_id BIGINT NOT NULL,"  \
+    " name TEXT NOT NULL, type TEXT NOT NULL, group_id TEXT, text TEXT NOT NULL," \
+    " entries BIGINT NOT NULL, revision BIGINT NOT NULL, author TEXT NOT NULL,"   \
+    " changed_ms BIGINT NOT NULL, UNIQUE (org_id, name));"                        \
+    "CREATE TABLE signature_sets (scope TEXT PRIMARY KEY, digest TEXT NOT NULL,"  \
+    " content TEXT NOT NULL);"                                                    \
+    "CREATE TABLE signature_files (name TEXT PRIMARY KEY, sha256 TEXT NOT NULL,"  \
+    " size BIGINT NOT NULL, version BIGINT NOT NULL, built_ms BIGINT NOT NULL,"   \
+    " source TEXT NOT NULL, added_ms BIGINT NOT NULL);"
+
 const struct database_migration SCHEMA_SQLITE[SCHEMA_VERSION] = {
     {TABLES_1("INTEGER PRIMARY KEY")},
     {ACTIVATION_2},
@@ -196,6 +209,7 @@ const struct database_migration SCHEMA_SQLITE[SCHEMA_VERSION] = {
     {FACETS_8("INTEGER PRIMARY KEY")},
     {FACETS_9},
     {COMPUTER_INDEX_10},
+    {SIGNATURES_11},
 };
 
 const char *const SCHEMA_POSTGRES[SCHEMA_VERSION] = {
@@ -209,4 +223,5 @@ const char *const SCHEMA_POSTGRES[SCHEMA_VERSION] = {
     FACETS_8("BIGINT PRIMARY KEY"),
     FACETS_9,
     "SELECT 1", /* a server keeps its index */
+    SIGNATURES_11,
 };

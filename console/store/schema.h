@@ -5,7 +5,7 @@
 
 #include "common/database/database.h"
 
-#define SCHEMA_VERSION 10
+#define SCHEMA_VERSION 11
 extern const struct database_migration SCHEMA_SQLITE[SCHEMA_VERSION];
 extern const char *const SCHEMA_POSTGRES[SCHEMA_VERSION];
 

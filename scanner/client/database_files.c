@@ -35,7 +35,10 @@ bool database_name_is_signature(const char *name)
 
 bool database_path_is_policy_list(const char *path)
 {
-    return text_ends_with(path, "/" DATABASE_POLICY_LIST);
+    const char *slash = strrchr(path, '/');
+    const char *name = slash != NULL ? slash + 1 : path;
+
+    return text_equal(name, DATABASE_POLICY_LIST) || text_starts_with(name, DATABASE_CONSOLE_LIST);
 }
 
 static int append_file(struct database_files *files, char *path, size_t source,

@@ -23,9 +23,10 @@ struct database_files {
 
 /* Whether libclamav (1.0 to 1.5) loads a file of this name. */
 bool database_name_is_signature(const char *name);
-/* A policy's own list of hashes stands beside the signatures and never for them: alone it is no
- * engine, and how young it is says nothing. */
-#define DATABASE_POLICY_LIST "yagura-policy.hsb"
+/* A policy's own list of hashes, and the console's lists, stand beside the signatures and never for
+ * them: alone they are no engine, and how young they are says nothing. */
+#define DATABASE_POLICY_LIST  "yagura-policy.hsb"
+#define DATABASE_CONSOLE_LIST "yagura-console-" /* their names begin so */
 bool database_path_is_policy_list(const char *path);
 
 /* Lists the signature files in and among paths, which are folders (not their subfolders) and single

@@ -55,6 +55,7 @@ struct scanner_configuration {
     uint32_t slots;           /* most workers alive at once */
     bool skip_broken;         /* load what can be loaded rather than nothing */
     bool seccomp_debug;
+    bool verify_signed; /* of signed files check the signature only, and load the others */
     struct scanner_limits limits;
     char text[LIMIT_MESSAGE_BYTES]; /* the decoder's storage */
 };

@@ -5,9 +5,9 @@
 #include "common/aws/s3.h"
 #include "common/files/file.h"
 #include "common/log/log.h"
+#include "common/signature_file/signature_file.h"
 #include "common/text/text.h"
 #include "common/time/clock.h"
-#include "storage/mirror/signature_file.h"
 
 #include <dirent.h>
 #include <errno.h>

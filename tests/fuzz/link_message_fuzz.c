@@ -31,6 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct link_settings settings;
     static struct link_identity identity;
     static struct link_cloud cloud;
+    static struct link_piece piece;
     struct link_files files;
     struct link_token token;
     struct link_beat_done done;
@@ -48,9 +49,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_same(pair[1], link_send_token(pair[0], &token), &message);
     if (link_read_beat_done(&message, &done) == 0)
         check(strlen(done.epoch) < sizeof done.epoch &&
-              strlen(done.policy_digest) < sizeof done.policy_digest);
+              strlen(done.policy_digest) < sizeof done.policy_digest &&
+              strlen(done.signatures_digest) < sizeof done.signatures_digest);
     if (link_read_state(&message, &state) == 0)
         check_same(pair[1], link_send_state(pair[0], &state), &message);
+    if (link_read_piece(&message, &piece) == 0)
+        check_same(pair[1], link_send_want_piece(pair[0], &piece), &message);
     if (link_read_cloud(&message, &cloud) == 0)
         check_same(pair[1], link_send_cloud(pair[0], &cloud), &message);
     if (link_read_files_done(&message, &files) == 0)

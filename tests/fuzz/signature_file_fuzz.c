@@ -1,5 +1,5 @@
 /* A mirror's files: no name leads out of its folder, and only bytes of the head are read. */
-#include "storage/mirror/signature_file.h"
+#include "common/signature_file/signature_file.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -58,6 +58,29 @@ static void take_policy(const char *body, size_t length, EVP_PKEY *key)
     json_decref(root);
 }
 
+static void take_signatures(const char *body, size_t length, EVP_PKEY *key)
+{
+    struct wire_signatures signatures;
+    struct wire_problem problem;
+    const char *text;
+    json_t *root = NULL;
+
+    if (wire_signed_decode(body, length, key, &root, &text, &problem) == 0 &&
+        wire_signatures_decode(text, &signatures, &problem) == 0) {
+        for (size_t i = 0; i < signatures.list_count; i++)
+            check(wire_is_signature_name(signatures.lists[i].name) &&
+                  signatures.lists[i].text != NULL);
+        for (size_t i = 0; i < signatures.allowed_count; i++)
+            check(wire_is_sha256(signatures.allowed[i]));
+        for (size_t i = 0; i < signatures.file_count; i++)
+            check(wire_is_signature_name(signatures.files[i].name) &&
+                  strchr(signatures.files[i].name, '/') == NULL &&
+                  wire_is_sha256(signatures.files[i].sha256));
+        wire_signatures_done(&signatures);
+    }
+    json_decref(root);
+}
+
 /* Nobody who lacks the key leads a host to another one; the console may, to one that can be used.
  */
 static void follow_keys(const char *body, size_t length, EVP_PKEY *key, bool hostile)
@@ -102,6 +125,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (data[0] == 'E') {
         take_command(rest, size - 1, key);
         take_policy(rest, size - 1, key);
+        take_signatures(rest, size - 1, key);
         follow_keys(rest, size - 1, key, true);
         return 0;
     }
@@ -110,6 +134,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     take_command(buffer_text(&body), body.length, key);
     take_policy(buffer_text(&body), body.length, key);
+    take_signatures(buffer_text(&body), body.length, key);
     follow_link(buffer_text(&text), key);
     return 0;
 }

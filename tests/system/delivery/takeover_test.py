@@ -50,6 +50,10 @@ elif todo == "torn":       # LINK_BEAT_DONE, cut
     send(7, b"\1\0")
 elif todo == "root":       # a word of root's
     send(1, b"")
+elif todo == "signatures": # LINK_SIGNATURES that nobody signed
+    send(17, fd=document(b'{"document":"{}","signature":"AAAA","key_id":"00"}'))
+elif todo == "piece":      # LINK_PIECE that nobody asked for
+    send(19, text("a" * 64) + struct.pack("=QQIQ", 0, 1, 1, 0) + text(""), document(b"x"))
 elif todo == "flood":      # LINK_WANT_BEAT, as fast as it goes
     for _ in range(20000):
         send(6)
@@ -98,7 +102,8 @@ def test_nothing_it_says_is_obeyed(place):
         both.agent.start()
         return both.agent
 
-    for todo in ("key", "name", "move", "file", "pipe", "unknown", "nothing", "torn", "root"):
+    for todo in ("key", "name", "move", "file", "pipe", "unknown", "nothing", "torn", "root",
+                 "piece"):
         agent = run(todo)
         count = len(agent.events("messenger_ended"))
         agent.until(lambda status: status["console"]["messenger_starts"] >= 2, f"{todo}: its end")
@@ -110,6 +115,13 @@ def test_nothing_it_says_is_obeyed(place):
     agent = run("unsigned")
     agent.until(lambda status: len(agent.events("order_refused")) >= 2, "both are refused")
     assert agent.status()["console"]["messenger_starts"] == 1
+    agent.stop()
+
+    agent = run("signatures")
+    agent.until(lambda status: "signature" in status["signatures"]["problem"], "it is refused")
+    assert agent.events("order_refused")[-1]["subject"] == "signatures"
+    assert not [name for name in os.listdir(os.path.join(agent.state, "signatures"))
+                if name.startswith("yagura-console-") or name == "set.json"]
     agent.stop()
 
     agent = run("flood")

@@ -74,6 +74,11 @@ int scan_schedule_reconfigure(struct scan_schedule *schedule UNUSED,
     return 0;
 }
 
+void delivery_set_mirror(struct delivery *delivery UNUSED,
+                         const struct delivery_mirror *mirror UNUSED)
+{
+}
+
 int prevention_reconfigure(struct prevention *prevention UNUSED,
                            const struct prevention_options *options UNUSED)
 {

@@ -1,5 +1,5 @@
 /* Owns: names, and the head of signed files. */
-#include "storage/mirror/signature_file.h"
+#include "common/signature_file/signature_file.h"
 
 #include "common/text/text.h"
 
@@ -11,16 +11,26 @@
 #define LEAST_FIELDS  7
 #define NUMBER_BYTES  21
 
-enum signature_kind signature_file_kind(const char *name)
+static bool is_file_name(const char *name)
 {
-    static const char *const unsigned_ends[] = {".hdb", ".hsb", ".ndb", ".ldb",
-                                                ".fp",  ".sfp", ".ign2"};
     static const char letters[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
     size_t length = strlen(name);
 
-    if (length == 0 || length >= SIGNATURE_NAME_BYTES || name[0] == '.' ||
-        strspn(name, letters) != length)
+    return length > 0 && length < SIGNATURE_NAME_BYTES && name[0] != '.' &&
+           strspn(name, letters) == length;
+}
+
+bool signature_file_is_updated(const char *name)
+{
+    return is_file_name(name) && text_ends_with(name, ".cld");
+}
+
+enum signature_kind signature_file_kind(const char *name)
+{
+    static const char *const unsigned_ends[] = {".hdb", ".hsb", ".ndb", ".ldb",
+                                                ".fp",  ".sfp", ".ign2"};
+    if (!is_file_name(name))
         return SIGNATURE_OTHER;
     if (text_ends_with(name, ".cvd"))
         return SIGNATURE_SIGNED;
@@ -50,4 +60,24 @@ int signature_head_read(const char *head, size_t length, uint64_t *ret_version)
         at = colon + 1;
     }
     return text_parse_u64(number, ret_version) == 0 ? 0 : -EBADMSG;
+}
+
+uint64_t signature_head_built(const char *head)
+{
+    const char *end = head + SIGNATURE_HEAD_BYTES, *at = head + strlen(MAGIC);
+    char number[NUMBER_BYTES] = "";
+    uint64_t built_s;
+
+    for (unsigned field = 0; field < LEAST_FIELDS; field++) {
+        const char *colon = memchr(at, ':', (size_t)(end - at));
+        if (colon == NULL)
+            return 0;
+        at = colon + 1;
+    }
+    size_t length = 0;
+    while (at + length < end && length + 1 < sizeof number && at[length] >= '0' &&
+           at[length] <= '9')
+        length++;
+    memcpy(number, at, length);
+    return text_parse_u64(number, &built_s) == 0 ? built_s : 0;
 }

@@ -2,8 +2,8 @@
  * libclamav checks when it loads them; here only their head is read, so that an older one never
  * takes the place of a newer one. Thread-safe: no state. Source of the head:
  * https://docs.clamav.net/manual/Signatures/Database-Info.html */
-#ifndef STORAGE_MIRROR_SIGNATURE_FILE_H
-#define STORAGE_MIRROR_SIGNATURE_FILE_H
+#ifndef COMMON_SIGNATURE_FILE_SIGNATURE_FILE_H
+#define COMMON_SIGNATURE_FILE_SIGNATURE_FILE_H
 
 #include "common/attributes.h"
 
@@ -22,7 +22,13 @@ enum signature_kind {
 /* Letters, digits, ".", "_", "-", and not a dot at first; anything else is SIGNATURE_OTHER. */
 enum signature_kind signature_file_kind(const char *name);
 
+/* A .cld: what freshclam makes out of a .cvd and its changes. Nothing in it can be verified: only
+ * for who trusts the freshclam it comes from. Its head is a .cvd's. */
+bool signature_file_is_updated(const char *name);
+
 /* The version in a .cvd's head. -EBADMSG: it is none. */
 int signature_head_read(const char *head, size_t length, uint64_t *ret_version) MUST_USE;
+/* When it was built, in seconds since 1970, of a head that could be read; 0: it does not say. */
+uint64_t signature_head_built(const char *head);
 
 #endif

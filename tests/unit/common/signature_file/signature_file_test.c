@@ -1,4 +1,4 @@
-#include "storage/mirror/signature_file.h"
+#include "common/signature_file/signature_file.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -63,9 +63,25 @@ static void test_heads(void **state)
     assert_int_equal(signature_head_read("ClamAV-VDB:time:1" REST, 90, &version), -EBADMSG);
 }
 
+static void test_what_freshclam_makes(void **state)
+{
+    (void)state;
+    char head[SIGNATURE_HEAD_BYTES];
+
+    assert_true(signature_file_is_updated("daily.cld"));
+    assert_false(signature_file_is_updated("daily.cvd"));
+    assert_false(signature_file_is_updated("../daily.cld"));
+    memset(head, ' ', sizeof head);
+    memcpy(head, "ClamAV-VDB:time:1" REST, strlen("ClamAV-VDB:time:1" REST));
+    assert_int_equal(signature_head_built(head), 1700000000);
+    memset(head, ':', sizeof head);
+    assert_int_equal(signature_head_built(head), 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_names), cmocka_unit_test(test_heads)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_names), cmocka_unit_test(test_heads),
+                                       cmocka_unit_test(test_what_freshclam_makes)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

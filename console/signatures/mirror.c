@@ -1,0 +1,353 @@
+/* Owns the folder of the mirror's files. Must not: give a file out under a name that its content
+ * was not checked for. */
+#include "console/signatures/mirror.h"
+
+#include "common/crypto/hash.h"
+#include "common/files/file.h"
+#include "common/limits.h"
+#include "common/log/log.h"
+#include "common/signature_file/signature_file.h"
+#include "common/text/text.h"
+#include "common/time/clock.h"
+#include "common/wire/wire.h"
+#include "console/people/audit.h"
+#include "console/signatures/signature_store.h"
+#include "console/store/console_store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FILE_MODE   0600
+#define FOLDER_MODE 0700
+#define COPY_BYTES  65536
+#define KEEP_NS     (24 * 3600 * NS_PER_SECOND) /* a file that is offered no more */
+
+struct taking {
+    const struct mirror *mirror;
+    const struct mirror_take *take;
+    int folder_fd, mirror_fd, work_fd; /* what is taken, where it goes, where it is judged */
+    char work[4096];                   /* path of the latter */
+    struct mirror_entry entry, had;
+    bool has_had;
+    char problem[SIGNATURE_PROBLEM_BYTES];
+};
+
+/* --- one file */
+
+static bool is_wanted(const struct mirror_take *take, const char *name)
+{
+    enum signature_kind kind = signature_file_kind(name);
+    return kind == SIGNATURE_SIGNED || signature_file_is_updated(name) ||
+           (kind == SIGNATURE_UNSIGNED && take->unsigned_too);
+}
+
+static void free_hash(struct sha256 **hash)
+{
+    *hash = sha256_free(*hash);
+}
+
+static int copy(struct taking *taking, int from, int to)
+{
+    CLEANUP(free_hash) struct sha256 *hash = NULL;
+    AUTO_FREE uint8_t *bytes = malloc(COPY_BYTES);
+    uint8_t digest[SHA256_BYTES];
+    int r = bytes ? sha256_new(&hash) : -ENOMEM;
+
+    taking->entry.size = 0;
+    while (r == 0) {
+        ssize_t length = file_read(from, bytes, COPY_BYTES);
+        if (length <= 0) {
+            r = (int)length;
+            break;
+        }
+        taking->entry.size += (uint64_t)length;
+        if (taking->entry.size > LIMIT_MIRROR_FILE_BYTES)
+            r = -EFBIG;
+        if (r == 0)
+            r = sha256_update(hash, bytes, (size_t)length);
+        if (r == 0)
+            r = file_write(to, bytes, (size_t)length);
+    }
+    if (r == 0)
+        r = sha256_finish(hash, digest);
+    if (r == 0)
+        text_hex(taking->entry.sha256, digest, sizeof(digest));
+    return r;
+}
+
+static int read_head(struct taking *taking, int fd)
+{
+    char head[SIGNATURE_HEAD_BYTES];
+    ssize_t length = pread(fd, head, sizeof(head), 0);
+
+    if (signature_file_kind(taking->entry.name) == SIGNATURE_UNSIGNED)
+        return 0;
+    if (length < 0)
+        return -errno;
+    int r = signature_head_read(head, (size_t)length, &taking->entry.version);
+    if (r == 0)
+        taking->entry.built_ms = signature_head_built(head) * 1000;
+    else
+        (void)text_copy(taking->problem, sizeof(taking->problem),
+                        "it does not begin as ClamAV's databases do");
+    if (taking->entry.version > INT64_MAX || taking->entry.built_ms > INT64_MAX)
+        r = -EBADMSG;
+    return r;
+}
+
+/* "daily.cvd" and "daily.cld" are the same database in two forms. */
+static void other_form(const char *name, char ret_name[static 128])
+{
+    size_t length = strlen(name);
+    (void)text_copy(ret_name, 128, name);
+    if (text_ends_with(name, ".cvd"))
+        ret_name[length - 2] = 'l';
+    else if (text_ends_with(name, ".cld"))
+        ret_name[length - 2] = 'v';
+    else
+        ret_name[0] = '\0';
+}
+
+static int read_had(struct sql *sql, void *user)
+{
+    struct taking *taking = user;
+    char other[128];
+    int r = mirror_entry_read(sql, taking->entry.name, &taking->had);
+    other_form(taking->entry.name, other);
+    if (r == 0 && other[0])
+        r = mirror_entry_read(sql, other, &taking->had);
+    taking->has_had = r == 1;
+    return r < 0 ? r : 0;
+}
+
+static int put_entry(struct sql *sql, void *user)
+{
+    const struct taking *taking = user;
+    struct audit_entry audit = {.actor = taking->take->actor,
+                                .address = "",
+                                .action = "mirror_file_taken",
+                                .subject = taking->entry.name,
+                                .detail = ""};
+    char other[128], detail[128];
+    int r = 0;
+    other_form(taking->entry.name, other);
+    if (other[0])
+        r = mirror_entry_delete(sql, other);
+    if (r == 0 || r == -ENOENT)
+        r = mirror_entry_put(sql, &taking->entry);
+    (void)text_format(detail, sizeof(detail), "{\"version\":%llu,\"source\":\"%s\"}",
+                      (unsigned long long)taking->entry.version, taking->entry.source);
+    audit.detail = detail;
+    return r < 0 ? r : audit_append(sql, &audit);
+}
+
+static int judge(struct taking *taking)
+{
+    if (!taking->mirror->judge.program)
+        return 0;
+    int r;
+    do { /* a person's list may be checked meanwhile */
+        r = signature_judge_files(&taking->mirror->judge, taking->work, taking->problem);
+        if (r == -EAGAIN)
+            (void)usleep(200000);
+    } while (r == -EAGAIN);
+    if (r == -ENOENT) /* no scanner here: agents have one */
+        return 0;
+    return r;
+}
+
+/* 1 taken, 0 it is there already. */
+static int take_file(struct taking *taking)
+{
+    AUTO_CLOSE int from = -1;
+    AUTO_CLOSE int to = -1;
+    const char *name = taking->entry.name;
+
+    int r = file_open_regular(taking->folder_fd, name, &from, NULL);
+    if (r == 0)
+        r = file_open_at(taking->work_fd, name, O_RDWR | O_CREAT | O_TRUNC, FILE_MODE, &to);
+    if (r == 0)
+        r = copy(taking, from, to);
+    if (r == 0)
+        r = read_head(taking, to);
+    if (r == 0)
+        r = console_store_read(taking->mirror->store, read_had, taking);
+    if (r < 0)
+        return r;
+    bool same = taking->has_had && text_equal(taking->had.sha256, taking->entry.sha256);
+    if (same && faccessat(taking->mirror_fd, taking->entry.sha256, R_OK, 0) == 0)
+        return 0;
+    if (!same && taking->has_had && taking->had.version > taking->entry.version)
+        return -ESTALE;
+    if (!same) /* otherwise it is this node, or a backup, that has lost the file */
+        r = judge(taking);
+    if (r == 0 && fsync(to) < 0)
+        r = -errno;
+    if (r == 0 && renameat(taking->work_fd, name, taking->mirror_fd, taking->entry.sha256) < 0)
+        r = -errno;
+    if (r == 0)
+        r = file_sync_directory(taking->mirror_fd);
+    if (r == 0 && !same)
+        r = console_store_write(taking->mirror->store, put_entry, taking);
+    return r < 0 ? r : 1;
+}
+
+static void tell(const struct taking *taking, int result)
+{
+    const struct mirror_outcome outcome = {.name = taking->entry.name,
+                                           .result = result,
+                                           .version = taking->entry.version,
+                                           .problem = taking->problem};
+    if (taking->take->told)
+        taking->take->told(taking->take->user, &outcome);
+}
+
+static int take_one(struct taking *taking, const char *name)
+{
+    taking->entry = (struct mirror_entry){.version = 0};
+    taking->problem[0] = '\0';
+    (void)text_copy(taking->entry.name, sizeof(taking->entry.name), name);
+    (void)text_copy(taking->entry.source, sizeof(taking->entry.source), taking->take->source);
+    int r = take_file(taking);
+    (void)unlinkat(taking->work_fd, name, 0);
+    if (r < 0 && !taking->problem[0])
+        (void)text_copy(taking->problem, sizeof(taking->problem),
+                        r == -ESTALE ? "it is older than what the mirror has"
+                                     : strerrordesc_np(-r));
+    tell(taking, r);
+    return r;
+}
+
+/* --- all of them */
+
+static void end_taking(struct taking *taking)
+{
+    char *slash = strrchr(taking->work, '/');
+    if (slash && taking->mirror_fd >= 0)
+        (void)!file_remove_tree(taking->mirror_fd, slash + 1);
+    if (taking->folder_fd >= 0)
+        (void)close(taking->folder_fd);
+    if (taking->work_fd >= 0)
+        (void)close(taking->work_fd);
+    if (taking->mirror_fd >= 0)
+        (void)close(taking->mirror_fd);
+}
+
+static int begin(struct taking *taking)
+{
+    const char *directory = taking->mirror->directory;
+    int r = file_make_directories(directory, FOLDER_MODE);
+    if (r == 0)
+        r = file_open_directory(directory, true, &taking->mirror_fd);
+    if (r == 0)
+        r = file_open_following(taking->take->folder, O_RDONLY | O_DIRECTORY, 0,
+                                &taking->folder_fd);
+    if (r == 0)
+        r = text_format(taking->work, sizeof(taking->work), "%s/take-XXXXXX", directory);
+    if (r < 0)
+        return r;
+    if (!mkdtemp(taking->work)) {
+        r = -errno;
+        taking->work[0] = '\0';
+        return r;
+    }
+    return file_open_directory(taking->work, true, &taking->work_fd);
+}
+
+int mirror_take(const struct mirror *mirror, const struct mirror_take *take, size_t *ret_taken)
+{
+    CLEANUP(end_taking)
+    struct taking taking = {
+        .mirror = mirror, .take = take, .folder_fd = -1, .mirror_fd = -1, .work_fd = -1};
+    *ret_taken = 0;
+    int r = begin(&taking);
+    if (r < 0)
+        return r;
+    int own = -1;
+    r = file_reopen(taking.folder_fd, O_RDONLY | O_DIRECTORY, &own);
+    DIR *listing = r == 0 ? fdopendir(own) : NULL;
+    if (!listing) {
+        if (own >= 0)
+            (void)close(own);
+        return r < 0 ? r : -errno;
+    }
+    for (const struct dirent *entry; (entry = readdir(listing)) != NULL;) {
+        if (!is_wanted(take, entry->d_name))
+            continue;
+        int one = take_one(&taking, entry->d_name);
+        *ret_taken += one == 1;
+        if (one == -ENOSPC || one == -EDQUOT)
+            r = one;
+    }
+    (void)closedir(listing);
+    return r;
+}
+
+struct sweep {
+    const char *name;
+    struct mirror_entry entry;
+};
+
+static int find_entry(struct sql *sql, void *user)
+{
+    struct sweep *sweep = user;
+    return mirror_entry_find(sql, sweep->name, &sweep->entry);
+}
+
+/* Also what a crash left behind: the names of its folders are no digests, and they are old. */
+static void sweep_one(const struct mirror *mirror, int directory_fd, const char *name)
+{
+    struct sweep sweep = {.name = name};
+    struct stat status;
+    if (fstatat(directory_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
+        (uint64_t)status.st_ctim.tv_sec * NS_PER_SECOND + KEEP_NS > clock_realtime_ns())
+        return;
+    if (text_starts_with(name, "take-") || text_starts_with(name, "fetch-"))
+        (void)!file_remove_tree(directory_fd, name);
+    else if (wire_is_sha256(name) && console_store_read(mirror->store, find_entry, &sweep) == 0)
+        (void)unlinkat(directory_fd, name, 0);
+}
+
+void mirror_sweep(const struct mirror *mirror)
+{
+    int fd = -1;
+    if (file_open_directory(mirror->directory, true, &fd) < 0)
+        return;
+    DIR *listing = fdopendir(fd);
+    if (!listing) {
+        (void)close(fd);
+        return;
+    }
+    for (const struct dirent *entry; (entry = readdir(listing)) != NULL;)
+        if (entry->d_name[0] != '.')
+            sweep_one(mirror, fd, entry->d_name);
+    (void)closedir(listing);
+}
+
+int mirror_read(const char *directory, const char *sha256, uint64_t offset, size_t length,
+                struct buffer *piece)
+{
+    AUTO_CLOSE int fd = -1;
+    char path[4096];
+    char *room;
+    size_t done = 0;
+
+    int r = text_format(path, sizeof(path), "%s/%s", directory, sha256);
+    if (r > 0)
+        r = file_open_at(AT_FDCWD, path, O_RDONLY, 0, &fd);
+    if (r == 0)
+        r = buffer_reserve(piece, length, &room);
+    while (r == 0 && done < length) {
+        ssize_t got = pread(fd, room + done, length - done, (off_t)(offset + done));
+        if (got > 0)
+            done += (size_t)got;
+        else if (got == 0 || errno != EINTR)
+            r = got == 0 ? -EIO : -errno;
+    }
+    if (r == 0)
+        buffer_commit(piece, length);
+    return r;
+}

@@ -1,0 +1,421 @@
+/* Owns the tables signature_lists, signature_files and signature_sets. Must not judge a signature:
+ * signature_judge does. */
+#include "console/signatures/signature_store.h"
+
+#include "common/limits.h"
+#include "common/text/text.h"
+#include "common/wire/wire.h"
+#include "console/signatures/hash_list.h"
+#include "console/store/console_store.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define ORG           1LL
+#define CONTENT_BYTES (2 * LIMIT_SIGNATURE_SET_BYTES + (1U << 20))
+#define ANY_SIZE      "73" /* the oldest level of libclamav's that takes "*" for a size */
+#define OWN_LISTS     4
+
+static const char *const TYPES[] = {"hdb", "hsb",  "ndb",  "ldb",           "fp",
+                                    "sfp", "ign2", "yara", SIGNATURE_ALLOW, SIGNATURE_DENY};
+
+bool signature_is_type(const char *type)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(TYPES); i++)
+        if (text_equal(TYPES[i], type))
+            return true;
+    return false;
+}
+
+bool signature_is_hash_type(const char *type)
+{
+    return text_equal(type, SIGNATURE_ALLOW) || text_equal(type, SIGNATURE_DENY);
+}
+
+bool signature_is_list_name(const char *name)
+{
+    return strlen(name) <= 64 && name[0] != '_' && name[0] != '-' && wire_is_signature_name(name);
+}
+
+/* --- one set */
+
+struct set {
+    struct sql *sql;
+    struct wire_signatures parts;
+    size_t list_room, allowed_room, bytes;
+    const char *list_name; /* of the hashes that are read */
+    bool deny;
+    struct buffer denied_md5, denied_sha, allowed_md5, allowed_sha1;
+};
+
+static void set_done(struct set *set)
+{
+    for (size_t i = 0; i < set->parts.list_count; i++) {
+        free((void *)(uintptr_t)set->parts.lists[i].name);
+        free((void *)(uintptr_t)set->parts.lists[i].text);
+    }
+    for (size_t i = 0; i < set->parts.allowed_count; i++)
+        free((void *)(uintptr_t)set->parts.allowed[i]);
+    for (size_t i = 0; i < set->parts.file_count; i++) {
+        free((void *)(uintptr_t)set->parts.files[i].name);
+        free((void *)(uintptr_t)set->parts.files[i].sha256);
+    }
+    free(set->parts.lists);
+    free(set->parts.allowed);
+    free(set->parts.files);
+    buffer_done(&set->denied_md5);
+    buffer_done(&set->denied_sha);
+    buffer_done(&set->allowed_md5);
+    buffer_done(&set->allowed_sha1);
+}
+
+static int add_list(struct set *set, const char *name, const char *text)
+{
+    struct wire_signatures *parts = &set->parts;
+
+    set->bytes += strlen(text);
+    if (set->bytes > LIMIT_SIGNATURE_SET_BYTES || parts->list_count == set->list_room)
+        return -EXFULL;
+    struct wire_signature_list *list = &parts->lists[parts->list_count];
+    list->name = strdup(name);
+    list->text = strdup(text);
+    if (!list->name || !list->text) {
+        free((void *)(uintptr_t)list->name);
+        free((void *)(uintptr_t)list->text);
+        return -ENOMEM;
+    }
+    parts->list_count++;
+    return 0;
+}
+
+static int allow(struct set *set, const struct hash_entry *entry)
+{
+    struct wire_signatures *parts = &set->parts;
+
+    if (entry->digits != 64)
+        return buffer_append_format(entry->digits == 32 ? &set->allowed_md5 : &set->allowed_sha1,
+                                    "%s:*:Yagura.Allowed:" ANY_SIZE "\n", entry->hash);
+    if (parts->allowed_count == LIMIT_SIGNATURE_HASHES)
+        return -EXFULL;
+    if (parts->allowed_count == set->allowed_room) {
+        size_t room = set->allowed_room ? 2 * set->allowed_room : 64;
+        const char **more = reallocarray(parts->allowed, room, sizeof(*more));
+        if (!more)
+            return -ENOMEM;
+        parts->allowed = more;
+        set->allowed_room = room;
+    }
+    parts->allowed[parts->allowed_count] = strdup(entry->hash);
+    return parts->allowed[parts->allowed_count++] ? 0 : -ENOMEM;
+}
+
+static int take_hash(void *user, const struct hash_entry *entry)
+{
+    struct set *set = user;
+
+    if (!set->deny)
+        return allow(set, entry);
+    return buffer_append_format(entry->digits == 32 ? &set->denied_md5 : &set->denied_sha,
+                                "%s:*:Yagura.Denied.%s:" ANY_SIZE "\n", entry->hash,
+                                entry->name[0] ? entry->name : set->list_name);
+}
+
+/* Lists for all, then the scope's own. */
+static int read_lists(struct set *set, const char *scope)
+{
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    int r = sql_run(set->sql,
+                    "SELECT name, type, text FROM signature_lists WHERE org_id = $1"
+                    " AND (group_id IS NULL OR group_id = $2) ORDER BY name",
+                    &row, "nt", ORG, scope);
+    while (r == 1) {
+        const char *type = sql_text(row, 1);
+        char name[128];
+        int taken;
+        if (signature_is_hash_type(type)) {
+            struct hash_list_problem problem;
+            size_t count;
+            (void)text_copy(name, sizeof(name), sql_text(row, 0));
+            set->list_name = name;
+            set->deny = text_equal(type, SIGNATURE_DENY);
+            taken = hash_list_read(sql_text(row, 2), LIMIT_SIGNATURE_HASHES, take_hash, set, &count,
+                                   &problem);
+        } else {
+            (void)text_format(name, sizeof(name), WIRE_CONSOLE_LIST "%s.%s", sql_text(row, 0),
+                              type);
+            taken = add_list(set, name, sql_text(row, 2));
+        }
+        r = taken < 0 ? taken : sql_step(row);
+    }
+    return r;
+}
+
+/* What the hash lists come to, as libclamav reads it. */
+static int add_hashes(struct set *set)
+{
+    const struct {
+        const char *name;
+        struct buffer *text;
+    } own[OWN_LISTS] = {{WIRE_CONSOLE_LIST "_denied.hdb", &set->denied_md5},
+                        {WIRE_CONSOLE_LIST "_denied.hsb", &set->denied_sha},
+                        {WIRE_CONSOLE_LIST "_allowed.fp", &set->allowed_md5},
+                        {WIRE_CONSOLE_LIST "_allowed.sfp", &set->allowed_sha1}};
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < OWN_LISTS; i++)
+        if (own[i].text->length > 0)
+            r = buffer_failed(own[i].text) < 0
+                    ? -EXFULL
+                    : add_list(set, own[i].name, buffer_text(own[i].text));
+    return r;
+}
+
+static int read_files(struct set *set)
+{
+    struct wire_signatures *parts = &set->parts;
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    int r = sql_run(set->sql,
+                    "SELECT name, sha256, size, version, built_ms FROM signature_files"
+                    " ORDER BY name",
+                    &row, "");
+    while (r == 1 && parts->file_count < LIMIT_MIRROR_FILES) {
+        struct wire_mirror_file *file = &parts->files[parts->file_count];
+        *file = (struct wire_mirror_file){.name = strdup(sql_text(row, 0)),
+                                          .sha256 = strdup(sql_text(row, 1)),
+                                          .size = (uint64_t)sql_number(row, 2),
+                                          .version = (uint64_t)sql_number(row, 3),
+                                          .built_ms = (uint64_t)sql_number(row, 4)};
+        parts->file_count++;
+        r = file->name && file->sha256 ? sql_step(row) : -ENOMEM;
+    }
+    return r < 0 ? r : 0;
+}
+
+static int make_set(struct sql *sql, const char *scope)
+{
+    CLEANUP(set_done)
+    struct set set = {.sql = sql,
+                      .list_room = LIMIT_SIGNATURE_LISTS,
+                      .denied_md5 = BUFFER_WITH_MAXIMUM(LIMIT_SIGNATURE_SET_BYTES),
+                      .denied_sha = BUFFER_WITH_MAXIMUM(LIMIT_SIGNATURE_SET_BYTES),
+                      .allowed_md5 = BUFFER_WITH_MAXIMUM(LIMIT_SIGNATURE_SET_BYTES),
+                      .allowed_sha1 = BUFFER_WITH_MAXIMUM(LIMIT_SIGNATURE_SET_BYTES)};
+    AUTO_BUFFER struct buffer content = BUFFER_WITH_MAXIMUM(CONTENT_BYTES);
+    char digest[65];
+
+    set.parts.lists = calloc(LIMIT_SIGNATURE_LISTS, sizeof(*set.parts.lists));
+    set.parts.files = calloc(LIMIT_MIRROR_FILES, sizeof(*set.parts.files));
+    if (!set.parts.lists || !set.parts.files)
+        return -ENOMEM;
+    int r = read_lists(&set, scope);
+    if (r == 0)
+        r = add_hashes(&set);
+    if (r == 0)
+        r = read_files(&set);
+    if (r == 0)
+        r = wire_signatures_content(&set.parts, &content, digest);
+    if (r < 0)
+        return r;
+    return sql_run(sql,
+                   "INSERT INTO signature_sets (scope, digest, content) VALUES ($1, $2, $3)"
+                   " ON CONFLICT (scope) DO UPDATE SET digest = excluded.digest,"
+                   " content = excluded.content",
+                   NULL, "ttt", scope, digest, buffer_text(&content));
+}
+
+int signature_sets_make(struct sql *sql)
+{
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    int r = sql_run(sql,
+                    "DELETE FROM signature_sets WHERE scope <> '' AND NOT EXISTS (SELECT 1"
+                    " FROM signature_lists WHERE signature_lists.group_id = signature_sets.scope)",
+                    NULL, "");
+    if (r == 0)
+        r = make_set(sql, "");
+    if (r == 0)
+        r = sql_run(sql, "SELECT DISTINCT group_id FROM signature_lists WHERE group_id IS NOT NULL",
+                    &row, "");
+    while (r == 1) {
+        int made = make_set(sql, sql_text(row, 0));
+        r = made < 0 ? made : sql_step(row);
+    }
+    return r;
+}
+
+int signature_set_read(struct sql *sql, const char *group_id, char ret_digest[static 65],
+                       char **ret_content)
+{
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    /* The group's own stands behind the empty name. */
+    int r = sql_run(sql,
+                    "SELECT digest, content FROM signature_sets WHERE scope = $1 OR scope = ''"
+                    " ORDER BY scope DESC LIMIT 1",
+                    &row, "t", group_id);
+    if (r != 1)
+        return r;
+    (void)text_copy(ret_digest, 65, sql_text(row, 0));
+    *ret_content = strdup(sql_text(row, 1));
+    return *ret_content ? 1 : -ENOMEM;
+}
+
+/* --- lists */
+
+static int check_room(struct sql *sql)
+{
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    int r = sql_run(sql, "SELECT COUNT(*) FROM signature_lists WHERE org_id = $1", &row, "n", ORG);
+    if (r != 1)
+        return r < 0 ? r : -EIO;
+    return sql_number(row, 0) >= LIMIT_SIGNATURE_LISTS - OWN_LISTS ? -EXFULL : 0;
+}
+
+static int create_list(struct sql *sql, const struct signature_list *list)
+{
+    char id[UUID_TEXT_BYTES];
+    int r = check_room(sql);
+    if (r == 0)
+        r = uuid_new(id);
+    return r < 0 ? r
+                 : sql_run(sql,
+                           "INSERT INTO signature_lists (id, org_id, name, type, group_id, text,"
+                           " entries, revision, author, changed_ms)"
+                           " VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9)",
+                           NULL, "tnttttntn", id, ORG, list->name, list->type, list->group_id,
+                           list->text, list->entries, list->author, console_store_now_ms());
+}
+
+static int change_list(struct sql *sql, const struct signature_list *list, int64_t revision)
+{
+    AUTO_STATEMENT struct sql_statement *update = NULL;
+    int r = sql_run(sql,
+                    "UPDATE signature_lists SET type = $1, group_id = $2, text = $3, entries = $4,"
+                    " revision = revision + 1, author = $5, changed_ms = $6 WHERE org_id = $7"
+                    " AND name = $8 AND revision = $9",
+                    &update, "tttntnntn", list->type, list->group_id, list->text, list->entries,
+                    list->author, console_store_now_ms(), ORG, list->name, revision);
+    return r == 0 && sql_changes(update) == 0 ? -ESTALE : r;
+}
+
+int signature_list_put(struct sql *sql, const struct signature_list *list,
+                       int64_t expected_revision, int64_t *ret_revision)
+{
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    int r = sql_run(sql, "SELECT revision FROM signature_lists WHERE org_id = $1 AND name = $2",
+                    &row, "nt", ORG, list->name);
+    if (r < 0)
+        return r;
+    int64_t revision = r == 1 ? sql_number(row, 0) : -1;
+    if (expected_revision != revision)
+        return -ESTALE;
+    r = r == 1 ? change_list(sql, list, revision) : create_list(sql, list);
+    if (r == 0)
+        r = signature_sets_make(sql);
+    if (r == 0)
+        *ret_revision = revision < 0 ? 1 : revision + 1;
+    return r;
+}
+
+int signature_list_delete(struct sql *sql, const char *name)
+{
+    AUTO_STATEMENT struct sql_statement *gone = NULL;
+    int r = sql_run(sql, "DELETE FROM signature_lists WHERE org_id = $1 AND name = $2", &gone, "nt",
+                    ORG, name);
+    if (r == 0 && sql_changes(gone) == 0)
+        return -ENOENT;
+    return r == 0 ? signature_sets_make(sql) : r;
+}
+
+static int see_hash(void *user, const struct hash_entry *entry)
+{
+    return text_equal(user, entry->hash) ? 1 : 0;
+}
+
+int signature_list_add(struct sql *sql, const struct signature_list *list, const char *hash,
+                       const char *entry_name)
+{
+    AUTO_BUFFER struct buffer text = BUFFER_WITH_MAXIMUM(LIMIT_SIGNATURE_LIST_BYTES);
+    struct signature_list changed = *list;
+    struct hash_list_problem problem;
+    int64_t revision = -1;
+    size_t count = 0;
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    int r = sql_run(sql,
+                    "SELECT text, revision, type, COALESCE(group_id, '') FROM signature_lists"
+                    " WHERE org_id = $1 AND name = $2",
+                    &row, "nt", ORG, list->name);
+    if (r < 0)
+        return r;
+    if (r == 1) {
+        if (!text_equal(sql_text(row, 2), list->type) ||
+            !text_equal(sql_text(row, 3), list->group_id ? list->group_id : ""))
+            return -EEXIST;
+        revision = sql_number(row, 1);
+        r = hash_list_read(sql_text(row, 0), LIMIT_SIGNATURE_HASHES, see_hash,
+                           (void *)(uintptr_t)hash, &count, &problem);
+        if (r != 0)
+            return r == 1 ? 0 : r;
+        (void)buffer_append_text(&text, sql_text(row, 0));
+        if (text.length > 0 && buffer_text(&text)[text.length - 1] != '\n')
+            (void)buffer_append_text(&text, "\n");
+    }
+    (void)buffer_append_format(&text, "%s%s%s\n", hash, entry_name[0] ? " " : "", entry_name);
+    if (buffer_failed(&text) < 0)
+        return -EXFULL;
+    changed.text = buffer_text(&text);
+    changed.entries = (int64_t)count + 1;
+    r = signature_list_put(sql, &changed, revision, &revision);
+    return r < 0 ? r : 1;
+}
+
+/* --- the mirror's files */
+
+int mirror_entry_put(struct sql *sql, const struct mirror_entry *entry)
+{
+    int r = sql_run(sql,
+                    "INSERT INTO signature_files (name, sha256, size, version, built_ms, source,"
+                    " added_ms) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (name) DO UPDATE"
+                    " SET sha256 = excluded.sha256, size = excluded.size,"
+                    " version = excluded.version, built_ms = excluded.built_ms,"
+                    " source = excluded.source, added_ms = excluded.added_ms",
+                    NULL, "ttnnntn", entry->name, entry->sha256, (int64_t)entry->size,
+                    (int64_t)entry->version, (int64_t)entry->built_ms, entry->source,
+                    console_store_now_ms());
+    return r < 0 ? r : signature_sets_make(sql);
+}
+
+int mirror_entry_delete(struct sql *sql, const char *name)
+{
+    AUTO_STATEMENT struct sql_statement *gone = NULL;
+    int r = sql_run(sql, "DELETE FROM signature_files WHERE name = $1", &gone, "t", name);
+    if (r == 0 && sql_changes(gone) == 0)
+        return -ENOENT;
+    return r == 0 ? signature_sets_make(sql) : r;
+}
+
+static int read_entry(struct sql *sql, const char *text, const char *key,
+                      struct mirror_entry *ret_entry)
+{
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    int r = sql_run(sql, text, &row, "t", key);
+    if (r != 1)
+        return r;
+    *ret_entry = (struct mirror_entry){.size = (uint64_t)sql_number(row, 2),
+                                       .version = (uint64_t)sql_number(row, 3),
+                                       .built_ms = (uint64_t)sql_number(row, 4)};
+    (void)text_copy(ret_entry->name, sizeof(ret_entry->name), sql_text(row, 0));
+    (void)text_copy(ret_entry->sha256, sizeof(ret_entry->sha256), sql_text(row, 1));
+    (void)text_copy(ret_entry->source, sizeof(ret_entry->source), sql_text(row, 5));
+    return 1;
+}
+
+#define ENTRY "SELECT name, sha256, size, version, built_ms, source FROM signature_files WHERE "
+
+int mirror_entry_read(struct sql *sql, const char *name, struct mirror_entry *ret_entry)
+{
+    return read_entry(sql, ENTRY "name = $1", name, ret_entry);
+}
+
+int mirror_entry_find(struct sql *sql, const char *sha256, struct mirror_entry *ret_entry)
+{
+    return read_entry(sql, ENTRY "sha256 = $1 LIMIT 1", sha256, ret_entry);
+}
