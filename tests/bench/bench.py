@@ -12,9 +12,11 @@ import traceback
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import machine  # noqa: E402
+import page  # noqa: E402
 from agent import Product  # noqa: E402
 from figures import integrity, latency, memory, misses, prevention, store, throughput, watching  # noqa: E402
 
+RESULTS = page.RESULTS
 BENCHMARKS = [
     ("missed", "files that get no verdict, in every way files can appear", misses.ours),
     ("missed-clamonacc", "the same of clamonacc, smaller counts, for comparison", misses.clamonacc),
@@ -58,8 +60,9 @@ class Bench:
     def size(self, full, quick):
         return quick if self.quick else full
 
-    def figure(self, name, measured, unit, bar=None, most=None, least=None, note=""):
-        """One row. most/least: the measured value's limit; neither: for information."""
+    def figure(self, name, measured, unit, bar=None, most=None, least=None, note="", beside=None):
+        """One row. most/least: the measured value's limit; neither: for information. beside: what is compared, for a
+        plot: {"unit", "kind": latency or throughput, "values": {who: value}}."""
         if most is not None:
             held, bar = measured <= most, bar or f"<= {most:g}"
         elif least is not None:
@@ -67,7 +70,7 @@ class Bench:
         else:
             held, bar = None, bar or ""
         self.rows.append({"figure": name, "measured": measured, "unit": unit, "bar": bar,
-                          "held": held, "note": note})
+                          "held": held, "note": note, **({"beside": beside} if beside else {})})
         self.say(format_row(self.rows[-1]))
 
     def failed(self, name, why):
@@ -133,6 +136,16 @@ def run_one(bench, name, function):
     bench.detail(f"{name} seconds", round(time.monotonic() - begin, 1))
 
 
+def record(bench, name, meaning, facts, first_row):
+    """What this benchmark found, in the place of its last result."""
+    os.makedirs(RESULTS, exist_ok=True)
+    with open(os.path.join(RESULTS, name + ".json"), "w", encoding="utf-8") as stream:
+        json.dump({"name": name, "meaning": meaning, "date": time.strftime("%Y-%m-%d"), "quick": bench.quick,
+                   "facts": {**facts, "yagura": bench.product.version(), "load_after": os.getloadavg()[0]},
+                   "rows": bench.rows[first_row:]}, stream, indent=1)
+        stream.write("\n")
+
+
 def parse_options():
     parser = argparse.ArgumentParser(prog="run.sh", description=__doc__)
     parser.add_argument("--list", action="store_true", help="name the benchmarks and end")
@@ -140,6 +153,8 @@ def parse_options():
                         help="only this benchmark (repeatable)")
     parser.add_argument("--quick", action="store_true", help="small sizes: only whether it works")
     parser.add_argument("--output", metavar="FOLDER", help="write result.json there")
+    parser.add_argument("--record", action="store_true",
+                        help="keep the figures in tests/bench/results, and write docs/benchmarks.md anew")
     parser.add_argument("--cache", metavar="FOLDER", help="keep generated databases there")
     parser.add_argument("--temporary", metavar="FOLDER", help="where the temporary folder is made")
     parser.add_argument("--keep", action="store_true", help="leave the temporary folder for a look")
@@ -170,14 +185,19 @@ def main():
                                   options.temporary, options.keep)
     try:
         bench = Bench(options, the_machine)
-        for name, _, function in BENCHMARKS:
+        for name, meaning, function in BENCHMARKS:
             if not options.only or name in options.only:
+                before, first_row = os.getloadavg()[0], len(bench.rows)
                 run_one(bench, name, function)
+                if options.record:
+                    record(bench, name, meaning, {**facts, "load_before": before}, first_row)
     finally:
         the_machine.stop_all()
     facts["yagura"] = bench.product.version()
     facts["load_after"] = os.getloadavg()[0]
     lost = print_table(bench, facts)
+    if options.record:
+        page.write()
     if options.output:
         os.makedirs(options.output, exist_ok=True)
         with open(os.path.join(options.output, "result.json"), "w", encoding="utf-8") as stream:
