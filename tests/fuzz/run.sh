@@ -5,11 +5,12 @@ set -eu
 
 usage() {
     cat <<'TEXT'
-Usage: tests/fuzz/run.sh [--seconds N | --minutes N] [--jobs N] [TARGET...]
+Usage: tests/fuzz/run.sh [--seconds N | --minutes N] [--jobs N] [--record FILE] [TARGET...]
 
   --seconds N  time for each target (default 60)
   --minutes N  the same in minutes
   --jobs N     targets at once (default: number of processors)
+  --record F   the results as a page
 TEXT
 }
 
@@ -51,6 +52,7 @@ parse_options() {
         --seconds) SECONDS_EACH=$2 && shift ;;
         --minutes) SECONDS_EACH=$(($2 * 60)) && shift ;;
         --jobs) JOBS=$2 && shift ;;
+        --record) RECORD=$2 && shift ;;
         --one) ONE=$2 && shift ;;
         --help | -h)
             usage
@@ -66,11 +68,23 @@ parse_options() {
     done
 }
 
+# write_record RESULTS
+write_record() {
+    printf '# Fuzzing, last run\n\n'
+    # shellcheck disable=SC2016  # Markdown
+    printf '`tests/fuzz/run.sh --seconds %s`, %s, %s at once, %s processors, AddressSanitizer and UBSan. %s targets found nothing, %s found something.\n\n' \
+        "$SECONDS_EACH" "$(date -u +%F)" "$JOBS" "$(nproc)" "$(grep -c '^ok' "$1" || true)" "$(grep -c '^not ok' "$1" || true)"
+    printf '| target | result |\n| --- | --- |\n'
+    sed -n -e 's/^ok - fuzz \([a-z_0-9]*\) (\([0-9?]*\) inputs)$/| \1 | \2 inputs |/p' \
+        -e 's/^not ok - fuzz \([a-z_0-9]*\);.*$/| \1 | **found something** |/p' "$1" | sort
+}
+
 main() {
     ROOT=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
     cd "$ROOT"
     TARGETS=
     ONE=
+    RECORD=
     parse_options "$@"
     if [ -n "$ONE" ]; then
         run_target "$ONE"
@@ -91,6 +105,7 @@ main() {
     results=build/fuzz/results
     # shellcheck disable=SC2086  # names are words
     printf '%s\n' $TARGETS | xargs -P "$JOBS" -I '{}' "$0" --seconds "$SECONDS_EACH" --one '{}' | tee "$results"
+    [ -z "$RECORD" ] || write_record "$results" >"$RECORD"
     ! grep -q '^not ok' "$results"
 }
 
