@@ -1,6 +1,7 @@
 /* Which console this host belongs to: joining one, leaving it, being sent away by it. */
 #include "agent/delivery/delivery_internal.h"
 
+#include "agent/delivery/host_binding.h"
 #include "agent/delivery/host_facts.h"
 #include "common/event_loop/event_loop.h"
 #include "common/log/log.h"
@@ -118,6 +119,7 @@ static int meet_console(struct delivery *delivery, const struct order *order)
     struct link_settings settings = *order->settings;
 
     host_facts_fill(&settings);
+    host_binding_apply(&delivery->orders, &settings);
     bool same = text_equal(settings.url, delivery->settings.url);
     if (delivery->activated && same && is_accepted(delivery))
         return change_proxy(delivery, settings.proxy);
@@ -149,6 +151,7 @@ static int meet_cloud(struct delivery *delivery, const struct order *order)
     if (r < 0)
         return r;
     host_facts_fill(&settings);
+    host_binding_apply(&delivery->orders, &settings);
     delivery->settings = settings;
     console_files_remove_token(delivery->files);
     explicit_bzero(&delivery->token, sizeof delivery->token);

@@ -222,8 +222,10 @@ int console_files_read_orders(struct console_files *files, struct console_orders
         (uint64_t)json_integer_value(json_object_get(object, "previous_key_until_ms"));
     ret_orders->policy_revision =
         (uint64_t)json_integer_value(json_object_get(object, "policy_revision"));
-    if (r == 0 && TAKE(object, "group_id", ret_orders->group_id) < 0)
+    if (r == 0 && (TAKE(object, "group_id", ret_orders->group_id) < 0 ||
+                   TAKE(object, "board", ret_orders->board) < 0))
         r = -EBADMSG;
+    ret_orders->board_counts = json_is_true(json_object_get(object, "board_counts"));
     ret_orders->group_issued_ms =
         (uint64_t)json_integer_value(json_object_get(object, "group_issued_ms"));
     ret_orders->begun_ms = (uint64_t)json_integer_value(json_object_get(object, "begun_ms"));
@@ -254,6 +256,8 @@ int console_files_write_orders(struct console_files *files, const struct console
     json_write_field_string(&json, "policy_digest", orders->policy_digest);
     json_write_field_string(&json, "policy_path", orders->policy_path);
     json_write_field_unsigned(&json, "begun_ms", orders->begun_ms);
+    json_write_field_string(&json, "board", orders->board);
+    json_write_field_bool(&json, "board_counts", orders->board_counts);
     json_write_field_string(&json, "group_id", orders->group_id);
     json_write_field_unsigned(&json, "group_issued_ms", orders->group_issued_ms);
     json_write_key(&json, "commands");

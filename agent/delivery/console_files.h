@@ -21,8 +21,10 @@ struct console_orders {
     char policy_digest[80];            /* of the delivered policy in force; "" = none */
     char policy_path[LINK_TEXT_BYTES]; /* its file; "" = none */
     uint64_t begun_ms;                 /* realtime: since when this identity is ours; 0 = unknown */
-    char group_id[40];                 /* this host's, as the console signed it; "" = none */
-    uint64_t group_issued_ms;          /* when it did, by its clock; 0 = not yet */
+    char board[64];           /* of the machine that the identity is bound to; "" = unknown */
+    bool board_counts;        /* host_binding.h: the machine-id alone is another's */
+    char group_id[40];        /* this host's, as the console signed it; "" = none */
+    uint64_t group_issued_ms; /* when it did, by its clock; 0 = not yet */
     size_t seen_count;
     struct {
         char id[40];

@@ -1,6 +1,7 @@
 /* Start and end of the delivery, its status and its events. */
 #include "agent/delivery/delivery_internal.h"
 
+#include "agent/delivery/host_binding.h"
 #include "agent/delivery/host_facts.h"
 #include "agent/store/store.h"
 #include "common/crypto/certificates.h"
@@ -137,6 +138,23 @@ static bool may_begin_anew(const struct delivery *delivery)
            (uint64_t)until_s < clock_realtime_ns() / NS_PER_SECOND;
 }
 
+/* A board that is not known yet, as after an upgrade of the agent, is the identity's from now on.
+ */
+static void check_binding(struct delivery *delivery)
+{
+    char board[64];
+
+    host_facts_board(board);
+    enum host_binding binding = host_binding_check(&delivery->orders, board);
+    if (binding == HOST_BINDING_BROKEN)
+        delivery_record(delivery, "identity_of_other_host", EVENT_HIGH, delivery->identity.agent_id,
+                        "this host has the identity of another machine; it asks the console for "
+                        "its own");
+    if (binding != HOST_BINDING_HOLDS &&
+        console_files_write_orders(delivery->files, &delivery->orders) < 0)
+        log_warning("orders_not_kept", NULL);
+}
+
 static void read_files(struct delivery *delivery)
 {
     struct console_files *files = delivery->files;
@@ -157,6 +175,9 @@ static void read_files(struct delivery *delivery)
     }
     signed_policy_sweep(console_files_directory(files), delivery->orders.policy_path);
     host_facts_fill(&delivery->settings);
+    if (delivery->activated)
+        check_binding(delivery);
+    host_binding_apply(&delivery->orders, &delivery->settings);
     delivery_note_status(delivery);
 }
 

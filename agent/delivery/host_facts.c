@@ -71,6 +71,13 @@ static void read_instance_id(char *field, size_t size)
         (void)text_copy(field, size, tag);
 }
 
+void host_facts_board(char board[static 64])
+{
+    read_line("/sys/class/dmi/id/product_uuid", board, 64);
+    if (text_equal(board, "-"))
+        board[0] = '\0';
+}
+
 bool host_facts_is_instance(void)
 {
     char vendor[64], hypervisor[64];

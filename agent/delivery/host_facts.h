@@ -7,6 +7,8 @@
 /* Fills hostname, machine_id, boot_id and os; what cannot be read stays a dash. And instance_id,
  * where the firmware has it. */
 void host_facts_fill(struct link_settings *settings);
+/* The board's number, which copies of a disk do not share; "" where the firmware has none. */
+void host_facts_board(char board[static 64]);
 /* This host is on EC2, as far as the firmware says. */
 bool host_facts_is_instance(void);
 

@@ -4,6 +4,7 @@
  * from a messenger that has no token to show for it. */
 #include "agent/delivery/delivery_internal.h"
 
+#include "agent/delivery/host_facts.h"
 #include "common/crypto/keys.h"
 #include "common/log/log.h"
 #include "common/messages/message.h"
@@ -27,6 +28,7 @@ static void begin_orders(struct delivery *delivery)
     orders->policy_digest[0] = '\0';
     orders->previous_key[0] = '\0';
     orders->begun_ms = clock_realtime_ns() / NS_PER_MS;
+    host_facts_board(orders->board);
     orders->group_id[0] = '\0';
     orders->group_issued_ms = 0;
     orders->seen_count = 0;

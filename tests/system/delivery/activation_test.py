@@ -260,5 +260,38 @@ def test_a_copied_disk_comes_back_as_a_new_computer(place):
     assert "clone_seen" in kinds and "activated_as_clone" in kinds, kinds
 
 
+def test_a_copy_on_another_board_becomes_a_new_computer(place):
+    """The same disk, the same machine-id, another machine: by the firmware's number alone, and only once."""
+    agents.own_mounts()
+    subprocess.run(["mount", "-t", "tmpfs", "none", "/sys/class"], check=True)
+    place.cleanups.append(lambda: subprocess.run(["umount", "-l", "/sys/class"], check=False))
+    os.makedirs("/sys/class/dmi/id")
+    board = "/sys/class/dmi/id/product_uuid"
+    agents.put(board, b"11111111-2222-3333-4444-555555555555\n")
+    both = Pair(place)
+    both.agent.start()
+    both.activate()
+    both.nudge()
+    both.until(lambda: both.computer()["policy_in_force"], "the policy")
+    first = both.console_status()["agent_id"]
+    both.agent.stop()
+    both.agent.start()
+    assert not both.agent.events("identity_of_other_host")
+    both.agent.stop()
+    agents.put(board, b"99999999-2222-3333-4444-555555555555\n")
+    both.agent.start()
+    assert both.agent.events("identity_of_other_host")[0]["severity"] == "high"
+    both.nudge()
+    both.until(lambda: both.console_status()["agent_id"] not in ("", first), "a name of its own")
+    second = both.console_status()["agent_id"]
+    both.until(lambda: [event for event in both.events() if event["kind"] == "activated_as_clone"], "the console tells")
+    both.agent.stop()
+    both.agent.start()
+    both.until(lambda: both.console_status()["state"] == "online", "the console")
+    assert both.console_status()["agent_id"] == second
+    assert len(both.agent.events("identity_of_other_host")) == 1
+    assert len(both.admin.get("/api/v1/computers").json["computers"]) == 2
+
+
 if __name__ == "__main__":
     agents.main()
