@@ -136,6 +136,7 @@ static void write_heartbeat(struct buffer *into)
         .policy_digest = "",
         .policy_problem = "",
         .epoch = "01890a5d-ac96-774b-bcce-b302099a8059",
+        .acknowledged = 1234,
         .facts = "{\"modules\":{\"malware\":{\"state\":\"on\"}},\"watch\":{\"directories\":1200}}",
         .events = &event,
         .event_count = 1};
