@@ -10,7 +10,7 @@ const AXE = require.resolve("axe-core/axe.min.js");
 export const PAGE = process.env.YAGURA_PAGE;
 export const PASSWORD = process.env.YAGURA_PAGE_PASSWORD;
 export const PATIENCE = 30000; /* ms: far more than anything needs */
-export const PAGES = ["overview", "computers", "events", "alerts", "buckets", "buckets?tab=events", "buckets?tab=keys", "buckets?new=1", "functions", "functions?tab=protections", "quarantine", "policies", "policies/web", "policies/web?tab=values", "policies/web?tab=assignment", "activation", "activation?new=1", "people", "audit", "settings"];
+export const PAGES = ["overview", "computers", "events", "alerts", "buckets", "buckets?tab=events", "buckets?tab=keys", "buckets?new=1", "functions", "functions?tab=protections", "quarantine", "signatures", "policies", "policies/web", "policies/web?tab=values", "policies/web?tab=assignment", "activation", "activation?new=1", "people", "audit", "settings"];
 const ONLY = new RegExp(process.env.YAGURA_PAGE_ONLY ?? "");
 /* What a browser says by itself of answers the page expects. */
 const EXPECTED = /status of (401|404|409|412|422|503)|ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_INCOMPLETE_CHUNKED|ERR_EMPTY_RESPONSE/;

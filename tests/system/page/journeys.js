@@ -101,6 +101,33 @@ await journey("a token brings a computer in", async () => {
     checkComplaints();
 });
 
+await journey("a content is allowed on every computer, and lists are written", async () => {
+    await show(page, "quarantine");
+    await page.locator("tr", { hasText: "/srv/report.pdf" }).getByRole("button", { name: "Allow this content" }).click();
+    await shows(page, "a".repeat(64));
+    await page.locator("dialog").getByRole("button", { name: "Allow this content" }).click();
+    await shows(page, "Allowed: computers hear of it");
+    await show(page, "signatures");
+    await page.locator("tr", { hasText: "allowed" }).getByText("Allowed hashes").waitFor();
+    await page.getByRole("button", { name: "New list" }).click();
+    await page.fill("dialog input[name=name]", "unwanted");
+    await page.selectOption("dialog select[name=type]", "deny");
+    await page.fill("dialog textarea", "no hash");
+    await page.getByRole("button", { name: "Save" }).click();
+    await shows(page, "line 1");
+    await page.fill("dialog textarea", `${"b".repeat(64)} tool`);
+    await page.getByRole("button", { name: "Save" }).click();
+    const row = page.locator("tr", { hasText: "unwanted" });
+    await row.getByRole("button", { name: "Edit" }).click();
+    await page.fill("dialog textarea", `${"b".repeat(64)} tool\n${"c".repeat(64)} other`);
+    await page.getByRole("button", { name: "Save" }).click();
+    await row.getByText("2", { exact: true }).waitFor();
+    await row.getByRole("button", { name: "Delete" }).click();
+    await page.locator("dialog").getByRole("button", { name: "Delete" }).click();
+    await row.waitFor({ state: "detached" });
+    checkComplaints();
+});
+
 await journey("a false positive is restored with an exclusion", async () => {
     await show(page, "quarantine");
     await page.locator("tr", { hasText: "/srv/report.pdf" }).getByRole("button", { name: "Restore" }).click();

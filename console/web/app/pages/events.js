@@ -1,5 +1,5 @@
 // Every event of every sensor, newest first, with its whole detail in a drawer.
-import { html } from "../../vendor/vendor.js";
+import { html, useState } from "../../vendor/vendor.js";
 import { useList, useResource } from "../data.js";
 import { formatNumber, formatTime, knows, t, word, wordsOf } from "../i18n.js";
 import { linkTo, place, setQuery } from "../router.js";
@@ -9,6 +9,7 @@ import { Copy, Empty, Fact, Literal, ProblemNote, Said, Severity, Skeleton, Time
 import { FilterBox } from "../ui/filter_box.js";
 import { ChoiceFilter, RangeFilter, RANGES, timesOf } from "../ui/filters.js";
 import { ListTable } from "../ui/table.js";
+import { AllowContent, mayAllow } from "./signatures.js";
 
 export const MODULES = ["malware", "quarantine", "integrity", "prevention", "application_control", "watch", "scanner", "scan", "policy", "agent", "tamper", "health", "store", "storage", "application", "console"];
 export const SEVERITIES = ["critical", "high", "medium", "low", "info"];
@@ -96,6 +97,8 @@ function Detail({ name, value }) {
 function EventDrawer({ number }) {
     const { data, problem } = useResource(`events/${encodeURIComponent(number)}`);
     const close = () => setQuery({ event: undefined });
+    const [allowing, setAllowing] = useState(false);
+    if (allowing) return html`<${AllowContent} event=${data} close=${() => setAllowing(false)} />`;
     return html`<${Dialog} drawer title=${data ? literal(word("kind", data.kind)) : t("event")} close=${close}>
         ${problem && html`<${ProblemNote} problem=${problem} />`}
         ${!data && !problem && html`<${Skeleton} />`}
@@ -110,7 +113,10 @@ function EventDrawer({ number }) {
                 ${Object.entries(data.detail ?? {}).map(([name, value]) => html`<${Detail} key=${name} name=${name} value=${value} />`)}
                 <${Fact} name=${t("event_id")}><code>${data.id}</code><//>
             </dl>
-            <footer><${Copy} text=${JSON.stringify(data, null, 2)} label=${t("copy_json")} /></footer>`}
+            <footer>
+                ${mayAllow(data) && html`<button onClick=${() => setAllowing(true)}>${t("signatures.allow")}</button>`}
+                <${Copy} text=${JSON.stringify(data, null, 2)} label=${t("copy_json")} />
+            </footer>`}
     <//>`;
 }
 

@@ -10,6 +10,7 @@ import { Confirm, FormDialog } from "../ui/dialog.js";
 import { Empty, Literal, Mark, Time } from "../ui/elements.js";
 import { ListTable } from "../ui/table.js";
 import { attempt, doUnlessUndone, say } from "../ui/toast.js";
+import { AllowContent, mayAllow } from "./signatures.js";
 
 /** @param {any} row @param {boolean} ofOne */
 const columns = (ofOne) => [
@@ -54,6 +55,7 @@ export function QuarantineList({ computer }) {
         if (asked[id]) return html`<${Mark} tone="waiting">${t(`quarantine.${asked[id]}`)}<//>`;
         if (!id || !may("operate")) return null;
         return html`<button class="quiet" onClick=${() => setAsking({ what: "restore", row })}>${t("quarantine.restore")}</button>
+            ${mayAllow(row) && html`<button class="quiet" onClick=${() => setAsking({ what: "allow", row })}>${t("signatures.allow")}</button>`}
             <button class="quiet" onClick=${() => setAsking({ what: "delete", row })}>${t("delete")}</button>`;
     };
     const erase = async () => {
@@ -73,6 +75,7 @@ export function QuarantineList({ computer }) {
             actions=${actions}
             empty=${html`<${Empty} title=${t("quarantine.none")}><p>${t("quarantine.none_text")}</p><//>`}
         />
+        ${asking?.what === "allow" && html`<${AllowContent} event=${asking.row} close=${close} />`}
         ${asking?.what === "restore" && html`<${Restore} row=${asking.row} close=${close} asked=${() => setAsked({ ...asked, [asking.row.detail.id]: "restoring" })} />`}
         ${asking?.what === "delete" && html`<${Confirm} title=${t("delete")} text=${t("quarantine.delete_text", { file: asking.row.subject })} action=${t("delete")} close=${close} act=${erase} />`}
     `;
