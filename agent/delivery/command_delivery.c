@@ -108,6 +108,7 @@ int command_delivery_new(struct delivery *delivery)
         .responder = delivery->options.responder,
         .integrity = delivery->options.integrity,
         .schedule = delivery->options.schedule,
+        .application_control = delivery->options.application_control,
         .protection = delivery->options.protection,
         .program_directory = delivery->options.program_directory,
         .directory = directory,

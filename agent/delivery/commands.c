@@ -84,6 +84,8 @@ static const struct known_command {
     {"quarantine_restore", command_quarantine_restore, true},
     {"quarantine_delete", command_quarantine_delete, true},
     {"rebuild_baseline", command_rebuild_baseline, false},
+    {"maintenance", command_maintenance, true},
+    {"learn_programs", command_learn_programs, true},
     {"diagnostics", command_diagnostics, true},
     {"release_protection", command_release_protection, false},
     {"heartbeat", command_heartbeat, false},

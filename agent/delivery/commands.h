@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+struct application_control;
 struct integrity;
 struct scan_schedule;
 struct protection;
@@ -18,8 +19,9 @@ struct command_context {
     struct scan_pipeline *pipeline;
     struct responder *responder;
     struct integrity *integrity;
-    struct scan_schedule *schedule; /* NULL in tests */
-    struct protection *protection;  /* NULL in tests */
+    struct scan_schedule *schedule;                  /* NULL in tests */
+    struct application_control *application_control; /* NULL in tests */
+    struct protection *protection;                   /* NULL in tests */
     const char *program_directory;
     const char *directory;             /* the console's files: upgrades and bundles on their way */
     const char *control_socket;        /* of this agent, for yaguractl diagnose */

@@ -55,6 +55,8 @@ command_handler command_quarantine_list, command_quarantine_restore, command_qua
 command_handler command_rebuild_baseline;
 void command_baseline_wait(struct commands *commands);
 
+command_handler command_maintenance, command_learn_programs;
+
 command_handler command_update_signatures;
 
 command_handler command_diagnostics;

@@ -15,6 +15,7 @@
 
 struct delivery;
 struct event_loop;
+struct application_control;
 struct integrity;
 struct scan_schedule;
 struct protection;
@@ -35,6 +36,7 @@ struct delivery_options {
     struct responder *responder;
     struct integrity *integrity;
     struct scan_schedule *schedule;
+    struct application_control *application_control;
     struct protection *protection;
     /* Called in the main loop's thread. */
     int (*write_facts)(void *user, struct buffer *json); /* the agent's state, a JSON object */

@@ -363,6 +363,7 @@ static int start_delivery(struct agent *agent)
         .responder = agent->responder,
         .integrity = agent->integrity,
         .schedule = agent->schedule,
+        .application_control = agent->application_control,
         .protection = agent->protection,
         .write_facts = write_facts,
         .apply_policy = apply_policy,

@@ -56,6 +56,8 @@ static const struct {
              {"quarantine_restore", "id", true, "exclude"},
              {"quarantine_delete", "id", true, NULL},
              {"rebuild_baseline", NULL, false, NULL},
+             {"maintenance", "minutes", true, NULL},
+             {"learn_programs", NULL, false, NULL},
              {"diagnostics", NULL, false, NULL},
              {"release_protection", NULL, false, NULL},
              {"heartbeat", NULL, false, NULL},

@@ -88,6 +88,10 @@ def test_commands(place):
     assert both.command("update_signatures")["state"] == "done"
     unknown = both.command("rebuild_baseline")
     assert unknown["state"] == "failed" and "monitoring is off" in unknown["output"], unknown
+    for off in (both.command("maintenance", minutes="30"), both.command("learn_programs")):
+        assert off["state"] == "failed" and "application control is off" in off["output"], off
+    refused = both.command("maintenance", minutes="a while")
+    assert refused["state"] == "failed" and "0 to 1440" in refused["output"], refused
     left = both.command("deactivate")
     assert left["state"] == "done"
     both.until(lambda: both.console_status()["agent_id"] == "", "the identity is gone")

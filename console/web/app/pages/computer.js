@@ -29,6 +29,9 @@ export async function command(id, type, values) {
 /** The same without a dialog, which would say what went wrong. @param {string} id @param {string} type */
 const commandNow = (id, type) => attempt(() => command(id, type));
 
+/** Whether application control is on there. @param {any} computer */
+const controls = (computer) => (computer.facts?.application_control?.state ?? "off") !== "off";
+
 /** @param {{computer: any, reload: () => void}} props */
 function Actions({ computer, reload }) {
     const [asking, setAsking] = useState("");
@@ -39,11 +42,13 @@ function Actions({ computer, reload }) {
         <button onClick=${() => commandNow(computer.id, "update_signatures")}>${t("command.update_signatures")}</button>
         ${computer.facts?.protected && html`<button onClick=${() => setAsking("release")}>${t("command.release_protection")}</button>`}
         ${computer.facts?.protected && html`<button onClick=${() => setAsking("removal_code")}>${t("removal_code")}</button>`}
+        ${controls(computer) && html`<button onClick=${() => setAsking("maintenance")}>${t("command.maintenance")}</button>`}
         <button onClick=${() => setAsking("edit")}>${t("edit")}</button>
         <button class="danger" onClick=${() => setAsking(computer.status === "Deactivated" ? "delete" : "deactivate")}>${t(computer.status === "Deactivated" ? "delete" : "deactivate")}</button>
         ${asking === "scan" && html`<${ScanDialog} id=${computer.id} close=${close} />`}
         ${asking === "removal_code" && html`<${RemovalCode} computer=${computer} close=${close} />`}
         ${asking === "release" && html`<${Confirm} title=${t("command.release_protection")} text=${t("command.release_protection_text")} action=${t("command.release_protection")} close=${close} act=${() => command(computer.id, "release_protection")} />`}
+        ${asking === "maintenance" && html`<${Confirm} title=${t("command.maintenance")} text=${t("command.maintenance_text")} action=${t("command.maintenance")} close=${close} act=${() => command(computer.id, "maintenance", { minutes: "60" })} />`}
         ${asking === "edit" && html`<${EditDialog} computer=${computer} close=${close} reload=${reload} />`}
         ${asking === "deactivate" &&
         html`<${Deactivate} computer=${computer} title=${t("deactivate")} close=${close} reload=${reload} />`}

@@ -117,6 +117,20 @@ static void test_what_is_off_is_said(void **state UNUSED)
     run("rebuild_baseline", "{}");
     assert_false(result.good);
     assert_non_null(strstr(result.output, "integrity monitoring is off"));
+    result.count = 0;
+    run("learn_programs", "{}");
+    assert_false(result.good);
+    assert_non_null(strstr(result.output, "application control is off"));
+    result.count = 0;
+    run("maintenance", "{\"minutes\":\"30\"}");
+    assert_false(result.good);
+    assert_non_null(strstr(result.output, "application control is off"));
+    result.count = 0;
+    run("maintenance", "{\"minutes\":\"1441\"}");
+    assert_non_null(strstr(result.output, "minutes must be 0 to 1440"));
+    result.count = 0;
+    run("maintenance", "{\"minutes\":\"-1\"}");
+    assert_non_null(strstr(result.output, "minutes must be 0 to 1440"));
 }
 
 static void test_a_version_is_one_or_nothing(void **state UNUSED)
