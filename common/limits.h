@@ -66,6 +66,7 @@
     X(LIMIT_DATABASE_PATHS, 64, "paths", "most folders and files of signatures")                \
     X(LIMIT_DATABASE_FILES, 4096, "files", "most signature files in all of them")               \
     X(LIMIT_HTTP_HEAD_BYTES, 16384, "bytes", "longest head of a request to the console")        \
+    X(LIMIT_AGENT_HEAD_BYTES, 8192, "bytes", "longest head of an agent's request to it")        \
     X(LIMIT_EVENT_FACETS, 1024, "kinds",                                                        \
       "most kinds of events of a group that filters tell apart")                                \
     X(LIMIT_EVENT_FACETS_MODULE, 256, "kinds", "most of them of one module")                    \

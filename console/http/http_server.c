@@ -3,7 +3,6 @@
 #include "console/http/http_server.h"
 
 #include "common/buffers/spare.h"
-#include "common/limits.h"
 #include "common/text/text.h"
 #include "console/http/http_internal.h"
 
@@ -298,9 +297,9 @@ int http_server_start(const struct http_server_options *options, struct http_ser
         end_request, server, MHD_OPTION_NOTIFY_CONNECTION, notice_connection, server,
         MHD_OPTION_CONNECTION_LIMIT, options->connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
         options->connections_per_address, MHD_OPTION_CONNECTION_TIMEOUT, options->idle_seconds,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LIMIT_HTTP_HEAD_BYTES,
-        MHD_OPTION_HTTPS_PRIORITIES, TLS_PRIORITIES, MHD_OPTION_HTTPS_CERT_CALLBACK,
-        http_identity_show, MHD_OPTION_ARRAY, extra, MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, options->head_bytes, MHD_OPTION_HTTPS_PRIORITIES,
+        TLS_PRIORITIES, MHD_OPTION_HTTPS_CERT_CALLBACK, http_identity_show, MHD_OPTION_ARRAY, extra,
+        MHD_OPTION_END);
     if (!server->daemon) {
         r = errno ? -errno : -EIO;
         (void)pthread_cond_destroy(&server->idle);

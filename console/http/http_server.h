@@ -38,6 +38,8 @@ struct http_server_options {
     const char *const *hosts;         /* see request_guard_check; must outlive the server */
     const char *client_authority_pem; /* NULL: client certificates are not asked for */
     unsigned threads, connections, connections_per_address, idle_seconds;
+    /* The longest head. Each connection keeps as much memory, and clears it after each request. */
+    size_t head_bytes;
     /* Runs before every handler; false when it has answered already. NULL: none. */
     bool (*admit)(struct http_request *request, const struct http_route *route, void *user);
     /* In the thread of a loop that has handed out all requests it had, and waits for what it holds.

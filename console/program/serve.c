@@ -2,6 +2,7 @@
  * main thread runs the event loop: signals and timers. Must not serve requests itself. */
 #include "common/event_loop/event_loop.h"
 #include "common/files/file.h"
+#include "common/limits.h"
 #include "common/log/log.h"
 #include "common/text/text.h"
 #include "common/time/clock.h"
@@ -388,6 +389,7 @@ static int start_servers(struct running *running)
         .connections = (unsigned)console_settings_number(settings, CONSOLE_AGENTS_CONNECTIONS),
         .connections_per_address = PER_ADDRESS_AGENTS,
         .idle_seconds = AGENT_IDLE_SECONDS,
+        .head_bytes = LIMIT_AGENT_HEAD_BYTES,
         .settle = agent_settle};
     int r = http_server_start(&agents, &running->agent_server);
     if (r < 0) {
@@ -407,6 +409,7 @@ static int start_servers(struct running *running)
         .connections = (unsigned)console_settings_number(settings, CONSOLE_PEOPLE_CONNECTIONS),
         .connections_per_address = PER_ADDRESS_PEOPLE,
         .idle_seconds = PEOPLE_IDLE_SECONDS,
+        .head_bytes = LIMIT_HTTP_HEAD_BYTES,
         .admit = api_admit};
     r = http_server_start(&people, &running->people_server);
     if (r < 0)

@@ -57,7 +57,8 @@ int main(int argc, char **argv)
                                           .client_authority_pem = authority,
                                           .threads = 2,
                                           .connections = 20000,
-                                          .idle_seconds = IDLE_SECONDS};
+                                          .idle_seconds = IDLE_SECONDS,
+                                          .head_bytes = LIMIT_AGENT_HEAD_BYTES};
     if (!authority || !chain || !key || http_identity_load(chain, key) < 0 ||
         http_server_start(&options, &server) < 0)
         return 1;

@@ -86,6 +86,13 @@ class GuardTest(ConsoleTest):
         self.check(HEALTH + b"".join(b"X%d: a\r\n" % i for i in range(64)) + b"\r\n", 431,
                    "too_many_headers")
 
+    def test_an_agents_head_is_shorter(self):
+        head = b"GET /agent/v1/policy HTTP/1.1\r\nHost: localhost\r\n"
+        for length, status in ((7000, b"401"), (9000, b"431")):
+            received = self.console.raw(head + b"X: " + b"a" * length + b"\r\n\r\n" + SMUGGLED,
+                                        self.console.agents_port)
+            self.assertTrue(received.startswith(b"HTTP/1.1 " + status), received[:100])
+
     def test_hosts(self):
         self.check(b"GET /health HTTP/1.1\r\n\r\n", 400)
         for host in (b"evil.test", b"localhost.evil.test", b"localhost:80:80", b"localhost:",
