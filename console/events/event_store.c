@@ -80,10 +80,12 @@ static int write_counts(struct sql *sql, struct rows *rows)
 
 static int write_rows(struct sql *sql, struct rows *rows)
 {
+#define ROW "($1, 1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
     static const struct sql_many statement = {
         .each = "INSERT INTO events (number, org_id, computer, id, epoch, agent_number, time_ms,"
                 " module, kind, severity, subject, detail, facet)"
-                " VALUES ($1, 1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+                " VALUES " ROW,
+        .row = ROW,
         .all =
             "INSERT INTO events (number, org_id, computer, id, epoch, agent_number, time_ms,"
             " module, kind, severity, subject, detail, facet)"

@@ -2,6 +2,7 @@
  * the driver. */
 #include "console/store/sql.h"
 
+#include "common/buffers/buffer.h"
 #include "console/store/sql_driver.h"
 
 #include <errno.h>
@@ -114,27 +115,42 @@ int sql_prepare_once(struct sql *sql, const char *text, struct sql_statement **r
     return r;
 }
 
+/* The place of one that was made of this literal and is free, or where it belongs. */
+static size_t place_of(const struct sql *sql, const char *literal)
+{
+    size_t at = ((uintptr_t)literal >> 4) % SQL_STATEMENTS_KEPT;
+    while (sql->kept[at] && (sql->kept[at]->text != literal || sql->kept[at]->used))
+        at = (at + 1) % SQL_STATEMENTS_KEPT;
+    return at;
+}
+
+static int keep(struct sql *sql, const char *literal, const char *text,
+                struct sql_statement **ret_statement)
+{
+    size_t at = place_of(sql, literal);
+    int r = sql_prepare_once(sql, text, ret_statement);
+    if (r < 0 || sql->kept_count + 1 == SQL_STATEMENTS_KEPT) /* a free slot ends every search */
+        return r;
+    (*ret_statement)->text = literal;
+    (*ret_statement)->used = true;
+    sql->kept[at] = *ret_statement;
+    sql->kept_count++;
+    return 0;
+}
+
+static bool find_kept(struct sql *sql, const char *literal, struct sql_statement **ret_statement)
+{
+    struct sql_statement *found = sql->kept[place_of(sql, literal)];
+    if (!found)
+        return false;
+    found->used = true;
+    *ret_statement = found;
+    return true;
+}
+
 int sql_prepare(struct sql *sql, const char *text, struct sql_statement **ret_statement)
 {
-    size_t at = ((uintptr_t)text >> 4) % SQL_STATEMENTS_KEPT;
-    while (sql->kept[at] && (sql->kept[at]->text != text || sql->kept[at]->used))
-        at = (at + 1) % SQL_STATEMENTS_KEPT;
-    if (!sql->kept[at]) {
-        struct sql_statement *made;
-        int r = sql_prepare_once(sql, text, &made);
-        if (r < 0)
-            return r;
-        if (sql->kept_count + 1 == SQL_STATEMENTS_KEPT) { /* a free slot ends every search */
-            *ret_statement = made;
-            return 0;
-        }
-        made->text = text;
-        sql->kept[at] = made;
-        sql->kept_count++;
-    }
-    sql->kept[at]->used = true;
-    *ret_statement = sql->kept[at];
-    return 0;
+    return find_kept(sql, text, ret_statement) ? 0 : keep(sql, text, text, ret_statement);
 }
 
 void sql_finish(struct sql_statement *statement)
@@ -209,14 +225,16 @@ int sql_run(struct sql *sql, const char *text, struct sql_statement **ret_statem
 
 /* --- many rows */
 
-static void bind_row(struct sql_statement *statement, const char *columns,
+/* before: how many parameters stand before the row's. */
+static void bind_row(struct sql_statement *statement, const char *columns, size_t before,
                      const struct sql_value *values)
 {
-    for (int i = 0; columns[i]; i++) {
+    for (size_t i = 0; columns[i]; i++) {
+        int parameter = (int)(before + i) + 1;
         if (columns[i] == 't')
-            sql_bind_text(statement, i + 1, values[i].text);
+            sql_bind_text(statement, parameter, values[i].text);
         else
-            sql_bind_number(statement, i + 1, values[i].number);
+            sql_bind_number(statement, parameter, values[i].number);
     }
 }
 
@@ -233,14 +251,63 @@ static int read_answers(struct sql_statement *statement, bool numbered, size_t r
     return r;
 }
 
+#define ROWS_AT_ONCE 8
+
+/* The values of one row more: its parameters, which stand in order, are numbered on. */
+static void add_values(struct buffer *text, const char *row, size_t *parameter)
+{
+    (void)buffer_append_text(text, *parameter ? ", " : "");
+    while (*row) {
+        size_t plain = strcspn(row, "$");
+        (void)buffer_append(text, row, plain);
+        row += plain;
+        if (*row)
+            (void)buffer_append_format(text, "$%zu", ++*parameter);
+        row += *row ? 1 + strspn(row + 1, "0123456789") : 0;
+    }
+}
+
+static int prepare_rows(struct sql *sql, const struct sql_many *many,
+                        struct sql_statement **ret_statement)
+{
+    AUTO_BUFFER struct buffer text = BUFFER_WITH_MAXIMUM(65536);
+    size_t parameter = 0;
+    if (find_kept(sql, many->row, ret_statement))
+        return 0;
+    (void)buffer_append(&text, many->each, strlen(many->each) - strlen(many->row));
+    for (size_t i = 0; i < ROWS_AT_ONCE; i++)
+        add_values(&text, many->row, &parameter);
+    int r = buffer_failed(&text);
+    return r < 0 ? r : keep(sql, many->row, buffer_text(&text), ret_statement);
+}
+
+/* As many as go by whole statements; ret_done: how many. */
+static int insert_rows(struct sql *sql, const struct sql_many *many, const struct sql_value *values,
+                       size_t rows, size_t *ret_done)
+{
+    AUTO_STATEMENT struct sql_statement *statement = NULL;
+    size_t columns = strlen(many->columns);
+    int r = rows >= ROWS_AT_ONCE ? prepare_rows(sql, many, &statement) : 0;
+    for (*ret_done = 0; r == 0 && rows - *ret_done >= ROWS_AT_ONCE; *ret_done += ROWS_AT_ONCE) {
+        const struct sql_value *first = values + *ret_done * columns;
+        for (size_t i = 0; i < ROWS_AT_ONCE; i++)
+            bind_row(statement, many->columns, i * columns, first + i * columns);
+        r = sql_step(statement);
+        sql->driver->reset(statement);
+    }
+    return r;
+}
+
 static int run_each(struct sql *sql, const struct sql_many *many, const struct sql_value *values,
                     size_t rows, sql_found *found, void *user)
 {
     AUTO_STATEMENT struct sql_statement *statement = NULL;
-    size_t columns = strlen(many->columns);
-    int r = rows ? sql_prepare(sql, many->each, &statement) : 0;
-    for (size_t row = 0; r == 0 && row < rows; row++) {
-        bind_row(statement, many->columns, values + row * columns);
+    size_t columns = strlen(many->columns), row = 0;
+    int r = many->row ? insert_rows(sql, many, values, rows, &row) : 0;
+    if (r == 0 && row < rows)
+        r = sql_prepare(sql, many->each, &statement);
+    for (; r == 0 && row < rows; row++) {
+        bind_row(statement, many->columns, 0, values + row * columns);
         r = read_answers(statement, false, row, rows, found, user);
         sql->driver->reset(statement);
     }

@@ -92,6 +92,8 @@ int sql_run(struct sql *sql, const char *text, struct sql_statement **ret_statem
 struct sql_many {
     const char *each, *all;
     const char *columns; /* a letter a parameter, as in sql_run */
+    /* NULL, or what each ends with: an INSERT's values of one row. SQLite is then given several. */
+    const char *row;
 };
 struct sql_value {
     const char *text; /* of a 't' column; never NULL */

@@ -47,6 +47,67 @@ static void undoes_only_what_failed(void **state)
     assert_int_equal(rows, 1);
 }
 
+/* --- rows that go together */
+
+#define TOGETHER_MOST 30
+
+struct together {
+    int64_t rows;
+    bool twice; /* the last is the first again */
+};
+
+static int put_together(struct sql *sql, void *user)
+{
+#define ROW "($1, '7', $2)"
+    static const struct sql_many statement = {
+        .each = "INSERT INTO leases (expires_ms, holder, name) VALUES " ROW,
+        .row = ROW,
+        .all = "INSERT INTO leases (expires_ms, holder, name) SELECT v.number, '7', v.name"
+               " FROM unnest($1::bigint[], $2::text[]) AS v(number, name)",
+        .columns = "nt"};
+    const struct together *together = user;
+    struct sql_value values[2 * TOGETHER_MOST];
+    char names[TOGETHER_MOST][8];
+    for (int64_t i = 0; i < together->rows; i++) {
+        int64_t number = together->twice && i + 1 == together->rows ? 0 : i;
+        (void)text_format(names[i], sizeof(names[i]), "%lld", (long long)number);
+        values[2 * i] = SQL_NUMBER(number + 100);
+        values[2 * i + 1] = SQL_TEXT(names[i]);
+    }
+    int r = sql_run(sql, "DELETE FROM leases WHERE holder = '7'", NULL, "");
+    return r < 0 ? r : sql_run_many(sql, &statement, values, (size_t)together->rows);
+}
+
+/* Each name is its number, 100 less. */
+static int count_together(struct sql *sql, void *user)
+{
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    int r = sql_run(sql,
+                    "SELECT count(*) FROM leases WHERE holder = '7'"
+                    " AND CAST(name AS BIGINT) + 100 = expires_ms",
+                    &row, "");
+    *(int64_t *)user = r == 1 ? sql_number(row, 0) : -1;
+    return r < 0 ? r : 0;
+}
+
+static void puts_any_number_of_rows_together(void **state)
+{
+    const struct store_place *place = *state;
+    int64_t rows = 0;
+    for (int64_t i = 0; i <= TOGETHER_MOST; i++) {
+        struct together together = {.rows = i};
+        assert_int_equal(console_store_write(place->store, put_together, &together), 0);
+        assert_int_equal(console_store_read(place->store, count_together, &rows), 0);
+        assert_int_equal(rows, i);
+        if (i < 2)
+            continue;
+        together.twice = true; /* nothing of it stays */
+        assert_int_equal(console_store_write(place->store, put_together, &together), -EEXIST);
+        assert_int_equal(console_store_read(place->store, count_together, &rows), 0);
+        assert_int_equal(rows, i);
+    }
+}
+
 /* Writes its row, and is then told by the database to repeat the transaction, a few times. */
 struct conflict {
     const char *name, *state; /* SQLSTATE of PostgreSQL */
@@ -424,6 +485,8 @@ static void a_step_that_fails_takes_back_none_before_it(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(puts_any_number_of_rows_together, store_place_open,
+                                        store_place_close),
         cmocka_unit_test_setup_teardown(undoes_only_what_failed, store_place_open,
                                         store_place_close),
         cmocka_unit_test_setup_teardown(repeats_what_the_database_wants_repeated, store_place_open,
