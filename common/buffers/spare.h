@@ -12,7 +12,7 @@
  * keeps at most SPARE_KEPT blocks of each of a few sizes up to SPARE_BYTES; what is larger is
  * always the allocator's. */
 #define SPARE_BYTES 4096
-#define SPARE_KEPT  512
+#define SPARE_KEPT  1024
 void *spare_take(size_t size) MUST_USE;
 /* size as it was taken, also by another thread. NULL is legal. */
 void spare_give(void *memory, size_t size);

@@ -54,8 +54,10 @@ static bool is_space(char c)
     return c == ' ' || c == '\n' || c == '\t' || c == '\r';
 }
 
-static void skip_space(struct parser *parser)
+static inline void skip_space(struct parser *parser)
 {
+    if (parser->at < parser->end && (unsigned char)*parser->at > ' ')
+        return;
     while (parser->at < parser->end && is_space(*parser->at)) {
         parser->tree->spaced = true;
         parser->at++;
