@@ -17,9 +17,11 @@
  * the table grow. */
 static const char *counted_module(const char *module)
 {
-    static const char *const known[] = {"malware",     "watch", "scanner", "quarantine", "policy",
-                                        "integrity",   "agent", "console", "storage",    "store",
-                                        "application", "scan",  "health"};
+    static const char *const known[] = {"malware",    "watch",       "scanner",
+                                        "quarantine", "policy",      "integrity",
+                                        "agent",      "console",     "storage",
+                                        "store",      "application", "scan",
+                                        "health",     "prevention",  "application_control"};
     for (size_t i = 0; i < ARRAY_LENGTH(known); i++)
         if (text_equal(module, known[i]))
             return known[i];
