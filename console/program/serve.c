@@ -34,7 +34,6 @@
 
 #define NAMES_MAXIMUM       CERTIFICATE_NAMES_MAXIMUM
 #define TICK_NS             NS_PER_SECOND
-#define SIGNATURE_TICKS     2
 #define RETENTION_PAUSE_NS  NS_PER_SECOND
 #define AGENT_IDLE_SECONDS  150
 #define PEOPLE_IDLE_SECONDS 60
@@ -67,7 +66,7 @@ struct running {
     char mirror_directory[4096];
     struct mirror mirror;
     struct mirror_worker *mirror_worker;
-    unsigned ticks;
+    bool signatures_unread; /* told once */
 };
 
 int console_database(const struct console_settings *settings, char ret_place[static 4096])
@@ -210,15 +209,14 @@ static void refresh_signatures(void *user)
 {
     struct running *running = user;
     int r = signature_sets_refresh(running->agents.signatures, running->store);
-    if (r < 0)
+    if (r < 0 && !running->signatures_unread)
         log_warning("signatures_not_read", "error", log_error_text(r), NULL);
+    running->signatures_unread = r < 0;
 }
 
 static void tick(void *user)
 {
     struct running *running = user;
-    if (++running->ticks % SIGNATURE_TICKS == 0)
-        refresh_signatures(running);
     if (housekeeping_tick(&running->housekeeping))
         renew_what_is_due(running); /* the clock was set */
     if (housekeeping_is_due(&running->housekeeping))
@@ -453,7 +451,7 @@ static int start_mirror(struct running *running)
         .files = console_settings_list(settings, CONSOLE_MIRROR_FILES),
         .unsigned_too = console_settings_number(settings, CONSOLE_MIRROR_UNSIGNED) != 0,
         .period_ns = console_settings_number(settings, CONSOLE_MIRROR_PERIOD),
-        .changed = refresh_signatures,
+        .refresh = refresh_signatures,
         .user = running};
     return mirror_worker_start(&options, &running->mirror_worker);
 }

@@ -195,7 +195,17 @@ static void look(struct mirror_worker *worker)
     worker->failed = r < 0;
     mirror_sweep(worker->options.mirror);
     if (taken > 0)
-        worker->options.changed(worker->options.user);
+        worker->options.refresh(worker->options.user);
+}
+
+static void rest(struct mirror_worker *worker)
+{
+    struct timespec until = clock_deadline(MIRROR_REFRESH_NS);
+
+    (void)pthread_mutex_lock(&worker->lock);
+    for (int waited = 0; waited == 0 && !is_ending(worker);)
+        waited = pthread_cond_clockwait(&worker->changed, &worker->lock, CLOCK_MONOTONIC, &until);
+    (void)pthread_mutex_unlock(&worker->lock);
 }
 
 static void *run(void *user)
@@ -205,13 +215,13 @@ static void *run(void *user)
     while (!is_ending(worker)) {
         look(worker);
         uint64_t period_ns = worker->options.period_ns;
-        struct timespec until =
-            clock_deadline(worker->failed ? MIN(TRY_AGAIN_NS, period_ns) : period_ns);
-        (void)pthread_mutex_lock(&worker->lock);
-        for (int waited = 0; waited == 0 && !is_ending(worker);)
-            waited =
-                pthread_cond_clockwait(&worker->changed, &worker->lock, CLOCK_MONOTONIC, &until);
-        (void)pthread_mutex_unlock(&worker->lock);
+        uint64_t until_ns =
+            clock_monotonic_ns() + (worker->failed ? MIN(TRY_AGAIN_NS, period_ns) : period_ns);
+        do {
+            rest(worker);
+            if (!is_ending(worker))
+                worker->options.refresh(worker->options.user);
+        } while (!is_ending(worker) && clock_monotonic_ns() < until_ns);
     }
     return NULL;
 }

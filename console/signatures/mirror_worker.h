@@ -10,6 +10,8 @@
 
 #include <stdint.h>
 
+#define MIRROR_REFRESH_NS (2 * 1000000000ULL)
+
 struct mirror_worker;
 
 struct mirror_worker_options {
@@ -19,8 +21,9 @@ struct mirror_worker_options {
     char *const *files;          /* names below url; NULL-terminated */
     bool unsigned_too;
     uint64_t period_ns;
-    /* After files were taken, in the worker's thread. */
-    void (*changed)(void *user);
+    /* In the worker's thread, after files were taken, and every MIRROR_REFRESH_NS: another node, or
+     * the command line, may have changed something. It may wait for the database. */
+    void (*refresh)(void *user);
     void *user;
 };
 
