@@ -163,6 +163,8 @@ static struct scan_task *next_ask(struct dispatcher *dispatcher)
         task = task->next;
     if (task == NULL)
         task = dispatcher->asks.first;
+    if (task == NULL)
+        return NULL;
     scan_task_list_remove(&dispatcher->asks, task);
     dispatcher->asking_user = task->asking_user;
     return task;
@@ -193,12 +195,18 @@ static void begin_ask(struct dispatcher *dispatcher, struct scan_task *task)
 /* As many as agent/prevention lets wait. Without an engine they are answered at once. */
 static void begin_asks(struct dispatcher *dispatcher)
 {
+    struct scan_task *task;
+
     dispatcher_take_asked(dispatcher);
-    for (size_t left = dispatcher->asks.count;
-         left > 0 && (dispatcher_generation(dispatcher) == 0 ||
-                      scanner_client_has_urgent_room(dispatcher->client));
-         left--)
-        begin_ask(dispatcher, next_ask(dispatcher));
+    for (size_t left = dispatcher->asks.count; left > 0; left--) {
+        bool has_engine = dispatcher_generation(dispatcher) != 0;
+        if (has_engine && !scanner_client_has_urgent_room(dispatcher->client))
+            return;
+        task = next_ask(dispatcher);
+        if (task == NULL)
+            return;
+        begin_ask(dispatcher, task);
+    }
 }
 
 void dispatcher_begin_task(struct dispatcher *dispatcher, struct scan_task *task)
