@@ -47,6 +47,11 @@ const struct database_migration store_migrations[] = {
      "CREATE TABLE holding(path BLOB PRIMARY KEY) WITHOUT ROWID;"},
     {/* intents whose result was told; sealed: the file's bytes, until they are on the disk */
      "CREATE TABLE told(id TEXT PRIMARY KEY, sealed BLOB) WITHOUT ROWID;"},
+    {/* agent/logs: how far each log was read, and matches that were counted and not told yet */
+     "CREATE TABLE log_position(source TEXT PRIMARY KEY, position TEXT NOT NULL) WITHOUT ROWID;"
+     "CREATE TABLE log_fold(key TEXT PRIMARY KEY, severity INTEGER NOT NULL, kind TEXT NOT NULL,"
+     " subject TEXT NOT NULL, head TEXT NOT NULL, repeats INTEGER NOT NULL,"
+     " first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL) WITHOUT ROWID;"},
 };
 const size_t store_migration_count = ARRAY_LENGTH(store_migrations);
 

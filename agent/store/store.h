@@ -88,6 +88,10 @@ int store_run(struct store *store, store_work *work, store_committed *committed,
  * draft NULL: only work. ret_number may be NULL. */
 int store_append_wait(struct store *store, const struct event_draft *draft, store_work *work,
                       void *user, uint64_t *ret_number) MUST_USE;
+/* count events (0: none) and work (not NULL) in one transaction, waiting for the commit: all of it
+ * or nothing. Not from where store_append_wait must not be called. */
+int store_append_batch_wait(struct store *store, const struct event_draft *drafts, size_t count,
+                            store_work *work, void *user) MUST_USE;
 /* done(user) after everything queued before has been committed. */
 int store_flush(struct store *store, store_committed *done, void *user) MUST_USE;
 

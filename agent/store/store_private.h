@@ -11,6 +11,7 @@ struct entry {
     struct entry *next;
     struct event_record event; /* its strings stand behind the entry */
     bool has_event;
+    bool with_next; /* the one behind it is of the same transaction */
     store_work *work;
     store_committed *committed;
     void *user;

@@ -92,25 +92,42 @@ static int make_entry(const struct event_draft *draft, struct entry **ret_entry)
     return 0;
 }
 
+static void free_entries(struct entry *entry)
+{
+    while (entry) {
+        struct entry *next = entry->next;
+
+        free(entry);
+        entry = next;
+    }
+}
+
+/* entry, and those chained to it, all at once. */
 static int enqueue(struct store *store, struct entry *entry)
 {
+    size_t bytes = 0;
     int r = 0;
 
+    for (struct entry *at = entry; at; at = at->next)
+        bytes += at->bytes;
     pthread_mutex_lock(&store->mutex);
     if (store->stopping)
         r = -ESHUTDOWN;
     else if (store->waiting_entries >= LIMIT_STORE_QUEUE ||
-             store->waiting_bytes + entry->bytes > LIMIT_STORE_QUEUE_BYTES)
+             store->waiting_bytes + bytes > LIMIT_STORE_QUEUE_BYTES)
         r = -ENOBUFS;
-    if (r == 0) {
-        store_queue_push(&store->waiting, entry);
+    while (r == 0 && entry) {
+        struct entry *next = entry->next;
+
         store->waiting_entries++;
         store->waiting_bytes += entry->bytes;
-        pthread_cond_signal(&store->changed);
+        store_queue_push(&store->waiting, entry);
+        entry = next;
     }
+    if (r == 0)
+        pthread_cond_signal(&store->changed);
     pthread_mutex_unlock(&store->mutex);
-    if (r < 0)
-        free(entry);
+    free_entries(entry);
     return r;
 }
 
@@ -175,6 +192,15 @@ static int waiter_work(void *user, sqlite3 *database)
     return waiter->work(waiter->user, database);
 }
 
+static int wait_for(struct waiter *waiter)
+{
+    pthread_mutex_lock(&waiter->mutex);
+    while (!waiter->finished)
+        pthread_cond_wait(&waiter->done, &waiter->mutex);
+    pthread_mutex_unlock(&waiter->mutex);
+    return waiter->result;
+}
+
 int store_append_wait(struct store *store, const struct event_draft *draft, store_work *work,
                       void *user, uint64_t *ret_number)
 {
@@ -187,13 +213,58 @@ int store_append_wait(struct store *store, const struct event_draft *draft, stor
     r = store_append(store, draft, work ? waiter_work : NULL, wake_waiter, &waiter);
     if (r < 0)
         return r;
-    pthread_mutex_lock(&waiter.mutex);
-    while (!waiter.finished)
-        pthread_cond_wait(&waiter.done, &waiter.mutex);
-    pthread_mutex_unlock(&waiter.mutex);
-    if (waiter.result == 0 && ret_number)
+    r = wait_for(&waiter);
+    if (r == 0 && ret_number)
         *ret_number = waiter.number;
-    return waiter.result;
+    return r;
+}
+
+static int make_batch(const struct event_draft *drafts, size_t count, struct entry **ret_first,
+                      struct entry **ret_last)
+{
+    struct entry *first = NULL, **next = &first, *last;
+
+    for (size_t i = 0; i < count; i++) {
+        int r = make_entry(&drafts[i], next);
+
+        if (r < 0) {
+            *next = NULL;
+            free_entries(first);
+            return r;
+        }
+        (*next)->with_next = true;
+        next = &(*next)->next;
+    }
+    last = calloc(1, sizeof(*last));
+    *next = last;
+    if (!last) {
+        free_entries(first);
+        return -ENOMEM;
+    }
+    last->bytes = sizeof(*last);
+    *ret_first = first;
+    *ret_last = last;
+    return 0;
+}
+
+int store_append_batch_wait(struct store *store, const struct event_draft *drafts, size_t count,
+                            store_work *work, void *user)
+{
+    struct waiter waiter = {.mutex = PTHREAD_MUTEX_INITIALIZER,
+                            .done = PTHREAD_COND_INITIALIZER,
+                            .work = work,
+                            .user = user};
+    struct entry *first, *last;
+    int r;
+
+    r = make_batch(drafts, count, &first, &last);
+    if (r < 0)
+        return r;
+    last->work = waiter_work;
+    last->committed = wake_waiter;
+    last->user = &waiter;
+    r = enqueue(store, first);
+    return r < 0 ? r : wait_for(&waiter);
 }
 
 struct acknowledgement {

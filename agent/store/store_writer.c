@@ -152,11 +152,12 @@ static struct entry *take_group(struct store *store)
     struct queue group;
 
     store_queue_init(&group);
-    for (int i = 0; i < GROUP_ENTRIES; i++) {
+    for (int i = 0, open = 0; i < GROUP_ENTRIES || open; i++) {
         struct entry *entry = store_queue_pop(&store->waiting);
 
         if (!entry)
             break;
+        open = entry->with_next;
         store_queue_push(&group, entry);
     }
     return group.first;

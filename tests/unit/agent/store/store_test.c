@@ -464,10 +464,56 @@ static void corruption_that_a_reader_meets_is_mended(void **state)
     assert_int_equal(read_all(place, (struct event_filter){.kind = "store_rebuilt"}).count, 1);
 }
 
+static int keep_place(void *user, sqlite3 *database)
+{
+    (void)user;
+    return sqlite3_exec(database, "INSERT INTO log_position VALUES('a', 'b')", NULL, NULL, NULL) ==
+                   SQLITE_OK
+               ? 0
+               : -EINVAL;
+}
+
+static int count_places(void *user, sqlite3 *database)
+{
+    sqlite3_stmt *statement;
+
+    assert_int_equal(sqlite3_prepare_v2(database, "SELECT count(*) FROM log_position", -1,
+                                        &statement, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    *(int *)user = sqlite3_column_int(statement, 0);
+    (void)sqlite3_finalize(statement);
+    return 0;
+}
+
+/* Many events and one piece of work: they are one transaction, however many wait. */
+static void a_batch_is_one_transaction(void **state)
+{
+    enum { SOME = 5000 };
+    struct place *place = *state;
+    struct event_draft *drafts = calloc(SOME, sizeof(*drafts));
+    struct store_status before, after;
+    int places = 0;
+
+    assert_non_null(drafts);
+    for (int i = 0; i < SOME; i++)
+        drafts[i] = draft_of("log", "s");
+    store_status(place->store, &before);
+    assert_int_equal(store_append_batch_wait(place->store, drafts, SOME, keep_place, NULL), 0);
+    store_status(place->store, &after);
+    assert_int_equal(after.groups, before.groups + 1);
+    assert_int_equal(after.last_number, before.last_number + SOME);
+    assert_int_equal(store_read(place->store, count_places, &places), 0);
+    assert_int_equal(places, 1);
+    assert_int_equal(store_append_batch_wait(place->store, NULL, 0, keep_place, NULL), -EINVAL);
+    free(drafts);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
+        TEST(a_batch_is_one_transaction),
         TEST(followers_wake_with_the_commit),
         TEST(an_event_comes_back_whole),
         TEST(numbers_go_on_after_a_restart),
