@@ -5,6 +5,7 @@
 
 #include <errno.h>
 
+#include "common/buffers/buffer.h"
 #include "common/limits.h"
 #include "common/settings/schema_private.h"
 #include "common/settings/suggestion.h"
@@ -113,10 +114,27 @@ static int read_text(const struct reading *reading, const struct settings_rule *
     return value->text == NULL ? -ENOMEM : 0;
 }
 
+static int read_group_entry(const struct reading *reading, const config_setting_t *entry,
+                            char **ret_text)
+{
+    AUTO_BUFFER struct buffer text = BUFFER_WITH_MAXIMUM(LIMIT_SETTINGS_BYTES);
+    if (!config_setting_is_group(entry))
+        return settings_fail(reading->error, reading->settings, entry,
+                             "must be a group such as { name = \"value\"; }");
+    int r = schema_write_setting(entry, &text);
+    if (r == -EINVAL)
+        return settings_fail(reading->error, reading->settings, entry,
+                             "holds a fraction; write whole numbers");
+    *ret_text = r == 0 ? buffer_take(&text) : NULL;
+    return r < 0 ? r : *ret_text == NULL ? -ENOMEM : 0;
+}
+
 static int read_list_entry(const struct reading *reading, const struct settings_rule *rule,
                            const config_setting_t *entry, char **ret_text)
 {
     char text[SHOWN_BYTES];
+    if (text_equal(rule->bounds, "group"))
+        return read_group_entry(reading, entry, ret_text);
     if (config_setting_type(entry) != CONFIG_TYPE_STRING)
         return settings_fail(reading->error, reading->settings, entry, "must be a text in quotes");
     const char *written = config_setting_get_string(entry);

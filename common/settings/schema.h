@@ -37,6 +37,7 @@ struct settings_rule {
      *   "file"       an excluded file: a name, or an absolute path; "*" within a level
      *   "extension"  a file name extension, without the dot
      *   "sha256"     64 hexadecimal digits
+     *   "group"      a group { ... } instead of a text; kept as one line of libconfig
      *   "window"     a daily time span, 22:00-05:00, or empty
      *   "name"       letters, digits, '.', '_' and '-', not beginning with a dot or '-' */
     const char *bounds;

@@ -4,6 +4,8 @@
 
 #include "common/settings/schema.h"
 
+struct buffer;
+
 /* ---- schema_bounds.c ---- */
 
 /* A number, size or duration; -EINVAL, -ERANGE. */
@@ -15,5 +17,15 @@ bool schema_is_choice(const char *choices, const char *text);
 const char *schema_problem_of_text(const char *bounds, const char *text);
 /* Owned by the caller; NULL: no memory. */
 char *schema_normal_text(const char *bounds, const char *text);
+
+/* ---- schema_group.c ---- */
+
+/* One line in one spelling, which reads as the same value. -EINVAL: it holds a fraction. */
+int schema_write_setting(const config_setting_t *setting, struct buffer *text) MUST_USE;
+
+/* ---- schema_value.c ---- */
+
+/* In quotes, escaped. */
+void schema_show_text(struct buffer *text, const char *value);
 
 #endif

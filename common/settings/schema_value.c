@@ -191,7 +191,7 @@ static void show_duration(struct buffer *text, uint64_t ns)
 }
 
 /* A quote inside would look like the end of the text. */
-static void show_text(struct buffer *text, const char *value)
+void schema_show_text(struct buffer *text, const char *value)
 {
     AUTO_FREE char *escaped = text_escape_new(value, strlen(value));
     if (escaped == NULL) {
@@ -229,13 +229,16 @@ char *settings_value_show(const struct settings_rule *rule, const struct setting
         break;
     case SETTINGS_CHOICE:
     case SETTINGS_TEXT:
-        show_text(&text, value->text);
+        schema_show_text(&text, value->text);
         break;
     case SETTINGS_LIST:
         (void)buffer_append_text(&text, "(");
         for (size_t i = 0; i < value->length; i++) {
             (void)buffer_append_text(&text, i > 0 ? ", " : "");
-            show_text(&text, value->list[i]);
+            if (text_equal(rule->bounds, "group"))
+                (void)buffer_append_text(&text, value->list[i]);
+            else
+                schema_show_text(&text, value->list[i]);
         }
         (void)buffer_append_text(&text, ")");
         break;
