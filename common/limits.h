@@ -17,6 +17,27 @@
     X(LIMIT_JSON_DEPTH, 64, "levels", "deepest nesting of JSON that is written")                \
     X(LIMIT_SETTINGS_LIST, 4096, "entries", "most entries in one list of a policy")             \
     X(LIMIT_POLICY_PARENTS, 8, "levels", "longest chain of parent policies")                    \
+    X(LIMIT_LOG_INSPECTED_BYTES, 8192, "bytes",                                                 \
+      "longest line of a log that is inspected; the rest is left out")                          \
+    X(LIMIT_LOG_DECODERS, 512, "decoders", "most decoders of log inspection")                   \
+    X(LIMIT_LOG_RULES, 1024, "rules", "most rules of log inspection")                           \
+    X(LIMIT_LOG_NAMES, 32, "entries", "most entries in one list of a rule")                     \
+    X(LIMIT_LOG_NAME_BYTES, 64, "bytes", "longest name of a decoder, program or field")         \
+    X(LIMIT_LOG_REGEX_BYTES, 2048, "bytes", "longest expression of a rule")                     \
+    X(LIMIT_LOG_REGEX_STEPS, 20000, "steps", "most work of an expression on one line")          \
+    X(LIMIT_LOG_REGEX_DEPTH, 1000, "levels", "deepest nesting of that work")                    \
+    X(LIMIT_LOG_REGEX_HEAP_KIB, 1024, "KiB", "most memory of an expression")                    \
+    X(LIMIT_LOG_CAPTURES, 32, "groups", "most groups of an expression that are read")           \
+    X(LIMIT_LOG_FIELD_BYTES, 256, "bytes", "longest decoded field; the rest is cut")            \
+    X(LIMIT_LOG_DESCRIPTION_BYTES, 256, "bytes", "longest description of a rule")               \
+    X(LIMIT_LOG_FREQUENCY, 64, "lines", "most lines that a rule counts")                        \
+    X(LIMIT_LOG_COUNTERS, 4096, "counters", "most things counted by rules at once")             \
+    X(LIMIT_LOG_READ_BYTES, 1048576, "bytes", "read of a log at a time")                        \
+    X(LIMIT_LOG_MATCHES, 256, "matches", "most matches told at a time")                         \
+    X(LIMIT_LOG_EXCERPT_BYTES, 1024, "bytes", "of a line that are told")                        \
+    X(LIMIT_LOG_FILES, 64, "files", "most log files that are followed")                         \
+    X(LIMIT_LOG_GENERATIONS, 64, "files", "rotated files of one log that are read at once")     \
+    X(LIMIT_LOG_FOLDS, 512, "folds", "most kinds of matches folded at once")                    \
     X(LIMIT_CONTROL_REQUEST_BYTES, 262144, "bytes", "longest request on the control socket")    \
     X(LIMIT_CONTROL_OUTPUT_BYTES, 1048576, "bytes", "longest unread answer")                    \
     X(LIMIT_CONTROL_CLIENTS, 32, "clients", "most control connections at once")                 \

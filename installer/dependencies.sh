@@ -5,9 +5,9 @@
 # Compiling the programs.
 BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libclamav-dev libconfig-dev libsqlite3-dev
  libssl-dev libjansson-dev libseccomp-dev libsystemd-dev libcurl4-openssl-dev
- libmicrohttpd-dev libgnutls28-dev libargon2-dev libpq-dev zlib1g-dev curl"
+ libmicrohttpd-dev libgnutls28-dev libargon2-dev libpq-dev libpcre2-dev zlib1g-dev curl"
 # Application protection: libinjection stands in libmodsecurity's archive; the rule set.
-APPLICATION_PACKAGES="libbrotli-dev libmodsecurity-dev libpcre2-dev modsecurity-crs"
+APPLICATION_PACKAGES="libbrotli-dev libmodsecurity-dev modsecurity-crs"
 # Tests and static checks.
 TEST_PACKAGES="git libcmocka-dev python3 clang clang-format clang-tidy libclang-rt-dev shellcheck groff
  binutils systemd ccache clamav clamav-testfiles p7zip-full arj cpio xz-utils bzip2 zip jq postgresql

@@ -19,6 +19,7 @@ void agent_facts_collect(const struct control_context *context, struct agent_fac
     store_status(context->store, &ret_facts->store);
     responder_status(context->responder, &ret_facts->respond);
     integrity_status(context->integrity, &ret_facts->integrity);
+    logs_status(context->logs, &ret_facts->logs);
     scan_schedule_status(context->schedule, &ret_facts->schedule);
     health_status(context->health, &ret_facts->health);
     prevention_status(context->prevention, &ret_facts->prevention);

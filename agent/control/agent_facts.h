@@ -6,6 +6,7 @@
 #include "agent/delivery/delivery.h"
 #include "agent/health/health.h"
 #include "agent/integrity/integrity.h"
+#include "agent/logs/logs.h"
 #include "agent/prevention/prevention.h"
 #include "agent/respond/responder.h"
 #include "agent/scan/scan_pipeline.h"
@@ -23,6 +24,7 @@ struct agent_facts {
     struct store_status store;
     struct responder_status respond;
     struct integrity_status integrity;
+    struct logs_status logs;
     struct scan_schedule_status schedule;
     struct health_status health;
     struct prevention_status prevention;

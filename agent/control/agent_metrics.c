@@ -177,6 +177,26 @@ static void write_application_control(struct metrics *metrics)
     write_guard(metrics, "application_control", &control->guard.counts);
 }
 
+static void write_logs(struct metrics *metrics)
+{
+    const struct logs_status *logs = &metrics->facts->logs;
+
+    gauge(metrics, "log_inspection_enabled", "Whether logs are inspected.",
+          logs->state != LOGS_OFF);
+    counter(metrics, "log_lines_total", "Lines of logs that were inspected.", logs->lines);
+    begin(metrics, "log_matches_total", "counter", "Matches of rules, by what became of them.");
+    labelled(metrics, "log_matches_total", "outcome", "told", logs->told);
+    labelled(metrics, "log_matches_total", "outcome", "folded", logs->folded);
+    labelled(metrics, "log_matches_total", "outcome", "limited", logs->limited);
+    labelled(metrics, "log_matches_total", "outcome", "quiet",
+             logs->matched - MIN(logs->matched, logs->told + logs->folded + logs->limited));
+    counter(metrics, "log_gaps_total", "Places of logs that could not be read.", logs->lost);
+    gauge(metrics, "log_lag_bytes", "Of log files, written and not read yet.", logs->lag_bytes);
+    seconds(metrics, "log_lag_seconds", "Age of the journal's entry that is read.", logs->lag_ns);
+    counter(metrics, "log_inspector_restarts_total", "Times that the inspector was started anew.",
+            logs->restarts);
+}
+
 /* What a limit of ours kept from being whole: each should stay 0. */
 static void write_caps(struct metrics *metrics)
 {
@@ -245,6 +265,7 @@ void control_write_metrics(const struct control_context *context, struct buffer 
     write_scanner(&metrics);
     write_prevention(&metrics);
     write_application_control(&metrics);
+    write_logs(&metrics);
     write_caps(&metrics);
     write_health(&metrics);
     write_delivery(&metrics, context);

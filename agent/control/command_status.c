@@ -131,6 +131,21 @@ static void print_scan(const json_t *scan)
     (void)putchar('\n');
 }
 
+static void print_logs(const json_t *logs)
+{
+    char count[DISPLAY_BYTES];
+    if (text_equal(member_text(logs, "state"), "off"))
+        return;
+    begin_row("Logs");
+    display_print(member_text(logs, "state"));
+    (void)printf(say(", %s lines"), display_count(count, member_number(logs, "lines")));
+    print_some(logs, "told", "matches told");
+    print_some(logs, "folded", "folded");
+    print_some(logs, "limited", "beyond log_inspection.rate");
+    print_some(logs, "lost", "gaps");
+    (void)putchar('\n');
+}
+
 static void print_integrity(const json_t *integrity)
 {
     char count[DISPLAY_BYTES];
@@ -228,6 +243,7 @@ static void print_agent(const json_t *status)
     print_scan(json_object_get(status, "scan"));
     print_schedule(json_object_get(status, "schedule"));
     print_integrity(json_object_get(status, "integrity"));
+    print_logs(json_object_get(status, "logs"));
     print_prevention(json_object_get(status, "prevention"));
     print_application_control(json_object_get(status, "application_control"));
     print_health(json_object_get(status, "health"));

@@ -28,7 +28,8 @@ static const struct command_option options[] = {
 const struct command command_sync = {
     .name = "sync",
     .arguments = "",
-    .summary = "Wait until every file event so far has a committed verdict",
+    .summary =
+        "Wait until every file event so far has a committed verdict, and every log line was read",
     .options = options,
     .run = run_sync,
 };

@@ -29,6 +29,7 @@ extern const struct command command_signatures;
 extern const struct command command_self_test;
 extern const struct command command_diagnose;
 extern const struct command command_limits;
+extern const struct command command_logs_test;
 extern const struct command command_metrics;
 extern const struct command command_completion;
 extern const struct command command_quarantine_list;

@@ -19,6 +19,7 @@ struct control_handlers;
 struct delivery;
 struct health;
 struct integrity;
+struct logs;
 struct scan_schedule;
 struct policy;
 struct prevention;
@@ -38,6 +39,7 @@ struct control_context {
     struct responder *responder;
     struct scan_pipeline *pipeline;
     struct integrity *integrity;
+    struct logs *logs;
     struct scan_schedule *schedule;
     struct health *health;
     struct prevention *prevention;

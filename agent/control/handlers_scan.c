@@ -11,6 +11,7 @@
 #include "agent/control/handlers_private.h"
 
 #include "agent/integrity/integrity.h"
+#include "agent/logs/logs.h"
 #include "agent/scan/scan_pipeline.h"
 #include "agent/store/store.h"
 #include "agent/watch/watch.h"
@@ -224,6 +225,7 @@ struct sync_request {
     struct control_request *request;
     struct scan_pipeline *pipeline;
     struct integrity *integrity;
+    struct logs *logs;
     struct store *store;
 };
 
@@ -247,10 +249,18 @@ static void sync_flushed(void *user, int result, uint64_t number UNUSED)
     sync_end(user, result);
 }
 
-static void sync_compared(void *user)
+static void sync_inspected(void *user)
 {
     struct sync_request *sync = user;
     int r = store_flush(sync->store, sync_flushed, sync);
+    if (r < 0)
+        sync_end(sync, r);
+}
+
+static void sync_compared(void *user)
+{
+    struct sync_request *sync = user;
+    int r = logs_drain(sync->logs, sync_inspected, sync);
     if (r < 0)
         sync_end(sync, r);
 }
@@ -289,6 +299,7 @@ void handle_sync(void *user, struct control_request *request, const json_t *argu
     *sync = (struct sync_request){.request = control_request_ref(request),
                                   .pipeline = handlers->context.pipeline,
                                   .integrity = handlers->context.integrity,
+                                  .logs = handlers->context.logs,
                                   .store = handlers->context.store};
     if (watch == NULL) {
         sync_watched(sync, 0);

@@ -1,5 +1,5 @@
 /* status: {"status":{"state","problems":[{"module","problem","cure"}],"agent":{},"policy":{},
- * "watch":{},"scanner":{},"scan":{},"schedule":{},"integrity":{},"prevention":{},"application_control":{},"health":{},
+ * "watch":{},"scanner":{},"scan":{},"schedule":{},"integrity":{},"logs":{},"prevention":{},"application_control":{},"health":{},
  * "store":{},"protected":B,"tamper":{},"signatures":{},"console":{}}}. state is
  * "starting" (signatures are being loaded, or the first walk is not done), "protecting" or
  * "degraded"; times are in seconds unless a name says otherwise. */
@@ -83,6 +83,15 @@ static void write_integrity_problems(struct json_writer *json,
                       "rebuild");
 }
 
+static void write_log_problems(struct json_writer *json, const struct logs_status *logs)
+{
+    if (logs->state != LOGS_OFF && logs->problem[0] != '\0')
+        write_problem(
+            json, "logs", logs->problem,
+            "mend what it says, or take it out of log_inspection in the policy; the other "
+            "logs are inspected");
+}
+
 static void write_prevention_problems(struct json_writer *json,
                                       const struct prevention_status *prevention)
 {
@@ -161,6 +170,7 @@ static void write_problems(struct json_writer *json, const struct agent_facts *s
     if (status->health.problem[0] != '\0')
         write_problem(json, "health", status->health.problem, status->health.cure);
     write_integrity_problems(json, &status->integrity);
+    write_log_problems(json, &status->logs);
     write_prevention_problems(json, &status->prevention);
     write_application_problems(json, &status->application_control);
     write_console_problems(json, &status->console);
@@ -322,6 +332,30 @@ static void write_tamper(struct json_writer *json, const struct tamper_status *t
     json_write_field_unsigned(json, "changed", tamper->changed);
     json_write_field_unsigned(json, "altered", tamper->altered);
     json_write_field_bool(json, "database_replaced", tamper->database_replaced);
+    json_write_object_end(json);
+}
+
+static void write_logs(struct json_writer *json, const struct logs_status *logs)
+{
+    json_write_key(json, "logs");
+    json_write_object_begin(json);
+    json_write_field_string(json, "state", logs_state_name(logs->state));
+    json_write_field_string(json, "problem", logs->problem);
+    json_write_field_bool(json, "journal", logs->journal);
+    json_write_field_unsigned(json, "files", logs->files);
+    json_write_field_unsigned(json, "rules", logs->rules);
+    json_write_field_unsigned(json, "lines", logs->lines);
+    json_write_field_unsigned(json, "matched", logs->matched);
+    json_write_field_unsigned(json, "told", logs->told);
+    json_write_field_unsigned(json, "folded", logs->folded);
+    json_write_field_unsigned(json, "limited", logs->limited);
+    json_write_field_unsigned(json, "cut", logs->cut);
+    json_write_field_unsigned(json, "exhausted", logs->exhausted);
+    json_write_field_unsigned(json, "lost", logs->lost);
+    json_write_field_unsigned(json, "lag_bytes", logs->lag_bytes);
+    json_write_field_unsigned(json, "lag_ns", logs->lag_ns);
+    json_write_field_unsigned(json, "restarts", logs->restarts);
+    json_write_field_number(json, "inspector_pid", logs->inspector_pid);
     json_write_object_end(json);
 }
 
@@ -493,6 +527,7 @@ const char *control_write_status(const struct control_context *context, struct b
     write_scan(&json, &status.scan);
     write_schedule(&json, &status.schedule);
     write_integrity(&json, &status.integrity);
+    write_logs(&json, &status.logs);
     write_health(&json, &status.health);
     write_prevention(&json, &status.prevention);
     write_application_control(&json, &status.application_control);

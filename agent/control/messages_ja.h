@@ -25,6 +25,42 @@
       "エージェントの制御ソケット") \
     X("the agent's configuration (default /etc/yagura/agent.conf)", \
       "エージェントの設定 (既定 /etc/yagura/agent.conf)") \
+    X("Logs", \
+      "ログ") \
+    X(", %s lines", \
+      "、%s 行") \
+    X("matches told", \
+      "件を通知") \
+    X("folded", \
+      "件を集約") \
+    X("beyond log_inspection.rate", \
+      "件が log_inspection.rate を超過") \
+    X("gaps", \
+      "か所の欠落") \
+    X("Say which decoder and rule each line of standard input is of", \
+      "標準入力の各行がどのデコーダーとルールに当たるかを示す") \
+    X("Exit: 0 no line is of any rule, 1 some are, 2 error.\n", \
+      "終了コード: 0 どのルールにも当たらない、1 当たる行がある、2 エラー\n") \
+    X("with the rules of this policy (default: the configured one)", \
+      "このポリシーのルールを使う (既定: 設定されたもの)") \
+    X("the log file's name, for lines that name no program: dpkg.log", \
+      "プログラム名のない行のためのログファイル名: dpkg.log") \
+    X("decoder %s\n", \
+      "デコーダー %s\n") \
+    X("decoder %s, no rule\n", \
+      "デコーダー %s、ルールなし\n") \
+    X("no decoder\n", \
+      "デコーダーなし\n") \
+    X("%srule %u%s, %s, %s: %s%s\n", \
+      "%sルール %u%s、%s、%s: %s%s\n") \
+    X(" (ignored)", \
+      "（無視）") \
+    X(" (counted, not told)", \
+      "（数えるが知らせない）") \
+    X("standard input cannot be read", \
+      "標準入力を読めません") \
+    X("cannot become the user %s", \
+      "ユーザー %s になれません") \
     X("print JSON, one object a line", \
       "JSON で出力 (一行に一つのオブジェクト)") \
     X("explain", \
@@ -461,8 +497,8 @@
       "センサー再起動") \
     X("--timeout %s is not a duration such as 30s", \
       "--timeout %s は 30s のような時間ではありません") \
-    X("Wait until every file event so far has a committed verdict", \
-      "これまでのすべてのファイルイベントに確定した判定が出るまで待つ") \
+    X("Wait until every file event so far has a committed verdict, and every log line was read", \
+      "これまでのファイルイベントがすべて判定・記録され、ログの行がすべて読まれるまで待つ") \
     X("give up after this time (default 300s)", \
       "この時間で諦める (既定 300s)") \
     X("the agent is not running (nobody listens on %s); %s", \

@@ -19,6 +19,7 @@ static const struct command *const list[] = {
     &command_integrity_check,
     &command_integrity_rebuild,
     &command_integrity_show,
+    &command_logs_test,
     &command_quarantine_list,
     &command_quarantine_show,
     &command_quarantine_restore,

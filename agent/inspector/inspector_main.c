@@ -1,36 +1,31 @@
 /* yagura-inspector: reads what others wrote, so that the root process need not. Answers whether a
  * file belongs to an installed package and still has the package's content, and which lines differ
- * between two texts.
+ * between two texts; or, in a process of its own, reads logs (log_reader.h).
  *
  * Started by agent/inspector/client with a SOCK_SEQPACKET socket as descriptor 3. May: read dpkg's
  * and rpm's databases and the descriptors it is handed. Must never: write, open anything else, use
  * the network, keep root. Owns nothing that outlives it. */
 #include "agent/inspector/dpkg_database.h"
 #include "agent/inspector/inspector_messages.h"
+#include "agent/inspector/inspector_sandbox.h"
 #include "agent/inspector/line_difference.h"
+#include "agent/inspector/log_reader.h"
 #include "agent/inspector/package_content.h"
 #include "agent/inspector/rpm_database.h"
 #include "common/files/file.h"
 #include "common/limits.h"
 #include "common/log/log.h"
 #include "common/messages/message.h"
-#include "common/sandbox/privileges.h"
 #include "common/text/text.h"
 
 #include <errno.h>
-#include <pwd.h>
-#include <signal.h>
 #include <sqlite3.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define CLIENT_SOCKET    3
-#define USER             "yagura-inspector"
-#define FALLBACK_USER    "nobody"
 #define MOST_MEMORY      (1024UL * 1024 * 1024)
 #define MOST_DESCRIPTORS 32
 
@@ -40,10 +35,12 @@
 
 static const char usage[] =
     "Usage: yagura-inspector [--help | --version | DPKG-DIRECTORY [RPM-DIRECTORY]]\n"
+    "       yagura-inspector logs [JOURNAL-DIRECTORY]\n"
     "\n"
     "Tells yagura-agent, which starts it with a socket as descriptor 3, whether a file belongs to\n"
     "an installed package. DPKG-DIRECTORY is " DPKG_DIRECTORY " unless given, RPM-DIRECTORY\n"
-    "(which has rpmdb.sqlite) " RPM_DIRECTORY " and " RPM_SYSTEM_DIRECTORY ".\n";
+    "(which has rpmdb.sqlite) " RPM_DIRECTORY " and " RPM_SYSTEM_DIRECTORY ".\n"
+    "With logs it reads the logs that it is handed, and the journal, instead.\n";
 
 /* Where the databases are. Fedora moved rpm's out of /var. */
 struct places {
@@ -68,80 +65,19 @@ struct inspector {
     struct message_writer answer;
 };
 
-/* ---- the sandbox, in the order of its steps ---- */
-
-static int limit_resources(void)
-{
-    const struct rlimit memory = {MOST_MEMORY, MOST_MEMORY}, none = {0, 0};
-    const struct rlimit descriptors = {MOST_DESCRIPTORS, MOST_DESCRIPTORS};
-
-    if (setrlimit(RLIMIT_NOFILE, &descriptors) < 0 || setrlimit(RLIMIT_CORE, &none) < 0 ||
-        setrlimit(RLIMIT_FSIZE, &none) < 0)
-        return -errno;
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-    if (setrlimit(RLIMIT_AS, &memory) < 0)
-        return -errno;
-#else
-    (void)memory;
-#endif
-    return 0;
-}
-
-static int drop_user(void)
-{
-    const struct passwd *user;
-
-    if (geteuid() != 0)
-        return 0;
-    user = getpwnam(USER);
-    if (!user)
-        user = getpwnam(FALLBACK_USER);
-    if (!user)
-        return -ENOENT;
-    return privileges_drop_to(user->pw_uid, user->pw_gid);
-}
-
 static int confine(const struct places *places)
 {
-    static const char *const calls[] = {
-        "read",           "pread64",       "openat",       "openat2",
-        "close",          "fstat",         "newfstatat",   "stat",
-        "statx",          "lseek",         "getdents64",   "fcntl",
-        "mmap",           "munmap",        "mremap",       "mprotect",
-        "madvise",        "brk",           "recvmsg",      "sendmsg",
-        "recvfrom",       "sendto",        "poll",         "ppoll",
-        "write",          "futex",         "rt_sigreturn", "rt_sigprocmask",
-        "getrandom",      "clock_gettime", "getpid",       "gettid",
-        "tgkill",         "exit",          "exit_group",   "rseq",
-        "sched_yield",    "sysinfo",       "lstat",        "access",
-        "faccessat",      "faccessat2",    "geteuid",      "nanosleep",
-        "clock_nanosleep"};
     const struct privileges_path paths[] = {{places->dpkg, false},
                                             {places->rpm[0], false},
                                             {places->rpm[1], false}};
-    int r;
+    const struct inspector_sandbox sandbox = {
+        .paths = paths,
+        .path_count = places->rpm[1] ? 3 : 2,
+        .most_memory = MOST_MEMORY,
+        .most_descriptors = MOST_DESCRIPTORS,
+    };
 
-    r = limit_resources();
-    if (r < 0)
-        return r;
-    (void)!privileges_unshare(); /* Landlock and seccomp also keep the network away */
-    r = drop_user();
-    if (r < 0)
-        return r;
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-        return -errno;
-    r = privileges_no_new();
-    if (r < 0)
-        return r;
-    r = privileges_landlock(paths, places->rpm[1] ? 3 : 2);
-    if (r < 0 && r != -ENOSYS && r != -EOPNOTSUPP)
-        return r;
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    (void)calls; /* the sanitizers make calls of their own */
-    return 0;
-#else
-    return privileges_seccomp(calls, ARRAY_LENGTH(calls), false);
-#endif
+    return inspector_confine(&sandbox);
 }
 
 /* ---- questions ---- */
@@ -350,16 +286,19 @@ int main(int argc, char *argv[])
         (void)printf("yagura-inspector %s\n", YAGURA_VERSION);
         return 0;
     }
-    for (int i = 1; i < argc; i++)
+    bool logs = argc > 1 && text_equal(argv[1], "logs");
+    for (int i = 1 + logs; i < argc; i++)
         absolute = absolute && argv[i][0] == '/';
     if (argc > 3 || !absolute || !has_client()) {
         (void)fputs(usage, stderr);
         return 2;
     }
+    log_open("yagura-inspector", LOG_LEVEL_INFO);
+    if (logs)
+        return log_reader_run(CLIENT_SOCKET, argv[2]) < 0 ? 1 : 0;
     if (argc > 1)
         places.dpkg = argv[1];
     if (argc > 2)
         places = (struct places){argv[1], {argv[2], NULL}};
-    log_open("yagura-inspector", LOG_LEVEL_INFO);
     return run(&places) < 0 ? 1 : 0;
 }

@@ -93,6 +93,44 @@ static void hide_runs(char *line, size_t length)
     }
 }
 
+/* The word behind a name and = or :, or behind a name that is an option. */
+static void hide_assigned(char *line, size_t length)
+{
+    for (size_t at = 0; at < length;) {
+        size_t name = find_name(line + at, length - at) + at, end = name;
+        if (name >= length)
+            return;
+        at = name;
+        while (end < length && (isalnum((unsigned char)line[end]) || line[end] == '_'))
+            end++;
+        size_t start = end;
+        while (start > 0 &&
+               (isalnum((unsigned char)line[start - 1]) || strchr("_-", line[start - 1]) != NULL))
+            start--;
+        bool option = length - start > 2 && line[start] == '-' && line[start + 1] == '-';
+        while (end < length && strchr("\"'", line[end]) != NULL)
+            end++;
+        if (end >= length ||
+            !(line[end] == '=' || line[end] == ':' || (option && line[end] == ' ')))
+            continue;
+        end++;
+        while (end < length && strchr(" \"'", line[end]) != NULL)
+            end++;
+        size_t to = end;
+        while (to < length && strchr(" \t\"';,", line[to]) == NULL)
+            to++;
+        hide(line, end, to);
+        at = to;
+    }
+}
+
+void line_secrets_hide_said(char *line, size_t length)
+{
+    hide_assigned(line, length);
+    hide_address(line, length);
+    hide_runs(line, length);
+}
+
 void line_secrets_hide(char *line, size_t length)
 {
     hide_named(line, length);

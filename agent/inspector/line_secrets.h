@@ -8,5 +8,8 @@
 
 /* In place: the secret's bytes become '*'. Never longer than it was. */
 void line_secrets_hide(char *line, size_t length);
+/* The same for what a program said in its log, where "Failed password for bob" hides nothing: of
+ * named values only those behind a sign (password=x, token: x, --password x). */
+void line_secrets_hide_said(char *line, size_t length);
 
 #endif

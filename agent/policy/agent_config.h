@@ -36,6 +36,8 @@
       "where they were installed")                                                                \
     X(DATABASE_DIRECTORIES, database_directories, LIST, "/var/lib/clamav|/etc/yagura/signatures", \
       "absolute", "folders or files with signatures")                                             \
+    X(JOURNAL_DIRECTORY, journal_directory, TEXT, "", "absolute",                                 \
+      "where systemd's journal is; default: the host's own places")                               \
     X(SCANNER_USER, scanner_user, TEXT, "yagura-scanner", "name",                                 \
       "user the scanner runs as when the agent is root")                                          \
     X(LOG_LEVEL, log_level, CHOICE, "policy", "policy|error|warning|info|debug",                  \

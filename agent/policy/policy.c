@@ -11,6 +11,7 @@
 #include "common/buffers/buffer.h"
 #include "common/crypto/hash.h"
 #include "common/log/log.h"
+#include "common/log_rules/log_rules.h"
 #include "common/settings/suggestion.h"
 #include "common/text/text.h"
 
@@ -173,6 +174,26 @@ static int apply_layer(struct policy *policy, size_t index, const struct policy_
     return 0;
 }
 
+/* Each file's rules were judged by line: what is left is what parents and children say together. */
+static int check_log_rules(const struct policy *policy, struct settings_error *ret_error)
+{
+    const char *const *decoders = policy_list(policy, POLICY_LOG_DECODERS);
+    const char *const *list = policy_list(policy, POLICY_LOG_RULES);
+    struct log_rules *rules = NULL;
+    struct settings_error error = {.text = ""};
+    if (decoders[0] == NULL && list[0] == NULL)
+        return 0;
+    AUTO_FREE char *text = log_rules_text_new(decoders, list);
+    int r = text == NULL ? -ENOMEM : log_rules_new(&rules);
+    if (r == 0)
+        r = log_rules_add_text(rules, "together", text, true, &error);
+    log_rules_free(rules);
+    if (r == -EINVAL)
+        (void)text_format(ret_error->text, sizeof(ret_error->text), "%s: log_inspection.rules: %s",
+                          policy_origin(policy, POLICY_LOG_RULES), error.text);
+    return r;
+}
+
 /* What no single key can see. */
 static int check_together(const struct policy *policy, struct settings_error *ret_error)
 {
@@ -190,7 +211,7 @@ static int check_together(const struct policy *policy, struct settings_error *re
             return -EINVAL;
         }
     }
-    return 0;
+    return check_log_rules(policy, ret_error);
 }
 
 int policy_from_layers(const char *name, const struct policy_layer *layers, size_t count,

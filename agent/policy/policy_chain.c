@@ -5,6 +5,7 @@
 #include "agent/policy/policy_layers.h"
 #include "common/limits.h"
 #include "common/log/log.h"
+#include "common/log_rules/log_rules.h"
 #include "common/text/text.h"
 
 #define SUFFIX "conf"
@@ -27,15 +28,43 @@ static void chain_free(struct chain **chain)
     free(*chain);
 }
 
+static const config_setting_t *list_or_addition(const config_setting_t *group, const char *key,
+                                                const char *addition)
+{
+    const config_setting_t *list = config_setting_get_member(group, key);
+    return list != NULL ? list : config_setting_get_member(group, addition);
+}
+
+/* By the parser that the agent uses: what a policy says and it would refuse never gets there. */
+static int judge_log_rules(const struct settings *settings, struct settings_error *error)
+{
+    const config_setting_t *group =
+        config_setting_get_member(settings_root(settings), "log_inspection");
+    if (group == NULL)
+        return 0;
+    const struct log_rules_source source = {
+        .settings = settings,
+        .decoders = list_or_addition(group, "decoders", "decoders_add"),
+        .rules = list_or_addition(group, "rules", "rules_add"),
+        .first_id = LOG_RULE_FIRST_CUSTOM,
+        .last_id = LOG_RULE_LAST,
+    };
+    return log_rules_judge(&source, error);
+}
+
 /* Takes what settings says into the next layer; settings are freed. */
 static int add_layer(struct chain *chain, const char *path, struct settings *settings)
 {
     struct policy_layer *layer = &chain->layers[chain->count];
     int r =
         settings_read(settings, policy_rules, POLICY_RULE_COUNT, true, layer->values, chain->error);
+    if (r == 0)
+        r = judge_log_rules(settings, chain->error);
     settings_free(settings);
-    if (r < 0)
+    if (r < 0) {
+        settings_values_done(layer->values, POLICY_RULE_COUNT);
         return r;
+    }
     layer->path = strdup(path);
     if (layer->path == NULL) {
         settings_values_done(layer->values, POLICY_RULE_COUNT);

@@ -149,6 +149,21 @@
       "when such a check may begin, in local time: 22:00-05:00; empty: at any time")                \
     X(INTEGRITY_JITTER, "integrity.jitter", DURATION, "1h", "0s..24h",                              \
       "most delay of it, another one on every host")                                                \
+    X(LOG_ENABLED, "log_inspection.enabled", BOOL, "false", "",                                     \
+      "look for failed logins, crashes and the like in the host's logs")                            \
+    X(LOG_JOURNAL, "log_inspection.journal", BOOL, "true", "", "read systemd's journal")            \
+    X(LOG_FILES, "log_inspection.files", LIST, "", "absolute",                                      \
+      "log files that are read too, also through their rotation; not what the journal has")         \
+    X(LOG_DECODERS, "log_inspection.decoders", LIST, "", "group",                                   \
+      "decoders of your own, asked before the shipped ones")                                        \
+    X(LOG_RULES, "log_inspection.rules", LIST, "", "group",                                         \
+      "rules of your own, asked before the shipped ones; their numbers begin at 100000")            \
+    X(LOG_LOWEST, "log_inspection.lowest_severity", CHOICE, "info",                                 \
+      "info|low|medium|high|critical", "matches below this are counted, but not told")              \
+    X(LOG_FOLD, "log_inspection.fold", DURATION, "1m", "1s..1h",                                    \
+      "equal matches within this time become one event with their number")                          \
+    X(LOG_RATE, "log_inspection.rate", NUMBER, "30", "1..10000",                                    \
+      "most events a minute of one rule; the number of the rest is told")                           \
     X(STORE_MAX_AGE, "store.max_age", DURATION, "90d", "1h..3650d",                                 \
       "events older than this are removed")                                                         \
     X(STORE_MAX_SIZE, "store.max_size", SIZE, "512M", "1M..64G",                                    \

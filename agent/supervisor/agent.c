@@ -89,6 +89,8 @@ static int apply_options(struct agent *agent, struct module_options *options)
     if (r == 0)
         r = integrity_reconfigure(agent->integrity, &options->integrity);
     if (r == 0)
+        r = logs_reconfigure(agent->logs, &options->logs);
+    if (r == 0)
         r = scan_schedule_reconfigure(agent->schedule, &options->schedule);
     if (r == 0)
         r = health_reconfigure(agent->health, &options->health);

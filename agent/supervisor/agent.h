@@ -18,6 +18,7 @@ struct event_timer;
 struct health;
 struct instance_lock;
 struct integrity;
+struct logs;
 struct metrics_file;
 struct prevention;
 struct protection;
@@ -38,6 +39,7 @@ struct agent {
     struct responder *responder;
     struct scan_pipeline *pipeline;
     struct integrity *integrity;
+    struct logs *logs;
     struct scan_schedule *schedule;
     struct health *health;
     struct prevention *prevention;

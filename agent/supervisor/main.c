@@ -248,6 +248,16 @@ static void stop_integrity(struct agent *agent)
     agent->integrity = integrity_stop(agent->integrity);
 }
 
+static int start_logs(struct agent *agent)
+{
+    return logs_start(&agent->options->logs, agent->store, &agent->logs);
+}
+
+static void stop_logs(struct agent *agent)
+{
+    agent->logs = logs_stop(agent->logs);
+}
+
 static int start_schedule(struct agent *agent)
 {
     return scan_schedule_start(&agent->options->schedule, agent->pipeline, agent->store,
@@ -390,6 +400,7 @@ static int start_control(struct agent *agent)
         .responder = agent->responder,
         .pipeline = agent->pipeline,
         .integrity = agent->integrity,
+        .logs = agent->logs,
         .schedule = agent->schedule,
         .health = agent->health,
         .prevention = agent->prevention,
@@ -475,6 +486,7 @@ static const struct step {
     {"responder", start_responder, stop_responder},
     {"scan pipeline", start_pipeline, stop_pipeline},
     {"integrity monitoring", start_integrity, stop_integrity},
+    {"log inspection", start_logs, stop_logs},
     {"scheduled scans", start_schedule, stop_schedule},
     {"health", start_health, stop_health},
     {"prevention", start_prevention, stop_prevention},

@@ -328,6 +328,37 @@ static void fill_application_control(struct module_options *options,
     };
 }
 
+static enum event_severity lowest_severity_of(const struct policy *policy)
+{
+    static const char *const names[] = {
+        [EVENT_INFO] = "info", [EVENT_LOW] = "low",           [EVENT_MEDIUM] = "medium",
+        [EVENT_HIGH] = "high", [EVENT_CRITICAL] = "critical",
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
+        if (text_equal(policy_text(policy, POLICY_LOG_LOWEST), names[i]))
+            return (enum event_severity)i;
+    return EVENT_INFO;
+}
+
+static void fill_logs(struct module_options *options, const struct agent_config *config,
+                      const struct policy *policy)
+{
+    options->logs = (struct logs_options){
+        .enabled = policy_bool(policy, POLICY_LOG_ENABLED),
+        .journal = policy_bool(policy, POLICY_LOG_JOURNAL),
+        .journal_directory = config->journal_directory,
+        .inspector_program = options->respond.inspector_program,
+        .shipped_path = join(options, config->policy_directory, "log_rules/linux.conf"),
+        .files = policy_list(policy, POLICY_LOG_FILES),
+        .decoders = policy_list(policy, POLICY_LOG_DECODERS),
+        .rules = policy_list(policy, POLICY_LOG_RULES),
+        .lowest = lowest_severity_of(policy),
+        .fold_ns = policy_number(policy, POLICY_LOG_FOLD),
+        .rate = policy_number(policy, POLICY_LOG_RATE),
+    };
+}
+
 int module_options_new(const struct agent_config *config, struct policy *policy,
                        struct module_options **ret_options)
 {
@@ -346,6 +377,7 @@ int module_options_new(const struct agent_config *config, struct policy *policy,
     fill_scan(options, config, policy);
     fill_respond(options, config, policy);
     fill_integrity(options, config, policy);
+    fill_logs(options, config, policy);
     fill_schedule(options, config, policy);
     options->resources = (struct resources_options){
         .directory = config->control_group,

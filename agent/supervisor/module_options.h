@@ -8,6 +8,7 @@
 #include "agent/delivery/delivery.h"
 #include "agent/health/health.h"
 #include "agent/integrity/integrity.h"
+#include "agent/logs/logs.h"
 #include "agent/policy/agent_config.h"
 #include "agent/policy/policy.h"
 #include "agent/prevention/prevention.h"
@@ -26,6 +27,7 @@ struct module_options {
     struct responder_options respond;
     struct store_options store;
     struct integrity_options integrity;
+    struct logs_options logs;
     struct scan_schedule_options schedule;
     struct health_options health;
     struct prevention_options prevention;

@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import machine  # noqa: E402
 import page  # noqa: E402
 from agent import Product  # noqa: E402
-from figures import integrity, latency, memory, misses, prevention, store, throughput, watching  # noqa: E402
+from figures import integrity, latency, logs, memory, misses, prevention, store, throughput, watching  # noqa: E402
 
 RESULTS = page.RESULTS
 BENCHMARKS = [
@@ -43,6 +43,7 @@ BENCHMARKS = [
     ("integrity-race", "changes in new directories that integrity monitoring misses", integrity.race),
     ("prevention", "what prevention costs: opens, a compile, a web server, doing nothing",
      prevention.prevention),
+    ("logs", "lines of logs a second", logs.logs),
     ("store", "durable events a second beside bare SQLite", store.store),
 ]
 

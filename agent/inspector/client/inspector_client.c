@@ -14,31 +14,52 @@
 #define ANSWER_TIMEOUT_MS 10000
 /* The first answer waits until the child has read the whole database. */
 #define FIRST_TIMEOUT_MS 60000
-/* After a failure the child is not started again before this. */
-#define RESTART_PAUSE (60 * NS_PER_SECOND)
+#define USUAL_PAUSE      (60 * NS_PER_SECOND)
+#define ARGUMENTS        2
 
 struct inspector_client {
-    char *program;
+    char *program, *arguments[ARGUMENTS];
+    int (*greet)(void *user, int socket);
+    void *user;
+    uint64_t pause_ns;
     pid_t child;
     int socket;
     uint64_t failed_ns; /* monotonic; 0 = never */
+    uint64_t starts;
     uint8_t buffer[LIMIT_MESSAGE_BYTES + 4];
 };
 
-int inspector_client_new(const char *program, struct inspector_client **ret_client)
+int inspector_client_new_with(const struct inspector_client_options *options,
+                              struct inspector_client **ret_client)
 {
     struct inspector_client *client = calloc(1, sizeof(*client));
+    bool complete;
 
     if (!client)
         return -ENOMEM;
     client->socket = -1;
-    client->program = strdup(program);
-    if (!client->program) {
-        free(client);
+    client->greet = options->greet;
+    client->user = options->user;
+    client->pause_ns = options->pause_ns;
+    client->program = strdup(options->program);
+    complete = client->program != NULL;
+    for (size_t i = 0; i < ARGUMENTS && options->arguments[i]; i++) {
+        client->arguments[i] = strdup(options->arguments[i]);
+        complete = complete && client->arguments[i] != NULL;
+    }
+    if (!complete) {
+        inspector_client_free(client);
         return -ENOMEM;
     }
     *ret_client = client;
     return 0;
+}
+
+int inspector_client_new(const char *program, struct inspector_client **ret_client)
+{
+    const struct inspector_client_options options = {.program = program, .pause_ns = USUAL_PAUSE};
+
+    return inspector_client_new_with(&options, ret_client);
 }
 
 /* Its wait status: how it had ended by itself, or of our signal. */
@@ -72,6 +93,8 @@ struct inspector_client *inspector_client_free(struct inspector_client *client)
     if (!client)
         return NULL;
     (void)end_child(client);
+    for (size_t i = 0; i < ARGUMENTS; i++)
+        free(client->arguments[i]);
     free(client->program);
     free(client);
     return NULL;
@@ -79,10 +102,10 @@ struct inspector_client *inspector_client_free(struct inspector_client *client)
 
 static int start_child(struct inspector_client *client)
 {
-    char *arguments[] = {client->program, NULL};
+    char *arguments[] = {client->program, client->arguments[0], client->arguments[1], NULL};
     int pair[2], r;
 
-    if (client->failed_ns && clock_monotonic_ns() - client->failed_ns < RESTART_PAUSE)
+    if (client->failed_ns && clock_monotonic_ns() - client->failed_ns < client->pause_ns)
         return -EAGAIN;
     r = message_pair(false, pair);
     if (r < 0)
@@ -94,7 +117,8 @@ static int start_child(struct inspector_client *client)
         return r;
     }
     client->socket = pair[0];
-    return 0;
+    client->starts++;
+    return client->greet ? client->greet(client->user, client->socket) : 0;
 }
 
 static int wait_for_answer(struct inspector_client *client, int timeout_ms,
@@ -128,7 +152,26 @@ static int ask_child(struct inspector_client *client, const struct inspector_que
         r = question->ask(question->user, client->socket);
     if (r < 0)
         return r;
-    return wait_for_answer(client, fresh ? FIRST_TIMEOUT_MS : ANSWER_TIMEOUT_MS, question);
+    do {
+        r = wait_for_answer(client, fresh ? FIRST_TIMEOUT_MS : ANSWER_TIMEOUT_MS, question);
+    } while (r > 0);
+    return r;
+}
+
+void inspector_client_restart(struct inspector_client *client)
+{
+    (void)end_child(client);
+    client->failed_ns = 0;
+}
+
+uint64_t inspector_client_starts(const struct inspector_client *client)
+{
+    return client->starts;
+}
+
+pid_t inspector_client_pid(const struct inspector_client *client)
+{
+    return client->child;
 }
 
 int inspector_client_converse(struct inspector_client *client,

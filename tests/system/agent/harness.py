@@ -51,6 +51,8 @@ def libconfig(value):
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
+    if isinstance(value, dict):
+        return "{ " + " ".join(f"{key} = {libconfig(item)};" for key, item in value.items()) + " }"
     if isinstance(value, (list, tuple)):
         return "( " + ", ".join(libconfig(item) for item in value) + " )"
     text = os.fsdecode(value).replace("\\", "\\\\").replace('"', '\\"')

@@ -152,7 +152,7 @@ const Reported = ({ facts }) =>
 
 /** @param {{computer: any}} props */
 function State({ computer }) {
-    const { watch, scanner, scan, integrity, prevention, application_control: programs, health, store, agent, policy } = computer.facts ?? {};
+    const { watch, scanner, scan, integrity, prevention, logs, application_control: programs, health, store, agent, policy } = computer.facts ?? {};
     if (!agent) return html`<${Empty} title=${t("computer.no_facts")} />`;
     const number = (/** @type {number | undefined} */ value) => formatNumber(value ?? 0);
     return html`
@@ -188,6 +188,7 @@ function State({ computer }) {
             <//>`}
             ${prevention && html`<${Module} title=${t("module.prevention")} tone=${toneOf(prevention)} state=${word("state", prevention.state)} problem=${prevention.problem}><${Reported} facts=${prevention} /><//>`}
             ${programs && html`<${Module} title=${t("module.application_control")} tone=${toneOf(programs)} state=${word("state", programs.state)} problem=${programs.problem}><${Reported} facts=${programs} /><//>`}
+            ${logs && html`<${Module} title=${t("module.log")} tone=${toneOf(logs)} state=${word("state", logs.state)} problem=${logs.problem}><${Reported} facts=${logs} /><//>`}
             ${health &&
             html`<${Module} title=${t("module.health")} tone=${HEALTH_TONES[health.self_test] ?? "off"} state=${word("health.test", health.self_test)}>
                 <${Fact} name=${t("health.places")}>${number(health.places)}<//>

@@ -2,6 +2,7 @@
 import { html, useState } from "../../vendor/vendor.js";
 import { useList, useResource } from "../data.js";
 import { formatNumber, formatTime, knows, t, word, wordsOf } from "../i18n.js";
+import { language } from "../preferences.js";
 import { linkTo, place, setQuery } from "../router.js";
 import { literal } from "../text.js";
 import { Dialog } from "../ui/dialog.js";
@@ -11,7 +12,7 @@ import { ChoiceFilter, RangeFilter, RANGES, timesOf } from "../ui/filters.js";
 import { ListTable } from "../ui/table.js";
 import { AllowContent, mayAllow } from "./signatures.js";
 
-export const MODULES = ["malware", "quarantine", "integrity", "prevention", "application_control", "watch", "scanner", "scan", "policy", "agent", "tamper", "health", "store", "storage", "application", "console"];
+export const MODULES = ["malware", "quarantine", "integrity", "prevention", "application_control", "log", "watch", "scanner", "scan", "policy", "agent", "tamper", "health", "store", "storage", "application", "console"];
 export const SEVERITIES = ["critical", "high", "medium", "low", "info"];
 
 const FILTERS = ["module", "severity", "kind", "computer", "hours"];
@@ -93,6 +94,12 @@ function Detail({ name, value }) {
     </div>`;
 }
 
+/** What an event says of itself, once: descriptions in both languages are one. @param {any} event @returns {[string, any][]} */
+const detailsOf = ({ detail }) =>
+    Object.entries(detail ?? {})
+        .filter(([name]) => name !== "description_ja")
+        .map(([name, value]) => [name, name === "description" && language.value === "ja" ? (detail.description_ja ?? value) : value]);
+
 /** @param {{number: string}} props */
 function EventDrawer({ number }) {
     const { data, problem } = useResource(`events/${encodeURIComponent(number)}`);
@@ -110,7 +117,7 @@ function EventDrawer({ number }) {
                 <${Fact} name=${t("time")}>${formatTime(data.time)}<//>
                 <${Fact} name=${t("received")}>${formatTime(data.received)}<//>
                 ${(data.computer || data.sensor) && html`<${Fact} name=${t(data.computer ? "computer" : "sensor.sensor")}><${Origin} event=${data} /><//>`}
-                ${Object.entries(data.detail ?? {}).map(([name, value]) => html`<${Detail} key=${name} name=${name} value=${value} />`)}
+                ${detailsOf(data).map(([name, value]) => html`<${Detail} key=${name} name=${name} value=${value} />`)}
                 <${Fact} name=${t("event_id")}><code>${data.id}</code><//>
             </dl>
             <footer>

@@ -20,7 +20,8 @@ static struct {
     enum respond_action action;
     uint64_t max_file_size;
     size_t watched_paths;
-    bool watching, integrity, is_protected;
+    bool watching, integrity, logs, is_protected;
+    enum event_severity lowest_log;
     uint64_t schedule_ns, health_ns, scanner_memory;
     int refuse; /* what scan_pipeline_reconfigure answers to a limit other than 100 MiB */
     char last_kind[64];
@@ -64,6 +65,13 @@ int integrity_reconfigure(struct integrity *integrity UNUSED,
                           const struct integrity_options *options)
 {
     modules.integrity = options->enabled;
+    return 0;
+}
+
+int logs_reconfigure(struct logs *logs UNUSED, const struct logs_options *options)
+{
+    modules.logs = options->enabled;
+    modules.lowest_log = options->lowest;
     return 0;
 }
 
@@ -232,12 +240,15 @@ static void a_new_policy_reaches_every_module(void **state)
                           "store = { max_age = \"7d\"; };\n"
                           "protection = { enabled = true; };\n"
                           "limits = { scanner_memory = 33; };\n"
+                          "log_inspection = { enabled = true; lowest_severity = \"high\"; };\n"
                           "health = { interval = \"7m\"; };\n");
     assert_int_equal(agent_reload_policy(&fixture->agent, &error), 0);
     assert_int_equal(modules.watched_paths, 2);
     assert_int_equal(modules.action, RESPOND_DELETE);
     assert_int_equal(modules.store_max_age_ns, 7ULL * 86400 * 1000000000ULL);
     assert_true(modules.is_protected);
+    assert_true(modules.logs);
+    assert_int_equal(modules.lowest_log, EVENT_HIGH);
     assert_int_equal(modules.scanner_memory, 33);
     assert_int_equal(modules.health_ns, 420ULL * 1000000000ULL);
     assert_string_equal(modules.last_kind, "policy_applied");
