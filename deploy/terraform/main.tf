@@ -97,7 +97,7 @@ data "aws_iam_policy_document" "instance" {
       condition {
         test     = "StringEquals"
         variable = "kms:EncryptionContext:PARAMETER_ARN"
-        values   = ["${local.parameter_arn}/token"]
+        values   = ["${local.parameter_arn}/token", "${local.parameter_arn}/removal-code"]
       }
     }
   }

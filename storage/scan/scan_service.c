@@ -7,6 +7,7 @@
 #include "common/log/log.h"
 #include "common/text/text.h"
 #include "common/time/clock.h"
+#include "storage/scan/age_metric.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -125,6 +126,9 @@ static void tell_age(void *user)
     scan_service_status(service, &status);
     uint64_t now = clock_realtime_ns(), made = status.database_time_ns;
     uint64_t age = made != 0 && now > made ? now - made : 0;
+    const char *name = storage_settings_text(service->settings, STORAGE_METRICS);
+    if (name[0] != '\0' && made != 0)
+        age_metric_tell(name, age);
     if (age > storage_settings_number(service->settings, STORAGE_DATABASE_AGE))
         log_warning("signatures_old", "days",
                     log_number((int64_t)(age / (24 * 3600 * NS_PER_SECOND))), "cure",

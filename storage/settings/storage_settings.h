@@ -44,6 +44,8 @@
     X(VISIBILITY, "visibility", DURATION, "2m", "10s..12h",                                        \
       "how long a message is hidden; renewed at half of it while it is worked on")                 \
     X(WAIT, "wait", DURATION, "20s", "0s..20s", "longest wait of one request for messages")        \
+    X(METRICS, "metrics.scanner", TEXT, "", "",                                                    \
+      "the signatures' age goes to the log as a metric of this name for CloudWatch; empty: not")   \
     X(SCANNER, "scanner.program", TEXT, YAGURA_SCANNER_PROGRAM, "absolute", "yagura-scanner")      \
     X(DATABASES, "scanner.databases", LIST, "/var/lib/clamav", "absolute",                         \
       "folders and files of signatures")                                                           \

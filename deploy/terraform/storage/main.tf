@@ -307,8 +307,7 @@ locals {
     undelivered             = [aws_sqs_queue.undelivered.name, "ApproximateNumberOfMessagesVisible", 0]
   }
   log_alarms = {
-    signatures-old = ["\"signatures_old\"", 86400, 0]
-    incomplete     = ["\"verdict=incomplete\"", 3600, 100]
+    incomplete = ["\"verdict=incomplete\"", 3600, 100]
   }
 }
 
@@ -349,6 +348,21 @@ resource "aws_cloudwatch_metric_alarm" "scanner_log" {
   period              = each.value[1]
   evaluation_periods  = 1
   threshold           = each.value[2]
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.alarms
+}
+
+# The scanner tells it in its log, by the name that it is given.
+resource "aws_cloudwatch_metric_alarm" "signature_age" {
+  alarm_name          = "${var.name}-signature-age"
+  namespace           = "Yagura/Storage"
+  metric_name         = "SignatureAge"
+  dimensions          = { Scanner = var.name }
+  statistic           = "Maximum"
+  period              = 86400
+  evaluation_periods  = 1
+  threshold           = var.most_signature_age_seconds
   comparison_operator = "GreaterThanThreshold"
   treat_missing_data  = "notBreaching"
   alarm_actions       = local.alarms

@@ -68,7 +68,7 @@ resource "aws_lambda_function" "scanner" {
   }
 
   environment {
-    variables = local.settings
+    variables = merge(local.settings, { YAGURA_METRICS_SCANNER = var.name })
   }
 }
 
@@ -162,7 +162,7 @@ resource "aws_ecs_task_definition" "scanner" {
     linuxParameters        = { initProcessEnabled = true, capabilities = { drop = ["ALL"] } }
     mountPoints            = [{ sourceVolume = "temporary", containerPath = "/tmp", readOnly = false }]
     environment = [
-      for name, value in merge(local.settings, { YAGURA_QUEUE_URL = aws_sqs_queue.events.url }) : { name = name, value = value }
+      for name, value in merge(local.settings, { YAGURA_METRICS_SCANNER = var.name, YAGURA_QUEUE_URL = aws_sqs_queue.events.url }) : { name = name, value = value }
     ]
     logConfiguration = {
       logDriver = "awslogs"

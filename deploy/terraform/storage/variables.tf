@@ -151,6 +151,12 @@ variable "alarm_topic_arn" {
   default     = ""
 }
 
+variable "most_signature_age_seconds" {
+  description = "An alarm is raised when the signatures in use are older"
+  type        = number
+  default     = 259200
+}
+
 variable "most_backlog_seconds" {
   description = "An alarm is raised when an object waits longer for its verdict"
   type        = number

@@ -259,21 +259,35 @@ class RulesTest(TemplateCase):
 
 class ScannerTest(TemplateCase):
     def test_log_alarms(self):
-        """Old signatures and incomplete objects are counted by words that the program says."""
-        words = ""
-        for name in ("scan_service.c", "object_scanner.c"):
-            with open(os.path.join(ROOT, "storage/scan", name), encoding="utf-8") as file:
-                words += file.read()
-        self.assertIn('"signatures_old"', words)
+        """Incomplete objects are counted by words that the program says."""
+        with open(os.path.join(ROOT, "storage/scan/object_scanner.c"), encoding="utf-8") as file:
+            words = file.read()
         self.assertIn('"object_scanned", "verdict"', words)
         for template in (self.templates["scanner-lambda"], self.templates["scanner-poller"]):
             filters = of_type(template, "AWS::Logs::MetricFilter")
-            self.assertEqual({one["Properties"]["FilterPattern"] for one in filters.values()},
-                             {'"signatures_old"', '"verdict=incomplete"'})
+            self.assertEqual({one["Properties"]["FilterPattern"] for one in filters.values()}, {'"verdict=incomplete"'})
             counted = {one["Properties"]["MetricTransformations"][0]["MetricName"]["Sub"] for one in filters.values()}
             alarmed = {str(one["Properties"]["MetricName"].get("Sub")) for one in of_type(template, "AWS::CloudWatch::Alarm").values()
                        if isinstance(one["Properties"]["MetricName"], dict)}
             self.assertEqual(counted, alarmed)
+
+    def test_signature_age(self):
+        """The alarm is on the metric that the program writes into its log, by the name that it is given there."""
+        with open(os.path.join(ROOT, "storage/scan/age_metric.c"), encoding="utf-8") as file:
+            words = file.read().replace("\\", "")
+        for name, where in (("scanner-lambda", "Scanner"), ("scanner-poller", "Task")):
+            template = self.templates[name]
+            alarm = template["Resources"]["SignaturesAlarm"]["Properties"]
+            self.assertIn(f'"Namespace":"{alarm["Namespace"]}"', words)
+            self.assertIn(f'"Name":"{alarm["MetricName"]}","Unit":"Seconds"', words)
+            self.assertEqual(alarm["Dimensions"], [{"Name": "Scanner", "Value": {"Ref": "AWS::StackName"}}])
+            self.assertIn('"Dimensions":[["Scanner"]]', words)
+            given = [value for one in walk(template["Resources"][where]) if isinstance(one, dict)
+                     for value in ([one["Value"]] if one.get("Name") == "YAGURA_METRICS_SCANNER" else
+                                   [one[key] for key in one if key == "YAGURA_METRICS_SCANNER"])]
+            self.assertEqual(given, [{"Ref": "AWS::StackName"}])
+            self.assertEqual(alarm["Threshold"], {"Ref": "MostSignatureAge"})
+            self.assertEqual(template["Parameters"]["MostSignatureAge"]["Default"], 3 * 86400)
 
     def test_same_queue(self):
         """Both profiles are fed, watched and answered for alike."""
@@ -541,6 +555,11 @@ class TerraformTest(TemplateCase):
             self.assertEqual((command, handler and handler[1]), (modes.get(name, command), modes.get(name)), name)
             self.assertEqual("local.small.package_type" in function, name in modes, name)
             self.assertEqual('"Image"' in function, name not in modes, name)
+
+    def test_signature_age(self):
+        alarm = self.blocks("aws_cloudwatch_metric_alarm")["signature_age"]
+        self.assertRegex(alarm, r'metric_name += "SignatureAge"\n\s+dimensions += { Scanner = var\.name }')
+        self.assertEqual(self.files["scanner.tf"].count("YAGURA_METRICS_SCANNER = var.name"), 2)
 
     def test_tag_gate(self):
         """The same statements with the same conditions."""

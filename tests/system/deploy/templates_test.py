@@ -90,15 +90,16 @@ class TemplatesTest(unittest.TestCase):
         self.assertEqual(self.account["Parameters"]["PackageVersion"]["Default"], version)
 
     def test_policy(self):
-        """Reads the parameters below the prefix, decrypts the token only, and nothing else."""
+        """Reads the parameters below the prefix, decrypts the token and a removal code only, and nothing else."""
         statements = self.account["Resources"]["InstancePolicy"]["Properties"]["PolicyDocument"]["Statement"]
         read, key = statements[0], statements[1]["If"][1]
         self.assertEqual(len(statements), 2)
         self.assertEqual(read["Action"], ["ssm:GetParameter", "ssm:GetParameters"])
         self.assertTrue(read["Resource"]["Sub"].endswith(":parameter${ParameterPrefix}/*"))
         self.assertEqual((key["Action"], key["Resource"]), ("kms:Decrypt", {"Ref": "TokenKeyArn"}))
-        self.assertTrue(key["Condition"]["StringEquals"]["kms:EncryptionContext:PARAMETER_ARN"]["Sub"]
-                        .endswith("${ParameterPrefix}/token"))
+        parameters = [each["Sub"].rsplit("${ParameterPrefix}", 1)[1]
+                      for each in key["Condition"]["StringEquals"]["kms:EncryptionContext:PARAMETER_ARN"]]
+        self.assertEqual(parameters, ["/token", "/removal-code"])
 
     def test_no_token(self):
         """No template makes, takes or passes it."""

@@ -1,9 +1,11 @@
 """Signatures from a bucket: loaded at the start and when they change, without a restart; what nobody signed, what is
 forged or older than what is there is not taken, and nothing is lost when the mirror is away."""
 import hashlib
+import json
 import os
+import subprocess
 
-from harness import EICAR, Storage, account, agents, main, until
+from harness import EICAR, SECONDS, Skip, Storage, account, agents, main, until
 
 
 def listing(body, name):
@@ -22,7 +24,7 @@ def keep(storage, name, body):
     account().s3.put_object(Bucket=storage.mirror, Key="signatures/" + name, Body=body)
 
 
-def look(storage, key, wanted, what):
+def look(storage, key, wanted, what, seconds=SECONDS):
     """The verdict of signatures that may still be on their way, of a version of its own: no earlier verdict counts.
     Returns the result."""
     made = storage.put(key, EICAR + key.encode())
@@ -33,7 +35,7 @@ def look(storage, key, wanted, what):
         found = [one for one in storage.collect()
                  if one["version_id"] == made["VersionId"] and one["verdict"] == wanted]
         return found and found[-1]
-    return until(again, what, on_wait=storage.said)
+    return until(again, what, seconds, on_wait=storage.said)
 
 
 def signed(version, body=b"no archive"):
@@ -145,12 +147,45 @@ def test_old_signatures_are_told(place):
     keep(storage, "own.hdb", listing(EICAR + b"first", "Of-The-Mirror"))
     old = agents.put(place.root + "/image/old.hdb", listing(EICAR + b"second", "Old"))
     os.utime(old, (0, 1_700_000_000))
-    process = storage.start(mirror_url="")
+    process = storage.start(mirror_url="", metrics_scanner="of-the-test")
     until(lambda: "signatures_old" in storage.said(process), "a warning", on_wait=storage.said)
+    line = next(line for line in storage.said(process).splitlines() if line.startswith("{"))
+    metric = json.loads(line)
+    assert metric["Scanner"] == "of-the-test", metric
+    assert abs(metric["_aws"]["Timestamp"] / 1000 - metric["SignatureAge"] - 1_700_000_000) < 10, metric
     storage.stop(process)
     process = storage.start()
     look(storage, "first", "infected", "the mirror's signature")
     assert "signatures_old" not in storage.said(process), storage.said(process)
+    storage.stop(process)
+
+
+SHARE = """set -eu
+mount -t overlay overlay -o "lowerdir=$1:$2" "$3"
+mount -o remount,bind,ro "$3"
+exec "$4" poller"""
+
+
+def test_a_shared_folder_that_another_host_updates(place):
+    """As EFS is: read-only here, and nothing tells of what another host writes there."""
+    if os.geteuid() != 0:
+        raise Skip("mounting wants root")
+    shared, empty, seen = (place.folder(name) for name in ("shared", "empty", "seen"))
+    if subprocess.run(["unshare", "--mount", "--propagation", "private", "sh", "-c", SHARE, "sh", shared, empty, seen, "true"],
+                      stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode:
+        raise Skip("there is no overlay file system")
+    agents.put(shared + "/first.hdb", listing(EICAR + b"first", "First"))
+    storage = Storage(place, notify=False, scanner_databases=seen)
+    log = open(place.root + "/shared.log", "wb+")  # pylint: disable=consider-using-with
+    process = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sh", "-c", SHARE, "sh", shared, empty, seen,
+                                os.path.join(agents.PROGRAMS, "yagura-storage")],
+                               stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=storage.values)
+    process.log = log
+    storage.processes.append(process)
+    look(storage, "first", "infected", "the first signature")
+    look(storage, "second", "clean", "no second one yet")
+    agents.put(shared + "/second.hdb", listing(EICAR + b"second", "Second"))
+    look(storage, "second", "infected", "the second signature", 3 * SECONDS)  # it is looked at each minute
     storage.stop(process)
 
 

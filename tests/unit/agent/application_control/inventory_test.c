@@ -146,8 +146,8 @@ static void what_others_write_is_noticed(void **state)
         "DELETE FROM program WHERE size = 1",
         "UPDATE program SET sha256 = randomblob(32) WHERE size = 1",
         "UPDATE program SET path = x'2f' WHERE size = 1",
-        "INSERT INTO program SELECT randomblob(32), size, path, origin, package, added_ns, seal "
-        "FROM program WHERE size = 1",
+        ("INSERT INTO program SELECT randomblob(32), size, path, origin, package, added_ns, seal"
+         " FROM program WHERE size = 1"),
         "UPDATE header SET maintenance_until_ns = 99",
         "UPDATE header SET complete_ns = 0",
         "DELETE FROM header",
