@@ -90,6 +90,8 @@ static int put_merged(struct object_scanner *scanner, const struct s3_object *wa
     enum aws_outcome outcome = is_untagged(scanner, result)
                                    ? AWS_OK
                                    : s3_get_tags(scanner->client, wanted, &tags, &answer);
+    if (outcome == AWS_DENIED)
+        tag_sight_doubt(scanner->resources->tag_sight, result->object.bucket);
     if (outcome == AWS_OK) {
         aws_answer_done(&answer);
         if (tagger_merge(&scanner->resources->tagger, result, &tags) < 0) {

@@ -95,3 +95,12 @@ void tag_sight_prove(struct tag_sight *sight, const char *bucket)
         found->proven_until_ns = clock_monotonic_ns() + PROVEN_NS;
     (void)pthread_mutex_unlock(&sight->lock);
 }
+
+void tag_sight_doubt(struct tag_sight *sight, const char *bucket)
+{
+    (void)pthread_mutex_lock(&sight->lock);
+    struct bucket_sight *found = find(sight, bucket);
+    if (found != NULL)
+        found->proven_until_ns = 0;
+    (void)pthread_mutex_unlock(&sight->lock);
+}

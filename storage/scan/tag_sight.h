@@ -24,5 +24,7 @@ bool tag_sight_is_proven(struct tag_sight *sight, const char *bucket);
 /* True for one caller a minute, as long as it is not proven: who then looks for the number. */
 bool tag_sight_wants_proof(struct tag_sight *sight, const char *bucket);
 void tag_sight_prove(struct tag_sight *sight, const char *bucket);
+/* Somebody was refused the tags of an object there: silence means nothing until the next proof. */
+void tag_sight_doubt(struct tag_sight *sight, const char *bucket);
 
 #endif

@@ -242,6 +242,19 @@ static void test_tags_that_are_not_asked_for(void **state)
     RUN(CONTENT(""), ASKED, WRITTEN, CONTENT(HAS_OURS));
 }
 
+/* A right to read tags that ended, or does not cover all keys, makes silence ambiguous again. */
+static void test_tags_are_asked_for_after_a_refusal(void **state)
+{
+    static const struct step refused[] = {
+        CONTENT(HAS_OURS), {"GET", "tagging", 403, "", "<Error><Code>AccessDenied</Code></Error>"}};
+
+    fake_time(NS_PER_MS);
+    RUN(CONTENT(""), ASKED, WRITTEN, CONTENT(HAS_OURS));
+    RUN(CONTENT(""), WRITTEN);
+    assert_false(run(*state, "v", refused, ARRAY_LENGTH(refused)).tagged);
+    RUN(CONTENT(""), ASKED, WRITTEN);
+}
+
 /* Others tag objects in the same moments: what was told before a longer scan is not relied on. */
 static void test_tags_are_asked_for_after_a_long_scan(void **state)
 {
@@ -268,6 +281,7 @@ int main(void)
         TEST(test_lasting_refusals),
         TEST(test_another_content_of_the_same_etag),
         TEST(test_tags_that_are_not_asked_for),
+        TEST(test_tags_are_asked_for_after_a_refusal),
         TEST(test_tags_are_asked_for_after_a_long_scan),
         TEST(test_tags_of_what_has_no_versions),
     };
