@@ -32,9 +32,6 @@ enum {
     STALL_SECONDS = 5, /* of not turning: the process is ended */
 };
 #define ALIVE_NS (1 * NS_PER_SECOND)
-/* So many deadlines in a row without any verdict: the agent does not answer, and nobody waits for
- * it again before it does. */
-#define PATIENCE 8
 
 struct guard {
     int fanotify, agent;
@@ -43,7 +40,6 @@ struct guard {
     struct own_processes own;
     struct guard_counts counts;
     uint64_t alive_ns, now_ns;
-    unsigned unanswered; /* deadlines since the last verdict */
     struct known_files known;
     struct waiting_opens waiting;
     struct message_writer question;
@@ -106,7 +102,8 @@ static void stop_passing(struct guard *guard, int fd)
 
 /* Nothing wrote to the file from before its scan until now: the agent took a read lease on this
  * very description, which ends with its last descriptor, and a writer breaks it first. */
-static void remember_clean(struct guard *guard, const struct waiting_open *open)
+static void remember_clean(struct guard *guard, const struct waiting_open *open,
+                           enum guard_memory memory)
 {
     if (fcntl(open->fd, F_GETLEASE) != F_RDLCK)
         return;
@@ -114,7 +111,8 @@ static void remember_clean(struct guard *guard, const struct waiting_open *open)
         let_pass(guard, open->fd, false);
     if (fcntl(open->fd, F_GETLEASE) != F_RDLCK)
         stop_passing(guard, open->fd);
-    else if (open->identity.ctime_ns + 2 * NS_PER_SECOND < clock_realtime_ns())
+    else if (memory == GUARD_KNOWS_BY_TIMES &&
+             open->identity.ctime_ns + 2 * NS_PER_SECOND < clock_realtime_ns())
         known_files_remember(&guard->known, &open->identity);
 }
 
@@ -185,9 +183,11 @@ static void ask_next(struct guard *guard)
         guard->counts.asked++;
 }
 
-static bool is_tired(const struct guard *guard)
+/* One who runs so much at once would have what he runs next pass unasked. */
+static bool is_denied_crowd(const struct guard *guard, uid_t user)
 {
-    return guard->unanswered >= PATIENCE && guard->waiting.count > 0;
+    return guard->options->deny_crowds && user != 0 &&
+           waiting_opens_are_crowded(&guard->waiting, user);
 }
 
 static void wait_for_verdict(struct guard *guard, const struct fanotify_event_metadata *event,
@@ -202,10 +202,14 @@ static void wait_for_verdict(struct guard *guard, const struct fanotify_event_me
         .identity = identity_of(status),
     };
 
-    if (!is_tired(guard) && waiting_opens_add(&guard->waiting, &open) != NULL)
+    bool tired = waiting_opens_are_tired(&guard->waiting);
+    if (!tired && waiting_opens_add(&guard->waiting, &open) != NULL)
         return;
     guard->counts.overrun++;
-    answer_without_verdict(guard, event->fd);
+    if (!tired && is_denied_crowd(guard, open.user))
+        answer(guard, event->fd, false);
+    else
+        answer_without_verdict(guard, event->fd);
 }
 
 static bool is_systems_own(const struct statx *status, const char *path)
@@ -220,8 +224,12 @@ static bool may_pass(struct guard *guard, const struct fanotify_event_metadata *
 {
     char path[PATH_MAX];
 
-    if (!S_ISREG(status->stx_mode) || status->stx_size == 0)
-        return true; /* holds nothing; what is written to it later is asked for later */
+    if (!S_ISREG(status->stx_mode))
+        return true;
+    /* It holds nothing, and what is written to it later is asked for later; but what runs is read
+     * after our answer, and somebody may have it open for writing. */
+    if (status->stx_size == 0 && (event->mask & FAN_OPEN_EXEC_PERM) == 0)
+        return true;
     const struct file_identity identity = identity_of(status);
     read_path(event->fd, &identity, path);
     if (!guard_scope_contains(&guard->options->scope, path)) {
@@ -306,16 +314,16 @@ static int take_verdict(void *user, struct message *message)
     struct message_reader reader = message_reader_of(message);
     uint64_t id = message_read_u64(&reader);
     uint32_t verdict = message_read_u32(&reader);
-    uint32_t remember = message_read_u32(&reader);
+    uint32_t memory = message_read_u32(&reader);
 
-    if (message_reader_end(&reader) < 0 || verdict > GUARD_DENY)
+    if (message_reader_end(&reader) < 0 || verdict > GUARD_DENY || memory > GUARD_KNOWS_BY_TIMES)
         return -EBADMSG;
-    guard->unanswered = 0;
+    waiting_opens_note_late(&guard->waiting, NULL);
     struct waiting_open *open = waiting_opens_find(&guard->waiting, id);
     if (open == NULL)
         return 0;
-    if (verdict == GUARD_ALLOW && remember != 0)
-        remember_clean(guard, open);
+    if (verdict == GUARD_ALLOW && memory != GUARD_FORGETS)
+        remember_clean(guard, open, (enum guard_memory)memory);
     count_wait(guard, open);
     answer(guard, waiting_opens_remove(&guard->waiting, open), verdict == GUARD_ALLOW);
     return 0;
@@ -356,7 +364,7 @@ static void answer_late(struct guard *guard)
     while ((open = waiting_opens_late(&guard->waiting, guard->now_ns,
                                       guard->options->deadline_ns)) != NULL) {
         guard->counts.late++;
-        guard->unanswered++;
+        waiting_opens_note_late(&guard->waiting, open);
         count_wait(guard, open);
         answer_without_verdict(guard, waiting_opens_remove(&guard->waiting, open));
     }

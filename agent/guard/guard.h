@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 struct guard_options {
-    bool deny_late, exec_only;
+    bool deny_late, exec_only, deny_crowds;
     uint64_t deadline_ns;
     struct guard_scope scope;
 };

@@ -80,11 +80,13 @@ static int take_begin(void *user, struct message *message)
     uint32_t flags = message_read_u32(&reader);
 
     start->options.deadline_ns = message_read_u64(&reader);
-    if (message_reader_end(&reader) < 0 || flags > (GUARD_DENY_LATE | GUARD_EXEC_ONLY) ||
+    if (message_reader_end(&reader) < 0 ||
+        flags > (GUARD_DENY_LATE | GUARD_EXEC_ONLY | GUARD_DENY_CROWDS) ||
         start->options.deadline_ns == 0)
         return -EBADMSG;
     start->options.deny_late = (flags & GUARD_DENY_LATE) != 0;
     start->options.exec_only = (flags & GUARD_EXEC_ONLY) != 0;
+    start->options.deny_crowds = (flags & GUARD_DENY_CROWDS) != 0;
     start->begun = true;
     return 0;
 }

@@ -13,7 +13,7 @@ enum guard_message_type {
     GUARD_MARK,        /* bytes path: a place on a file system whose opens are to be told */
     GUARD_BEGIN,       /* u32 flags, u64 deadline ns */
     /* agent to guard, after it */
-    GUARD_VERDICT, /* u64 id, u32 enum guard_answer, u32 may be remembered (clean only) */
+    GUARD_VERDICT, /* u64 id, u32 enum guard_answer, u32 enum guard_memory (of ALLOW only) */
     GUARD_FORGET,  /* other signatures: nothing remembered counts any more */
     /* guard to agent */
     GUARD_READY = 64, /* u32 places marked, u32 not reached, u32 of enum guard_ability */
@@ -26,6 +26,8 @@ enum guard_message_type {
 enum guard_flag {
     GUARD_DENY_LATE = 1, /* what has no verdict in time is denied, otherwise allowed */
     GUARD_EXEC_ONLY = 2, /* only running files is told, not opening them */
+    GUARD_DENY_CROWDS =
+        4, /* what exceeds one user's part of those that wait is denied; root's not */
 };
 
 enum guard_ability {
@@ -35,6 +37,13 @@ enum guard_ability {
 };
 
 enum guard_answer { GUARD_ALLOW, GUARD_DENY };
+
+/* How long an answer counts, if the lease held until it came. */
+enum guard_memory {
+    GUARD_FORGETS,        /* for this open */
+    GUARD_LETS_OPEN,      /* until the kernel tells of a writer: opens pass, runs are asked for */
+    GUARD_KNOWS_BY_TIMES, /* runs pass, too, while the file's times and size are the same */
+};
 
 enum guard_step { GUARD_STEP_CONFINE, GUARD_STEP_INIT, GUARD_STEP_MARK };
 

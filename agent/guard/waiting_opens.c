@@ -2,6 +2,10 @@
  * that an answer finds it at once; the rest is found by walking, over what is there. */
 #include "agent/guard/waiting_opens.h"
 
+/* So many deadlines in a row without any verdict: the agent does not answer, and nobody waits for
+ * it again before it does. */
+#define PATIENCE 8
+
 void waiting_opens_init(struct waiting_opens *opens)
 {
     *opens = (struct waiting_opens){.count = 0};
@@ -29,11 +33,15 @@ static size_t count_asked(const struct waiting_opens *opens, uid_t user)
     return count;
 }
 
+bool waiting_opens_are_crowded(const struct waiting_opens *opens, uid_t user)
+{
+    return opens->count >= WAITING_OPENS_OF_USER &&
+           count_of_user(opens, user) >= WAITING_OPENS_OF_USER;
+}
+
 struct waiting_open *waiting_opens_add(struct waiting_opens *opens, const struct waiting_open *open)
 {
-    if (opens->count == WAITING_OPENS ||
-        (opens->count >= WAITING_OPENS_OF_USER &&
-         count_of_user(opens, open->user) >= WAITING_OPENS_OF_USER))
+    if (opens->count == WAITING_OPENS || waiting_opens_are_crowded(opens, open->user))
         return NULL;
     for (size_t i = 0; i < WAITING_OPENS; i++) {
         struct waiting_open *entry = &opens->entries[i];
@@ -120,6 +128,24 @@ uint64_t waiting_opens_patience(const struct waiting_opens *opens, uint64_t now_
         return UINT64_MAX;
     uint64_t waited = now_ns - open->since_ns;
     return waited < deadline_ns ? deadline_ns - waited : 0;
+}
+
+void waiting_opens_note_late(struct waiting_opens *opens, const struct waiting_open *open)
+{
+    if (open == NULL) {
+        opens->late = 0;
+        opens->late_of_others = false;
+        return;
+    }
+    if (opens->late == 0)
+        opens->late_user = open->user;
+    opens->late_of_others |= open->user == 0 || open->user != opens->late_user;
+    opens->late++;
+}
+
+bool waiting_opens_are_tired(const struct waiting_opens *opens)
+{
+    return opens->late >= PATIENCE && opens->late_of_others && opens->count > 0;
 }
 
 int waiting_opens_remove(struct waiting_opens *opens, struct waiting_open *open)

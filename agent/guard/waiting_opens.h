@@ -35,6 +35,9 @@ struct waiting_opens {
     struct waiting_open *asked[GUARD_ASKED_MOST]; /* these of them */
     size_t count, asked_count;
     uint64_t last_number;
+    unsigned late; /* deadlines since the last verdict */
+    uid_t late_user;
+    bool late_of_others; /* than late_user, or root's */
 };
 
 void waiting_opens_init(struct waiting_opens *opens);
@@ -54,6 +57,12 @@ struct waiting_open *waiting_opens_late(struct waiting_opens *opens, uint64_t no
 /* How long until the oldest is; UINT64_MAX without any. */
 uint64_t waiting_opens_patience(const struct waiting_opens *opens, uint64_t now_ns,
                                 uint64_t deadline_ns);
+/* Its deadline was up, or (NULL) a verdict came. */
+void waiting_opens_note_late(struct waiting_opens *opens, const struct waiting_open *open);
+/* So many were late, since the last verdict, that nobody is to wait. One user's own do not count:
+ * he makes them late as he likes. */
+bool waiting_opens_are_tired(const struct waiting_opens *opens);
+bool waiting_opens_are_crowded(const struct waiting_opens *opens, uid_t user);
 /* Frees the entry and hands its fd out. */
 int waiting_opens_remove(struct waiting_opens *opens, struct waiting_open *open);
 

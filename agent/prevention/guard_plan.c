@@ -48,6 +48,7 @@ int guard_plan_new(const struct prevention_options *options, struct prevention_p
     plan->enabled = options->enabled;
     plan->exec_only = options->exec_only;
     plan->deny_late = options->deny_late;
+    plan->deny_crowds = options->deny_crowds;
     plan->deadline_ns = options->deadline_ns;
     plan->guard_program = strdup(options->guard_program);
     plan->paths = copy_list(options->paths);
@@ -190,8 +191,9 @@ static int send_mark(void *user, const char *mount_path)
 
 static int send_begin(const struct prevention_plan *plan, const struct sending *sending)
 {
-    uint32_t flags =
-        (plan->deny_late ? GUARD_DENY_LATE : 0) | (plan->exec_only ? GUARD_EXEC_ONLY : 0);
+    uint32_t flags = (plan->deny_late ? GUARD_DENY_LATE : 0) |
+                     (plan->exec_only ? GUARD_EXEC_ONLY : 0) |
+                     (plan->deny_crowds ? GUARD_DENY_CROWDS : 0);
 
     sending->word->length = 0;
     sending->word->failed = false;

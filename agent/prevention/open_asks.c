@@ -5,6 +5,7 @@
 #include "agent/prevention/open_path.h"
 #include "agent/prevention/prevention_private.h"
 #include "agent/respond/responder.h"
+#include "agent/scan/file_lease.h"
 #include "agent/scan/scan_pipeline.h"
 #include "common/files/file.h"
 #include "common/json/json_writer.h"
@@ -47,6 +48,20 @@ static struct open_ask *free_ask(struct open_ask *ask)
     return NULL;
 }
 
+/* Of a file to which nobody wrote since before it was read, as a lease says. */
+static enum guard_memory memory_of(const struct open_ask *ask)
+{
+    switch (file_lease_evidence(ask->fd)) {
+    case FILE_EVIDENCE_NONE:
+        break;
+    case FILE_EVIDENCE_LEASE:
+        return GUARD_LETS_OPEN;
+    case FILE_EVIDENCE_FULL:
+        return GUARD_KNOWS_BY_TIMES;
+    }
+    return GUARD_FORGETS;
+}
+
 static void send_verdict(struct open_ask *ask, enum guard_answer answer, bool remember)
 {
     struct prevention *prevention = ask->prevention;
@@ -58,7 +73,7 @@ static void send_verdict(struct open_ask *ask, enum guard_answer answer, bool re
     prevention->word.failed = false;
     message_write_u64(&prevention->word, ask->id);
     message_write_u32(&prevention->word, answer);
-    message_write_u32(&prevention->word, remember);
+    message_write_u32(&prevention->word, remember ? memory_of(ask) : GUARD_FORGETS);
     /* A guard that reads no more is found by guard_life_check; its deadlines answer until then. */
     (void)!message_writer_send(&prevention->word, guard->socket, GUARD_VERDICT, -1);
 }

@@ -27,6 +27,7 @@ struct store;
 
 struct prevention_options {
     bool enabled, exec_only, deny_late;
+    bool deny_crowds; /* of one user, more than his part of those that may wait; not root's */
     uint64_t deadline_ns;
     const char *guard_program;
     const char *const *paths; /* absolute; NULL-terminated, all lists */

@@ -18,7 +18,7 @@
 
 /* The options, copied. */
 struct prevention_plan {
-    bool enabled, exec_only, deny_late;
+    bool enabled, exec_only, deny_late, deny_crowds;
     uint64_t deadline_ns;
     char *guard_program;
     char **paths, **own;

@@ -114,7 +114,8 @@ static void take_lease(struct dispatcher *dispatcher, struct scan_task *task)
 
     if ((settled || task->answered != NULL) && is_local(dispatcher, task))
         task->leased = file_lease_take(task->fd) == 0;
-    task->cacheable = task->leased && settled;
+    task->cacheable =
+        task->leased && settled && file_lease_evidence(task->fd) == FILE_EVIDENCE_FULL;
 }
 
 /* ---- for whom somebody waits ---- */

@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/vfs.h>
 #include <threads.h>
 
 int file_lease_take(int fd)
@@ -27,4 +29,15 @@ bool file_lease_holds(int fd)
 void file_lease_give_back(int fd)
 {
     (void)fcntl(fd, F_SETLEASE, F_UNLCK);
+}
+
+enum file_evidence file_lease_evidence(int fd)
+{
+    struct statfs status;
+
+    if (fstatfs(fd, &status) < 0 || status.f_type == OVERLAYFS_SUPER_MAGIC)
+        return FILE_EVIDENCE_NONE;
+    if (status.f_type == TMPFS_MAGIC || status.f_type == RAMFS_MAGIC)
+        return FILE_EVIDENCE_LEASE;
+    return FILE_EVIDENCE_FULL;
 }

@@ -18,4 +18,13 @@ int file_lease_take(int fd) MUST_USE;
 bool file_lease_holds(int fd);
 void file_lease_give_back(int fd);
 
+/* What a lease, and the same identity later on, say about a file's content: by its file system.
+ * Waits for a local disk at most. */
+enum file_evidence {
+    FILE_EVIDENCE_NONE,  /* overlayfs: a lease is granted while somebody writes through a mapping */
+    FILE_EVIDENCE_LEASE, /* tmpfs, ramfs: while it is held; such writes move no time there */
+    FILE_EVIDENCE_FULL,  /* whoever writes meets the lease or moves a time */
+};
+enum file_evidence file_lease_evidence(int fd);
+
 #endif

@@ -1,4 +1,6 @@
 """Only known programs run: learned, reported, blocked; and nothing that befalls the agent holds the host up."""
+import contextlib
+import ctypes
 import hashlib
 import mmap
 import os
@@ -61,11 +63,39 @@ def can_run(*command):
     return True
 
 
-def controlled(place, mode="block", **policy):
+def mount_ext4(place, path):
+    """Where a file's times tell of each write, as they do not on tmpfs."""
+    image = os.path.join(place.root, "image")
+    with open(image, "wb") as stream:
+        stream.truncate(16 << 20)
+    os.makedirs(path)
+    for command in (["mkfs.ext4", "-q", image], ["mount", "-o", "loop", image, path]):
+        if not shutil.which(command[0]) or subprocess.run(command, check=False).returncode:
+            raise Skip(f"{command[0]}: no ext4 of this test's own")
+    place.cleanups.append(lambda: subprocess.run(["umount", "-l", path], check=False))
+
+
+def mount_overlay(place, path):
+    parts = os.path.join(place.root, "parts")
+    harness.mount_tmpfs(place, parts)
+    for name in ("lower", "upper", "work"):
+        os.mkdir(os.path.join(parts, name))
+    os.makedirs(path)
+    options = ",".join(f"{name}dir={parts}/{name}" for name in ("lower", "upper", "work"))
+    if subprocess.run(["mount", "-t", "overlay", "-o", options, "overlay", path], check=False).returncode:
+        raise Skip("no overlayfs here")
+    place.cleanups.append(lambda: subprocess.run(["umount", "-l", path], check=False))
+
+
+def mount_shared(place, path):
+    harness.mount_tmpfs(place, path, "mode=0777")
+
+
+def controlled(place, mode="block", mount=mount_shared, **policy):
     """An agent that controls what is run from a file system of its own, and the folder."""
     can_guard()
     folder = os.path.join(place.root, "programs")
-    harness.mount_tmpfs(place, folder, "mode=0777")
+    mount(place, folder)
     values = {"watch__enabled": False, "application_control__mode": mode,
               "application_control__paths": [folder], "application_control__deadline": DEADLINE,
               "application_control__trust_packages": False, **policy}
@@ -150,22 +180,82 @@ def test_a_known_program_is_known_by_its_content(place):
     assert can_run(copy), "what it was is known again"
 
 
-def test_a_remembered_program_asks_nobody(place):
-    agent, folder = controlled(place)
-    known = program(os.path.join(folder, "known"), b"1")
-    os.utime(known)
-    start(agent)
-    # A change of the last two seconds may be followed by one at the same time: it is not remembered.
+def run_until_remembered(known):
+    """A change of the last two seconds may be followed by one at the same time: it is not remembered."""
     deadline = time.monotonic() + harness.SECONDS
     while os.stat(known).st_ctime + 2.5 > time.time():
         assert can_run(known) and time.monotonic() < deadline
     for _ in range(3):
         assert can_run(known)
+
+
+def test_a_remembered_program_asks_nobody(place):
+    agent, folder = controlled(place, mount=mount_ext4)
+    known = program(os.path.join(folder, "known"), b"1")
+    os.utime(known)
+    start(agent)
+    run_until_remembered(known)
     before = agent.until(lambda status: status["application_control"]["known"] > 0, "it was asked")
     for _ in range(50):
         assert can_run(known)
     after = control(agent)
     assert after["known"] - before["application_control"]["known"] < 5, (before, after)
+
+
+@contextlib.contextmanager
+def mapped(path):
+    """Its bytes, shared and writable; mmap.mmap would keep a descriptor for writing."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
+    libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+    size = os.path.getsize(path)
+    with open(path, "r+b") as stream:
+        address = libc.mmap(None, size, mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_SHARED, stream.fileno(), 0)
+    assert address not in (None, ctypes.c_void_p(-1).value), os.strerror(ctypes.get_errno())
+    try:
+        yield (ctypes.c_char * size).from_address(address)
+    finally:
+        libc.munmap(address, size)
+
+
+def change_unseen(path, view):
+    before = os.stat(path)
+    view[len(view) - 1] = b"2"
+    after = os.stat(path)
+    assert (after.st_mtime_ns, after.st_ctime_ns) == (before.st_mtime_ns, before.st_ctime_ns), "its times moved"
+
+
+def test_a_write_through_a_mapping_moves_no_time_on_tmpfs(place):
+    agent, folder = controlled(place)
+    known = program(os.path.join(folder, "known"), b"1")
+    start(agent)
+    run_until_remembered(known)
+    with mapped(known) as view:
+        assert view[len(view) - 1] == b"1"
+        change_unseen(known, view)
+    assert not can_run(known)
+
+
+def test_a_writer_of_overlayfs_meets_no_lease(place):
+    agent, folder = controlled(place, mount=mount_overlay)
+    known = program(os.path.join(folder, "known"), b"1")
+    start(agent)
+    with mapped(known) as view:
+        view[len(view) - 1] = b"1"
+        run_until_remembered(known)
+        change_unseen(known, view)
+        assert not can_run(known)
+
+
+def test_an_empty_file_is_asked_for(place):
+    """Who has it open for writing fills it after the answer."""
+    agent, folder = controlled(place)
+    start(agent)
+    empty = put(os.path.join(folder, "empty"), b"")
+    os.chmod(empty, 0o755)
+    assert not can_run(empty)
+    assert os.path.getsize(empty) == 0 and open(empty, "rb").read() == b"", "reading it asks nobody"
 
 
 def test_report_lets_run_and_tells(place):

@@ -114,6 +114,51 @@ static void deadlines_come_in_order(void **state)
     assert_int_equal(waiting_opens_patience(&opens, 9000 + deadline, deadline), 0);
 }
 
+static void make_late(uid_t user, unsigned count)
+{
+    while (count-- > 0) {
+        struct waiting_open *open = add(user, 0);
+        waiting_opens_note_late(&opens, open);
+        (void)waiting_opens_remove(&opens, open);
+    }
+}
+
+static void one_user_makes_nobody_pass_unasked(void **state)
+{
+    (void)state;
+    (void)add(3, 0);
+    make_late(1, 100);
+    assert_false(waiting_opens_are_tired(&opens));
+    make_late(2, 1);
+    assert_true(waiting_opens_are_tired(&opens));
+    waiting_opens_note_late(&opens, NULL);
+    assert_false(waiting_opens_are_tired(&opens));
+    make_late(2, 7);
+    make_late(1, 1);
+    assert_true(waiting_opens_are_tired(&opens));
+}
+
+static void an_agent_that_answers_root_no_more_is_not_waited_for(void **state)
+{
+    (void)state;
+    (void)add(0, 0);
+    make_late(0, 7);
+    assert_false(waiting_opens_are_tired(&opens));
+    make_late(0, 1);
+    assert_true(waiting_opens_are_tired(&opens));
+}
+
+static void a_crowd_is_one_user_s(void **state)
+{
+    (void)state;
+    for (int i = 0; i < WAITING_OPENS_OF_USER; i++) {
+        assert_false(waiting_opens_are_crowded(&opens, 1));
+        (void)add(1, 0);
+    }
+    assert_true(waiting_opens_are_crowded(&opens, 1));
+    assert_false(waiting_opens_are_crowded(&opens, 2));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -122,6 +167,9 @@ int main(void)
         cmocka_unit_test_setup(who_has_least_asked_is_next, set_up),
         cmocka_unit_test_setup(of_one_user_the_first_is_first, set_up),
         cmocka_unit_test_setup(deadlines_come_in_order, set_up),
+        cmocka_unit_test_setup(one_user_makes_nobody_pass_unasked, set_up),
+        cmocka_unit_test_setup(an_agent_that_answers_root_no_more_is_not_waited_for, set_up),
+        cmocka_unit_test_setup(a_crowd_is_one_user_s, set_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
