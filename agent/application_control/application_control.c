@@ -234,6 +234,7 @@ static struct prevention_options guard_options(const struct application_control 
         .enabled = enabled,
         .exec_only = true,
         .deny_late = from->deny_late,
+        .deny_crowds = from->mode == APPLICATION_BLOCK,
         .deadline_ns = from->deadline_ns,
         .guard_program = control->guard_program,
         .paths = from->paths,
@@ -244,9 +245,9 @@ static struct prevention_options guard_options(const struct application_control 
     };
 }
 
-static const struct open_judge *judge_of(struct application_control *control)
+static struct open_judge judge_of(struct application_control *control)
 {
-    control->open_judge = (struct open_judge){
+    return (struct open_judge){
         .module = "application_control",
         .started_kind = "application_control_started",
         .degraded_kind = "application_control_degraded",
@@ -254,14 +255,13 @@ static const struct open_judge *judge_of(struct application_control *control)
         .generation = generation_of,
         .user = control,
     };
-    return &control->open_judge;
 }
 
 static int use_guard(struct application_control *control,
                      const struct application_control_options *options, bool enabled)
 {
     const struct prevention_options guard = guard_options(control, options, enabled);
-    const struct prevention_parts parts = {.store = control->store, .judge = judge_of(control)};
+    const struct prevention_parts parts = {.store = control->store, .judge = &control->open_judge};
 
     if (control->guard != NULL)
         return prevention_reconfigure(control->guard, &guard);
@@ -322,6 +322,7 @@ int application_control_start(const struct application_control_options *options,
     if (control == NULL)
         return -ENOMEM;
     control->store = store;
+    control->open_judge = judge_of(control);
     (void)pthread_mutex_init(&control->lock, NULL);
     (void)pthread_condattr_init(&monotonic);
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -489,25 +490,35 @@ int application_control_maintain(struct application_control *control, uint64_t m
     return r;
 }
 
+/* A walk that was wanted before would tell what it found as all there is. */
+static void begin_clearing(struct application_control *control)
+{
+    (void)pthread_mutex_lock(&control->lock);
+    while (control->clearing && !control->stopping)
+        application_control_wait(control, UINT64_MAX);
+    control->clearing = control->walk_stops = true;
+    while (control->walking && !control->stopping)
+        application_control_wait(control, UINT64_MAX);
+    control->walk_wanted = control->maintenance_ends = false;
+    (void)pthread_mutex_unlock(&control->lock);
+}
+
 int application_control_learn(struct application_control *control, const char *by)
 {
     if (is_off(control))
         return -EOPNOTSUPP;
-    (void)pthread_mutex_lock(&control->lock);
-    control->walk_stops = true;
-    while (control->walking && !control->stopping)
-        application_control_wait(control, UINT64_MAX);
-    (void)pthread_mutex_unlock(&control->lock);
+    begin_clearing(control);
     int r = inventory_clear(control->inventory);
-    if (r < 0)
-        return r;
-    tell_by(control, "application_learning_started", EVENT_MEDIUM, "by", by);
     (void)pthread_mutex_lock(&control->lock);
-    control->maintenance_ends = false;
-    control->walk_wanted = true;
-    control->walk_since_ns = 0;
-    control->generation++;
+    control->clearing = false;
+    if (r == 0) {
+        control->walk_wanted = true;
+        control->walk_since_ns = 0;
+        control->generation++;
+    }
     (void)pthread_cond_broadcast(&control->changed);
     (void)pthread_mutex_unlock(&control->lock);
-    return 0;
+    if (r == 0)
+        tell_by(control, "application_learning_started", EVENT_MEDIUM, "by", by);
+    return r;
 }

@@ -44,7 +44,7 @@ struct application_queue {
 
 enum { TOLD_PROGRAMS = 64 };
 struct told_program {
-    uint8_t sha256[SHA256_BYTES];
+    uint8_t key[SHA256_BYTES]; /* its SHA-256, or what else tells it from others */
     bool blocked;
     uint64_t until_ns; /* monotonic */
     uint64_t more;     /* not told since */
@@ -66,6 +66,7 @@ struct application_control {
     struct application_queue asked;    /* for the judge */
     struct application_queue packaged; /* for the keeper: is it a package's? */
     bool walk_wanted, walking, walk_stops;
+    bool clearing;          /* the inventory: no walk begins */
     bool maintenance_ends;  /* its walk is wanted or under way */
     uint64_t walk_retry_ns; /* monotonic: a failed one is not tried before */
     uint64_t walk_since_ns; /* realtime: only what changed since; 0: everything */
@@ -112,9 +113,11 @@ void application_judge_unknown(struct application_control *control, struct appli
                                const char *reason);
 /* Answers, and frees ask. */
 void application_judge_answer(struct application_ask *ask, bool allow, bool remember);
+/* The guard has answered it by its deadline. */
+bool application_judge_is_late(const struct application_ask *ask);
 /* Whether that was told lately: then it is only counted. */
 bool application_judge_told(struct application_control *control,
-                            const uint8_t sha256[static SHA256_BYTES], bool blocked,
+                            const uint8_t key[static SHA256_BYTES], bool blocked,
                             uint64_t *ret_more);
 
 /* ---- keeper.c ---- */

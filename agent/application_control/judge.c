@@ -53,10 +53,15 @@ int application_judge_ask(void *user, const struct open_question *question, open
     return 0;
 }
 
+bool application_judge_is_late(const struct application_ask *ask)
+{
+    return clock_monotonic_ns() >= ask->question.until_ns;
+}
+
 /* ---- what is told ---- */
 
 bool application_judge_told(struct application_control *control,
-                            const uint8_t sha256[static SHA256_BYTES], bool blocked,
+                            const uint8_t key[static SHA256_BYTES], bool blocked,
                             uint64_t *ret_more)
 {
     uint64_t now = clock_monotonic_ns();
@@ -64,15 +69,15 @@ bool application_judge_told(struct application_control *control,
     (void)pthread_mutex_lock(&control->lock);
     control->blocked += blocked;
     control->unknown += !blocked;
-    struct told_program *told = &control->told[sha256[0] % TOLD_PROGRAMS];
-    bool same = told->blocked == blocked && memcmp(told->sha256, sha256, SHA256_BYTES) == 0;
+    struct told_program *told = &control->told[key[0] % TOLD_PROGRAMS];
+    bool same = told->blocked == blocked && memcmp(told->key, key, SHA256_BYTES) == 0;
     bool lately = same && now < told->until_ns;
     *ret_more = same ? told->more : 0;
     if (lately) {
         told->more++;
     } else {
         *told = (struct told_program){.blocked = blocked, .until_ns = now + TOLD_NS};
-        memcpy(told->sha256, sha256, SHA256_BYTES);
+        memcpy(told->key, key, SHA256_BYTES);
     }
     (void)pthread_mutex_unlock(&control->lock);
     return lately;
@@ -99,15 +104,29 @@ static void write_detail(const struct application_ask *ask, const char *reason, 
     json_write_object_end(&json);
 }
 
+/* One without a digest is told by its file. */
+static void make_key(const struct application_ask *ask, uint8_t key[static SHA256_BYTES])
+{
+    const uint64_t file[] = {ask->status.st_ino, ask->status.st_dev};
+
+    memset(key, 0, SHA256_BYTES);
+    if (ask->digested)
+        memcpy(key, ask->sha256, SHA256_BYTES);
+    else
+        memcpy(key, file, sizeof file);
+}
+
 /* Before the answer: the process still waits, unless its time was up, and is who it was. */
 static void tell_unknown(struct application_control *control, const struct application_ask *ask,
                          const char *reason, bool blocked)
 {
     AUTO_BUFFER struct buffer detail = BUFFER_WITH_MAXIMUM(LIMIT_EVENT_DETAIL_BYTES);
     const char *path = ask->question.path;
+    uint8_t key[SHA256_BYTES];
     uint64_t more = 0;
 
-    if (application_judge_told(control, ask->sha256, blocked, &more))
+    make_key(ask, key);
+    if (application_judge_told(control, key, blocked, &more))
         return;
     AUTO_FREE char *subject = path[0] != '\0' ? text_escape_new(path, strlen(path)) : NULL;
     write_detail(ask, reason, more, &detail);
@@ -120,7 +139,7 @@ void application_judge_unknown(struct application_control *control, struct appli
                                const char *reason)
 {
     struct application_rules *rules = application_rules_take(control);
-    bool late = clock_monotonic_ns() >= ask->question.until_ns;
+    bool late = application_judge_is_late(ask);
     bool deny = rules->mode == APPLICATION_BLOCK;
 
     tell_unknown(control, ask, reason, deny && (!late || rules->deny_late));
@@ -145,9 +164,6 @@ static bool is_same(const struct application_ask *ask)
 static int take_digest(struct application_ask *ask, uint64_t most_bytes)
 {
     int fd = ask->question.fd;
-
-    if (fstat(fd, &ask->status) < 0)
-        return -errno;
     int leased = file_lease_take(fd);
     if (leased == -EAGAIN)
         return -EAGAIN;
@@ -255,6 +271,28 @@ static bool try_again(struct application_control *control, struct application_as
     return true;
 }
 
+/* 0; -ETIME: the guard has answered it, and reading it would make others late; -errno as
+ * take_digest. */
+static int look_at(struct application_ask *ask, uint64_t most_bytes)
+{
+    if (fstat(ask->question.fd, &ask->status) < 0)
+        return -errno;
+    return application_judge_is_late(ask) ? -ETIME : take_digest(ask, most_bytes);
+}
+
+static void answer_late(struct application_control *control, struct application_ask *ask,
+                        const struct application_rules *rules)
+{
+    (void)pthread_mutex_lock(&control->lock);
+    bool all_run =
+        application_control_is_learning(control) || application_control_in_maintenance(control);
+    (void)pthread_mutex_unlock(&control->lock);
+    if (all_run)
+        application_judge_answer(ask, !rules->deny_late, false);
+    else
+        application_judge_unknown(control, ask, "late");
+}
+
 static void judge(struct application_control *control, struct application_ask *ask)
 {
     struct application_rules *rules = application_rules_take(control);
@@ -264,15 +302,17 @@ static void judge(struct application_control *control, struct application_ask *a
         application_rules_drop(control, rules);
         return;
     }
-    int r = take_digest(ask, rules->most_bytes);
+    int r = look_at(ask, rules->most_bytes);
     if (r == 0)
         decide(control, ask, rules);
     else if (r == -EFBIG)
         application_judge_unknown(control, ask, "too_large");
+    else if (r == -ETIME)
+        answer_late(control, ask, rules);
     else if (r != -EAGAIN)
         application_judge_answer(ask, !rules->deny_late, false);
     else if (!try_again(control, ask))
-        application_judge_answer(ask, rules->mode != APPLICATION_BLOCK, false);
+        application_judge_unknown(control, ask, "being_written");
     application_rules_drop(control, rules);
 }
 

@@ -165,7 +165,7 @@ void *application_keeper_run(void *user)
         log_error("packages_not_asked", "error", log_error_text(r), NULL);
     while (!is_stopping(control)) {
         struct application_ask *ask = wait_for_ask(control, turn_ns);
-        if (ask != NULL && owner != NULL)
+        if (ask != NULL && owner != NULL && !application_judge_is_late(ask))
             ask_owner(control, owner, ask);
         else if (ask != NULL)
             application_judge_unknown(control, ask, "unknown");

@@ -156,16 +156,22 @@ static void finish_learning(struct application_control *control)
              inventory_count(control->inventory));
 }
 
+/* Unless somebody made it longer during the walk. */
 static void finish_maintenance(struct application_control *control, uint64_t added)
 {
-    struct inventory_marks marks = inventory_marks(control->inventory);
-
-    marks.maintenance_from_ns = marks.maintenance_until_ns = 0;
-    inventory_set_marks(control->inventory, &marks);
     (void)pthread_mutex_lock(&control->lock);
-    added += control->added;
+    struct inventory_marks marks = inventory_marks(control->inventory);
+    bool goes_on = marks.maintenance_until_ns > clock_realtime_ns();
     control->maintenance_ends = false;
+    if (!goes_on) {
+        marks.maintenance_from_ns = marks.maintenance_until_ns = 0;
+        inventory_set_marks(control->inventory, &marks);
+    }
+    added += control->added;
+    control->added = goes_on ? added : 0;
     (void)pthread_mutex_unlock(&control->lock);
+    if (goes_on)
+        return;
     tell_end(control, "maintenance_ended", EVENT_MEDIUM, "added", added);
 }
 
@@ -207,7 +213,7 @@ void *application_walker_run(void *user)
     give_way();
     (void)pthread_mutex_lock(&control->lock);
     while (!control->stopping) {
-        if (!control->walk_wanted) {
+        if (!control->walk_wanted || control->clearing) {
             application_control_wait(control, UINT64_MAX);
             continue;
         }

@@ -1,0 +1,201 @@
+/* What the judge does not read is told and answered all the same: what is asked too late, is too
+ * large, or is being written. */
+#include "agent/application_control/application_control_private.h"
+#include "common/files/file.h"
+#include "common/text/text.h"
+#include "common/time/clock.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { MOST_TOLD = 8, MOST_BYTES = 1024 };
+
+static char folder[64];
+static struct application_rules rules;
+static struct application_control control;
+static char told[MOST_TOLD][512];
+static size_t told_count;
+static unsigned answered_count, allowed_count;
+
+int __wrap_store_append(struct store *store, const struct event_draft *draft, store_work *work,
+                        store_committed *committed, void *user);
+
+int __wrap_store_append(struct store *store UNUSED, const struct event_draft *draft,
+                        store_work *work UNUSED, store_committed *committed UNUSED,
+                        void *user UNUSED)
+{
+    assert_true(told_count < MOST_TOLD);
+    (void)text_format(told[told_count++], sizeof told[0], "%s %s", draft->kind, draft->detail);
+    return 0;
+}
+
+/* ---- the judge, alone ---- */
+
+static void path_of(const char *name, char path[static 128])
+{
+    (void)text_format(path, 128, "%s/%s", folder, name);
+}
+
+static int set_up(void **state UNUSED)
+{
+    char path[128], key[128], notice[512];
+    const struct inventory_marks complete = {.complete_ns = 1};
+
+    (void)text_copy(folder, sizeof folder, "/tmp/yagura-judge-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    rules = (struct application_rules){.references = 1,
+                                       .mode = APPLICATION_BLOCK,
+                                       .most_bytes = MOST_BYTES};
+    control = (struct application_control){.rules = &rules};
+    (void)pthread_mutex_init(&control.lock, NULL);
+    pthread_condattr_t monotonic;
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&control.changed, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
+    path_of("programs.db", path);
+    path_of("programs.key", key);
+    assert_int_equal(inventory_open(path, key, &control.inventory, notice), 0);
+    inventory_set_marks(control.inventory, &complete);
+    told_count = 0;
+    answered_count = allowed_count = 0;
+    return 0;
+}
+
+static int tear_down(void **state UNUSED)
+{
+    int fd = -1;
+
+    control.inventory = inventory_close(control.inventory);
+    (void)pthread_cond_destroy(&control.changed);
+    (void)pthread_mutex_destroy(&control.lock);
+    assert_int_equal(file_open_directory("/tmp", true, &fd), 0);
+    assert_int_equal(file_remove_tree(fd, folder + strlen("/tmp/")), 0);
+    (void)close(fd);
+    return 0;
+}
+
+static void take_answer(void *user UNUSED, bool allow, bool remember UNUSED)
+{
+    (void)pthread_mutex_lock(&control.lock);
+    answered_count++;
+    allowed_count += allow;
+    (void)pthread_cond_broadcast(&control.changed);
+    (void)pthread_mutex_unlock(&control.lock);
+}
+
+static int make(const char *name, off_t size)
+{
+    char path[128];
+    int fd = -1;
+
+    path_of(name, path);
+    assert_int_equal(file_open_at(AT_FDCWD, path, O_RDWR | O_CREAT, 0755, &fd), 0);
+    assert_int_equal(ftruncate(fd, size), 0);
+    return fd;
+}
+
+static void ask_for(const char *name, uint64_t until_ns)
+{
+    char path[128];
+    struct open_question question = {.until_ns = until_ns, .pid = getpid()};
+
+    path_of(name, path);
+    question.path = text_new(path, strlen(path));
+    assert_int_equal(file_open_at(AT_FDCWD, path, O_RDONLY, 0, &question.fd), 0);
+    assert_int_equal(application_judge_ask(&control, &question, take_answer, NULL), 0);
+}
+
+static void judge_until_answered(unsigned count)
+{
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, application_judge_run, &control), 0);
+    (void)pthread_mutex_lock(&control.lock);
+    while (answered_count < count)
+        (void)pthread_cond_wait(&control.changed, &control.lock);
+    control.stopping = true;
+    (void)pthread_cond_broadcast(&control.changed);
+    (void)pthread_mutex_unlock(&control.lock);
+    (void)pthread_join(thread, NULL);
+}
+
+static uint64_t in_time(void)
+{
+    return clock_monotonic_ns() + 600 * NS_PER_SECOND;
+}
+
+static bool is_told(size_t number, const char *kind, const char *reason)
+{
+    return number < told_count && text_starts_with(told[number], kind) &&
+           strstr(told[number], reason) != NULL && strstr(told[number], "sha256") == NULL;
+}
+
+/* ---- tests ---- */
+
+static void what_is_late_is_not_read(void **state UNUSED)
+{
+    (void)close(make("late", 1));
+    ask_for("late", clock_monotonic_ns());
+    judge_until_answered(1);
+    assert_int_equal(told_count, 1);
+    assert_true(is_told(0, "application_unknown ", "\"late\""));
+    assert_int_equal(allowed_count, 0);
+}
+
+static void what_is_late_while_learning_is_nothing_to_tell(void **state UNUSED)
+{
+    const struct inventory_marks none = {.complete_ns = 0};
+
+    inventory_set_marks(control.inventory, &none);
+    (void)close(make("late", 1));
+    ask_for("late", clock_monotonic_ns());
+    judge_until_answered(1);
+    assert_int_equal(told_count, 0);
+    assert_int_equal(allowed_count, 1);
+}
+
+static void each_that_is_too_large_is_told(void **state UNUSED)
+{
+    (void)close(make("large", MOST_BYTES + 1));
+    (void)close(make("larger", MOST_BYTES + 2));
+    ask_for("large", in_time());
+    ask_for("larger", in_time());
+    ask_for("larger", in_time());
+    judge_until_answered(3);
+    assert_int_equal(told_count, 2);
+    for (size_t i = 0; i < told_count; i++)
+        assert_true(is_told(i, "application_blocked ", "\"too_large\""));
+    assert_int_equal(control.blocked, 3);
+    assert_int_equal(allowed_count, 0);
+}
+
+static void what_is_being_written_is_told(void **state UNUSED)
+{
+    int writer = make("written", 1);
+
+    ask_for("written", in_time());
+    judge_until_answered(1);
+    (void)close(writer);
+    assert_int_equal(told_count, 1);
+    assert_true(is_told(0, "application_blocked ", "\"being_written\""));
+    assert_int_equal(allowed_count, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_is_late_is_not_read, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_late_while_learning_is_nothing_to_tell, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(each_that_is_too_large_is_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_being_written_is_told, set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
