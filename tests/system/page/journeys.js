@@ -347,6 +347,22 @@ await journey("one command to many computers", async () => {
     checkComplaints();
 });
 
+await journey("what is undone for many comes back for those a filter hides, too", async () => {
+    await show(page, "computers?group=web");
+    await page.getByLabel("Select all shown").check();
+    await show(page, "computers?hostname=web-05");
+    await shows(page, "1 row");
+    await shows(page, "12 chosen");
+    await page.getByRole("toolbar").getByRole("button", { name: "Set group" }).click();
+    await page.locator("dialog").getByRole("button", { name: "Apply to 12 computers" }).click();
+    await shows(page, "Done for 12 computers");
+    await page.getByRole("button", { name: "Undo" }).last().click();
+    await shows(page, "Taken back");
+    await show(page, "computers?group=web");
+    await shows(page, "12 rows");
+    checkComplaints();
+});
+
 await journey("a scan shows how far it is", async () => {
     await show(page, "computers?hostname=web-05");
     await page.getByRole("link", { name: "web-05.tokyo.example" }).click();

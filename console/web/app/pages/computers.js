@@ -1,5 +1,5 @@
 // The table that answers most questions: which machines, in which state, under which policy.
-import { html, useState } from "../../vendor/vendor.js";
+import { html, useRef, useState } from "../../vendor/vendor.js";
 import { patch, post, Problem } from "../api.js";
 import { certificateNeedsCare } from "../certificate.js";
 import { useEvery, useList, useResource } from "../data.js";
@@ -55,8 +55,8 @@ async function toEach(ids, act) {
     return failed ? t("bulk.some_failed", { count: ids.length - failed, failed }) : t("bulk.done", { count: ids.length });
 }
 
-/** @param {{chosen: Set<string>, rows: any[], done: () => void}} props */
-function BulkActions({ chosen, rows, done }) {
+/** @param {{chosen: Set<string>, known: Map<string, any>, done: () => void}} props known: the rows of the chosen, also of those a filter hides now */
+function BulkActions({ chosen, known, done }) {
     const [asking, setAsking] = useState("");
     const groups = useResource(asking === "group" ? "groups?limit=200" : null);
     const policies = useResource(asking === "policy" ? "policies?limit=200" : null);
@@ -70,9 +70,9 @@ function BulkActions({ chosen, rows, done }) {
     };
     /** Sets a group or policy, and knows what it was. @param {string} what @param {string} choice */
     const set = async (what, choice) => {
-        const before = new Map(rows.map((row) => [row.id, row[what] ?? ""]));
+        const before = new Map(ids.map((id) => [id, known.get(id)?.[what] ?? ""]));
         const text = await toEach(ids, (id) => patch(`computers/${id}`, { [what]: choice }));
-        sayDone(text, () => toEach(ids, (id) => patch(`computers/${id}`, { [what]: before.get(id) ?? "" })), done);
+        sayDone(text, () => toEach(ids, (id) => patch(`computers/${id}`, { [what]: before.get(id) })), done);
         done();
     };
     const names = (asking === "group" ? groups.data?.groups : policies.data?.policies) ?? [];
@@ -109,6 +109,8 @@ export function Page({ query }) {
     const filters = { hostname: query.hostname, status: query.status, group: query.group, effective_policy: query.policy, tag: query.tag };
     const list = useList("computers", "computers", filters, ["computer"]);
     useEvery(REFRESH_MS, list.reload);
+    const known = useRef(/** @type {Map<string, any>} */ (new Map()));
+    for (const row of list.rows ?? []) known.current.set(row.id, row);
     const filtered = Object.values(filters).some(Boolean);
     /** @param {any[] | undefined} rows @returns {[string, string][]} */
     const names = (rows) => (rows ?? []).map((row) => [row.name, row.name]);
@@ -129,7 +131,7 @@ export function Page({ query }) {
         ${chosen.size > 0 &&
         html`<${BulkActions}
             chosen=${chosen}
-            rows=${list.rows ?? []}
+            known=${known.current}
             done=${() => {
                 setChosen(new Set());
                 list.reload();
