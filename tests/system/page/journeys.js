@@ -501,6 +501,14 @@ await journey("a long list holds few rows, shows all, and keeps the keyboard", a
     await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
     await shows(page, "/etc/000.conf");
     check(await first.evaluate((each) => each === document.activeElement), "the row with the keyboard went away");
+    const told = await page.evaluate(() => [document.querySelector("main table").ariaRowCount ?? document.querySelector("main table").getAttribute("aria-rowcount"), [...document.querySelectorAll("main tbody tr")].pop().getAttribute("aria-rowindex")]);
+    check(told.join() === "501,501", `the table says row ${told[1]} of ${told[0]}`);
+    const rows = "main tbody tr:not(.far)";
+    check((await page.locator(rows).count()) < 250, "all rows are held");
+    await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+    await page.waitForFunction((which) => document.querySelectorAll(which).length === 500, rows);
+    await page.evaluate(() => dispatchEvent(new Event("afterprint")));
+    await page.waitForFunction((which) => document.querySelectorAll(which).length < 250, rows);
     checkComplaints();
 });
 

@@ -28,8 +28,8 @@ export function ListTable({ caption, columns, list, rowKey = "id", empty, csv, s
         if (!next.delete(row[rowKey])) next.add(row[rowKey]);
         select?.set(next);
     };
-    /** @param {any} row */
-    const rowOf = (row) => html`<tr key=${row[rowKey]}>
+    /** @param {any} row @param {number} index */
+    const rowOf = (row, index) => html`<tr key=${row[rowKey]} aria-rowindex=${index + 2}>
         ${select && html`<td class="pick"><input type="checkbox" aria-label=${t("select_row")} checked=${select.chosen.has(row[rowKey])} onChange=${() => toggle(row)} /></td>`}
         ${columns.map((column) => html`<td key=${column.name} class=${kindOf(column)} data-label=${column.title}>${column.cell(row)}</td>`)}
         ${actions && html`<td class="actions">${actions(row)}</td>`}
@@ -37,10 +37,10 @@ export function ListTable({ caption, columns, list, rowKey = "id", empty, csv, s
     return html`
         ${problem && html`<${ProblemNote} problem=${problem} retry=${list.reload} />`}
         <div class="table cards" role="region" aria-label=${caption} tabindex="0">
-            <table>
+            <table aria-rowcount=${list.hasMore ? -1 : rows.length + 1}>
                 <caption class="only-read">${caption}</caption>
                 <thead>
-                    <tr>
+                    <tr aria-rowindex="1">
                         ${select &&
                         html`<th class="pick" scope="col">
                             <input type="checkbox" aria-label=${t("select_all")} checked=${all} onChange=${() => select.set(all ? new Set() : new Set(rows.map((row) => row[rowKey])))} />
@@ -49,7 +49,7 @@ export function ListTable({ caption, columns, list, rowKey = "id", empty, csv, s
                         ${actions && html`<th scope="col"><span class="only-read">${t("actions")}</span></th>`}
                     </tr>
                 </thead>
-                ${Array.from({ length: Math.ceil(rows.length / TOGETHER) }, (_, i) => html`<${Group} key=${i} rows=${rows.slice(i * TOGETHER, (i + 1) * TOGETHER)} row=${rowOf} />`)}
+                ${Array.from({ length: Math.ceil(rows.length / TOGETHER) }, (_, i) => html`<${Group} key=${i} rows=${rows.slice(i * TOGETHER, (i + 1) * TOGETHER)} row=${(/** @type {any} */ row, /** @type {number} */ at) => rowOf(row, i * TOGETHER + at)} />`)}
             </table>
         </div>
         <div class="below">
@@ -61,8 +61,8 @@ export function ListTable({ caption, columns, list, rowKey = "id", empty, csv, s
 
 /**
  * Some rows of a long list. Far from what is seen one empty row of their height stands for them, so that
- * a thousand rows cost no more than those near the window; never while the keyboard is there.
- * @param {{rows: any[], row: (row: any) => any}} props
+ * a thousand rows cost no more than those near the window; never while the keyboard is there, nor on paper.
+ * @param {{rows: any[], row: (row: any, at: number) => any}} props
  */
 function Group({ rows, row }) {
     const body = useRef(/** @type {HTMLTableSectionElement | null} */ (null));
@@ -74,8 +74,19 @@ function Group({ rows, row }) {
             ([{ isIntersecting, boundingClientRect }]) => setHeight(isIntersecting || element.contains(document.activeElement) ? 0 : boundingClientRect.height),
             { rootMargin: `${NEAR}px 0px` },
         );
-        watcher.observe(element);
-        return () => watcher.disconnect();
+        const watch = () => watcher.observe(element);
+        const showForPrint = () => {
+            watcher.disconnect();
+            setHeight(0);
+        };
+        watch();
+        addEventListener("beforeprint", showForPrint);
+        addEventListener("afterprint", watch);
+        return () => {
+            watcher.disconnect();
+            removeEventListener("beforeprint", showForPrint);
+            removeEventListener("afterprint", watch);
+        };
     }, []);
     return html`<tbody ref=${body}>${height > 0 ? html`<tr class="far" aria-hidden="true"><td colspan="99" style=${{ height: `${height}px` }}></td></tr>` : rows.map(row)}</tbody>`;
 }
