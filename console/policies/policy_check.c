@@ -141,11 +141,13 @@ static const char *type_word(enum settings_type type)
     return words[type];
 }
 
-/* What a value must be: for numbers, sizes, durations "least..most", for choices "a|b|c". */
+/* What a value must be: for numbers, sizes, durations "least..most", for choices "a|b|c", for lists
+ * of groups "group". */
 static void write_rule(struct json_writer *json, enum policy_key key)
 {
     const struct settings_rule *rule = policy_key_rule(key);
-    bool bounded = rule->type != SETTINGS_TEXT && rule->type != SETTINGS_LIST;
+    bool bounded = rule->type == SETTINGS_LIST ? text_equal(rule->bounds, "group")
+                                               : rule->type != SETTINGS_TEXT;
     json_write_field_string(json, "type", type_word(rule->type));
     json_write_field_string(json, "bounds", bounded ? rule->bounds : "");
     json_write_field_string(json, "meaning", rule->meaning);

@@ -75,7 +75,7 @@ function written(path, value, indent) {
     return `${indent}${name} = {\n${written(rest, value, indent + INDENT)}${indent}};\n`;
 }
 
-/** The text with one value set. @param {string} text @param {string} key "a.b.c" @param {string} value as libconfig writes it */
+/** The text with one value set; a list that KEY_add only added to becomes KEY. @param {string} text @param {string} key "a.b.c" @param {string} value as libconfig writes it */
 export function setPolicyValue(text, key, value) {
     const path = key.split(".");
     let { settings, end } = readSettings(text, 0);
@@ -87,6 +87,8 @@ export function setPolicyValue(text, key, value) {
             end = found.innerTo;
             continue;
         }
+        const added = depth === path.length - 1 && settings.find((setting) => setting.name === `${path[depth]}_add`);
+        if (added) return `${text.slice(0, added.from)}${path[depth]} = ${value}${text.slice(added.valueTo)}`;
         const indent = INDENT.repeat(depth);
         const lineFrom = text.lastIndexOf("\n", end - 1) + 1;
         const alone = text.slice(lineFrom, end).trim() === "";

@@ -502,6 +502,7 @@ class PolicyTest(ConsoleTest):
         self.assertEqual(rules["scan.max_time"], ("duration", "1s..1h"))
         self.assertEqual(rules["respond.action"], ("choice", "pass|quarantine|delete"))
         self.assertEqual(rules["watch.paths"], ("list", ""))
+        self.assertEqual(rules["log_inspection.rules"], ("list", "group"))
         self.assertIn("ディレクトリ", {v["key"]: v["meaning_ja"] for v in values}["watch.paths"])
 
     def test_a_bad_policy_changes_nothing(self):

@@ -13,6 +13,8 @@ await journey("one value is set in a policy's text, and nothing else", async () 
         ["a = {\n    c = { d = 1; };\n};\n", "a.c.b", "a = {\n    c = { d = 1; \n        b = 1;\n};\n};\n"],
         ["a = {\n    c = 4;\n};\n", "a.b", "a = {\n    c = 4;\n    b = 1;\n};\n"],
         ["a : { b : { c : 2 } }", "a.b.c", "a : { b : { c : 1 } }"],
+        ["a = { b_add = (2, 3); c = 4; };", "a.b", "a = { b = 1; c = 4; };"],
+        ["a = { b_add = (2, 3); b = 5; };", "a.b", "a = { b_add = (2, 3); b = 1; };"],
     ];
     for (const [text, key, wanted] of cases) {
         const got = setPolicyValue(text, key, "1");
@@ -218,6 +220,37 @@ await journey("a value is changed where it stands, and taken back", async () => 
     await page.locator("dialog select").selectOption("pass");
     await page.locator("dialog").getByRole("button", { name: "Save and deliver" }).click();
     await action.getByText("set here").waitFor();
+    checkComplaints();
+});
+
+await journey("an inherited list is replaced knowingly, also one that was added to", async () => {
+    await show(page, "policies/web");
+    const text = page.locator("textarea");
+    await text.fill(`${await text.inputValue()}scan = {\n    schedule_paths_add = ("/srv");\n};\n`);
+    await page.getByRole("button", { name: "Review changes" }).click();
+    await page.getByRole("button", { name: "Save and deliver" }).click();
+    await page.getByRole("button", { name: "Review changes", disabled: true }).waitFor();
+    await show(page, "policies/web?tab=values");
+    const paths = page.locator("tr", { has: page.getByText("scan.schedule_paths", { exact: true }) });
+    await paths.getByText("Built-in").waitFor();
+    await paths.getByRole("button", { name: "Change" }).click();
+    await page.locator("dialog").getByText("write scan.schedule_paths_add in the policy's text").waitFor();
+    await page.locator("dialog textarea").fill("/srv\n/home");
+    await page.locator("dialog").getByRole("button", { name: "Save and deliver" }).click();
+    await paths.getByText('("/srv", "/home")').waitFor();
+    check((await paths.getByText("Built-in").count()) === 0, "the inherited list still counts");
+    await paths.getByRole("button", { name: "Change" }).click();
+    check((await page.locator("dialog .note").count()) === 0, "a list of this policy is called inherited");
+    await page.keyboard.press("Escape");
+    checkComplaints();
+});
+
+await journey("lists of groups are changed in the policy's text", async () => {
+    await show(page, "policies/web?tab=values");
+    const rules = page.locator("tr", { has: page.getByText("log_inspection.rules", { exact: true }) });
+    check((await rules.getByRole("button", { name: "Change" }).count()) === 0, "a dialog is offered");
+    await rules.getByRole("link", { name: "Change in the text" }).click();
+    await page.locator(".editor textarea").waitFor();
     checkComplaints();
 });
 

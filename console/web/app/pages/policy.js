@@ -48,7 +48,7 @@ export function PolicyValues({ name, change = false }) {
                             <td class="value" data-label=${t("value")}><code><${Literal} text=${row.value} /></code></td>
                             <td class="c-origin" data-label=${t("policy.origin")}><span><${Origin} text=${row.origin} name=${name} /></span></td>
                             <td class="wide told dim" data-label=${t("meaning")}>${meaningOf(row)}</td>
-                            ${mayChange && html`<td class="actions"><button class="quiet" onClick=${() => setChanging(row)}>${t("policy.change")}</button></td>`}
+                            ${mayChange && html`<td class="actions">${row.bounds === "group" ? html`<a href=${linkTo(["policies", name])}>${t("policy.in_text")}</a>` : html`<button class="quiet" onClick=${() => setChanging(row)}>${t("policy.change")}</button>`}</td>`}
                         </tr>`,
                     )}
                 </tbody>

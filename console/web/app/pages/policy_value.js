@@ -11,6 +11,9 @@ import { sayDone } from "../ui/toast.js";
 /** What a key means, in the reader's language. @param {any} row */
 export const meaningOf = (row) => row[`meaning_${language.value}`] ?? row.meaning;
 
+/** Has entries that do not come from this policy alone. @param {any} row @param {string} name */
+const isInheritedList = ({ type, value, origin }, name) => type === "list" && readList(value).length > 0 && origin.replace(/(\.conf)?:\d+$/, "") !== name;
+
 /** @param {any} row */
 function hintOf({ type, bounds }) {
     const [least, most] = bounds.split("..");
@@ -41,6 +44,7 @@ export function ChangeValue({ name, row, close, done }) {
     };
     return html`<${FormDialog} title=${row.key} action=${t("policy.apply")} close=${close} submit=${submit}>
         <p>${meaningOf(row)}</p>
+        ${isInheritedList(row, name) && html`<p class="note">${t("policy.replaces", { key: row.key })}</p>`}
         <${Field} label=${t("value")} hint=${hintOf(row)}><${Input} row=${row} /><//>
     <//>`;
 }
