@@ -21,7 +21,8 @@ static const char *counted_module(const char *module)
                                         "quarantine", "policy",      "integrity",
                                         "agent",      "console",     "storage",
                                         "store",      "application", "scan",
-                                        "health",     "prevention",  "application_control"};
+                                        "health",     "prevention",  "application_control",
+                                        "tamper",     "log"};
     for (size_t i = 0; i < ARRAY_LENGTH(known); i++)
         if (text_equal(module, known[i]))
             return known[i];
@@ -32,7 +33,7 @@ static const char *counted_module(const char *module)
 
 #define COLUMNS        12
 #define ROWS_MAXIMUM   512 /* one statement's */
-#define COUNTS_MAXIMUM 64  /* modules by severities */
+#define COUNTS_MAXIMUM 96  /* modules by severities */
 
 struct count {
     const char *module;

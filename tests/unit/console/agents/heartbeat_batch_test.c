@@ -58,11 +58,39 @@ static struct heartbeat heartbeat(const char *certificate, const struct wire_eve
     return made;
 }
 
+/* As the charts show them. */
+static int64_t counted(struct sql *sql, const char *module)
+{
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    assert_int_equal(sql_run(sql,
+                             "SELECT coalesce(sum(count), 0) FROM event_counts WHERE module = $1",
+                             &row, "t", module),
+                     1);
+    return sql_number(row, 0);
+}
+
 static int64_t count_events(struct sql *sql)
 {
     AUTO_STATEMENT struct sql_statement *row = NULL;
     assert_int_equal(sql_run(sql, "SELECT count(*) FROM events", &row, ""), 1);
     return sql_number(row, 0);
+}
+
+static int count_by_module(struct sql *sql, void *user UNUSED)
+{
+    static const char *const modules[] = {"log", "tamper", "nonsense"};
+    struct wire_event events[ARRAY_LENGTH(modules)];
+    for (size_t i = 0; i < ARRAY_LENGTH(modules); i++) {
+        events[i] = event(i + 1);
+        events[i].module = modules[i];
+    }
+    struct heartbeat beat = heartbeat("c1", events, ARRAY_LENGTH(events));
+    assert_int_equal(heartbeat_write_alone(sql, &beat), OUTCOME_SERVED);
+    assert_int_equal(counted(sql, "log"), 1);
+    assert_int_equal(counted(sql, "tamper"), 1);
+    assert_int_equal(counted(sql, "nonsense"), 0);
+    assert_int_equal(counted(sql, "other"), 1);
+    return 0;
 }
 
 static int try_them(struct sql *sql, void *user)
@@ -144,9 +172,19 @@ static void goes_together_when_only_events_are_new(void **state)
     assert_int_equal(console_store_write(place->store, try_them, *state), 0);
 }
 
+static void each_module_is_counted_by_its_name(void **state)
+{
+    const struct store_place *place = *state;
+    assert_int_equal(console_store_write(place->store, add_computers, NULL), 0);
+    assert_int_equal(console_store_write(place->store, count_by_module, NULL), 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(
-        goes_together_when_only_events_are_new, store_place_open, store_place_close)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(goes_together_when_only_events_are_new, store_place_open,
+                                        store_place_close),
+        cmocka_unit_test_setup_teardown(each_module_is_counted_by_its_name, store_place_open,
+                                        store_place_close)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
