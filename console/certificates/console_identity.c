@@ -13,6 +13,8 @@
 #include <openssl/x509v3.h>
 
 #define PATH_BYTES 4096
+/* 2025-01-01: a clock that shows less was never set. */
+#define EARLIEST_PLAUSIBLE_S 1735689600LL
 
 static int path_of(char path[static PATH_BYTES], const char *directory, const char *name,
                    char ret_problem[static 256])
@@ -54,6 +56,16 @@ static bool is_due(X509 *certificate)
            now > until - (until - from) / 3;
 }
 
+/* With a clock that was never set the good one of the right time is not yet valid: it stays, for
+ * what would be made now would be over as soon as the clock is right. */
+static bool authority_is_due(X509 *certificate)
+{
+    int64_t from = 0, until = 0, now = now_seconds();
+    bool early = now < EARLIEST_PLAUSIBLE_S &&
+                 certificate_validity(certificate, &from, &until) == 0 && now < from;
+    return !early && is_due(certificate);
+}
+
 static int open_authority(const char *directory, struct console_identity *identity, bool *ret_made,
                           char ret_problem[static 256])
 {
@@ -66,7 +78,8 @@ static int open_authority(const char *directory, struct console_identity *identi
     if (r < 0)
         return r;
     r = certificate_load(path, &identity->authority.certificate);
-    if (r == 0 && is_due(identity->authority.certificate)) { /* the same key, so pins hold */
+    if (r == 0 &&
+        authority_is_due(identity->authority.certificate)) { /* the same key, so pins hold */
         X509_free(identity->authority.certificate);
         identity->authority.certificate = NULL;
         r = -ENOENT;

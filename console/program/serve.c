@@ -179,8 +179,14 @@ static void watch_authority(const struct running *running)
 {
     int64_t from_s = 0, until_s = 0;
     int64_t now_s = (int64_t)(clock_realtime_ns() / NS_PER_SECOND);
-    if (certificate_validity(running->identity.authority.certificate, &from_s, &until_s) < 0 ||
-        now_s <= until_s - (until_s - from_s) / 3)
+    if (certificate_validity(running->identity.authority.certificate, &from_s, &until_s) < 0)
+        return;
+    if (now_s < from_s)
+        log_error("authority_not_yet_valid", "valid_from_s", log_number(from_s), "cure",
+                  "set the clock; if it is right, restart the console: it makes the certificate of "
+                  "its authority anew, with the same key",
+                  NULL);
+    if (now_s <= until_s - (until_s - from_s) / 3)
         return;
     log_error(now_s < until_s ? "authority_expires" : "authority_expired", "expires_s",
               log_number(until_s), "cure",

@@ -309,6 +309,31 @@ class ClockTest(Fault):
             self.assertEqual((third[2], console.pin), (first[2], pin))
             self.assertEqual(self.verify(console, console.authority, 20 * 365), "")
 
+    def test_an_authority_of_a_clock_that_was_ahead_is_renewed_by_a_restart(self):
+        console = self.faked()
+        self.set_clock(500)
+        with console:
+            first = self.certificate(console, "authority")
+            self.set_clock(0)
+            until(lambda: logged(console, "authority_not_yet_valid"))
+            self.assertIn("restart the console", logged(console, "authority_not_yet_valid")[0])
+            console.stop()
+            console.start()
+            second = self.certificate(console, "authority")
+            self.assertNotEqual(second[0], first[0])
+            self.assertEqual(second[2], first[2])
+            self.assertEqual(self.verify(console, console.authority, 0), "")
+
+    def test_a_start_with_a_clock_that_was_never_set_keeps_the_authority(self):
+        with self.faked() as console:
+            first = self.certificate(console, "authority")
+            console.stop()
+            self.set_clock(-int(time.time() / 86400) + 10 * 365)  # 1979
+            console.start()
+            self.assertEqual(self.certificate(console, "authority"), first)
+            self.set_clock(0)
+            until(lambda: self.verify(console, console.authority, 0) == "")
+
 
 if __name__ == "__main__":
     harness.main()
