@@ -251,6 +251,11 @@ static void skip_uptime(struct cursor *cursor)
         *cursor = next;
 }
 
+static bool is_audit(struct cursor cursor)
+{
+    return take(&cursor, "type=");
+}
+
 static void read_syslog(struct cursor *cursor, struct log_line *line)
 {
     skip_word(cursor); /* the host */
@@ -271,7 +276,7 @@ void log_line_read(const char *bytes, size_t length, const char *file_name, uint
         read_syslog(&cursor, &line);
     } else if (take_plain(&cursor, &told_ns)) {
         /* What follows is the message: such files have one writer. */
-    } else if (length > 5 && memcmp(cursor.at, "type=", MIN((size_t)5, length)) == 0) {
+    } else if (is_audit(cursor)) {
         told_ns = audit_time(cursor);
         line.program = "audit";
         line.program_length = strlen(line.program);

@@ -76,12 +76,29 @@ static void test_hostile_bytes(void **state)
     assert_int_equal(line.message_length, 0);
 }
 
+/* The bytes end where the line does. */
+static void test_short_line_behind_a_priority(void **state)
+{
+    static const char text[] = "<38>type";
+    size_t length = sizeof text - 1;
+    char *bytes = malloc(length);
+    struct log_line line;
+
+    (void)state;
+    assert_non_null(bytes);
+    memcpy(bytes, text, length);
+    log_line_read(bytes, length, "f", NOW, &line);
+    assert_int_equal(line.message_length, strlen("type"));
+    assert_int_equal(line.program_length, 1);
+    free(bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_syslog),        cmocka_unit_test(test_last_year),
         cmocka_unit_test(test_other_forms),   cmocka_unit_test(test_future),
-        cmocka_unit_test(test_hostile_bytes),
+        cmocka_unit_test(test_hostile_bytes), cmocka_unit_test(test_short_line_behind_a_priority),
     };
 
     (void)setenv("TZ", "UTC", 1);
