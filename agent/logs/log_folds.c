@@ -29,9 +29,13 @@ struct budget {
     uint64_t since_ns; /* when they were counted */
 };
 
+/* The places behind LIMIT_LOG_FOLDS are those of limited rules, one for each: what is beyond a
+ * budget is counted however many kinds of matches there are. */
+enum { PLACES = LIMIT_LOG_FOLDS + LIMIT_LOG_RULES };
+
 struct log_folds {
     uint64_t window_ns, rate;
-    struct fold folds[LIMIT_LOG_FOLDS];
+    struct fold folds[PLACES];
     struct budget budgets[LIMIT_LOG_RULES];
     size_t budget_count;
 };
@@ -58,7 +62,7 @@ struct log_folds *log_folds_free(struct log_folds *folds)
 {
     if (folds == NULL)
         return NULL;
-    for (size_t i = 0; i < LIMIT_LOG_FOLDS; i++)
+    for (size_t i = 0; i < PLACES; i++)
         forget(&folds->folds[i]);
     free(folds);
     return NULL;
@@ -102,9 +106,21 @@ static bool take_budget(struct log_folds *folds, uint32_t rule, uint64_t now_ns)
 
 /* ---- folds ---- */
 
+static const char limited_kind[] = "log_rule_limited";
+
+struct places {
+    size_t first, end;
+};
+
+static struct places places_of(const char *kind)
+{
+    return text_equal(kind, limited_kind) ? (struct places){LIMIT_LOG_FOLDS, PLACES}
+                                          : (struct places){0, LIMIT_LOG_FOLDS};
+}
+
 static struct fold *find(struct log_folds *folds, const char *key)
 {
-    for (size_t i = 0; i < LIMIT_LOG_FOLDS; i++)
+    for (size_t i = 0; i < PLACES; i++)
         if (folds->folds[i].used && !folds->folds[i].ended && text_equal(folds->folds[i].key, key))
             return &folds->folds[i];
     return NULL;
@@ -139,11 +155,13 @@ static void end_fold(struct fold *fold)
 }
 
 /* A free place; else that of the fold whose window ends first, which is told early. */
-static int find_place(struct log_folds *folds, struct log_batch *batch, struct fold **ret_fold)
+static int find_place(struct log_folds *folds, const char *kind, struct log_batch *batch,
+                      struct fold **ret_fold)
 {
+    const struct places places = places_of(kind);
     struct fold *oldest = NULL;
 
-    for (size_t i = 0; i < LIMIT_LOG_FOLDS; i++) {
+    for (size_t i = places.first; i < places.end; i++) {
         struct fold *fold = &folds->folds[i];
         if (!fold->used) {
             *ret_fold = fold;
@@ -165,7 +183,7 @@ static int begin_fold(struct log_folds *folds, const struct log_told *told, uint
                       uint64_t now_ns, struct log_batch *batch)
 {
     struct fold *fold;
-    int r = find_place(folds, batch, &fold);
+    int r = find_place(folds, told->kind, batch, &fold);
 
     if (r < 0 || fold == NULL)
         return r;
@@ -200,7 +218,7 @@ static int limit(struct log_folds *folds, const struct log_told *told, uint64_t 
 {
     struct log_told limited = {.rule = told->rule,
                                .severity = told->severity,
-                               .kind = "log_rule_limited",
+                               .kind = limited_kind,
                                .subject = told->subject,
                                .time_ns = told->time_ns};
 
@@ -243,7 +261,7 @@ int log_folds_take(struct log_folds *folds, const struct log_told *told, uint64_
 /* What goes on is told once a window; what has ended is forgotten. */
 int log_folds_end(struct log_folds *folds, uint64_t now_ns, struct log_batch *batch)
 {
-    for (size_t i = 0; i < LIMIT_LOG_FOLDS; i++) {
+    for (size_t i = 0; i < PLACES; i++) {
         struct fold *fold = &folds->folds[i];
         if (!fold->used || fold->ended || fold->due_ns > now_ns)
             continue;
@@ -265,7 +283,7 @@ int log_folds_end(struct log_folds *folds, uint64_t now_ns, struct log_batch *ba
 
 bool log_folds_changed(const struct log_folds *folds)
 {
-    for (size_t i = 0; i < LIMIT_LOG_FOLDS; i++)
+    for (size_t i = 0; i < PLACES; i++)
         if (folds->folds[i].used && folds->folds[i].changed)
             return true;
     return false;
@@ -315,7 +333,7 @@ int log_folds_write(const struct log_folds *folds, sqlite3 *database)
 {
     int r = 0;
 
-    for (size_t i = 0; i < LIMIT_LOG_FOLDS && r == 0; i++) {
+    for (size_t i = 0; i < PLACES && r == 0; i++) {
         const struct fold *fold = &folds->folds[i];
         if (fold->used && fold->changed)
             r = fold->repeats > 0 ? write_row(fold, database) : delete_row(fold, database);
@@ -325,7 +343,7 @@ int log_folds_write(const struct log_folds *folds, sqlite3 *database)
 
 void log_folds_written(struct log_folds *folds)
 {
-    for (size_t i = 0; i < LIMIT_LOG_FOLDS; i++) {
+    for (size_t i = 0; i < PLACES; i++) {
         struct fold *fold = &folds->folds[i];
         if (!fold->used || !fold->changed)
             continue;
@@ -344,11 +362,8 @@ static const char *column(sqlite3_stmt *statement, int index)
 /* The static text of a kind that was stored. */
 static const char *known_kind(const char *kind)
 {
-    static const char *const names[] = {"log_rule_limited"};
-
-    for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
-        if (text_equal(names[i], kind))
-            return names[i];
+    if (text_equal(kind, limited_kind))
+        return limited_kind;
     for (int group = 0; group < LOG_GROUP_COUNT; group++)
         if (text_equal(log_group_kind((enum log_group)group), kind))
             return log_group_kind((enum log_group)group);
@@ -372,15 +387,20 @@ static int read_row(struct log_folds *folds, struct fold *fold, uint64_t now_ns,
     return fold->subject != NULL && fold->head != NULL ? 0 : -ENOMEM;
 }
 
-int log_folds_read(struct log_folds *folds, uint64_t now_ns, sqlite3 *database)
+/* Rows of the one kind of places or of the other. */
+static int read_rows(struct log_folds *folds, bool limited, uint64_t now_ns, sqlite3 *database)
 {
+    const struct places places = places_of(limited ? limited_kind : "");
     sqlite3_stmt *statement;
-    int r = database_errno(
-        sqlite3_prepare_v2(database, "SELECT * FROM log_fold", -1, &statement, NULL));
+    int r =
+        database_errno(sqlite3_prepare_v2(database, "SELECT * FROM log_fold WHERE (kind = ?1) = ?2",
+                                          -1, &statement, NULL));
 
     if (r < 0)
         return r;
-    for (size_t i = 0; i < LIMIT_LOG_FOLDS && r == 0; i++) {
+    (void)sqlite3_bind_text(statement, 1, limited_kind, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_int(statement, 2, limited);
+    for (size_t i = places.first; i < places.end && r == 0; i++) {
         if (folds->folds[i].used)
             continue;
         if (sqlite3_step(statement) != SQLITE_ROW)
@@ -389,4 +409,11 @@ int log_folds_read(struct log_folds *folds, uint64_t now_ns, sqlite3 *database)
     }
     (void)sqlite3_finalize(statement);
     return r;
+}
+
+int log_folds_read(struct log_folds *folds, uint64_t now_ns, sqlite3 *database)
+{
+    int r = read_rows(folds, false, now_ns, database);
+
+    return r == 0 ? read_rows(folds, true, now_ns, database) : r;
 }

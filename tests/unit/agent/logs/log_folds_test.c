@@ -171,6 +171,42 @@ static void test_counts_survive(void **state)
     (void)sqlite3_close(database);
 }
 
+/* Every place has a count that waits, in memory and in the store: what a rule may not tell is told
+ * nevertheless, and survives. */
+static void test_limited_without_a_place(void **state)
+{
+    struct fixture *fixture = *state;
+    sqlite3 *database = open_table();
+    size_t limited = 0;
+    char key[16];
+
+    log_folds_set(fixture->folds, WINDOW, 10000);
+    for (int i = 0; i < 2 * LIMIT_LOG_FOLDS; i++) {
+        (void)text_format(key, sizeof key, "k%d", i / 2);
+        assert_true(take(fixture, 1, key, start_ns) >= 0);
+    }
+    assert_int_equal(log_folds_write(fixture->folds, database), 0);
+    log_folds_written(fixture->folds);
+    assert_int_equal(count_rows(database), LIMIT_LOG_FOLDS);
+    log_folds_set(fixture->folds, WINDOW, 0);
+    for (int i = 0; i < 5; i++) {
+        (void)text_format(key, sizeof key, "other%d", i);
+        assert_int_equal(take(fixture, 2, key, start_ns), LOG_LIMITED);
+    }
+    assert_int_equal(log_folds_write(fixture->folds, database), 0);
+    (void)log_folds_free(fixture->folds);
+    assert_int_equal(log_folds_new(&fixture->folds), 0);
+    assert_int_equal(log_folds_read(fixture->folds, start_ns, database), 0);
+    log_batch_clear(&fixture->batch);
+    assert_int_equal(log_folds_end(fixture->folds, UINT64_MAX, &fixture->batch), 0);
+    assert_int_equal(fixture->batch.count, LIMIT_LOG_FOLDS + 1);
+    for (size_t i = 0; i < fixture->batch.count; i++)
+        limited += text_equal(fixture->batch.drafts[i].kind, "log_rule_limited") &&
+                   strstr(fixture->batch.drafts[i].detail, "\"count\":5,") != NULL;
+    assert_int_equal(limited, 1);
+    (void)sqlite3_close(database);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +214,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_budget_of_a_rule, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_more_than_places, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_counts_survive, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_limited_without_a_place, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
