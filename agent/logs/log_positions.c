@@ -1,6 +1,7 @@
 /* Owns: the SQL of positions, and what is committed together. */
 #include "agent/logs/logs_private.h"
 
+#include "common/buffers/buffer.h"
 #include "common/database/database.h"
 #include "common/log/log.h"
 #include "common/text/text.h"
@@ -69,6 +70,35 @@ int logs_commit(struct logs *logs)
         logs->sources[i].changed = false;
     logs->committed_ns = clock_monotonic_ns();
     return 0;
+}
+
+/* In the store's thread, while ours waits. */
+static int delete_others(void *user, sqlite3 *database)
+{
+    AUTO_BUFFER struct buffer sql = BUFFER_WITH_MAXIMUM(4096);
+    const struct logs *logs = user;
+    sqlite3_stmt *statement = NULL;
+
+    (void)buffer_append_format(&sql, "DELETE FROM log_position WHERE source NOT IN (?1");
+    for (size_t i = 0; i < logs->source_count; i++)
+        (void)buffer_append_format(&sql, ",?%zu", i + 2);
+    (void)buffer_append_format(&sql, ")");
+    int r = buffer_failed(&sql);
+    if (r == 0)
+        r = database_errno(sqlite3_prepare_v2(database, buffer_text(&sql), -1, &statement, NULL));
+    if (r < 0)
+        return r;
+    (void)sqlite3_bind_text(statement, 1, LOGS_JOURNAL, -1, SQLITE_STATIC);
+    for (size_t i = 0; i < logs->source_count; i++)
+        (void)sqlite3_bind_text(statement, (int)i + 2, logs->sources[i].path, -1, SQLITE_STATIC);
+    r = sqlite3_step(statement);
+    (void)sqlite3_finalize(statement);
+    return database_errno(r);
+}
+
+int logs_forget_positions(struct logs *logs)
+{
+    return store_append_batch_wait(logs->store, NULL, 0, delete_others, logs);
 }
 
 struct lookup {

@@ -363,5 +363,8 @@ int logs_take_settings(struct logs *logs, struct logs_settings *settings)
     logs->question = question;
     logs->known_starts = 0;
     log_folds_set(logs->folds, settings->fold_ns, settings->rate);
+    r = logs_forget_positions(logs);
+    if (r < 0)
+        log_error("log_positions_not_forgotten", "error", log_error_text(r), NULL);
     return 0;
 }

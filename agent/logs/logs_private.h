@@ -62,6 +62,8 @@ struct logs {
 /* Events of the batch, counts and positions, in one transaction. */
 int logs_commit(struct logs *logs) MUST_USE;
 bool logs_has_news(const struct logs *logs);
+/* Deletes what was stored for files that are no sources any more: put back later, they are new. */
+int logs_forget_positions(struct logs *logs) MUST_USE;
 /* What was stored for source: NULL and 0 when there is nothing. */
 int logs_position(struct logs *logs, const char *source, char **ret_position) MUST_USE;
 int logs_read_folds(struct logs *logs) MUST_USE;

@@ -287,6 +287,31 @@ def test_a_file_that_appears_later(place):
     agent.stop()
 
 
+def test_a_file_that_is_put_back(place):
+    """What was written while the policy did not name it is nobody's business."""
+    folder = place.folder("log")
+    log, other = os.path.join(folder, "app.log"), os.path.join(folder, "other.log")
+    append(log, "")
+    append(other, "")
+    agent = agent_of(place, log, other, **NUMBERED).start()
+    agent.sync()
+    append(log, numbered(0))
+    append(other, numbered(1))
+    expect_numbers(agent, 2)
+    agent.set_policy(log_inspection__files=[log])
+    agent.control("reload")
+    agent.sync()
+    append(other, numbered(99))
+    agent.set_policy(log_inspection__files=[log, other])
+    agent.control("reload")
+    agent.sync()
+    append(log, numbered(2))
+    append(other, numbered(3))
+    expect_numbers(agent, 4)
+    assert 99 not in numbers(agent), numbers(agent)
+    agent.stop()
+
+
 # ---- processes that die ----
 
 class Writer(threading.Thread):
