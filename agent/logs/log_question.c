@@ -18,6 +18,8 @@
 
 /* A line may be of more than one rule: what one answer can tell beyond LIMIT_LOG_MATCHES. */
 enum { MOST_TOLD = LIMIT_LOG_MATCHES + LIMIT_LOG_RULES, JOURNAL_ENTRIES = 5000 };
+/* Of an event's detail, without what folding adds; of it, what ends the fields. */
+enum { MOST_HEAD_BYTES = LIMIT_EVENT_DETAIL_BYTES / 2, FIELDS_END_BYTES = 64 };
 static const uint64_t PAUSE_NS = NS_PER_SECOND;
 
 struct log_question {
@@ -173,32 +175,50 @@ static void write_facts(const struct match *match, const char *path, struct json
         json_write_field_unsigned(json, "lines", match->lines);
 }
 
+/* A field that has no room any more is left out; returns whether it was. */
+static bool write_field(struct json_writer *json, const char *name, const char *value)
+{
+    AUTO_BUFFER struct buffer field = BUFFER_WITH_MAXIMUM(MOST_HEAD_BYTES);
+    struct json_writer alone;
+
+    json_writer_init(&alone, &field);
+    json_write_field_string(&alone, name, value);
+    if (buffer_failed(&field) < 0 ||
+        json->buffer->length + field.length + FIELDS_END_BYTES > MOST_HEAD_BYTES)
+        return true;
+    json_write_field_string(json, name, value);
+    return false;
+}
+
 /* The fields, into the detail and into the key. */
 static int read_fields(struct message_reader *reader, struct json_writer *json, struct sha256 *key)
 {
     uint32_t count = message_read_u32(reader);
     char name[LOG_NAME_BYTES], value[LOG_VALUE_BYTES];
     int r = count <= LOG_FIELDS ? 0 : -EBADMSG;
+    bool cut = false;
 
     json_write_key(json, "fields");
     json_write_object_begin(json);
     for (uint32_t i = 0; i < count && r == 0; i++) {
         message_read_text(reader, name, sizeof name);
         message_read_text(reader, value, sizeof value);
-        json_write_field_string(json, name, value);
+        cut = write_field(json, name, value) || cut;
         if (is_telling(name))
             r = sha256_update(key, name, strlen(name) + 1);
         if (r == 0 && is_telling(name))
             r = sha256_update(key, value, strlen(value) + 1);
     }
     json_write_object_end(json);
+    if (cut)
+        json_write_field_bool(json, "fields_cut", true);
     return r;
 }
 
 static int finish_match(struct log_question *question, struct message_reader *reader,
                         const struct match *match, struct sha256 *key, struct log_told *told)
 {
-    AUTO_BUFFER struct buffer head = BUFFER_WITH_MAXIMUM(LIMIT_EVENT_DETAIL_BYTES / 2);
+    AUTO_BUFFER struct buffer head = BUFFER_WITH_MAXIMUM(MOST_HEAD_BYTES);
     uint8_t digest[SHA256_BYTES];
     struct json_writer json;
 

@@ -172,6 +172,29 @@ def test_hostile_lines(place):
     agent.stop()
 
 
+def test_a_match_that_is_too_long(place):
+    """It is told with fewer fields, and costs no other line."""
+    log = os.path.join(place.folder("log"), "auth.log")
+    append(log, "")
+    names = [f"field_{number}" for number in range(12)]
+    decoder = {"name": "wide", "program": "wide", "regex": "^" + " ".join(f"(?<{name}>[^ ]+)" for name in names) + "$"}
+    agent = agent_of(place, log, **{
+        **NUMBERED, "log_inspection.decoders": NUMBERED["log_inspection.decoders"] + [decoder],
+        "log_inspection.rules": NUMBERED["log_inspection.rules"] +
+        [{"id": 100002, "decoder": "wide", "severity": "low", "group": "service_failed", "description": "A wide line"}]})
+    agent.start()
+    agent.sync()
+    wide = "2026-01-02T03:04:05+00:00 host wide[1]: " + " ".join(["\x01" * 256] * len(names)) + "\n"
+    append(log, numbered(0) + wide + numbered(1))
+    expect_numbers(agent, 2)
+    assert not agent.events("log_skipped")
+    detail, = (detail for detail in told(agent, "log_service_failed") if detail["rule"] == 100002)
+    assert detail["fields_cut"] and 8 <= len(detail["fields"]) < len(names), detail
+    assert detail["fields"]["field_0"] == "\\x01" * 256, detail
+    assert agent.status()["logs"]["restarts"] == 0, agent.status()["logs"]
+    agent.stop()
+
+
 def test_wrong_rules_are_refused(place):
     log = os.path.join(place.folder("log"), "auth.log")
     append(log, "")
