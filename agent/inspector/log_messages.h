@@ -18,7 +18,8 @@ enum log_message {
     /* First of all, without an answer. Descriptors of the policy's own rules, then of ours. */
     LOG_RULES_CUSTOM = 1, /* descriptor of the text */
     LOG_RULES_SHIPPED,    /* the same */
-    LOG_STATE,            /* nothing; LOG_STATE_END */
+    LOG_STATE,            /* nothing (a journal that could not be opened is tried again);
+                             LOG_STATE_END */
     LOG_READ,             /* u64 offset, u32 most bytes, u32 whether it is final, text name;
                              descriptor of the file; LOG_READ_END */
     LOG_JOURNAL,          /* text cursor, u32 most entries; LOG_JOURNAL_END */

@@ -312,6 +312,14 @@ static int answer_journal(void *user, struct message *message)
     return message_writer_send(&reader->answer, reader->socket, LOG_JOURNAL_END, -1);
 }
 
+/* Whether there is one is in the answer about the state. A line of our log may not be written: it
+ * would be the end of us where that is a file (RLIMIT_FSIZE). */
+static void try_journal(struct reader *reader)
+{
+    if (reader->journal == NULL)
+        (void)!journal_open(reader->journal_directory, &reader->journal);
+}
+
 static int answer_state(void *user, struct message *message)
 {
     struct reader *reader = user;
@@ -319,6 +327,7 @@ static int answer_state(void *user, struct message *message)
 
     if (message_reader_end(&fields) < 0)
         return -EBADMSG;
+    try_journal(reader);
     reader->answer = (struct message_writer){.length = 0};
     message_write_u32(&reader->answer,
                       reader->rules != NULL ? (uint32_t)log_rules_decoder_count(reader->rules) : 0);
@@ -400,9 +409,7 @@ int log_reader_run(int socket, const char *journal_directory)
         log_error("inspector_not_confined", "error", log_error_text(r), NULL);
         return r;
     }
-    /* Whether there is one is in the answer about the state. A line of our log may not be written:
-     * it would be the end of us where that is a file (RLIMIT_FSIZE). */
-    (void)!journal_open(journal_directory, &reader.journal);
+    try_journal(&reader);
     r = serve(&reader);
     if (r < 0)
         log_error("inspector_ended", "error", log_error_text(r), NULL);

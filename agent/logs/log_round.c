@@ -176,10 +176,12 @@ static bool journal_is_ready(struct logs *logs)
 
     if (!logs->now->journal)
         return false;
-    if (places_changed(logs) ||
-        (!logs->reader.journal && now_ns - logs->journal_tried_ns >= JOURNAL_NS)) {
-        logs->journal_tried_ns = now_ns;
+    /* Another process loses what its rules counted: only where this one can never read it. */
+    bool moved = places_changed(logs);
+    if (moved)
         log_question_restart(logs->question);
+    if (moved || (!logs->reader.journal && now_ns - logs->journal_tried_ns >= JOURNAL_NS)) {
+        logs->journal_tried_ns = now_ns;
         if (log_question_state(logs->question, &logs->reader) < 0)
             return false;
         logs->known_starts = log_question_starts(logs->question);
@@ -241,6 +243,7 @@ static int learn_state(struct logs *logs)
     if (r < 0)
         return r;
     (void)places_changed(logs);
+    logs->journal_tried_ns = clock_monotonic_ns();
     logs->known_starts = log_question_starts(logs->question);
     if (logs->reader.problem[0] != '\0')
         log_warning("log_rules_refused", "problem", logs->reader.problem, NULL);

@@ -411,7 +411,7 @@ def test_switched_off_has_no_process(place):
 class Journal:
     """A journald of our own, with a /run of our own."""
 
-    def __init__(self, place):
+    def __init__(self, place, started=True):
         if not os.path.exists(JOURNALD):
             raise Skip(f"{JOURNALD} is missing: the journal is not tried")
         harness.own_mounts()
@@ -429,7 +429,8 @@ class Journal:
         self.log = os.path.join(place.root, "journald.log")
         self.process = None
         place.cleanups.append(self.end)
-        self.start()
+        if started:
+            self.start()
 
     def start(self):
         with open(self.log, "ab") as stream:
@@ -518,9 +519,36 @@ def test_journal(place):
     journal.end()
 
 
+def test_journal_that_comes_later(place):
+    """Looking for one costs nothing of what rules counted."""
+    journal = Journal(place, started=False)
+    log = os.path.join(place.folder("log"), "auth.log")
+    append(log, "")
+    agent = agent_of(place, log, journal="").start()
+    agent.sync()
+    assert not agent.status()["logs"]["journal"], agent.status()["logs"]
+    for number in range(7):
+        append(log, FAILED.format(user=f"u{number}", address="203.0.113.5"))
+    agent.sync()
+    journal.start()
+    agent.until(lambda status: status["logs"]["journal"], "the journal")
+    append(log, FAILED.format(user="u7", address="203.0.113.5"))
+    agent.sync()
+    assert len(agent.events("log_brute_force")) == 1, agent.status()["logs"]
+    assert agent.status()["logs"]["restarts"] == 0, agent.status()["logs"]
+    agent.stop()
+    journal.end()
+
+
 def test_journal_that_was_vacuumed(place):
     journal = Journal(place)
-    agent = agent_of(place, journal="", **NUMBERED).start()
+    # What journald says first in a file.
+    decoder = {"name": "size", "program": "systemd-journald", "regex": "^(?<which>Runtime|System) Journal"}
+    agent = agent_of(place, journal="", **{
+        **NUMBERED, "log_inspection.decoders": NUMBERED["log_inspection.decoders"] + [decoder],
+        "log_inspection.rules": NUMBERED["log_inspection.rules"] +
+        [{"id": 100002, "decoder": "size", "severity": "low", "group": "service_failed", "description": "First"}]})
+    agent.start()
     agent.sync()
     journal.say("line 0", "numbered")
     journal.flush()
