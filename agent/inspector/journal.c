@@ -14,7 +14,7 @@ struct journal {
     bool stands;                   /* on an entry */
     bool at_head;                  /* there was no entry yet */
     char cursor[LOG_CURSOR_BYTES]; /* of the entry it stands on */
-    char program[LIMIT_LOG_NAME_BYTES + 1], unit[256];
+    char program[512], unit[256];
     char message[LIMIT_LOG_INSPECTED_BYTES];
 };
 
@@ -87,11 +87,15 @@ static int seek_entry(struct journal *journal, const char *cursor, bool *ret_los
         return note_place(journal);
     if (r < 0)
         return r;
-    /* Vacuumed: the entry it came to is the first that is left. */
     *ret_lost = true;
+    if (r == 0) /* all that is left is older */
+        return seek_now(journal);
+    /* Vacuumed: the entry it came to is to be read, and may be the first of all. */
+    r = sd_journal_previous(journal->handle);
     if (r > 0)
-        return MIN(sd_journal_previous_skip(journal->handle, 1), 0);
-    return MIN(sd_journal_seek_head(journal->handle), 0);
+        return note_place(journal);
+    journal->at_head = r == 0;
+    return r < 0 ? r : sd_journal_seek_head(journal->handle);
 }
 
 int journal_seek(struct journal *journal, const char *cursor, bool *ret_lost)
@@ -151,6 +155,16 @@ static bool is_below_system(const char *path)
            text_starts_with(path, "/sbin/");
 }
 
+/* A process names itself: the brackets make a name that no decoder's program has. */
+static void take_command(struct journal *journal, bool root)
+{
+    char command[64];
+    bool named = copy_field(journal, "_COMM", command, sizeof command);
+
+    (void)text_format(journal->program, sizeof journal->program, root || !named ? "%s" : "[%s]",
+                      command);
+}
+
 /* Anybody may send an entry under any name (logger -t sshd): the sender is what journald saw. */
 static void find_program(struct journal *journal)
 {
@@ -168,15 +182,14 @@ static void find_program(struct journal *journal)
     (void)copy_field(journal, "_UID", user, sizeof user);
     (void)copy_field(journal, "_EXE", executable, sizeof executable);
     const char *slash = strrchr(executable, '/');
-    if (named && text_equal(user, "0"))
+    bool root = text_equal(user, "0"), system = slash != NULL && is_below_system(executable);
+    if (named && (root || (system && text_equal(slash + 1, journal->program))))
         return;
-    if (named && slash != NULL && is_below_system(executable) &&
-        text_equal(slash + 1, journal->program))
-        return;
-    if (slash != NULL)
-        (void)text_copy(journal->program, sizeof journal->program, slash + 1);
+    if (slash != NULL) /* a name of its own is not for anybody to choose: /tmp/sshd is that */
+        (void)text_copy(journal->program, sizeof journal->program,
+                        root || system ? slash + 1 : executable);
     else
-        (void)copy_field(journal, "_COMM", journal->program, sizeof journal->program);
+        take_command(journal, root);
 }
 
 static void find_unit(struct journal *journal)

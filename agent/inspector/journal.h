@@ -19,8 +19,9 @@ struct journal *journal_close(struct journal *journal);
  * others behind it. */
 int journal_seek(struct journal *journal, const char *cursor, bool *ret_lost) MUST_USE;
 /* The next entry; its line lives until the next call. 1, 0 at the end, -errno. A program's name is
- * believed when root, the kernel or a program of that name below /usr said it; otherwise it is the
- * name of the program that sent the entry. ret_unit: "" or the systemd unit. */
+ * believed when root, the kernel or a program of that name below /usr said it; otherwise it is that
+ * of the program that sent the entry: its whole path when it is another user's and lies elsewhere,
+ * [its own name for itself] when there is no path. ret_unit: "" or the systemd unit. */
 int journal_next(struct journal *journal, struct log_line *ret_line,
                  const char **ret_unit) MUST_USE;
 /* Of the last entry, or where journal_seek stands. */

@@ -3,8 +3,10 @@ import contextlib
 import grp
 import json
 import os
+import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -463,6 +465,14 @@ class Journal:
                                 timeout=SECONDS, check=False)
         return result.stdout.decode("utf-8", "replace")
 
+    def until(self, *match):
+        """Until there is an entry of it."""
+        for _ in range(int(SECONDS * 10)):
+            if self.ask("-o", "cat", *match):
+                return
+            threading.Event().wait(0.1)
+        raise AssertionError(f"the journal has nothing of {match}")
+
     def flush(self):
         """Until journald has written what was said so far."""
         self.marks = getattr(self, "marks", 0) + 1
@@ -566,6 +576,32 @@ def test_journal_that_was_vacuumed(place):
     agent.sync()
     assert sorted(numbers(agent)) == [0, 2], (numbers(agent), agent.status()["logs"])
     assert len(agent.events("log_gap")) == 1
+    first = [detail["rule"] for detail in told(agent, "log_service_failed")]
+    assert first == [100002], "the first entry that is left is read, too"
+    agent.stop()
+    journal.end()
+
+
+def test_journal_that_begins_anew(place):
+    """With a clock that was set back: nothing stands behind the place where reading stood."""
+    journal = Journal(place)
+    agent = agent_of(place, journal="", **NUMBERED).start()
+    agent.sync()
+    journal.say("line 0", "numbered")
+    journal.flush()
+    agent.sync()
+    agent.stop()
+    ahead = ";".join(f"{name}={value}" for name, value in
+                     (("s", "1" * 32), ("i", "1"), ("b", "1" * 32), ("m", "1"), ("t", "7" + "0" * 14), ("x", "1")))
+    with contextlib.closing(sqlite3.connect(os.path.join(agent.state, "events.db"))) as database, database:
+        changed = database.execute("UPDATE log_position SET position = ? WHERE source = 'journal'", (ahead,))
+        assert changed.rowcount == 1
+    agent.start()
+    agent.sync()
+    journal.say("line 1", "numbered")
+    journal.flush()
+    expect_numbers(agent, 2)
+    assert len(agent.events("log_gap")) == 1
     agent.stop()
     journal.end()
 
@@ -580,6 +616,16 @@ def test_forged_senders(place):
               "b'MESSAGE=Failed password for forged from 203.0.113.9 port 4 ssh2\\nSYSLOG_IDENTIFIER=sshd\\n', "
               "'/run/systemd/journal/socket')")
     subprocess.run(["python3", "-c", forged], check=True, timeout=SECONDS)
+    # Neither is a program of that name that anybody may have written. It waits until it was looked at.
+    program = os.path.join(place.folder("bin"), "sshd")
+    shutil.copy(os.path.realpath(sys.executable), program)
+    with subprocess.Popen([program, "-c", forged + "; input()"], stdin=subprocess.PIPE,
+                          env={**os.environ, "PYTHONHOME": sys.base_prefix}) as sender:
+        try:
+            journal.until("_EXE=" + program)
+            assert "forged" in journal.ask("-o", "cat", "_EXE=" + program)
+        finally:
+            sender.communicate(b"\n", timeout=SECONDS)
     journal.say("Failed password for real from 203.0.113.5 port 4 ssh2", "sshd")
     journal.flush()
     agent.sync()
