@@ -79,7 +79,8 @@ int heartbeats_take_want(void *user, struct message *message UNUSED)
 }
 
 /* The console is back in an older state, a backup: what it once had is sent again, as far as the
- * store still has it. A console that has nothing of this epoch never had. */
+ * store still has it. One that has nothing of this epoch gets nothing again: where the epoch began
+ * is not known, and what came before would be stored twice. */
 static int send_again(struct store *store, const struct store_status *status, uint64_t number)
 {
     if (number == 0)
