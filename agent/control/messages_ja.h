@@ -57,6 +57,18 @@
       "（無視）") \
     X(" (counted, not told)", \
       "（数えるが知らせない）") \
+    X("Say how application control is, and how many programs are known", \
+      "アプリケーションコントロールの状態と既知のプログラムの数を表示する") \
+    X("Forget all programs and learn anew what is there", \
+      "すべてのプログラムを忘れ、今あるものを学習し直す") \
+    X("Let every program run for a while, and know it from then on", \
+      "しばらくの間すべてのプログラムの実行を許可し、以後は既知とする") \
+    X("End maintenance now", \
+      "メンテナンスを今すぐ終える") \
+    X("for so long, at most a day; an hour when it is not given", \
+      "この時間だけ（最長 1 日、省略時は 1 時間）") \
+    X("%s cannot be read", \
+      "%s を読めません") \
     X("standard input cannot be read", \
       "標準入力を読めません") \
     X("cannot become the user %s", \

@@ -7,19 +7,17 @@ import unittest
 import harness
 from harness import BIN
 
-DATABASES = 8
-
 
 class StoreTest(unittest.TestCase):
-    def run_unit(self, name):
-        stores = " ".join(harness.postgres().database() for _ in range(DATABASES))
+    def run_unit(self, name, databases=8):
+        stores = " ".join(harness.postgres().database() for _ in range(databases))
         done = subprocess.run([os.path.join(BIN, "../unit", name)], capture_output=True, text=True,
                               env={**os.environ, "YAGURA_TEST_STORES": stores}, check=False,
                               timeout=120)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     def test_the_store(self):
-        self.run_unit("console_store_test")
+        self.run_unit("console_store_test", databases=10)
 
     def test_heartbeats_together(self):
         self.run_unit("console_heartbeat_batch_test")
