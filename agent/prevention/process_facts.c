@@ -44,6 +44,12 @@ static void read_executable(pid_t pid, uint32_t user, uint32_t group,
 }
 
 /* "Uid:\treal\teffective\t...", and Gid the same. */
+static uint32_t read_real(const char *status, const char *name)
+{
+    const char *line = strstr(status, name);
+    return line != NULL ? (uint32_t)proc_text_number(line + strlen(name)) : PROCESS_NO_USER;
+}
+
 static uint32_t read_effective(const char *status, const char *name)
 {
     const char *line = strstr(status, name);
@@ -79,12 +85,17 @@ void process_facts_read(pid_t pid, struct process_facts *ret_facts)
 {
     char groups[8192], status[4096];
 
-    *ret_facts =
-        (struct process_facts){.pid = pid, .user = PROCESS_NO_USER, .login_user = PROCESS_NO_USER};
+    *ret_facts = (struct process_facts){
+        .pid = pid,
+        .user = PROCESS_NO_USER,
+        .real_user = PROCESS_NO_USER,
+        .login_user = PROCESS_NO_USER,
+    };
     if (pid <= 0)
         return;
     if (read_text(pid, "status", status, sizeof status)) {
         ret_facts->user = read_effective(status, "\nUid:\t");
+        ret_facts->real_user = read_real(status, "\nUid:\t");
         read_executable(pid, ret_facts->user, read_effective(status, "\nGid:\t"),
                         ret_facts->executable);
     }

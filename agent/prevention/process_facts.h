@@ -21,6 +21,7 @@ struct process_facts {
     pid_t pid;
     char executable[PATH_MAX]; /* raw bytes; "" unknown */
     uint32_t user;             /* effective; PROCESS_NO_USER: unknown */
+    uint32_t real_user;        /* who started it, of a set-user-id program; the same */
     uint32_t login_user; /* who logged in, whoever it has become since; PROCESS_NO_USER: nobody
                             did, as for services */
     char container[PROCESS_CONTAINER_BYTES]; /* 64 hexadecimal digits; "" none */

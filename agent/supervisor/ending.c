@@ -107,28 +107,47 @@ static bool is_systemctl(pid_t pid)
     return text_equal(name, "systemctl");
 }
 
-/* systemd stops us for somebody, whose systemctl waits for our end. No proof: any name will do. */
-static void write_askers(struct json_writer *json)
+/* Root's own, not that of a set-user-id program, which anybody names as he likes. */
+static bool is_roots(pid_t pid)
 {
-    AUTO_CLOSE int fd = -1;
+    struct process_facts facts;
+
+    process_facts_read(pid, &facts);
+    return facts.user == 0 && facts.real_user == 0;
+}
+
+static size_t write_askers_of(struct json_writer *json, DIR *processes, bool roots, size_t most)
+{
     size_t count = 0;
     uint64_t pid;
 
-    if (file_open_following("/proc", O_RDONLY | O_DIRECTORY, 0, &fd) < 0)
-        return;
-    DIR *stream = fdopendir(TAKE_FD(fd));
-    if (stream == NULL)
-        return;
-    json_write_key(json, "systemctl");
-    json_write_array_begin(json);
-    for (const struct dirent *entry; count < MOST_ASKERS && (entry = readdir(stream)) != NULL;)
+    rewinddir(processes);
+    for (const struct dirent *entry; count < most && (entry = readdir(processes)) != NULL;)
         if (text_parse_u64(entry->d_name, &pid) == 0 && pid <= INT32_MAX &&
-            is_systemctl((pid_t)pid)) {
+            is_systemctl((pid_t)pid) && is_roots((pid_t)pid) == roots) {
             write_process(json, (pid_t)pid);
             count++;
         }
+    return count;
+}
+
+/* systemd stops us for somebody, whose systemctl waits for our end. No proof: any name will do. So
+ * root's come first, who needs nobody's leave: no other can hide them. */
+static void write_askers(struct json_writer *json)
+{
+    AUTO_CLOSE int fd = -1;
+
+    if (file_open_following("/proc", O_RDONLY | O_DIRECTORY, 0, &fd) < 0)
+        return;
+    DIR *processes = fdopendir(TAKE_FD(fd));
+    if (processes == NULL)
+        return;
+    json_write_key(json, "systemctl");
+    json_write_array_begin(json);
+    size_t count = write_askers_of(json, processes, true, MOST_ASKERS);
+    (void)write_askers_of(json, processes, false, MOST_ASKERS - count);
     json_write_array_end(json);
-    (void)closedir(stream);
+    (void)closedir(processes);
 }
 
 void ending_note_stop(struct agent *agent, int signal_number)

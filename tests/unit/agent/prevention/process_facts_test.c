@@ -50,6 +50,7 @@ static void our_own_facts_are_known(void **state)
     assert_true(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
     assert_string_equal(facts.executable, self);
     assert_int_equal(facts.user, geteuid());
+    assert_int_equal(facts.real_user, getuid());
     json_writer_init(&json, &text);
     json_write_object_begin(&json);
     process_facts_write(&facts, &json);
