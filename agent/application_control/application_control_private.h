@@ -8,6 +8,7 @@
 #include "agent/prevention/open_judge.h"
 #include "agent/store/store.h"
 #include "agent/watch/exclusions.h"
+#include "common/files/file.h"
 
 #include <pthread.h>
 #include <sys/stat.h>
@@ -50,12 +51,26 @@ struct told_program {
     uint64_t more;     /* not told since */
 };
 
+/* Programs in memory whose digests are known, and whose turn it is to be read. The keeper's. */
+enum { MEMORY_PROGRAMS = 256 };
+struct memory_programs {
+    struct known_memory {
+        struct file_identity identity;
+        uint64_t until_ns; /* monotonic: a write through a mapping moves no time */
+        int result;        /* of reading it: 0 or -errno */
+        uint8_t sha256[SHA256_BYTES];
+    } known[MEMORY_PROGRAMS];
+    pid_t after; /* the turn begins with the process after this one */
+    uint64_t left_bytes;
+};
+
 struct application_control {
     struct store *store;
     struct prevention *guard;     /* NULL until it is first needed */
     struct open_judge open_judge; /* what it asks */
     struct inventory *inventory;  /* NULL until it is first needed, or when it cannot be had */
     char *guard_program, *inspector_program, *inventory_path, *key_path;
+    struct memory_programs memory;
     pthread_t judge, keeper, walker;
     bool has_threads;
 

@@ -10,6 +10,7 @@
 #include "common/json/json_writer.h"
 #include "common/limits.h"
 #include "common/text/text.h"
+#include "common/time/clock.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -18,6 +19,9 @@
 #include <sys/fsuid.h>
 
 #define MEMORY_PREFIX "/memfd:"
+#define KNOWN_NS      (60 * NS_PER_SECOND)
+/* A turn reads so much, and the rest of the last program; package questions wait meanwhile. */
+#define TURN_BYTES ((uint64_t)32 * 1024 * 1024)
 
 struct memory_program {
     pid_t pid;
@@ -115,21 +119,49 @@ static void take_unknown(struct application_control *control, const struct memor
     (void)application_control_add(control, &program);
 }
 
-/* Container runtimes run themselves from memory: the same content as the file that is known. */
-static void look_at(struct application_control *control, const struct application_rules *rules,
+/* False: no more is read in this turn. */
+static bool take_digest(struct memory_programs *memory, struct memory_program *program,
+                        uint64_t most_bytes, int *ret_result)
+{
+    const struct file_identity identity = file_identity_of(&program->status);
+    struct known_memory *known = &memory->known[identity.inode % MEMORY_PROGRAMS];
+    uint64_t now = clock_monotonic_ns();
+
+    if (now >= known->until_ns || !file_identity_equal(&known->identity, &identity)) {
+        if (memory->left_bytes == 0)
+            return false;
+        memory->left_bytes -= MIN(memory->left_bytes, MIN(identity.size, most_bytes));
+        *known = (struct known_memory){.identity = identity, .until_ns = now + KNOWN_NS};
+        known->result = hash_sha256_fd(program->fd, most_bytes, known->sha256);
+    }
+    memcpy(program->sha256, known->sha256, SHA256_BYTES);
+    *ret_result = known->result;
+    return true;
+}
+
+/* Container runtimes run themselves from memory: the same content as the file that is known.
+ * False: the next turn begins with this one. */
+static bool look_at(struct application_control *control, const struct application_rules *rules,
                     pid_t pid)
 {
     struct memory_program program;
+    bool looked = true;
+    int r = 0;
 
-    if (find(pid, &program) && hash_sha256_fd(program.fd, rules->most_bytes, program.sha256) == 0 &&
-        !is_allowed(control, rules, program.sha256))
-        take_unknown(control, &program);
+    if (find(pid, &program)) {
+        looked = take_digest(&control->memory, &program, rules->most_bytes, &r);
+        if (looked && r == 0 && !is_allowed(control, rules, program.sha256))
+            take_unknown(control, &program);
+    }
     if (program.fd >= 0)
         (void)close(program.fd);
+    return looked;
 }
 
+/* /proc lists processes by their numbers. */
 static void look_at_all(struct application_control *control, const struct application_rules *rules)
 {
+    struct memory_programs *memory = &control->memory;
     AUTO_CLOSE int fd = -1;
 
     if (file_open_directory("/proc", true, &fd) < 0)
@@ -138,10 +170,18 @@ static void look_at_all(struct application_control *control, const struct applic
     if (processes == NULL)
         return;
     (void)TAKE_FD(fd);
+    pid_t last = memory->after;
+    memory->after = 0;
+    memory->left_bytes = TURN_BYTES;
     for (const struct dirent *entry; (entry = readdir(processes)) != NULL;) {
         uint64_t pid = 0;
-        if (text_parse_u64(entry->d_name, &pid) == 0)
-            look_at(control, rules, (pid_t)pid);
+        if (text_parse_u64(entry->d_name, &pid) < 0 || (pid_t)pid <= last)
+            continue;
+        if (!look_at(control, rules, (pid_t)pid)) {
+            memory->after = last;
+            break;
+        }
+        last = (pid_t)pid;
     }
     (void)closedir(processes);
 }

@@ -1,0 +1,164 @@
+/* Orders that come at the wrong moment: during a walk, or with a disk that fails. */
+#include "agent/application_control/application_control_private.h"
+#include "agent/scan/tree_walk.h"
+#include "common/files/file.h"
+#include "common/text/text.h"
+#include "common/time/clock.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static char folder[64];
+static struct application_rules rules;
+static struct application_control control;
+static bool extends; /* somebody makes maintenance longer during the walk */
+static int clear_result;
+static unsigned ends_told;
+
+int __wrap_store_append(struct store *store, const struct event_draft *draft, store_work *work,
+                        store_committed *committed, void *user);
+
+int __wrap_store_append(struct store *store UNUSED, const struct event_draft *draft,
+                        store_work *work UNUSED, store_committed *committed UNUSED,
+                        void *user UNUSED)
+{
+    ends_told += text_equal(draft->kind, "maintenance_ended");
+    return 0;
+}
+
+int __wrap_tree_walk(const char *top, bool stay, struct mount_classes *mounts,
+                     const struct tree_walk_visitor *visitor, void *user);
+
+int __wrap_tree_walk(const char *top UNUSED, bool stay UNUSED, struct mount_classes *mounts UNUSED,
+                     const struct tree_walk_visitor *visitor UNUSED, void *user UNUSED)
+{
+    if (extends)
+        assert_int_equal(application_control_maintain(&control, 30, "a test"), 0);
+    (void)pthread_mutex_lock(&control.lock);
+    control.stopping = true; /* after this walk */
+    (void)pthread_mutex_unlock(&control.lock);
+    return 0;
+}
+
+int __wrap_inventory_clear(struct inventory *inventory);
+
+int __wrap_inventory_clear(struct inventory *inventory UNUSED)
+{
+    assert_true(control.clearing);
+    assert_false(control.walk_wanted);
+    return clear_result;
+}
+
+static int set_up(void **state UNUSED)
+{
+    static char top[] = "/";
+    static char *paths[] = {top, NULL};
+    char path[128], key[128], notice[512];
+
+    (void)text_copy(folder, sizeof folder, "/tmp/yagura-orders-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    rules = (struct application_rules){.references = 1, .mode = APPLICATION_BLOCK, .paths = paths};
+    control = (struct application_control){.rules = &rules};
+    (void)pthread_mutex_init(&control.lock, NULL);
+    (void)pthread_cond_init(&control.changed, NULL);
+    (void)text_format(path, sizeof path, "%s/programs.db", folder);
+    (void)text_format(key, sizeof key, "%s/programs.key", folder);
+    assert_int_equal(inventory_open(path, key, &control.inventory, notice), 0);
+    extends = false;
+    clear_result = 0;
+    ends_told = 0;
+    return 0;
+}
+
+static int tear_down(void **state UNUSED)
+{
+    int fd = -1;
+
+    control.inventory = inventory_close(control.inventory);
+    (void)pthread_cond_destroy(&control.changed);
+    (void)pthread_mutex_destroy(&control.lock);
+    assert_int_equal(file_open_directory("/tmp", true, &fd), 0);
+    assert_int_equal(file_remove_tree(fd, folder + strlen("/tmp/")), 0);
+    (void)close(fd);
+    return 0;
+}
+
+/* As the keeper does when its time is over. */
+static void end_maintenance(void)
+{
+    const struct inventory_marks over = {.complete_ns = 1,
+                                         .maintenance_from_ns = 2,
+                                         .maintenance_until_ns = 3};
+
+    inventory_set_marks(control.inventory, &over);
+    control.walk_wanted = control.maintenance_ends = true;
+    control.walk_since_ns = over.maintenance_from_ns;
+}
+
+static void walk(void)
+{
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, application_walker_run, &control), 0);
+    (void)pthread_join(thread, NULL);
+}
+
+static void maintenance_ends_with_its_walk(void **state UNUSED)
+{
+    end_maintenance();
+    walk();
+    assert_int_equal(inventory_marks(control.inventory).maintenance_from_ns, 0);
+    assert_int_equal(ends_told, 1);
+    assert_false(control.maintenance_ends);
+}
+
+static void maintenance_made_longer_during_its_walk_goes_on(void **state UNUSED)
+{
+    extends = true;
+    end_maintenance();
+    walk();
+    struct inventory_marks marks = inventory_marks(control.inventory);
+    assert_int_equal(marks.maintenance_from_ns, 2);
+    assert_true(marks.maintenance_until_ns > clock_realtime_ns());
+    assert_int_equal(ends_told, 0);
+    assert_false(control.maintenance_ends);
+}
+
+static void an_inventory_that_cannot_be_cleared_leaves_maintenance_an_end(void **state UNUSED)
+{
+    clear_result = -EIO;
+    end_maintenance();
+    assert_int_equal(application_control_learn(&control, "a test"), -EIO);
+    assert_false(control.maintenance_ends);
+    assert_false(control.clearing);
+}
+
+static void learning_anew_drops_the_walk_that_was_wanted(void **state UNUSED)
+{
+    end_maintenance();
+    assert_int_equal(application_control_learn(&control, "a test"), 0);
+    assert_true(control.walk_wanted);
+    assert_int_equal(control.walk_since_ns, 0);
+    assert_false(control.maintenance_ends);
+    assert_false(control.clearing);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(maintenance_ends_with_its_walk, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(maintenance_made_longer_during_its_walk_goes_on, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(
+            an_inventory_that_cannot_be_cleared_leaves_maintenance_an_end, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(learning_anew_drops_the_walk_that_was_wanted, set_up,
+                                        tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
