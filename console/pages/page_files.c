@@ -6,6 +6,7 @@
 #include "common/crypto/hash.h"
 #include "common/files/file.h"
 #include "common/text/text.h"
+#include "console/pages/script_comments.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -90,14 +91,24 @@ static int name_content(struct page_file *file)
     return 0;
 }
 
+/* vendor/ keeps its comments: they say whose it is. */
+static bool is_own_script(const struct page_file *file)
+{
+    return text_starts_with(file->path, "/app/") && text_ends_with(file->path, ".js");
+}
+
 static int read_file(int folder_fd, const char *name, struct page_file *file)
 {
+    AUTO_BUFFER struct buffer content = BUFFER_WITH_MAXIMUM(PAGE_FILE_BYTES);
     AUTO_CLOSE int fd = -1;
     int r = file_open_regular(folder_fd, name, &fd, NULL);
     buffer_init(&file->plain, PAGE_FILE_BYTES);
     buffer_init(&file->packed, PAGE_FILE_BYTES * 2);
     if (r == 0)
-        r = file_read_all_fd(fd, &file->plain);
+        r = file_read_all_fd(fd, &content);
+    if (r == 0)
+        r = is_own_script(file) ? script_comments_remove(content.data, content.length, &file->plain)
+                                : buffer_append(&file->plain, content.data, content.length);
     if (r == 0)
         r = name_content(file);
     return r < 0 ? r : pack(&file->plain, &file->packed);

@@ -60,15 +60,22 @@ class PageTest(ConsoleTest):
 
     def test_the_page_stays_small(self):
         total = 0
-        for folder, _, names in os.walk(WEB):
-            if "node_modules" in folder:
-                continue
+        for folder, folders, names in os.walk(WEB):
+            if "node_modules" in folders:
+                folders.remove("node_modules")
             for name in names:
                 if name.endswith((".html", ".css", ".js", ".svg", ".json")) and name not in (
                         "package.json", "package-lock.json", "build_vendor.js"):
-                    with open(os.path.join(folder, name), "rb") as file:
-                        total += len(gzip.compress(file.read()))
+                    path = os.path.relpath(os.path.join(folder, name), WEB).replace("index.html", "")
+                    total += len(self.client.get(f"/{path}", expect=200, Accept_Encoding="gzip").body)
         self.assertLess(total, 150_000, "all files of the page, compressed")
+
+    def test_scripts_leave_their_comments_at_home(self):
+        served = self.client.get("/app/main.js", expect=200).body.decode()
+        source = harness.read(WEB + "/app/main.js")
+        self.assertRegex(source, "(?m)^ *(// |/\\*)")
+        self.assertNotRegex(served, "(?m)^ *(// |/\\*)")
+        self.assertEqual(re.sub(r"(?m)^[ \t]*(// .*|/\*(?s:.*?)\*/[ \t]*)\n", "", source), served)
 
     def test_nothing_else_is_served(self):
         for path in ("/README.md", "/app/none.js", "/vendor/build.js.map", "/app/../README.md",
