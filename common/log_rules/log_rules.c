@@ -92,7 +92,7 @@ static int make_room(void **array, size_t size, size_t there, size_t more)
 int log_rules_add(struct log_rules *rules, const struct log_rules_source *source,
                   struct settings_error *ret_error)
 {
-    size_t decoders, added;
+    size_t decoders = 0, added = 0;
     int r = count_entries(source, source->decoders, rules->decoder_count, LIMIT_LOG_DECODERS,
                           ret_error, &decoders);
 

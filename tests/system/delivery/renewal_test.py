@@ -40,7 +40,7 @@ def test_a_short_life(place):
     assert renewed["agent_id"] == first["agent_id"]
     assert renewed["key"] != first["key"] and renewed["certificate"] != first["certificate"]
     assert shows(both, first).status == 401
-    assert both.computer()["status"] == "Managed (Online)", both.computer()
+    both.until(lambda: both.computer()["status"] == "Managed (Online)", "it is online")
     assert not both.agent.events("messenger_ended")
 
     both.agent.stop()
@@ -80,7 +80,7 @@ def test_whoever_dies_while_it_is_renewed(place):
         both.until(lambda: [event for event in both.events("&kind=malware_found")
                             if event["subject"] == path], f"turn {turn}: it is heard again")
         assert both.console_status()["agent_id"] == name
-    assert both.computer()["status"] == "Managed (Online)"
+    both.until(lambda: both.computer()["status"] == "Managed (Online)", "it is online")
     assert shows(both, identity_of(both)).status == 200
     assert len(both.admin.get("/api/v1/computers").json["computers"]) == 1
 
