@@ -90,6 +90,7 @@ static int count_by_module(struct sql *sql, void *user UNUSED)
     assert_int_equal(counted(sql, "tamper"), 1);
     assert_int_equal(counted(sql, "nonsense"), 0);
     assert_int_equal(counted(sql, "other"), 1);
+    free(beat.row);
     return 0;
 }
 
