@@ -2,15 +2,23 @@
 import contextlib
 import os
 import shutil
+import subprocess
 
 import harness
 from harness import CLEAN, EICAR, put
+
+
+def system_of(folder):
+    return subprocess.run(["stat", "-f", "-c", "%T", folder], check=True, capture_output=True,
+                          text=True).stdout.strip()
 
 
 def old_files():
     """A folder whose files were last changed long ago: nothing can give a new file an old ctime."""
     for folder in ("/usr/share/zoneinfo", "/usr/share/perl", "/usr/share/doc"):
         if os.path.isdir(folder):
+            if system_of(folder) in ("overlayfs", "ramfs", "tmpfs"):
+                raise harness.Skip("its times do not tell of every write: nothing is remembered here")
             return folder
     raise harness.Skip("no folder of old files")
 

@@ -1,4 +1,5 @@
 /* The whole pipeline over real files, with a scanner, responder and store in memory. */
+#include "agent/scan/file_lease.h"
 #include "agent/scan/scan_pipeline.h"
 
 #include "tests/unit/agent/scan/fakes.h"
@@ -224,6 +225,15 @@ static atomic_int busy_times;
 
 int __real_scan_task_open(int directory_fd, const char *path, int *ret_fd);
 int __wrap_scan_task_open(int directory_fd, const char *path, int *ret_fd);
+enum file_evidence __wrap_file_lease_evidence(int fd);
+
+/* Wherever the test's files lie. */
+static _Atomic(enum file_evidence) evidence = FILE_EVIDENCE_FULL;
+
+enum file_evidence __wrap_file_lease_evidence(int fd UNUSED)
+{
+    return atomic_load(&evidence);
+}
 
 int __wrap_scan_task_open(int directory_fd, const char *path, int *ret_fd)
 {
@@ -529,6 +539,25 @@ static void test_unchanged_files_are_settled_by_the_cache(void **state)
     tell(fixture, WATCH_FILE_ARRIVED, put_file(fixture, "file9", "y"));
     drain(fixture);
     assert_int_equal(fake_scanner_submitted(), before + 1);
+    clock_set_fake(0, 0);
+}
+
+static void test_nothing_is_cached_where_times_do_not_tell_of_writes(void **state)
+{
+    struct fixture *fixture = *state;
+    struct gate gate;
+
+    (void)put_file(fixture, "file", "x");
+    let_an_hour_pass();
+    atomic_store(&evidence, FILE_EVIDENCE_LEASE);
+    for (int i = 0; i < 3; i++) {
+        run_job(fixture, fixture->directory, true, &gate);
+        assert_int_equal(gate.totals.files_scanned, 1);
+    }
+    atomic_store(&evidence, FILE_EVIDENCE_FULL);
+    run_job(fixture, fixture->directory, true, &gate);
+    run_job(fixture, fixture->directory, true, &gate);
+    assert_int_equal(gate.totals.files_scanned, 0);
     clock_set_fake(0, 0);
 }
 
@@ -882,6 +911,7 @@ int main(void)
         TEST(test_a_shortage_of_descriptors_passes),
         TEST(test_a_job_tells_what_it_found),
         TEST(test_unchanged_files_are_settled_by_the_cache),
+        TEST(test_nothing_is_cached_where_times_do_not_tell_of_writes),
         TEST(test_a_restart_scans_only_what_changed),
         TEST(test_a_dirty_mapping_is_never_remembered),
         TEST(test_a_writer_during_the_scan_is_not_held_and_not_remembered),
