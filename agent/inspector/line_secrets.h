@@ -9,7 +9,8 @@
 /* In place: the secret's bytes become '*'. Never longer than it was. */
 void line_secrets_hide(char *line, size_t length);
 /* The same for what a program said in its log, where "Failed password for bob" hides nothing: of
- * named values only those behind a sign (password=x, token: x, --password x). */
+ * named values only those behind a sign (password=x, token: x, --password x); and what commands are
+ * given (mysql -px, curl -u user:x) and headers say (Authorization: Basic x, Bearer x). */
 void line_secrets_hide_said(char *line, size_t length);
 
 #endif

@@ -126,7 +126,12 @@ def test_secrets_are_hidden(place):
     append(log, "2026-01-02T03:04:06+00:00 host sudo:   bob : TTY=pts/0 ; PWD=/ ; USER=root ; "
                 "COMMAND=/usr/bin/tool --password hunter2 --token=abcdef https://u:pw@example.net/\n")
     agent.sync()
-    detail, = told(agent, "log_privilege_use")
+    append(log, "2026-01-02T03:04:07+00:00 host sudo:   eve : TTY=pts/0 ; PWD=/ ; USER=root ; "
+                "COMMAND=/usr/bin/curl -H Authorization: Basic dTpwdw== -u eve:swordfish https://example.net/\n")
+    agent.sync()
+    detail, given = told(agent, "log_privilege_use")
+    shown = json.dumps(given)
+    assert "dTpwdw" not in shown and "swordfish" not in shown and "/usr/bin/curl" in shown, given
     shown = json.dumps(detail)
     assert "hunter2" not in shown and "abcdef" not in shown and "u:pw" not in shown, detail
     assert "/usr/bin/tool" in detail["fields"]["command"] and "TTY=pts/0" in detail["line"], detail

@@ -80,6 +80,50 @@ static void secrets_are_hidden(void **state UNUSED)
     hidden("Include /etc/ssh/sshd_config.d/*.conf", "Include /etc/ssh/sshd_config.d/*.conf");
 }
 
+static void said(const char *line, const char *wanted)
+{
+    char *copy = strdup(line);
+
+    assert_non_null(copy);
+    line_secrets_hide_said(copy, strlen(copy));
+    assert_string_equal(copy, wanted);
+    free(copy);
+}
+
+static void credentials_of_headers_are_hidden(void **state UNUSED)
+{
+    said("curl -H 'Authorization: Basic dXNlcjpodW50ZXI=' https://h/",
+         "curl -H 'Authorization: ***** ****************' https://h/");
+    said("{\"Authorization\": \"Digest username=bob, response=ab\"}",
+         "{\"Authorization\": \"****** ************* ***********\"}");
+    said("Proxy-Authorization: Token abc def", "Proxy-Authorization: ***** *** ***");
+    said("auth=Bearer abc next", "auth=****** *** next");
+    said("got Bearer abc from", "got Bearer *** from");
+    said("sent basic dXNlcjp4 twice", "sent basic ******** twice");
+    said("Basic authentication failed", "Basic authentication failed");
+    said("Failed password for bob from 192.0.2.1", "Failed password for bob from 192.0.2.1");
+}
+
+static void passwords_of_commands_are_hidden(void **state UNUSED)
+{
+    said("COMMAND=/usr/bin/mysql -phunter2 -h db", "COMMAND=/usr/bin/mysql -p******* -h db");
+    said("(mysqldump -p 'x y' db", "(mysqldump -p ** ** db");
+    said("sshpass -p a\\ b ssh host", "sshpass -p ** * ssh host");
+    said("curl -u user:pw https://h/", "curl -u ******* https://h/");
+    said("curl -uuser:pw --proxy-user=u:p x", "curl -u******* --proxy-user=*** x");
+    said("tool --user u:p --password \"a b\" z", "tool --user *** --password ** ** z");
+    said("keytool -storepass abc -list", "keytool -storepass *** -list");
+    said("keytool -storepass 'a b' -list", "keytool -storepass ** ** -list");
+    said("tool --pass=abc", "tool --pass=***");
+    said("docker login -u bob -p abc", "docker login -u bob -p ***");
+    said("mkdir -p /srv/x", "mkdir -p /srv/x");
+    said("find / -perm -4000 -user root", "find / -perm -4000 -user root");
+    said("ssh -p 2222 -u", "ssh -p 2222 -u");
+    said("- -- -p", "- -- -p");
+    said("mysql -p", "mysql -p");
+    said("-", "-");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -87,6 +131,8 @@ int main(void)
         cmocka_unit_test(binary_and_long_texts_are_not_compared),
         cmocka_unit_test(a_long_difference_is_cut),
         cmocka_unit_test(secrets_are_hidden),
+        cmocka_unit_test(credentials_of_headers_are_hidden),
+        cmocka_unit_test(passwords_of_commands_are_hidden),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
