@@ -256,7 +256,10 @@ static int check_spooled(struct mirror_files *files, const struct wire_mirror_fi
 {
     AUTO_CLOSE int fd = -1;
 
-    int r = file_open_regular(files->spool_fd, file->sha256, &fd, NULL);
+    /* Of an empty file no piece ever comes. */
+    int r = file->size == 0
+                ? file_open_at(files->spool_fd, file->sha256, O_RDWR | O_CREAT, FILE_MODE, &fd)
+                : file_open_regular(files->spool_fd, file->sha256, &fd, NULL);
     return r < 0 ? r : check_whole(files, file, fd);
 }
 
@@ -290,10 +293,10 @@ static int place_one(struct mirror_files *files, const struct wire_mirror_file *
 {
     struct placed *placed = (struct placed *)(uintptr_t)find_placed(files, file->name);
 
-    if (renameat(files->spool_fd, file->sha256, files->mirror_fd, file->name) < 0)
-        return -errno;
     if (placed == NULL && files->placed_count == LIMIT_MIRROR_FILES)
         return -E2BIG;
+    if (renameat(files->spool_fd, file->sha256, files->mirror_fd, file->name) < 0)
+        return -errno;
     if (placed == NULL)
         placed = &files->placed[files->placed_count++];
     (void)text_copy(placed->name, sizeof placed->name, file->name);
@@ -318,13 +321,14 @@ int mirror_files_place(struct mirror_files *files, const struct wire_signatures 
     for (size_t i = 0; r == 0 && i < set->file_count; i++)
         if (!is_placed(files, &set->files[i]))
             r = check_spooled(files, &set->files[i]);
+    if (r == 0) /* first: a set of the most files has room only without the others */
+        forget_others(files, set);
     for (size_t i = 0; r == 0 && i < set->file_count; i++)
         if (!is_placed(files, &set->files[i]))
             r = place_one(files, &set->files[i]);
     if (r < 0)
         return r;
     remove_others(files->mirror_fd, set, false);
-    forget_others(files, set);
     remove_others(files->spool_fd, set, true);
     r = file_sync_directory(files->mirror_fd);
     return r < 0 ? r : write_record(files);

@@ -2,6 +2,7 @@
 
 #include "common/crypto/hash.h"
 #include "common/files/file.h"
+#include "common/limits.h"
 #include "common/text/text.h"
 
 #include <errno.h>
@@ -152,12 +153,60 @@ static void test_versions(void **state)
     (void)mirror_files_close(files);
 }
 
+/* No piece of it ever comes. */
+static void test_an_empty_file(void **state)
+{
+    (void)state;
+    struct wire_mirror_file set_files[] = {file_of(0, "empty.hdb", "", 0),
+                                           file_of(1, "own.hdb", "own", 0)};
+    struct wire_signatures set = {.files = set_files, .file_count = 2};
+    struct mirror_files *files = open_files();
+    uint64_t offset;
+
+    assert_int_equal(mirror_files_append(files, &set_files[1], 0, "own", 3), 0);
+    assert_null(mirror_files_missing(files, &set, &offset));
+    assert_int_equal(mirror_files_place(files, &set), 0);
+    assert_true(stands("empty.hdb", "") && stands("own.hdb", "own"));
+    assert_true(mirror_files_have(files, &set));
+    (void)mirror_files_close(files);
+}
+
+/* The most files that there may be, and then as many of other names. */
+static void test_the_most_files(void **state)
+{
+    (void)state;
+    static struct wire_mirror_file set_files[LIMIT_MIRROR_FILES];
+    static char names[LIMIT_MIRROR_FILES][16], contents[LIMIT_MIRROR_FILES][16],
+        sums[LIMIT_MIRROR_FILES][65];
+    struct wire_signatures set = {.files = set_files, .file_count = LIMIT_MIRROR_FILES};
+    struct mirror_files *files = open_files();
+
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < LIMIT_MIRROR_FILES; i++) {
+            (void)text_format(names[i], sizeof names[i], "%u-%u.hdb", round, i);
+            (void)text_format(contents[i], sizeof contents[i], "%u of %u", i, round);
+            set_files[i] = file_of(0, names[i], contents[i], 0);
+            (void)text_copy(sums[i], sizeof sums[i], digests[0]);
+            set_files[i].sha256 = sums[i];
+            assert_int_equal(
+                mirror_files_append(files, &set_files[i], 0, contents[i], strlen(contents[i])), 0);
+        }
+        assert_int_equal(mirror_files_place(files, &set), 0);
+        assert_true(mirror_files_have(files, &set));
+    }
+    assert_true(stands("1-0.hdb", "0 of 1"));
+    assert_false(stands("0-0.hdb", "0 of 0"));
+    (void)mirror_files_close(files);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_growing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_another_content, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_versions, set_up, tear_down)};
+        cmocka_unit_test_setup_teardown(test_versions, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_an_empty_file, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_the_most_files, set_up, tear_down)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
