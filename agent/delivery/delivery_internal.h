@@ -150,6 +150,10 @@ int signature_delivery_new(struct delivery *delivery) MUST_USE;
 void signature_delivery_free(struct delivery *delivery);
 int signature_delivery_take(void *user, struct message *message);
 int signature_delivery_take_piece(void *user, struct message *message);
+/* Only what is newer than what was in force, for this host, and in time; -errno, and why. What was
+ * in force counts for nothing while it is more than ten minutes ahead of this host's clock. */
+int signature_delivery_judge(const struct wire_signatures *had, const struct wire_signatures *set,
+                             const char *agent_id, const char **ret_why) MUST_USE;
 /* What this host should have: asked for when it is not in force; goes on with files. */
 int signature_delivery_compare(struct delivery *delivery, const char *digest) MUST_USE;
 /* The console decides no more; files of its mirror stay. */

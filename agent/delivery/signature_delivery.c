@@ -21,6 +21,7 @@
 #define MOST_RETRY_NS  (3600 * NS_PER_SECOND)
 #define MOST_SHIFT     10
 #define REFUSED_NS     (60 * NS_PER_SECOND) /* before a set that was refused is asked for again */
+#define CLOCK_MS       600000ULL            /* by which the console's clock may be ahead */
 
 /* --- what is told */
 
@@ -223,22 +224,22 @@ static void use_allowed(struct delivery *delivery)
         log_error("allowed_contents_not_set", "error", log_error_text(r), NULL);
 }
 
-/* Only what is newer than what was in force, for this host, and in time. */
-static int judge(const struct delivery *delivery, const struct wire_signatures *set,
-                 const char **ret_why)
+int signature_delivery_judge(const struct wire_signatures *had, const struct wire_signatures *set,
+                             const char *agent_id, const char **ret_why)
 {
-    const struct wire_signatures *had = &delivery->pull.set;
+    uint64_t now_ms = clock_realtime_ns() / NS_PER_MS;
 
-    if (!text_equal(set->agent_id, delivery->identity.agent_id)) {
+    if (!text_equal(set->agent_id, agent_id)) {
         *ret_why = "the signatures were signed for another computer";
         return -EACCES;
     }
-    if (set->expires_ms < clock_realtime_ns() / NS_PER_MS) {
+    if (set->expires_ms < now_ms) {
         *ret_why = "they have expired: check the clocks of host and console";
         return -ETIME;
     }
+    /* A console whose clock was ahead once would be locked out until then. */
     if (had->root != NULL && text_equal(had->agent_id, set->agent_id) &&
-        set->issued_ms < had->issued_ms) {
+        had->issued_ms <= now_ms + CLOCK_MS && set->issued_ms < had->issued_ms) {
         *ret_why = "they are older than those in force";
         return -EALREADY;
     }
@@ -296,7 +297,7 @@ int signature_delivery_take(void *user, struct message *message)
     if (r == 0)
         r = wire_signatures_decode(text, &set, &problem);
     if (r == 0)
-        r = judge(delivery, &set, &why);
+        r = signature_delivery_judge(&delivery->pull.set, &set, delivery->identity.agent_id, &why);
     if (r == 0) {
         r = put_in_force(delivery, &set, text);
         why = r == -ENOSPC || r == -EDQUOT ? "make room on the disk of the state directory"
