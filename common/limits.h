@@ -72,7 +72,7 @@
     X(LIMIT_BACKLOG_FOLD_BYTES, 4194304, "bytes", "most memory of their names")                 \
     X(LIMIT_SCAN_JOBS, 32, "jobs", "most scans of trees at once")                               \
     X(LIMIT_VERDICT_CACHE, 2000000, "files", "most verdicts kept; the oldest go first")         \
-    X(LIMIT_SIGNATURE_LISTS, 256, "lists", "most lists of signatures on a console")             \
+    X(LIMIT_SIGNATURE_LISTS, 256, "lists", "most lists of signatures for one computer")         \
     X(LIMIT_SIGNATURE_LIST_BYTES, 1048576, "bytes", "largest of them")                          \
     X(LIMIT_SIGNATURE_SET_BYTES, 4194304, "bytes", "most of them for one computer")             \
     X(LIMIT_SIGNATURE_HASHES, 20000, "hashes", "most allowed contents for one computer")        \

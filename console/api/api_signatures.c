@@ -158,9 +158,10 @@ static void respond_failure(struct http_request *request, int error)
                              "you are limited to groups: give the list a group of yours");
     else if (error == -EXFULL)
         http_respond_problem(request, 409, "too_many",
-                             "there are %d lists, or %d bytes for one computer, already: delete "
-                             "some",
-                             LIMIT_SIGNATURE_LISTS, LIMIT_SIGNATURE_SET_BYTES);
+                             "the lists for all, or those of this group, would be more than their "
+                             "half of %d lists, %d bytes or %d allowed contents: delete some",
+                             LIMIT_SIGNATURE_LISTS, LIMIT_SIGNATURE_SET_BYTES,
+                             LIMIT_SIGNATURE_HASHES);
     else
         api_respond_error(request, error);
 }

@@ -11,6 +11,7 @@
 #include "common/time/clock.h"
 #include "common/wire/wire.h"
 #include "console/people/audit.h"
+#include "console/signatures/reserved_name.h"
 #include "console/signatures/signature_store.h"
 #include "console/store/console_store.h"
 
@@ -49,27 +50,43 @@ static void free_hash(struct sha256 **hash)
     *hash = sha256_free(*hash);
 }
 
+/* One piece of it; ClamAV's own may name what it likes. */
+static int look_at(struct taking *taking, struct reserved_name *reserved, const uint8_t *bytes,
+                   size_t length)
+{
+    taking->entry.size += length;
+    if (taking->entry.size > LIMIT_MIRROR_FILE_BYTES)
+        return -EFBIG;
+    if (signature_file_kind(taking->entry.name) != SIGNATURE_UNSIGNED ||
+        !reserved_name_find(reserved, (const char *)bytes, length))
+        return 0;
+    reserved_name_tell(reserved, taking->problem, sizeof(taking->problem));
+    return -EINVAL;
+}
+
 static int copy(struct taking *taking, int from, int to)
 {
     CLEANUP(free_hash) struct sha256 *hash = NULL;
     AUTO_FREE uint8_t *bytes = malloc(COPY_BYTES);
+    struct reserved_name reserved = RESERVED_NAME_INIT;
     uint8_t digest[SHA256_BYTES];
     int r = bytes ? sha256_new(&hash) : -ENOMEM;
 
-    taking->entry.size = 0;
     while (r == 0) {
         ssize_t length = file_read(from, bytes, COPY_BYTES);
         if (length <= 0) {
             r = (int)length;
             break;
         }
-        taking->entry.size += (uint64_t)length;
-        if (taking->entry.size > LIMIT_MIRROR_FILE_BYTES)
-            r = -EFBIG;
+        r = look_at(taking, &reserved, bytes, (size_t)length);
         if (r == 0)
             r = sha256_update(hash, bytes, (size_t)length);
         if (r == 0)
             r = file_write(to, bytes, (size_t)length);
+    }
+    if (r == 0 && taking->entry.size == 0) {
+        (void)text_copy(taking->problem, sizeof(taking->problem), "it is empty");
+        r = -EBADMSG;
     }
     if (r == 0)
         r = sha256_finish(hash, digest);
@@ -144,6 +161,11 @@ static int put_entry(struct sql *sql, void *user)
     return r < 0 ? r : audit_append(sql, &audit);
 }
 
+static bool is_ending(const struct taking *taking)
+{
+    return taking->take->ending && taking->take->ending(taking->take->user);
+}
+
 static int judge(struct taking *taking)
 {
     if (!taking->mirror->judge.program)
@@ -151,6 +173,8 @@ static int judge(struct taking *taking)
     int r;
     do { /* a person's list may be checked meanwhile */
         r = signature_judge_files(&taking->mirror->judge, taking->work, taking->problem);
+        if (r == -EAGAIN && is_ending(taking))
+            r = -ECANCELED;
         if (r == -EAGAIN)
             (void)usleep(200000);
     } while (r == -EAGAIN);
@@ -274,7 +298,7 @@ int mirror_take(const struct mirror *mirror, const struct mirror_take *take, siz
             (void)close(own);
         return r < 0 ? r : -errno;
     }
-    for (const struct dirent *entry; (entry = readdir(listing)) != NULL;) {
+    for (const struct dirent *entry; !is_ending(&taking) && (entry = readdir(listing)) != NULL;) {
         if (!is_wanted(take, entry->d_name))
             continue;
         int one = take_one(&taking, entry->d_name);
@@ -297,6 +321,16 @@ static int find_entry(struct sql *sql, void *user)
     return mirror_entry_find(sql, sweep->name, &sweep->entry);
 }
 
+/* Of ours, and of the judge's, whose scratch folder this is. */
+static bool is_work_folder(const char *name)
+{
+    static const char *const begins[] = {"take-", "fetch-", "signatures-", "scanner-"};
+    for (size_t i = 0; i < ARRAY_LENGTH(begins); i++)
+        if (text_starts_with(name, begins[i]))
+            return true;
+    return false;
+}
+
 /* Also what a crash left behind: the names of its folders are no digests, and they are old. */
 static void sweep_one(const struct mirror *mirror, int directory_fd, const char *name)
 {
@@ -305,7 +339,7 @@ static void sweep_one(const struct mirror *mirror, int directory_fd, const char 
     if (fstatat(directory_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
         (uint64_t)status.st_ctim.tv_sec * NS_PER_SECOND + KEEP_NS > clock_realtime_ns())
         return;
-    if (text_starts_with(name, "take-") || text_starts_with(name, "fetch-"))
+    if (is_work_folder(name))
         (void)!file_remove_tree(directory_fd, name);
     else if (wire_is_sha256(name) && console_store_read(mirror->store, find_entry, &sweep) == 0)
         (void)unlinkat(directory_fd, name, 0);

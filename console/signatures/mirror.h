@@ -25,19 +25,21 @@ struct mirror {
 struct mirror_outcome {
     const char *name; /* of the file */
     int result; /* 1 taken, 0 it is there already, -ESTALE older than what is there, -EBADMSG no
-                   signature file, -EINVAL refused by libclamav, -errno */
+                   signature file, -EINVAL refused, -ECANCELED ended before, -errno */
     uint64_t version;
     const char *problem; /* in the latter cases; "" */
 };
 
 /* Takes in what is new in a folder: .cvd, .cld (its owner vouches for it) and, when
  * unsigned_too, lists in ClamAV's formats. source: "import", "freshclam" or "url". Calls told for
- * each file that is a signature's by its name; < 0 when the folder or the database fails.
- * ret_taken: how many were taken. */
+ * each file that is a signature's by its name; < 0 when the folder or the database fails. Looks at
+ * ending between files, and while others' signatures are checked: true ends it early. ret_taken:
+ * how many were taken. */
 struct mirror_take {
     const char *folder, *source, *actor;
     bool unsigned_too;
     void (*told)(void *user, const struct mirror_outcome *outcome); /* NULL: nobody */
+    bool (*ending)(void *user);                                     /* NULL: never */
     void *user;
 };
 int mirror_take(const struct mirror *mirror, const struct mirror_take *take,

@@ -159,7 +159,7 @@ static void told(void *user UNUSED, const struct mirror_outcome *outcome)
     if (outcome->result == 1)
         log_info("mirror_file_taken", "file", outcome->name, "version",
                  log_number((int64_t)outcome->version), NULL);
-    else if (outcome->result < 0 && outcome->result != -ESTALE)
+    else if (outcome->result < 0 && outcome->result != -ESTALE && outcome->result != -ECANCELED)
         log_warning("mirror_file_refused", "file", outcome->name, "problem", outcome->problem,
                     "now", "agents keep what they have", NULL);
 }
@@ -170,7 +170,9 @@ static int take(struct mirror_worker *worker, const char *folder, const char *so
                                      .source = source,
                                      .actor = "console",
                                      .unsigned_too = worker->options.unsigned_too,
-                                     .told = told};
+                                     .told = told,
+                                     .ending = is_ending,
+                                     .user = worker};
     size_t some = 0;
     int r = mirror_take(worker->options.mirror, &take, &some);
     *taken += some;

@@ -6,6 +6,7 @@
 #include "common/text/text.h"
 #include "common/time/clock.h"
 #include "console/signatures/hash_list.h"
+#include "console/signatures/reserved_name.h"
 #include "console/signatures/signature_store.h"
 #include "scanner/client/load_check.h"
 
@@ -94,6 +95,7 @@ static size_t count_lines(const char *text)
 int signature_judge_text(const struct signature_judge *judge, const char *type, const char *text,
                          size_t *ret_entries, char ret_problem[static SIGNATURE_PROBLEM_BYTES])
 {
+    struct reserved_name reserved = RESERVED_NAME_INIT;
     char folder[PATH_BYTES], path[PATH_BYTES];
     struct hash_list_problem problem;
 
@@ -106,6 +108,10 @@ int signature_judge_text(const struct signature_judge *judge, const char *type, 
     *ret_entries = count_lines(text);
     if (*ret_entries == 0) {
         (void)text_copy(ret_problem, SIGNATURE_PROBLEM_BYTES, "the list is empty");
+        return -EINVAL;
+    }
+    if (reserved_name_find(&reserved, text, strlen(text))) {
+        reserved_name_tell(&reserved, ret_problem, SIGNATURE_PROBLEM_BYTES);
         return -EINVAL;
     }
     int r = text_format(folder, sizeof(folder), "%s/signatures-XXXXXX", judge->scratch_directory);

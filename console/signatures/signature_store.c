@@ -15,6 +15,7 @@
 #define CONTENT_BYTES (2 * LIMIT_SIGNATURE_SET_BYTES + (1U << 20))
 #define ANY_SIZE      "73" /* the oldest level of libclamav's that takes "*" for a size */
 #define OWN_LISTS     4
+#define SHARES        2 /* of a computer's room: lists for all, and those of its group */
 
 static const char *const TYPES[] = {"hdb", "hsb",  "ndb",  "ldb",           "fp",
                                     "sfp", "ign2", "yara", SIGNATURE_ALLOW, SIGNATURE_DENY};
@@ -42,7 +43,8 @@ bool signature_is_list_name(const char *name)
 struct set {
     struct sql *sql;
     struct wire_signatures parts;
-    size_t list_room, allowed_room, bytes;
+    size_t allowed_room, bytes;
+    size_t row_count;      /* lists, as people wrote them */
     const char *list_name; /* of the hashes that are read */
     bool deny;
     struct buffer denied_md5, denied_sha, allowed_md5, allowed_sha1;
@@ -74,7 +76,7 @@ static int add_list(struct set *set, const char *name, const char *text)
     struct wire_signatures *parts = &set->parts;
 
     set->bytes += strlen(text);
-    if (set->bytes > LIMIT_SIGNATURE_SET_BYTES || parts->list_count == set->list_room)
+    if (set->bytes > LIMIT_SIGNATURE_SET_BYTES || parts->list_count == LIMIT_SIGNATURE_LISTS)
         return -EXFULL;
     struct wire_signature_list *list = &parts->lists[parts->list_count];
     list->name = strdup(name);
@@ -120,15 +122,16 @@ static int take_hash(void *user, const struct hash_entry *entry)
                                 entry->name[0] ? entry->name : set->list_name);
 }
 
-/* Lists for all, then the scope's own. */
-static int read_lists(struct set *set, const char *scope)
+/* The scope's own, and those of another one ("" = for all). */
+static int read_lists(struct set *set, const char *scope, const char *other)
 {
     AUTO_STATEMENT struct sql_statement *row = NULL;
     int r = sql_run(set->sql,
                     "SELECT name, type, text FROM signature_lists WHERE org_id = $1"
-                    " AND (group_id IS NULL OR group_id = $2) ORDER BY name",
-                    &row, "nt", ORG, scope);
+                    " AND COALESCE(group_id, '') IN ($2, $3) ORDER BY name",
+                    &row, "ntt", ORG, scope, other);
     while (r == 1) {
+        set->row_count++;
         const char *type = sql_text(row, 1);
         char name[128];
         int taken;
@@ -191,23 +194,46 @@ static int read_files(struct set *set)
     return r < 0 ? r : 0;
 }
 
+static int set_init(struct set *set, struct sql *sql)
+{
+    *set = (struct set){.sql = sql,
+                        .denied_md5 = BUFFER_WITH_MAXIMUM(LIMIT_SIGNATURE_SET_BYTES),
+                        .denied_sha = BUFFER_WITH_MAXIMUM(LIMIT_SIGNATURE_SET_BYTES),
+                        .allowed_md5 = BUFFER_WITH_MAXIMUM(LIMIT_SIGNATURE_SET_BYTES),
+                        .allowed_sha1 = BUFFER_WITH_MAXIMUM(LIMIT_SIGNATURE_SET_BYTES)};
+    set->parts.lists = calloc(LIMIT_SIGNATURE_LISTS, sizeof(*set->parts.lists));
+    set->parts.files = calloc(LIMIT_MIRROR_FILES, sizeof(*set->parts.files));
+    return set->parts.lists && set->parts.files ? 0 : -ENOMEM;
+}
+
+/* A share for lists for all, one for each group's: so nobody who may write the lists of one group
+ * takes the room of others. */
+static int check_share(struct sql *sql, const char *scope)
+{
+    CLEANUP(set_done) struct set set;
+    int r = set_init(&set, sql);
+    if (r == 0)
+        r = read_lists(&set, scope, scope);
+    if (r == 0)
+        r = add_hashes(&set);
+    if (r < 0)
+        return r;
+    return set.row_count > LIMIT_SIGNATURE_LISTS / SHARES - OWN_LISTS ||
+                   set.parts.allowed_count > LIMIT_SIGNATURE_HASHES / SHARES ||
+                   set.bytes > LIMIT_SIGNATURE_SET_BYTES / SHARES
+               ? -EXFULL
+               : 0;
+}
+
 static int make_set(struct sql *sql, const char *scope)
 {
-    CLEANUP(set_done)
-    struct set set = {.sql = sql,
-                      .list_room = LIMIT_SIGNATURE_LISTS,
-                      .denied_md5 = BUFFER_WITH_MAXIMUM(LIMIT_SIGNATURE_SET_BYTES),
-                      .denied_sha = BUFFER_WITH_MAXIMUM(LIMIT_SIGNATURE_SET_BYTES),
-                      .allowed_md5 = BUFFER_WITH_MAXIMUM(LIMIT_SIGNATURE_SET_BYTES),
-                      .allowed_sha1 = BUFFER_WITH_MAXIMUM(LIMIT_SIGNATURE_SET_BYTES)};
+    CLEANUP(set_done) struct set set;
     AUTO_BUFFER struct buffer content = BUFFER_WITH_MAXIMUM(CONTENT_BYTES);
     char digest[65];
 
-    set.parts.lists = calloc(LIMIT_SIGNATURE_LISTS, sizeof(*set.parts.lists));
-    set.parts.files = calloc(LIMIT_MIRROR_FILES, sizeof(*set.parts.files));
-    if (!set.parts.lists || !set.parts.files)
-        return -ENOMEM;
-    int r = read_lists(&set, scope);
+    int r = set_init(&set, sql);
+    if (r == 0)
+        r = read_lists(&set, scope, "");
     if (r == 0)
         r = add_hashes(&set);
     if (r == 0)
@@ -260,21 +286,10 @@ int signature_set_read(struct sql *sql, const char *group_id, char ret_digest[st
 
 /* --- lists */
 
-static int check_room(struct sql *sql)
-{
-    AUTO_STATEMENT struct sql_statement *row = NULL;
-    int r = sql_run(sql, "SELECT COUNT(*) FROM signature_lists WHERE org_id = $1", &row, "n", ORG);
-    if (r != 1)
-        return r < 0 ? r : -EIO;
-    return sql_number(row, 0) >= LIMIT_SIGNATURE_LISTS - OWN_LISTS ? -EXFULL : 0;
-}
-
 static int create_list(struct sql *sql, const struct signature_list *list)
 {
     char id[UUID_TEXT_BYTES];
-    int r = check_room(sql);
-    if (r == 0)
-        r = uuid_new(id);
+    int r = uuid_new(id);
     return r < 0 ? r
                  : sql_run(sql,
                            "INSERT INTO signature_lists (id, org_id, name, type, group_id, text,"
@@ -308,6 +323,8 @@ int signature_list_put(struct sql *sql, const struct signature_list *list,
     if (expected_revision != revision)
         return -ESTALE;
     r = r == 1 ? change_list(sql, list, revision) : create_list(sql, list);
+    if (r == 0)
+        r = check_share(sql, list->group_id ? list->group_id : "");
     if (r == 0)
         r = signature_sets_make(sql);
     if (r == 0)

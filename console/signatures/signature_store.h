@@ -28,7 +28,8 @@ struct signature_list {
     int64_t entries;
 };
 /* Makes or changes one. expected_revision: -1 = must not exist yet, otherwise what it has now;
- * -ESTALE when it is not so. -EXFULL: too many lists, or too much in one set. */
+ * -ESTALE when it is not so. -EXFULL: the lists for all, or those of this group, are more than
+ * their share, which is half of a computer's room. */
 int signature_list_put(struct sql *sql, const struct signature_list *list,
                        int64_t expected_revision, int64_t *ret_revision) MUST_USE;
 /* -ENOENT. */

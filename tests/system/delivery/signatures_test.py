@@ -84,6 +84,8 @@ def test_a_wrong_signature_is_refused_with_its_line(place):
     assert "line 2" in answer.json["detail"], answer.json
     answer = put_list(both, "wrong", "deny", "0" * 64 + " fine\nnonsense\n", expect=422)
     assert "line 2" in answer.json["detail"], answer.json
+    answer = put_list(both, "wrong", "ndb", good + good.replace("Good.One", "Yagura.Denied.one"), expect=422)
+    assert "line 2" in answer.json["detail"] and "Yagura." in answer.json["detail"], answer.json
     put_list(both, "wrong", "yara", "rule broken { condition: import }", expect=422)
     put_list(both, "wrong", "exe", good, expect=400)
     put_list(both, "empty", "ndb", "\n", expect=422)
