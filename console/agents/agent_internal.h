@@ -47,6 +47,9 @@ bool agent_certificate(struct http_request *request, char ret_digest[static 65])
 void agent_respond_failure(struct http_request *request, int error);
 /* Takes one from the bucket; true when it was empty and 429 has been answered. */
 bool agent_must_wait(struct http_request *request, struct rate_bucket *bucket);
+/* The same for what one computer may take. */
+bool agent_must_wait_alone(struct http_request *request, struct rate_shares *shares,
+                           const struct agent_row *row);
 void agent_respond_deactivated(struct http_request *request);
 /* Answers for a computer in a state that gets no service; false when it gets it. */
 bool agent_refused_by_state(struct http_request *request, const struct agent_row *row);

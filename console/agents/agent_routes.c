@@ -171,3 +171,14 @@ bool agent_must_wait(struct http_request *request, struct rate_bucket *bucket)
     http_respond_problem(request, 429, "busy", "too many ask for this at once; come again");
     return true;
 }
+
+bool agent_must_wait_alone(struct http_request *request, struct rate_shares *shares,
+                           const struct agent_row *row)
+{
+    if (rate_shares_take(shares, row->number))
+        return false;
+    http_response_header(request, "Retry-After", "1");
+    http_respond_problem(request, 429, "busy",
+                         "this computer asks for more than its share; come again");
+    return true;
+}

@@ -31,7 +31,9 @@ struct agent_service {
     uint64_t queue; /* heartbeats that may wait for the writer */
     struct instance_rules instances;
     struct rate_bucket activation_bucket, policy_bucket; /* what is signed for each asker */
+    struct rate_bucket signature_bucket;                 /* sets of signatures, signed as well */
     struct rate_bucket mirror_bucket;                    /* pieces of signature files */
+    struct rate_shares signature_shares, mirror_shares;  /* one computer's, of the latter two */
     struct signature_sets *signatures;
     const char *mirror_directory;
     /* Counters for /metrics. */

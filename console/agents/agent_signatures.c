@@ -12,7 +12,6 @@
 #include <string.h>
 
 struct set_read {
-    const char *certificate;
     struct agent_row row;
     char digest[65];
     char *content;
@@ -21,11 +20,7 @@ struct set_read {
 static int read_set(struct sql *sql, void *user)
 {
     struct set_read *read = user;
-    int r = agent_row_read(sql, read->certificate, &read->row);
-    if (r != 1)
-        return r;
-    r = signature_set_read(sql, read->row.group_id, read->digest, &read->content);
-    return r < 0 ? r : 1;
+    return signature_set_read(sql, read->row.group_id, read->digest, &read->content);
 }
 
 static void respond_set(struct http_request *request, const struct agent_service *service,
@@ -48,23 +43,21 @@ static void respond_set(struct http_request *request, const struct agent_service
         http_respond_buffer(request, 200, "application/json", &body);
 }
 
+/* Whoever is no computer of ours, or asks again and again, takes nothing from the bucket of all. */
 void agent_signatures(struct http_request *request, void *user)
 {
     struct agent_service *service = user;
+    struct set_read read = {.content = NULL};
     char certificate[65];
     if (!agent_certificate(request, certificate) ||
-        agent_must_wait(request, &service->policy_bucket))
+        !agent_find(request, service, certificate, &read.row) ||
+        agent_must_wait_alone(request, &service->signature_shares, &read.row) ||
+        agent_must_wait(request, &service->signature_bucket))
         return;
-    struct set_read read = {.certificate = certificate};
     int r = console_store_read(service->store, read_set, &read);
     AUTO_FREE char *content = read.content;
     if (r < 0)
         agent_respond_failure(request, r);
-    else if (r == 0)
-        http_respond_problem(request, 401, "certificate_unknown",
-                             "no computer has this certificate; activate again");
-    else if (agent_refused_by_state(request, &read.row))
-        return;
     else if (!content)
         http_respond_problem(request, 404, "no_signatures",
                              "this console has no signatures for this computer");
@@ -107,8 +100,9 @@ void agent_signature_file(struct http_request *request, void *user)
     uint64_t first, last;
     struct agent_row row;
     if (!agent_certificate(request, certificate) ||
-        agent_must_wait(request, &service->mirror_bucket) ||
-        !agent_find(request, service, certificate, &row))
+        !agent_find(request, service, certificate, &row) ||
+        agent_must_wait_alone(request, &service->mirror_shares, &row) ||
+        agent_must_wait(request, &service->mirror_bucket))
         return;
     int r = wire_is_sha256(find.sha256) ? console_store_read(service->store, find_file, &find) : 0;
     if (r < 0) {

@@ -1,4 +1,4 @@
-/* Owns one bucket. Must not know what it is for. */
+/* Owns what is in a bucket. Must not know what it is for. */
 #include "console/agents/rate_bucket.h"
 
 #include "common/crypto/random.h"
@@ -9,7 +9,7 @@
 
 void rate_bucket_init(struct rate_bucket *bucket, uint64_t per_second)
 {
-    *bucket = (struct rate_bucket){.per_second = (double)per_second, .tokens = (double)per_second};
+    *bucket = (struct rate_bucket){.per_second = (double)per_second};
     (void)pthread_mutex_init(&bucket->lock, NULL);
 }
 
@@ -21,19 +21,45 @@ static unsigned spread_retry(void)
     return RETRY_LEAST_SECONDS + byte % (RETRY_SPREAD_SECONDS + 1);
 }
 
-bool rate_bucket_take(struct rate_bucket *bucket, unsigned *ret_retry_seconds)
+static bool take(struct rate_level *level, double per_second)
 {
     uint64_t now = clock_monotonic_ns();
+    if (level->filled_ns == 0)
+        level->tokens = per_second;
+    else
+        level->tokens += (double)(now - level->filled_ns) / (double)NS_PER_SECOND * per_second;
+    level->filled_ns = now;
+    level->tokens = MIN(level->tokens, per_second);
+    if (level->tokens < 1)
+        return false;
+    level->tokens -= 1;
+    return true;
+}
+
+bool rate_bucket_take(struct rate_bucket *bucket, unsigned *ret_retry_seconds)
+{
     (void)pthread_mutex_lock(&bucket->lock);
-    if (bucket->filled_ns != 0)
-        bucket->tokens +=
-            (double)(now - bucket->filled_ns) / (double)NS_PER_SECOND * bucket->per_second;
-    bucket->filled_ns = now;
-    bucket->tokens = MIN(bucket->tokens, bucket->per_second);
-    bool taken = bucket->tokens >= 1;
-    if (taken)
-        bucket->tokens -= 1;
+    bool taken = take(&bucket->level, bucket->per_second);
     (void)pthread_mutex_unlock(&bucket->lock);
     *ret_retry_seconds = taken ? 0 : spread_retry();
+    return taken;
+}
+
+void rate_shares_init(struct rate_shares *shares, uint64_t per_second)
+{
+    *shares = (struct rate_shares){.per_second = (double)per_second};
+    (void)pthread_mutex_init(&shares->lock, NULL);
+}
+
+bool rate_shares_take(struct rate_shares *shares, int64_t asker)
+{
+    size_t place = (uint64_t)asker % RATE_SHARES;
+    (void)pthread_mutex_lock(&shares->lock);
+    if (shares->places[place].asker != asker) {
+        shares->places[place].asker = asker;
+        shares->places[place].level = (struct rate_level){.filled_ns = 0};
+    }
+    bool taken = take(&shares->places[place].level, shares->per_second);
+    (void)pthread_mutex_unlock(&shares->lock);
     return taken;
 }

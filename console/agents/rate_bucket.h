@@ -1,4 +1,4 @@
-/* A token bucket for what costs much: so many a second, and as many at once. Thread-safe. */
+/* Token buckets for what costs much: so many a second, and as many at once. Thread-safe. */
 #ifndef CONSOLE_AGENTS_RATE_BUCKET_H
 #define CONSOLE_AGENTS_RATE_BUCKET_H
 
@@ -8,15 +8,37 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define RATE_SHARES 4096
+
+struct rate_level {
+    double tokens;
+    uint64_t filled_ns; /* monotonic; 0: never used, and full */
+};
+
 struct rate_bucket {
     pthread_mutex_t lock;
-    double per_second, tokens;
-    uint64_t filled_ns; /* monotonic; 0: never used, and full */
+    double per_second;
+    struct rate_level level;
 };
 
 void rate_bucket_init(struct rate_bucket *bucket, uint64_t per_second);
 /* False when it is empty: come again in ret_retry_seconds, spread over the time in which the bucket
  * is expected to serve those who were sent away. */
 bool rate_bucket_take(struct rate_bucket *bucket, unsigned *ret_retry_seconds);
+
+/* A small one for each asker, so that none takes the bucket of all. Of askers that fall on one
+ * place the last one has it, and begins with a full one. */
+struct rate_shares {
+    pthread_mutex_t lock;
+    double per_second;
+    struct {
+        int64_t asker;
+        struct rate_level level;
+    } places[RATE_SHARES];
+};
+
+void rate_shares_init(struct rate_shares *shares, uint64_t per_second);
+/* asker: any number above 0. False: come again in a second. */
+bool rate_shares_take(struct rate_shares *shares, int64_t asker);
 
 #endif

@@ -41,6 +41,9 @@
 #define HEAP_KEPT_BYTES     (16 << 20)
 #define PER_ADDRESS_AGENTS  0 /* many agents may stand behind one address */
 #define PER_ADDRESS_PEOPLE  64
+#define SETS_OF_ONE         5  /* sets of signatures that one computer may fetch in a second */
+#define MIRROR_SHARE        10 /* the pieces that one computer may: this part of all, but no less */
+#define LEAST_PIECES_OF_ONE 8
 
 struct running {
     const struct console_settings *settings;
@@ -462,6 +465,21 @@ static int start_mirror(struct running *running)
     return mirror_worker_start(&options, &running->mirror_worker);
 }
 
+static void init_buckets(struct running *running)
+{
+    const struct console_settings *settings = running->settings;
+    struct agent_service *agents = &running->agents;
+    uint64_t policies = console_settings_number(settings, CONSOLE_AGENTS_POLICIES);
+    uint64_t pieces = console_settings_number(settings, CONSOLE_MIRROR_PIECES);
+    rate_bucket_init(&agents->activation_bucket,
+                     console_settings_number(settings, CONSOLE_AGENTS_ACTIVATIONS));
+    rate_bucket_init(&agents->policy_bucket, policies);
+    rate_bucket_init(&agents->signature_bucket, policies);
+    rate_bucket_init(&agents->mirror_bucket, pieces);
+    rate_shares_init(&agents->signature_shares, SETS_OF_ONE);
+    rate_shares_init(&agents->mirror_shares, MAX(pieces / MIRROR_SHARE, LEAST_PIECES_OF_ONE));
+}
+
 static int start(struct running *running)
 {
     collect_names(running);
@@ -499,12 +517,7 @@ static int start(struct running *running)
                                             setting_ms(running, CONSOLE_REMOVE_COMPUTERS)}};
     housekeeping_begin(&running->housekeeping);
     running->agents.queue = console_settings_number(running->settings, CONSOLE_AGENTS_QUEUE);
-    rate_bucket_init(&running->agents.activation_bucket,
-                     console_settings_number(running->settings, CONSOLE_AGENTS_ACTIVATIONS));
-    rate_bucket_init(&running->agents.policy_bucket,
-                     console_settings_number(running->settings, CONSOLE_AGENTS_POLICIES));
-    rate_bucket_init(&running->agents.mirror_bucket,
-                     console_settings_number(running->settings, CONSOLE_MIRROR_PIECES));
+    init_buckets(running);
     running->agents.mirror_directory = running->mirror_directory;
     running->api.judge = running->mirror.judge;
     running->api.store = running->store;

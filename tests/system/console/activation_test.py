@@ -412,6 +412,32 @@ class BucketTest(ConsoleTest):
         agent.heartbeat()  # these go on
         harness.until(lambda: agent.client.get("/agent/v1/policy").status == 200)
 
+    def test_who_is_unknown_takes_no_set_of_signatures(self):
+        agent = Agent(self.console)
+        token = self.token()
+        harness.until(lambda: agent.activate(token, expect=None).status == 201)
+        self.admin.post(f"/api/v1/computers/{agent.id}/deactivate", {}, expect=200)
+        self.admin.delete(f"/api/v1/computers/{agent.id}", expect=204)
+        for _ in range(40):
+            agent.client.get("/agent/v1/signatures", expect=401)
+            agent.client.get("/agent/v1/signatures/files/" + "0" * 64, expect=401)
+
+
+class ShareTest(ConsoleTest):
+    def test_one_computer_takes_no_more_than_its_share(self):
+        greedy, other = Agent(self.console), Agent(self.console)
+        for agent in (greedy, other):
+            agent.activate(self.token())
+        for path in ("/agent/v1/signatures", "/agent/v1/signatures/files/" + "0" * 64):
+            answers = []
+            while len(answers) < 5:  # faster than its share, whatever the machine
+                answer = greedy.client.get(path)
+                answers += [answer] if answer.status == 429 else []
+            for answer in answers:
+                self.assertEqual((answer.json["code"], answer.headers["Retry-After"]), ("busy", "1"))
+            self.assertEqual(other.client.get(path).status, 404)
+            harness.until(lambda path=path: greedy.client.get(path).status == 404)
+
 
 if __name__ == "__main__":
     harness.main()

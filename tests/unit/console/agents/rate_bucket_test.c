@@ -1,0 +1,65 @@
+#include "console/agents/rate_bucket.h"
+
+#include "common/time/clock.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+static uint64_t now_ns = 1;
+
+uint64_t __wrap_clock_monotonic_ns(void);
+uint64_t __wrap_clock_monotonic_ns(void)
+{
+    return now_ns;
+}
+
+static void test_one_for_all(void **state)
+{
+    (void)state;
+    struct rate_bucket bucket;
+    unsigned seconds = 99;
+
+    rate_bucket_init(&bucket, 2);
+    assert_true(rate_bucket_take(&bucket, &seconds) && rate_bucket_take(&bucket, &seconds));
+    assert_int_equal(seconds, 0);
+    assert_false(rate_bucket_take(&bucket, &seconds));
+    assert_in_range(seconds, 5, 30);
+    now_ns += NS_PER_SECOND / 2;
+    assert_true(rate_bucket_take(&bucket, &seconds));
+    assert_false(rate_bucket_take(&bucket, &seconds));
+    /* No more than a second's stays. */
+    now_ns += 100 * NS_PER_SECOND;
+    assert_true(rate_bucket_take(&bucket, &seconds) && rate_bucket_take(&bucket, &seconds));
+    assert_false(rate_bucket_take(&bucket, &seconds));
+}
+
+static void test_one_for_each(void **state)
+{
+    (void)state;
+    static struct rate_shares shares;
+
+    rate_shares_init(&shares, 2);
+    assert_true(rate_shares_take(&shares, 1) && rate_shares_take(&shares, 1));
+    assert_false(rate_shares_take(&shares, 1));
+    assert_true(rate_shares_take(&shares, 2) && rate_shares_take(&shares, 2));
+    assert_false(rate_shares_take(&shares, 2));
+    assert_false(rate_shares_take(&shares, 1));
+    now_ns += NS_PER_SECOND / 2;
+    assert_true(rate_shares_take(&shares, 1));
+    assert_false(rate_shares_take(&shares, 1));
+    /* On the first one's place. */
+    assert_true(rate_shares_take(&shares, 1 + RATE_SHARES));
+    assert_true(rate_shares_take(&shares, 1 + RATE_SHARES));
+    assert_false(rate_shares_take(&shares, 1 + RATE_SHARES));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_one_for_all),
+                                       cmocka_unit_test(test_one_for_each)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
