@@ -149,8 +149,9 @@ def test_equal_lines_are_folded_and_rules_limited(place):
     agent.sync()
     logs = agent.status()["logs"]
     failures = agent.events("log_authentication_failure")
-    assert len(failures) == 10, f"{len(failures)} events; {logs}"
-    assert logs["folded"] >= 4999 and logs["limited"] >= 4980, logs
+    # Ten at once, and one more each six seconds that reading takes.
+    assert 10 <= len(failures) <= 40, f"{len(failures)} events; {logs}"
+    assert logs["folded"] >= 4999 and logs["limited"] >= 4950, logs
     # A window ends when log inspection is switched off, too.
     agent.set_policy(log_inspection__enabled=False)
     agent.control("reload")
@@ -158,7 +159,7 @@ def test_equal_lines_are_folded_and_rules_limited(place):
     folded = [detail["count"] for detail in told(agent, "log_authentication_failure") if "count" in detail]
     limited = [detail for detail in told(agent, "log_rule_limited") if detail["rule"] == 1001]
     assert folded == [4999], folded
-    assert len(limited) == 1 and limited[0]["count"] == 5000 - 9, limited
+    assert len(limited) == 1 and limited[0]["count"] == 5000 - (len(failures) - 1), limited
     agent.stop()
 
 
