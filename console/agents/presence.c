@@ -105,23 +105,26 @@ struct flush {
     size_t count;
 };
 
-/* Sorted, so that two nodes that flush at once take row locks in one order. */
+/* Sorted, so that two nodes that flush at once take row locks in one order. Nobody was seen later
+ * than now, though the clock may have been ahead when he was. */
 static int write_sightings(struct sql *sql, void *user)
 {
     const struct flush *flush = user;
+    int64_t now = console_store_now_ms();
     int r = 0;
     for (size_t i = 0; r == 0 && i < flush->count; i++) {
         const struct sighting *sighting = flush->sightings[i];
+        int64_t seen_ms = MIN(sighting->seen_ms, now);
         if (sighting->facts)
             r = sql_run(sql,
                         "UPDATE computers SET last_seen_ms = $1, facts = $2 WHERE number = $3"
                         " AND last_seen_ms <= $1",
-                        NULL, "ntn", sighting->seen_ms, sighting->facts, sighting->computer);
+                        NULL, "ntn", seen_ms, sighting->facts, sighting->computer);
         else
             r = sql_run(sql,
                         "UPDATE computers SET last_seen_ms = $1 WHERE number = $2"
                         " AND last_seen_ms < $1",
-                        NULL, "nn", sighting->seen_ms, sighting->computer);
+                        NULL, "nn", seen_ms, sighting->computer);
     }
     return r;
 }
