@@ -65,10 +65,13 @@ def address_space(pid):
 def memory_refused(subject):
     """the agent may have no memory more, and a scanner that it starts has too little"""
     pid = subject.agent.process.pid
+    if address_space(pid) > 1 << 40:
+        raise Skip("AddressSanitizer ends a program that gets no memory")
     before = resource.prlimit(pid, resource.RLIMIT_AS)
+    scanner = child(subject, "yagura-scanner")
     resource.prlimit(pid, resource.RLIMIT_AS, (address_space(pid), before[1]))
     some_files(subject, 60)
-    kill(child(subject, "yagura-scanner"))
+    kill(scanner)  # it may have had to go already
     some_files(subject, 60)
     assert subject.agent.process.poll() is None, "the agent ended"
     resource.prlimit(pid, resource.RLIMIT_AS, before)

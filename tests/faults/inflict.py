@@ -47,9 +47,9 @@ def some_files(subject, count=25):
 
 
 def child(subject, name, last=False):
-    found = [pid for pid in agents.descendants(subject.agent.process.pid)
-             if agents.command_of(pid).startswith(name)]
-    assert found, f"there is no {name}"
+    """One that may just be starting again."""
+    found = subject.pair.until(lambda: [pid for pid in agents.descendants(subject.agent.process.pid)
+                                        if agents.command_of(pid).startswith(name)], f"there is a {name}")
     return found[-1 if last else 0]
 
 
