@@ -12,8 +12,10 @@ VERSION = "3.3.0"
 
 
 def install():
-    """Into the build tree, once: its native part is compiled, a minute of CPU."""
-    folder = os.path.join(os.path.dirname(PROGRAMS), "aws-lambda-ric")
+    """Once for all builds below build/: its native part is compiled, a minute of CPU."""
+    tree = os.path.dirname(PROGRAMS)
+    builds = os.path.dirname(tree)
+    folder = os.path.join(builds if os.path.basename(builds) == "build" else tree, "aws-lambda-ric")
     client = os.path.join(folder, "node_modules", "aws-lambda-ric")
     done = os.path.join(folder, "installed-" + VERSION)
     if os.path.exists(done):
