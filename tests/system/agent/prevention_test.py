@@ -1,4 +1,5 @@
 """Infected files cannot be opened or run, and nothing that befalls the agent holds the host up."""
+import contextlib
 import ctypes
 import hashlib
 import os
@@ -95,6 +96,19 @@ def start(agent):
 def guarding(agent):
     agent.until(lambda status: status["prevention"]["state"] == "working"
                 and status["scanner"]["state"] == "ready", "the guard works")
+
+
+def pause(pids):
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    return pids
+
+
+def resume(pids):
+    """Those very ones: one that was just being started may have lost its parent."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
 
 def scanners(agent):
@@ -246,9 +260,7 @@ def test_no_swap_between_open_and_scan_gets_through(place):
 def test_one_users_flood_does_not_hold_up_others(place):
     agent, folder = protected(place, prevention__deadline="1s")
     start(agent)
-    scanner = scanners(agent)
-    for pid in scanner:
-        os.kill(pid, signal.SIGSTOP)
+    stopped = pause(scanners(agent))
     flood = subprocess.Popen([sys.executable, "-c", FLOOD, folder], stdout=subprocess.PIPE)
     try:
         assert flood.stdout.readline() == b"flooding\n"
@@ -260,8 +272,7 @@ def test_one_users_flood_does_not_hold_up_others(place):
         flood.kill()
         flood.wait()
         flood.stdout.close()
-        for pid in scanner:
-            os.kill(pid, signal.SIGCONT)
+        resume(stopped)
     guarding(agent)
     assert is_denied(put(os.path.join(folder, "bad"), EICAR)), "it guards on"
 
@@ -397,15 +408,13 @@ def test_a_stalled_scanner_hits_the_deadline(place):
     for answer in ("allow", "deny"):
         agent, folder = protected(place, prevention__on_timeout=answer, prevention__deadline="500ms")
         start(agent)
-        for pid in scanners(agent):
-            os.kill(pid, signal.SIGSTOP)
+        stopped = pause(scanners(agent))
         path = put(os.path.join(folder, "file-" + answer), CLEAN)
         begin = time.monotonic()
         assert is_denied(path) == (answer == "deny")
         assert 0.4 < time.monotonic() - begin < 5
         assert agent.until(lambda status: status["prevention"]["late"] > 0, "it was counted")
-        for pid in agent.scanner_pids():
-            os.kill(pid, signal.SIGCONT)
+        resume(stopped)
         agent.stop()
 
 
@@ -416,12 +425,9 @@ def test_what_passed_at_its_deadline_is_not_told_as_blocked(place):
     assert is_denied(path)
     blocked = agent.until(lambda status: status["prevention"]["blocked"] == 1, "one was blocked")
     late = put(os.path.join(folder, "late"), EICAR + b"\n")
-    scanner = scanners(agent)
-    for pid in scanner:
-        os.kill(pid, signal.SIGSTOP)
+    stopped = pause(scanners(agent))
     assert not is_denied(late), "the policy lets it pass at its deadline"
-    for pid in scanner:
-        os.kill(pid, signal.SIGCONT)
+    resume(stopped)
     with agent.following() as events:
         events.wait("prevention_late", late)
     assert counts(agent)["blocked"] == blocked["prevention"]["blocked"]
@@ -432,8 +438,7 @@ def test_a_renewed_guard_lets_nobody_pass_who_waits(place):
     agent, folder = protected(place, prevention__on_timeout="deny", prevention__deadline="20s")
     start(agent)
     before = counts(agent)["guard_pid"]
-    for pid in scanners(agent):
-        os.kill(pid, signal.SIGSTOP)
+    stopped = pause(scanners(agent))
     path = put(os.path.join(folder, "bad"), EICAR)
     opener = subprocess.Popen([sys.executable, "-c", "import sys; open(sys.argv[1])", path],
                               stderr=subprocess.PIPE)
@@ -443,8 +448,7 @@ def test_a_renewed_guard_lets_nobody_pass_who_waits(place):
                 and status["prevention"]["state"] == "working", "another guard took over")
     # Its end would let pass whoever waits for it.
     assert os.path.exists(f"/proc/{before}") and opener.poll() is None, "the guard before ended"
-    for pid in agent.scanner_pids():
-        os.kill(pid, signal.SIGCONT)
+    resume(stopped)
     assert b"PermissionError" in opener.communicate()[1], "the other guard's start let it pass"
     agent.until(lambda status: not os.path.exists(f"/proc/{before}"), "it ends when nobody waits")
 
@@ -453,8 +457,7 @@ def test_policies_that_come_while_opens_wait_let_nobody_pass(place):
     agent, folder = protected(place, prevention__on_timeout="deny", prevention__deadline="25s")
     start(agent)
     before = counts(agent)["guard_pid"]
-    for pid in scanners(agent):
-        os.kill(pid, signal.SIGSTOP)
+    stopped = pause(scanners(agent))
     path = put(os.path.join(folder, "bad"), EICAR)
     opener = subprocess.Popen([sys.executable, "-c", "import sys; open(sys.argv[1])", path],
                               stderr=subprocess.PIPE)
@@ -474,8 +477,7 @@ def test_policies_that_come_while_opens_wait_let_nobody_pass(place):
     agent.until(lambda status: time.monotonic() > begin + 4, "a policy would have been obeyed by then")
     assert os.path.exists(f"/proc/{before}") and opener.poll() is None, "a later policy let it pass"
     assert counts(agent)["guard_pid"] == second["prevention"]["guard_pid"]
-    for pid in agent.scanner_pids():
-        os.kill(pid, signal.SIGCONT)
+    resume(stopped)
     assert b"PermissionError" in opener.communicate()[1], "a later policy let it pass"
     agent.until(lambda status: status["prevention"]["guard_pid"] not in (0, before, second["prevention"]["guard_pid"]),
                 "the last policy is obeyed then")
@@ -496,11 +498,9 @@ def test_metrics_tell_what_opens_waited(place):
     assert metric("denied_total") == 1 and metric("allowed_total") >= 1
     assert metric("wait_seconds_count") == 2 and 0 < metric("wait_seconds_sum") < 60
     assert metric('wait_seconds_bucket{le="+Inf"}') == 2
-    for pid in scanners(agent):
-        os.kill(pid, signal.SIGSTOP)
+    stopped = pause(scanners(agent))
     assert is_denied(put(os.path.join(folder, "late"), CLEAN))
-    for pid in agent.scanner_pids():
-        os.kill(pid, signal.SIGCONT)
+    resume(stopped)
     agent.until(lambda status: metric("timed_out_total") == 1, "it is counted")
     # It waited for a second, not less, and that is in no bucket of what was quicker.
     assert metric('wait_seconds_bucket{le="0.500000"}') <= 2
