@@ -240,8 +240,10 @@ await journey("an inherited list is replaced knowingly, also one that was added 
     await paths.getByText('("/srv", "/home")').waitFor();
     check((await paths.getByText("Built-in").count()) === 0, "the inherited list still counts");
     await paths.getByRole("button", { name: "Change" }).click();
+    await page.locator("dialog textarea").waitFor();
     check((await page.locator("dialog .note").count()) === 0, "a list of this policy is called inherited");
     await page.keyboard.press("Escape");
+    await page.locator("dialog").waitFor({ state: "detached" });
     checkComplaints();
 });
 
