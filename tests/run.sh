@@ -17,7 +17,7 @@ Without options: installs what is missing, builds, tests and checks everything.
   --list       names the steps
   --help       this text
 
-Environment: YAGURA_FUZZ_SECONDS (default 5): seconds for each fuzz target.
+Environment: YAGURA_FUZZ_SECONDS (default 3): seconds for each fuzz target.
              YAGURA_TEST_JOBS (default: number of processors): compilers and unit tests at once;
              of system tests twice as many.
 TEXT
@@ -216,7 +216,7 @@ step_page() {
 }
 
 step_fuzz() {
-    logged fuzz tests/fuzz/run.sh --seconds "${YAGURA_FUZZ_SECONDS:-5}" --jobs "$JOBS" || true
+    logged fuzz tests/fuzz/run.sh --seconds "${YAGURA_FUZZ_SECONDS:-3}" --jobs "$JOBS" || true
     record_tap "$LOGS/fuzz.log"
     grep -q '^\(not \)\{0,1\}ok ' "$LOGS/fuzz.log" || record failed 1 "fuzz: run.sh said nothing"
 }
