@@ -84,6 +84,7 @@
     X(LIMIT_SCANNER_WAITING, 64, "files", "most archives waiting for a worker that takes them") \
     X(LIMIT_SCANNER_GROWTH_BYTES, 201326592, "bytes",                                           \
       "private memory above which a worker is replaced")                                        \
+    X(LIMIT_SCANNER_LOAD_SECONDS, 1800, "seconds", "longest load of the signatures")            \
     X(LIMIT_DATABASE_PATHS, 64, "paths", "most folders and files of signatures")                \
     X(LIMIT_DATABASE_FILES, 4096, "files", "most signature files in all of them")               \
     X(LIMIT_HTTP_HEAD_BYTES, 16384, "bytes", "longest head of a request to the console")        \

@@ -58,7 +58,7 @@ struct scanner_client {
     size_t free_count;
     uint64_t last_job;
 
-    struct event_timer *tick, *retry, *sweep;
+    struct event_timer *tick, *retry, *sweep, *load_limit;
     bool ticking;
     uint64_t back_off_ns;
     uint64_t crash_times[CRASHES];
@@ -306,6 +306,7 @@ static void load_ended(struct scanner_client *client)
 {
     client->next = NULL;
     client->next_crashes = 0;
+    event_timer_stop(client->load_limit);
     if (TAKE_FLAG(client->load_again))
         begin_load(client);
 }
@@ -398,6 +399,21 @@ static void on_ended(void *owner, struct scanner_host *host, int wait_status)
     } else {
         event_timer_start(client->sweep, 0, 0);
     }
+}
+
+/* A loader that hangs would hold off all signatures to come, and the memory of a second engine. */
+static void on_load_limit(void *user)
+{
+    struct scanner_client *client = user;
+    if (client->next == NULL)
+        return;
+    set_problem(client, "the signatures were not loaded within %d minutes: the loader was ended",
+                LIMIT_SCANNER_LOAD_SECONDS / 60);
+    retire(client, client->next);
+    client->load_again = false;
+    load_ended(client);
+    try_later(client);
+    tell_change(client);
 }
 
 /* Three within a minute: someone may be guessing addresses, which all workers of a loader share. */
@@ -531,6 +547,8 @@ static void load_now(struct scanner_client *client)
     client->fingerprint = current_fingerprint(client);
     if (start_host(client) < 0)
         try_later(client);
+    else
+        event_timer_start(client->load_limit, LIMIT_SCANNER_LOAD_SECONDS * NS_PER_SECOND, 0);
     tell_change(client);
 }
 
@@ -649,6 +667,8 @@ int scanner_client_start(struct event_loop *loop, const struct scanner_options *
     if (result == 0)
         result = event_timer_new(loop, on_sweep, client, &client->sweep);
     if (result == 0)
+        result = event_timer_new(loop, on_load_limit, client, &client->load_limit);
+    if (result == 0)
         result = database_watch_start(loop, client->options.databases,
                                       scanner_options_database_count(&client->options),
                                       on_files_changed, client, &client->watch);
@@ -676,6 +696,7 @@ struct scanner_client *scanner_client_stop(struct scanner_client *client)
     (void)event_timer_free(client->tick);
     (void)event_timer_free(client->retry);
     (void)event_timer_free(client->sweep);
+    (void)event_timer_free(client->load_limit);
     while (client->free_jobs != NULL)
         free(take_free_job(client));
     scanner_options_done(&client->options);

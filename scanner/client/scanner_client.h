@@ -4,7 +4,8 @@
  * workers, whose sockets come back to us; each worker gets one file to scan and one queued behind
  * it. A worker that crashes or runs past its time is killed and replaced; its file is tried once
  * more in a fresh worker, and is then SCAN_ERROR. When signatures change, a second loader takes
- * over (overlap) or replaces the first (sequential).
+ * over (overlap) or replaces the first (sequential); one that does not come to its end within
+ * LIMIT_SCANNER_LOAD_SECONDS is ended, told and tried again.
  *
  * All functions and callbacks: the thread that runs the given event loop. */
 #ifndef SCANNER_CLIENT_SCANNER_CLIENT_H

@@ -44,6 +44,8 @@ ANSWERS = {
 def main(mode):
     client = socket.socket(fileno=3)
     receive(client)
+    if mode == "never-loads":
+        receive(client)
     if mode == "early-fork":
         send(client, FORKED, struct.pack("<QII", 1, 1, 0), os.pidfd_open(os.getpid()))
     if mode == "garbage":
