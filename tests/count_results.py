@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Counts test cases in a JUnit file of ctest: prints "passed failed skipped"; names failed ones on stderr.
+"""Counts test cases in a JUnit file of ctest: prints "passed failed skipped"; on stderr the names of failed ones, a line
+each, with their last words indented below.
 
 A ctest test is one program. When its output tells how many cases it ran, in cmocka's words
 ("[  PASSED  ] 7 test(s).") or ours ("7 passed, 0 failed, 1 skipped"), those count; otherwise the
@@ -9,6 +10,7 @@ import re
 import sys
 import xml.etree.ElementTree as ElementTree
 
+LAST_WORDS = 12  # lines
 OURS = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", re.MULTILINE)
 
 
@@ -33,6 +35,15 @@ def count_case(status, output):
     return passed, failed, skipped
 
 
+def last_words(output):
+    """What a failed program said of its failed cases, or else in the end."""
+    lines = output.splitlines()
+    telling = re.compile(r"FAILED |\[  FAILED  \]|.*(AssertionError|Sanitizer)")
+    wanted = {i + after for i, line in enumerate(lines) if telling.match(line) for after in range(3)}
+    chosen = [line for i, line in enumerate(lines) if i in wanted] or lines
+    return chosen[-LAST_WORDS:]
+
+
 def main():
     totals = [0, 0, 0]
     for case in ElementTree.parse(sys.argv[1]).iter("testcase"):
@@ -46,7 +57,7 @@ def main():
         counts = count_case(status, output)
         totals = [a + b for a, b in zip(totals, counts)]
         if counts[1]:
-            print(case.get("name"), file=sys.stderr)
+            print(case.get("name"), *("    " + line for line in last_words(output)), sep="\n", file=sys.stderr)
     print(*totals)
 
 

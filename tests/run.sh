@@ -187,7 +187,7 @@ run_ctest() {
         record failed 1 "$STEP: ctest failed"
     fi
     record passed "$1"
-    record failed "$2" "$STEP: $(tr '\n' ' ' <"$names")"
+    record failed "$2" "$STEP: $(cat "$names")"
     record skipped "$3" "$STEP: $3 test cases; see ${junit#"$ROOT"/}"
     [ "$(($1 + $2 + $3))" -gt 0 ] || record skipped 1 "$STEP: there are no such tests"
 }

@@ -1,17 +1,45 @@
 """Integrity monitoring: every change of what is cared for is told once, with before and after; what must
 not be told is not."""
+import contextlib
 import json
 import os
 import shutil
 import sqlite3
 import subprocess
 import threading
+import time
 
 import harness
 from harness import escaped, put
 
 OLD = b"port 22\npassword hunter2\nroot no\n"
 NEW = b"port 22\npassword swordfish\nroot yes\n"
+SETTLES = 0.5  # seconds: what changes again before they are over is one change (SETTLE_NS of agent/integrity)
+TURNS = 5
+
+
+class HeldUp(Exception):
+    """The disk held up the test itself: what it meant as one change may have been two."""
+
+
+@contextlib.contextmanager
+def at_once():
+    begun = time.monotonic()
+    yield
+    took = time.monotonic() - begun
+    if took > SETTLES / 2:
+        raise HeldUp(f"its own writing took {took:.2f} s")
+
+
+def again_when_held_up(case):
+    def run():
+        for _ in range(TURNS):
+            try:
+                return harness.run_case(case)
+            except HeldUp as reason:
+                print(f"# {case.__name__} once more: {reason}", flush=True)
+        raise harness.Skip(f"the disk held up the test itself {TURNS} times")
+    return run
 
 
 def monitored(place, **policy):
@@ -78,6 +106,7 @@ def test_a_monitored_mount_can_be_unmounted(place):
     agent.until(lambda _: subprocess.run(["umount", folder], check=False).returncode == 0, "unmounted")
 
 
+@again_when_held_up
 def test_changes_are_told_with_before_and_after(place):
     agent, folder = monitored(place)
     changed = put(os.path.join(folder, "changed"), OLD)
@@ -89,12 +118,13 @@ def test_changes_are_told_with_before_and_after(place):
     agent.sync()
     assert len(agent.events("baseline_built")) == 1
     assert integrity(agent)["entries"] == 5, integrity(agent)  # the folder itself is one
-    put(changed, NEW)
-    os.unlink(gone)
-    created = put(os.path.join(folder, "created"), b"new")
-    os.unlink(link)
-    os.symlink("elsewhere", link)
-    os.chmod(inner, 0o777)
+    with at_once():
+        put(changed, NEW)
+        os.unlink(gone)
+        created = put(os.path.join(folder, "created"), b"new")
+        os.unlink(link)
+        os.symlink("elsewhere", link)
+        os.chmod(inner, 0o777)
     agent.sync()
     event, detail = only(agent, "updated", changed)
     assert event["severity"] == "medium" and detail["changed"] == ["content"], event
@@ -130,6 +160,7 @@ def test_attributes_links_owners(place):
     assert len(changes(agent)) == 4, told(agent)  # times alone are nobody's business
 
 
+@again_when_held_up
 def test_renames_have_one_event(place):
     agent, folder = monitored(place)
     before = put(os.path.join(folder, "before"), b"x")
@@ -139,9 +170,10 @@ def test_renames_have_one_event(place):
     agent.start()
     agent.sync()
     after = os.path.join(folder, "after")
-    os.rename(before, after)
     moved = os.path.join(folder, "moved")
-    os.rename(tree, moved)
+    with at_once():
+        os.rename(before, after)
+        os.rename(tree, moved)
     agent.sync()
     assert only(agent, "renamed", after)[1]["from"] == escaped(before)
     detail = only(agent, "renamed", moved)[1]
@@ -149,15 +181,17 @@ def test_renames_have_one_event(place):
     assert len(changes(agent)) == 2, told(agent)
 
 
+@again_when_held_up
 def test_passing_files_and_replacing_saves(place):
     """An editor's save by rename is one update; its helper file is nobody's business."""
     agent, folder = monitored(place)
     config = put(os.path.join(folder, "config"), OLD)
     agent.start()
     agent.sync()
-    for content in (OLD + b"1", OLD + b"2", NEW):
-        put(config + ".swp", content)
-        os.rename(config + ".swp", config)
+    with at_once():
+        for content in (OLD + b"1", OLD + b"2", NEW):
+            put(config + ".swp", content)
+            os.rename(config + ".swp", config)
     agent.sync()
     only(agent, "updated", config)
     assert len(changes(agent)) == 1, told(agent)
@@ -222,6 +256,7 @@ def test_times_that_were_put_back_do_not_hide_a_change(place):
     only(agent, "updated", config)
 
 
+@again_when_held_up
 def test_logs_grow_and_rotate_in_silence(place):
     logs = place.folder("log")
     agent, _ = monitored(place, integrity__logs=[logs])
@@ -231,25 +266,28 @@ def test_logs_grow_and_rotate_in_silence(place):
     emptied = put(os.path.join(logs, "emptied.log"), b"root logged in\n" * 10)
     agent.start()
     agent.sync()
-    with open(log, "ab") as stream:
+    with at_once(), open(log, "ab") as stream:
         stream.write(b"two\n" * 5000)
     agent.sync()
-    os.rename(log, log + ".1")
-    put(log, b"three\n")
-    shutil.copyfile(copied, copied + ".1")
-    put(copied, b"")
+    with at_once():
+        os.rename(log, log + ".1")
+        put(log, b"three\n")
+        shutil.copyfile(copied, copied + ".1")
+        put(copied, b"")
     agent.sync()
     assert changes(agent) == [], told(agent)
-    with open(forged, "r+b") as stream:
-        stream.write(b"toor")
-    put(emptied, b"")
-    os.chmod(log, 0o666)
+    with at_once():
+        with open(forged, "r+b") as stream:
+            stream.write(b"toor")
+        put(emptied, b"")
+        os.chmod(log, 0o666)
     agent.sync()
     assert only(agent, "updated", forged)[1]["changed"] == ["rewritten"]
     assert only(agent, "updated", emptied)[1]["changed"] == ["shrunk"]
     assert only(agent, "updated", log)[1]["changed"] == ["mode"]
 
 
+@again_when_held_up
 def test_lines_are_told_where_allowed_and_secrets_never(place):
     folder = place.folder("etc")
     agent, _ = monitored(place, integrity__diff=[folder], integrity__no_diff=["hidden"])
@@ -260,9 +298,10 @@ def test_lines_are_told_where_allowed_and_secrets_never(place):
     os.chmod(private, 0o640)
     agent.start()
     agent.sync()
-    for path in (private, shadow, hidden):
-        put(path, b"bravo-secret-line\n")
-    put(config, NEW)
+    with at_once():
+        for path in (private, shadow, hidden):
+            put(path, b"bravo-secret-line\n")
+        put(config, NEW)
     agent.sync()
     lines = only(agent, "updated", config)[1]["difference"].splitlines()
     assert "-root no" in lines and "+root yes" in lines, lines
