@@ -13,18 +13,13 @@ static const char BLANKS[] = " \t\r\n";
 
 int wire_removal_encode(const struct wire_removal *removal, struct buffer *document)
 {
-    struct json_writer json;
-    json_writer_init(&json, document);
-    json_write_object_begin(&json);
-    json_write_field_string(&json, "purpose", "removal");
+    struct json_writer json = wire_document_begin(document, "removal");
     json_write_field_string(&json, "id", removal->id);
     json_write_field_string(&json, "scope", removal->scope);
     json_write_field_string(&json, "subject", removal->subject);
     json_write_field_string(&json, "created_by", removal->created_by);
-    json_write_field_unsigned(&json, "issued_ms", removal->issued_ms);
-    json_write_field_unsigned(&json, "expires_ms", removal->expires_ms);
-    json_write_object_end(&json);
-    return buffer_failed(document);
+    wire_times_write(&json, removal->issued_ms, removal->expires_ms);
+    return wire_document_end(&json, document);
 }
 
 /* An empty subject never means everybody: the scope does. */
@@ -40,25 +35,21 @@ int wire_removal_decode(const char *document, struct wire_removal *ret_removal,
                         struct wire_problem *ret_problem)
 {
     struct wire_reader reader;
-    json_t *root = NULL;
-    int r = wire_open(document, strlen(document), &root, &reader, ret_problem);
+    struct wire_removal removal = {.root = NULL};
+    int r = wire_document_open(document, "removal", &removal.root, &reader, ret_problem);
     if (r < 0)
         return r;
-    struct wire_removal removal = {.root = root};
-    wire_read_purpose(&reader, "removal");
     removal.id = wire_read_text(&reader, "id", 36, 36, NULL);
     removal.scope = wire_read_text(&reader, "scope", 1, 16, NULL);
     removal.subject = wire_read_text(&reader, "subject", 0, 36, NULL);
     removal.created_by = wire_read_text(&reader, "created_by", 0, 160, "");
-    removal.issued_ms = wire_read_number(&reader, "issued_ms", false);
-    removal.expires_ms = wire_read_number(&reader, "expires_ms", false);
+    wire_times_read(&reader, &removal.issued_ms, &removal.expires_ms);
     if (!reader.error && !(wire_is_uuid(removal.id) && is_scope(removal.scope, removal.subject)))
         wire_fail(&reader, "id must be a UUID, and scope and subject must go together");
-    r = wire_close(&reader, root);
-    if (r < 0)
-        return r;
-    *ret_removal = removal;
-    return 0;
+    r = wire_close(&reader, removal.root);
+    if (r == 0)
+        *ret_removal = removal;
+    return r;
 }
 
 void wire_removal_done(struct wire_removal *removal)

@@ -74,19 +74,13 @@ int wire_signatures_content(const struct wire_signatures *signatures, struct buf
 
 int wire_signatures_encode(const struct wire_signatures *signatures, struct buffer *document)
 {
-    struct json_writer json;
-
-    json_writer_init(&json, document);
-    json_write_object_begin(&json);
-    json_write_field_string(&json, "purpose", "signatures");
+    struct json_writer json = wire_document_begin(document, "signatures");
     json_write_field_string(&json, "agent_id", signatures->agent_id);
     json_write_field_string(&json, "digest", signatures->digest);
-    json_write_field_unsigned(&json, "issued_ms", signatures->issued_ms);
-    json_write_field_unsigned(&json, "expires_ms", signatures->expires_ms);
+    wire_times_write(&json, signatures->issued_ms, signatures->expires_ms);
     json_write_key(&json, "content");
     json_write_raw(&json, signatures->content);
-    json_write_object_end(&json);
-    return buffer_failed(document);
+    return wire_document_end(&json, document);
 }
 
 /* Room for the entries of an array; NULL without any, or when the reader failed. */
@@ -159,18 +153,14 @@ int wire_signatures_decode(const char *document, struct wire_signatures *ret_sig
                            struct wire_problem *ret_problem)
 {
     struct wire_reader reader;
-    json_t *root = NULL;
+    struct wire_signatures signatures = {.root = NULL};
 
-    int r = wire_open(document, strlen(document), &root, &reader, ret_problem);
+    int r = wire_document_open(document, "signatures", &signatures.root, &reader, ret_problem);
     if (r < 0)
         return r;
-    struct wire_signatures signatures = {.root = root};
-    if (!text_equal(wire_read_text(&reader, "purpose", 1, 32, NULL), "signatures"))
-        wire_fail(&reader, "this document tells of no signatures");
     signatures.agent_id = wire_read_text(&reader, "agent_id", 36, 36, NULL);
     signatures.digest = wire_read_text(&reader, "digest", 64, 64, NULL);
-    signatures.issued_ms = wire_read_number(&reader, "issued_ms", false);
-    signatures.expires_ms = wire_read_number(&reader, "expires_ms", false);
+    wire_times_read(&reader, &signatures.issued_ms, &signatures.expires_ms);
     struct wire_reader content = wire_enter(&reader, "content", false);
     read_lists(&content, &signatures);
     read_allowed(&content, &signatures);

@@ -107,21 +107,11 @@ int wire_signed_decode(const char *body, size_t length, EVP_PKEY *key, json_t **
 
 int wire_successor_encode(const struct wire_successor *successor, struct buffer *document)
 {
-    struct json_writer json;
-    json_writer_init(&json, document);
-    json_write_object_begin(&json);
-    json_write_field_string(&json, "purpose", "signing_key");
+    struct json_writer json = wire_document_begin(document, "signing_key");
     json_write_field_string(&json, "key", successor->key);
     json_write_field_unsigned(&json, "issued_ms", successor->issued_ms);
     json_write_field_unsigned(&json, "retires_ms", successor->retires_ms);
-    json_write_object_end(&json);
-    return buffer_failed(document);
-}
-
-void wire_read_purpose(struct wire_reader *reader, const char *purpose)
-{
-    if (!text_equal(wire_read_text(reader, "purpose", 1, 32, NULL), purpose))
-        wire_fail(reader, "this document is not a %s", purpose);
+    return wire_document_end(&json, document);
 }
 
 int wire_successor_decode(const char *document, struct wire_successor *ret_successor,
@@ -129,19 +119,16 @@ int wire_successor_decode(const char *document, struct wire_successor *ret_succe
 {
     struct wire_reader reader;
     struct wire_successor successor = {.root = NULL};
-    int r = wire_open(document, strlen(document), &successor.root, &reader, ret_problem);
+    int r = wire_document_open(document, "signing_key", &successor.root, &reader, ret_problem);
     if (r < 0)
         return r;
-    wire_read_purpose(&reader, "signing_key");
     successor.key = wire_read_text(&reader, "key", 40, 63, NULL);
     successor.issued_ms = wire_read_number(&reader, "issued_ms", false);
     successor.retires_ms = wire_read_number(&reader, "retires_ms", false);
-    if (reader.error) {
-        wire_successor_done(&successor);
-        return reader.error;
-    }
-    *ret_successor = successor;
-    return 0;
+    r = wire_close(&reader, successor.root);
+    if (r == 0)
+        *ret_successor = successor;
+    return r;
 }
 
 void wire_successor_done(struct wire_successor *successor)
@@ -152,44 +139,35 @@ void wire_successor_done(struct wire_successor *successor)
 
 int wire_command_encode(const struct wire_command *command, struct buffer *document)
 {
-    struct json_writer json;
-    json_writer_init(&json, document);
-    json_write_object_begin(&json);
-    json_write_field_string(&json, "purpose", "command");
+    struct json_writer json = wire_document_begin(document, "command");
     json_write_field_string(&json, "agent_id", command->agent_id);
     json_write_field_string(&json, "id", command->id);
     json_write_field_string(&json, "type", command->type);
     json_write_key(&json, "arguments");
     json_write_raw(&json, command->arguments);
-    json_write_field_unsigned(&json, "issued_ms", command->issued_ms);
-    json_write_field_unsigned(&json, "expires_ms", command->expires_ms);
-    json_write_object_end(&json);
-    return buffer_failed(document);
+    wire_times_write(&json, command->issued_ms, command->expires_ms);
+    return wire_document_end(&json, document);
 }
 
 int wire_command_decode(const char *document, struct wire_command *ret_command,
                         struct wire_problem *ret_problem)
 {
     struct wire_reader reader;
-    json_t *root = NULL;
-    int r = wire_open(document, strlen(document), &root, &reader, ret_problem);
+    struct wire_command command = {.root = NULL};
+    int r = wire_document_open(document, "command", &command.root, &reader, ret_problem);
     if (r < 0)
         return r;
-    struct wire_command command = {.root = root};
-    wire_read_purpose(&reader, "command");
     command.agent_id = wire_read_text(&reader, "agent_id", 36, 36, NULL);
     command.id = wire_read_text(&reader, "id", 36, 36, NULL);
     command.type = wire_read_text(&reader, "type", 1, 64, NULL);
     command.arguments_json = wire_read_object(&reader, "arguments", false);
-    command.issued_ms = wire_read_number(&reader, "issued_ms", false);
-    command.expires_ms = wire_read_number(&reader, "expires_ms", false);
+    wire_times_read(&reader, &command.issued_ms, &command.expires_ms);
     if (!reader.error && !(wire_is_word(command.type) && wire_is_uuid(command.id)))
         wire_fail(&reader, "type must be a word and id a UUID");
-    r = wire_close(&reader, root);
-    if (r < 0)
-        return r;
-    *ret_command = command;
-    return 0;
+    r = wire_close(&reader, command.root);
+    if (r == 0)
+        *ret_command = command;
+    return r;
 }
 
 void wire_command_done(struct wire_command *command)
@@ -200,40 +178,30 @@ void wire_command_done(struct wire_command *command)
 
 int wire_move_encode(const struct wire_move *move, struct buffer *document)
 {
-    struct json_writer json;
-    json_writer_init(&json, document);
-    json_write_object_begin(&json);
-    json_write_field_string(&json, "purpose", "move");
+    struct json_writer json = wire_document_begin(document, "move");
     json_write_field_string(&json, "agent_id", move->agent_id);
     json_write_field_string(&json, "successor_id", move->successor_id);
-    json_write_field_unsigned(&json, "issued_ms", move->issued_ms);
-    json_write_field_unsigned(&json, "expires_ms", move->expires_ms);
-    json_write_object_end(&json);
-    return buffer_failed(document);
+    wire_times_write(&json, move->issued_ms, move->expires_ms);
+    return wire_document_end(&json, document);
 }
 
 int wire_move_decode(const char *document, struct wire_move *ret_move,
                      struct wire_problem *ret_problem)
 {
-    json_t *root = NULL;
-    int r = wire_parse(document, strlen(document), &root, ret_problem);
+    struct wire_reader reader;
+    struct wire_move move = {.root = NULL};
+    int r = wire_document_open(document, "move", &move.root, &reader, ret_problem);
     if (r < 0)
         return r;
-    struct wire_reader reader = wire_reader_of(root, ret_problem);
-    struct wire_move move = {.root = root};
-    wire_read_purpose(&reader, "move");
     move.agent_id = wire_read_text(&reader, "agent_id", 36, 36, NULL);
     move.successor_id = wire_read_text(&reader, "successor_id", 36, 36, NULL);
-    move.issued_ms = wire_read_number(&reader, "issued_ms", false);
-    move.expires_ms = wire_read_number(&reader, "expires_ms", false);
+    wire_times_read(&reader, &move.issued_ms, &move.expires_ms);
     if (!reader.error && !(wire_is_uuid(move.agent_id) && wire_is_uuid(move.successor_id)))
         wire_fail(&reader, "agent_id and successor_id must be UUIDs");
-    if (reader.error) {
-        json_decref(root);
-        return reader.error;
-    }
-    *ret_move = move;
-    return 0;
+    r = wire_close(&reader, move.root);
+    if (r == 0)
+        *ret_move = move;
+    return r;
 }
 
 void wire_move_done(struct wire_move *move)
@@ -266,20 +234,15 @@ int wire_policy_body(const struct wire_policy_text *texts, size_t count, struct 
 
 int wire_policy_encode(const struct wire_policy *policy, struct buffer *document)
 {
-    struct json_writer json;
-    json_writer_init(&json, document);
-    json_write_object_begin(&json);
-    json_write_field_string(&json, "purpose", "policy");
+    struct json_writer json = wire_document_begin(document, "policy");
     json_write_field_string(&json, "agent_id", policy->agent_id);
     json_write_field_unsigned(&json, "revision", policy->revision);
     json_write_field_string(&json, "digest", policy->digest);
     json_write_field_string(&json, "group_id", policy->group_id ? policy->group_id : "");
-    json_write_field_unsigned(&json, "issued_ms", policy->issued_ms);
-    json_write_field_unsigned(&json, "expires_ms", policy->expires_ms);
+    wire_times_write(&json, policy->issued_ms, policy->expires_ms);
     json_write_key(&json, "texts");
     json_write_raw(&json, policy->body);
-    json_write_object_end(&json);
-    return buffer_failed(document);
+    return wire_document_end(&json, document);
 }
 
 static void read_policy_texts(struct wire_reader *parent, struct wire_policy *policy)
@@ -310,18 +273,15 @@ int wire_policy_decode(const char *document, struct wire_policy *ret_policy,
                        struct wire_problem *ret_problem)
 {
     struct wire_reader reader;
-    json_t *root = NULL;
-    int r = wire_open(document, strlen(document), &root, &reader, ret_problem);
+    struct wire_policy policy = {.root = NULL};
+    int r = wire_document_open(document, "policy", &policy.root, &reader, ret_problem);
     if (r < 0)
         return r;
-    struct wire_policy policy = {.root = root};
-    wire_read_purpose(&reader, "policy");
     policy.agent_id = wire_read_text(&reader, "agent_id", 36, 36, NULL);
     policy.revision = wire_read_number(&reader, "revision", false);
     policy.digest = wire_read_text(&reader, "digest", 64, 64, NULL);
     policy.group_id = wire_read_text(&reader, "group_id", 0, 36, "");
-    policy.issued_ms = wire_read_number(&reader, "issued_ms", false);
-    policy.expires_ms = wire_read_number(&reader, "expires_ms", false);
+    wire_times_read(&reader, &policy.issued_ms, &policy.expires_ms);
     read_policy_texts(&reader, &policy);
     if (reader.error) {
         wire_policy_done(&policy);
