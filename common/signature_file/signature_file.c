@@ -5,10 +5,11 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MAGIC         "ClamAV-VDB:"
 #define VERSION_FIELD 1 /* behind the time of its making */
-#define LEAST_FIELDS  7
+#define FIELDS        7 /* with a colon behind them */
 #define NUMBER_BYTES  21
 
 static bool is_file_name(const char *name)
@@ -40,44 +41,57 @@ enum signature_kind signature_file_kind(const char *name)
     return SIGNATURE_OTHER;
 }
 
-/* The head is text, filled up with blanks: "ClamAV-VDB:time:version:signatures:level:md5:...". */
-int signature_head_read(const char *head, size_t length, uint64_t *ret_version)
+/* What stands before the next colon; NULL without one. ret_length: of the field. */
+static const char *next_field(const char **at, const char *end, size_t *ret_length)
 {
-    const char *at = head + strlen(MAGIC), *end = head + SIGNATURE_HEAD_BYTES;
+    const char *field = *at;
+    const char *colon = memchr(field, ':', (size_t)(end - field));
+
+    if (colon == NULL)
+        return NULL;
+    *ret_length = (size_t)(colon - field);
+    *at = colon + 1;
+    return field;
+}
+
+static int parse_number(const char *text, size_t length, uint64_t *ret_number)
+{
     char number[NUMBER_BYTES] = "";
+
+    if (length >= sizeof number)
+        return -EBADMSG;
+    memcpy(number, text, length);
+    return text_parse_u64(number, ret_number) == 0 ? 0 : -EBADMSG;
+}
+
+/* The head is text, filled up with blanks: "ClamAV-VDB:time:version:signatures:level:md5:
+ * signature:builder:seconds since 1970". */
+int signature_head_read(const char *head, size_t length, struct signature_head *ret_head)
+{
+    struct signature_head got = {0};
 
     if (length < SIGNATURE_HEAD_BYTES || memcmp(head, MAGIC, strlen(MAGIC)) != 0)
         return -EBADMSG;
-    for (unsigned field = 0; field < LEAST_FIELDS; field++) {
-        const char *colon = memchr(at, ':', (size_t)(end - at));
-        if (colon == NULL)
+    const char *at = head + strlen(MAGIC), *end = head + SIGNATURE_HEAD_BYTES;
+    for (unsigned i = 0; i < FIELDS; i++) {
+        size_t bytes;
+        const char *field = next_field(&at, end, &bytes);
+        if (field == NULL || (i == VERSION_FIELD && parse_number(field, bytes, &got.version) < 0))
             return -EBADMSG;
-        if (field == VERSION_FIELD) {
-            if ((size_t)(colon - at) >= sizeof number)
-                return -EBADMSG;
-            memcpy(number, at, (size_t)(colon - at));
-        }
-        at = colon + 1;
     }
-    return text_parse_u64(number, ret_version) == 0 ? 0 : -EBADMSG;
+    size_t digits = 0;
+    while (at + digits < end && at[digits] >= '0' && at[digits] <= '9')
+        digits++;
+    if (parse_number(at, digits, &got.built_s) < 0)
+        got.built_s = 0;
+    *ret_head = got;
+    return 0;
 }
 
-uint64_t signature_head_built(const char *head)
+int signature_head_read_file(int fd, struct signature_head *ret_head)
 {
-    const char *end = head + SIGNATURE_HEAD_BYTES, *at = head + strlen(MAGIC);
-    char number[NUMBER_BYTES] = "";
-    uint64_t built_s;
+    char head[SIGNATURE_HEAD_BYTES];
+    ssize_t length = pread(fd, head, sizeof head, 0);
 
-    for (unsigned field = 0; field < LEAST_FIELDS; field++) {
-        const char *colon = memchr(at, ':', (size_t)(end - at));
-        if (colon == NULL)
-            return 0;
-        at = colon + 1;
-    }
-    size_t length = 0;
-    while (at + length < end && length + 1 < sizeof number && at[length] >= '0' &&
-           at[length] <= '9')
-        length++;
-    memcpy(number, at, length);
-    return text_parse_u64(number, &built_s) == 0 ? built_s : 0;
+    return length < 0 ? -errno : signature_head_read(head, (size_t)length, ret_head);
 }

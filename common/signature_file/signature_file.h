@@ -26,9 +26,13 @@ enum signature_kind signature_file_kind(const char *name);
  * for who trusts the freshclam it comes from. Its head is a .cvd's. */
 bool signature_file_is_updated(const char *name);
 
-/* The version in a .cvd's head. -EBADMSG: it is none. */
-int signature_head_read(const char *head, size_t length, uint64_t *ret_version) MUST_USE;
-/* When it was built, in seconds since 1970, of a head that could be read; 0: it does not say. */
-uint64_t signature_head_built(const char *head);
+struct signature_head {
+    uint64_t version;
+    uint64_t built_s; /* since 1970; 0 = it does not say */
+};
+/* The head of a .cvd or .cld, out of a file's first SIGNATURE_HEAD_BYTES. -EBADMSG: it is none. */
+int signature_head_read(const char *head, size_t length, struct signature_head *ret_head) MUST_USE;
+/* The same out of an open file, wherever its position is. Also -errno of the reading. */
+int signature_head_read_file(int fd, struct signature_head *ret_head) MUST_USE;
 
 #endif

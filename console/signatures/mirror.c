@@ -97,22 +97,21 @@ static int copy(struct taking *taking, int from, int to)
 
 static int read_head(struct taking *taking, int fd)
 {
-    char head[SIGNATURE_HEAD_BYTES];
-    ssize_t length = pread(fd, head, sizeof(head), 0);
+    struct signature_head head;
 
     if (signature_file_kind(taking->entry.name) == SIGNATURE_UNSIGNED)
         return 0;
-    if (length < 0)
-        return -errno;
-    int r = signature_head_read(head, (size_t)length, &taking->entry.version);
-    if (r == 0)
-        taking->entry.built_ms = signature_head_built(head) * 1000;
-    else
+    int r = signature_head_read_file(fd, &head);
+    if (r == -EBADMSG)
         (void)text_copy(taking->problem, sizeof(taking->problem),
                         "it does not begin as ClamAV's databases do");
-    if (taking->entry.version > INT64_MAX || taking->entry.built_ms > INT64_MAX)
-        r = -EBADMSG;
-    return r;
+    if (r < 0)
+        return r;
+    if (head.version > INT64_MAX || head.built_s > INT64_MAX / 1000)
+        return -EBADMSG;
+    taking->entry.version = head.version;
+    taking->entry.built_ms = head.built_s * 1000;
+    return 0;
 }
 
 /* "daily.cvd" and "daily.cld" are the same database in two forms. */

@@ -150,26 +150,18 @@ static int write_some(void *user, const void *bytes, size_t length)
     return arriving->length > arriving->most ? -EFBIG : file_write(arriving->fd, bytes, length);
 }
 
-static int version_of(int fd, uint64_t *ret_version)
-{
-    char head[SIGNATURE_HEAD_BYTES];
-    ssize_t length = pread(fd, head, sizeof head, 0);
-
-    return length < 0 ? -errno : signature_head_read(head, (size_t)length, ret_version);
-}
-
 /* 0 it may take the place of what stands there. */
 static int judge(struct signature_mirror *mirror, const struct mirror_file *file, int fd)
 {
     AUTO_CLOSE int old = -1;
-    uint64_t version, before;
+    struct signature_head head, before;
 
     if (signature_file_kind(file->name) != SIGNATURE_SIGNED)
         return 0;
-    if (version_of(fd, &version) < 0)
+    if (signature_head_read_file(fd, &head) < 0)
         return complain(mirror, -EBADMSG, file->name, "it is no signed database of ClamAV");
     if (file_open_at(mirror->folder_fd, file->name, O_RDONLY, 0, &old) == 0 &&
-        version_of(old, &before) == 0 && before > version)
+        signature_head_read_file(old, &before) == 0 && before.version > head.version)
         return complain(mirror, -ESTALE, file->name, "it is older than the one in its place");
     return 0;
 }

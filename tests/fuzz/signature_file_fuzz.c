@@ -8,9 +8,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    uint64_t version = 0;
+    struct signature_head head;
 
-    if (signature_head_read((const char *)data, size, &version) == 0 &&
+    if (signature_head_read((const char *)data, size, &head) == 0 &&
         (size < SIGNATURE_HEAD_BYTES || memcmp(data, "ClamAV-VDB:", 11) != 0))
         abort();
     char *name = calloc(1, size + 1);
