@@ -238,7 +238,8 @@ static int judge_failure(const struct object_scanner *scanner, enum aws_outcome 
     return later(scanner, &result->object, "fetch", fetched->problem);
 }
 
-static void take_facts(const struct fetched *fetched, struct storage_result *result)
+static void take_facts(const struct fetched *fetched, uint64_t asked_ns,
+                       struct storage_result *result)
 {
     struct storage_object *object = &result->object;
 
@@ -249,8 +250,7 @@ static void take_facts(const struct fetched *fetched, struct storage_result *res
     object->size_known = true;
     (void)text_copy(result->modified, sizeof result->modified, fetched->facts.modified);
     (void)text_copy(result->sha256, sizeof result->sha256, fetched->sha256);
-    if (!fetched->by_one_get || fetched->facts.tags > 0)
-        result->untagged_ns = 0;
+    result->untagged_ns = fetched->by_one_get && fetched->facts.tags == 0 ? asked_ns : 0;
 }
 
 static void note_engine(struct scan_resources *resources, struct storage_result *result)
@@ -269,7 +269,6 @@ static int scan_fetched(struct object_scanner *scanner, const struct fetched *fe
     struct scan_result scan;
     char first[FIRST_BYTES];
 
-    take_facts(fetched, result);
     if (fetched->too_large) {
         note_engine(scanner->resources, result);
         storage_result_take_incomplete(result, 199, "object-size",
@@ -314,12 +313,12 @@ int object_scanner_look(struct object_scanner *scanner, const struct storage_obj
     struct fetched fetched;
 
     begin_result(scanner, object, ret_result);
-    ret_result->untagged_ns = clock_monotonic_ns(); /* until the object says otherwise */
+    uint64_t asked_ns = clock_monotonic_ns();
     enum aws_outcome outcome =
         fetch_object(scanner->client, scanner->resources->pool, &limits, &wanted,
                      object->size_known, object->size, deadline_ns, &fetched);
-    if (outcome != AWS_OK)
-        ret_result->untagged_ns = 0;
+    if (outcome == AWS_OK)
+        take_facts(&fetched, asked_ns, ret_result);
     int r = outcome == AWS_OK ? scan_fetched(scanner, &fetched, deadline_ns, ret_result)
                               : judge_failure(scanner, outcome, &fetched, ret_result);
     fetched_done(&fetched);
