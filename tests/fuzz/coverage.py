@@ -2,8 +2,8 @@
 
 Usage: coverage.py BUILD [--corpora] [--record FILE]
 
-A parser is a source file of the tree that a fuzz target names: the headers that NAME_fuzz.c includes, less those of
-common tools. Exits with 1 when one is below LEAST."""
+A parser is a source file of the tree that a fuzz target names: of each header that NAME_fuzz.c includes, less those of
+common tools, the sources HEADER.c and HEADER_*.c beside it. Exits with 1 when one is below LEAST."""
 
 import argparse
 import collections
@@ -24,17 +24,22 @@ TOOLS = ("common/text/", "common/buffers/", "common/attributes.h", "common/limit
          "common/files/", "common/time/", "common/crypto/keys.h")
 
 
+def sources_of(header):
+    if header.startswith(TOOLS) and not re.search(r"text_(parse|escape)\.h$", header):
+        return []
+    stem = os.path.join(ROOT, header[:-2])
+    return [os.path.relpath(path, ROOT) for path in glob.glob(stem + ".c") + glob.glob(stem + "_*.c")]
+
+
 def parsers():
     """{source: targets}."""
     found = collections.defaultdict(list)
     for path in sorted(glob.glob(os.path.join(ROOT, "tests/fuzz/*_fuzz.c"))):
         with open(path, encoding="utf-8") as stream:
             headers = re.findall(r'#include "([^"]+\.h)"', stream.read())
-        for header in headers:
-            source = header[:-2] + ".c"
-            own_tool = header.startswith(TOOLS) and not re.search(r"text_(parse|escape)\.h$", header)
-            if not own_tool and os.path.exists(os.path.join(ROOT, source)):
-                found[source].append(os.path.basename(path)[:-len("_fuzz.c")])
+        sources = {source for header in headers for source in sources_of(header)}
+        for source in sorted(sources):
+            found[source].append(os.path.basename(path)[:-len("_fuzz.c")])
     return found
 
 

@@ -3,6 +3,8 @@
  * that a terminal can show, or matched within bounds, with fields that lie inside the line. */
 #include "common/limits.h"
 #include "common/log_rules/log_engine.h"
+#include "common/log_rules/log_line.h"
+#include "common/log_rules/log_rules.h"
 #include "common/text/text.h"
 #include "common/time/clock.h"
 
