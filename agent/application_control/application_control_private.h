@@ -123,6 +123,9 @@ void *application_judge_run(void *control);
 /* What the guard asks, see open_judge.h. */
 int application_judge_ask(void *control, const struct open_question *question,
                           open_answered *answered, void *answered_user);
+
+/* ---- answers.c ---- */
+
 /* Not in the inventory, and no package's: told, and answered as the mode says. */
 void application_judge_unknown(struct application_control *control, struct application_ask *ask,
                                const char *reason);

@@ -1,5 +1,6 @@
-/* Owns: the way of an ask from the guard's question to its answer. Must not own: package databases
- * (keeper.c), the inventory. Hands off: what might be a package's to the keeper.
+/* Owns: the way of an ask from the guard's question to its answer. Must not own: what is told
+ * (answers.c), package databases (keeper.c), the inventory. Hands off: what might be a package's to
+ * the keeper.
  *
  * A digest counts only when nobody could write to the file from before it was read until the
  * answer: a read lease is held on the open description that the guard shares, and ends with it.
@@ -8,12 +9,8 @@
 #include "agent/application_control/application_control_private.h"
 #include "agent/application_control/package_scripts.h"
 
-#include "agent/prevention/process_facts.h"
 #include "agent/scan/file_lease.h"
 #include "common/files/file.h"
-#include "common/json/json_writer.h"
-#include "common/limits.h"
-#include "common/text/text.h"
 #include "common/time/clock.h"
 
 #include <errno.h>
@@ -22,18 +19,8 @@
 
 #define TRY_AGAIN_NS (20 * NS_PER_MS)
 #define MOST_TRIES   50 /* while somebody writes to it */
-#define TOLD_NS      (60 * NS_PER_SECOND)
-#define UNNAMED      "(a program whose path here is not known)"
 
-/* ---- answers ---- */
-
-void application_judge_answer(struct application_ask *ask, bool allow, bool remember)
-{
-    ask->answered(ask->answered_user, allow, remember);
-    (void)close(ask->question.fd); /* the lease lives on in the guard's descriptor */
-    free(ask->question.path);
-    free(ask);
-}
+/* ---- asks ---- */
 
 int application_judge_ask(void *user, const struct open_question *question, open_answered *answered,
                           void *answered_user)
@@ -51,100 +38,6 @@ int application_judge_ask(void *user, const struct open_question *question, open
     (void)pthread_cond_broadcast(&control->changed);
     (void)pthread_mutex_unlock(&control->lock);
     return 0;
-}
-
-bool application_judge_is_late(const struct application_ask *ask)
-{
-    return clock_monotonic_ns() >= ask->question.until_ns;
-}
-
-/* ---- what is told ---- */
-
-bool application_judge_told(struct application_control *control,
-                            const uint8_t key[static SHA256_BYTES], bool blocked,
-                            uint64_t *ret_more)
-{
-    uint64_t now = clock_monotonic_ns();
-
-    (void)pthread_mutex_lock(&control->lock);
-    control->blocked += blocked;
-    control->unknown += !blocked;
-    struct told_program *told = &control->told[key[0] % TOLD_PROGRAMS];
-    bool same = told->blocked == blocked && memcmp(told->key, key, SHA256_BYTES) == 0;
-    bool lately = same && now < told->until_ns;
-    *ret_more = same ? told->more : 0;
-    if (lately) {
-        told->more++;
-    } else {
-        *told = (struct told_program){.blocked = blocked, .until_ns = now + TOLD_NS};
-        memcpy(told->key, key, SHA256_BYTES);
-    }
-    (void)pthread_mutex_unlock(&control->lock);
-    return lately;
-}
-
-static void write_detail(const struct application_ask *ask, const char *reason, uint64_t more,
-                         struct buffer *detail)
-{
-    char digest[SHA256_HEX_BYTES];
-    struct process_facts facts;
-    struct json_writer json;
-
-    process_facts_read(ask->question.pid, &facts);
-    text_hex(digest, ask->sha256, SHA256_BYTES);
-    json_writer_init(&json, detail);
-    json_write_object_begin(&json);
-    json_write_field_string(&json, "reason", reason);
-    if (ask->digested)
-        json_write_field_string(&json, "sha256", digest);
-    json_write_field_unsigned(&json, "size", (uint64_t)ask->status.st_size);
-    process_facts_write(&facts, &json);
-    if (more > 0)
-        json_write_field_unsigned(&json, "not_told_before", more);
-    json_write_object_end(&json);
-}
-
-/* One without a digest is told by its file. */
-static void make_key(const struct application_ask *ask, uint8_t key[static SHA256_BYTES])
-{
-    const uint64_t file[] = {ask->status.st_ino, ask->status.st_dev};
-
-    memset(key, 0, SHA256_BYTES);
-    if (ask->digested)
-        memcpy(key, ask->sha256, SHA256_BYTES);
-    else
-        memcpy(key, file, sizeof file);
-}
-
-/* Before the answer: the process still waits, unless its time was up, and is who it was. */
-static void tell_unknown(struct application_control *control, const struct application_ask *ask,
-                         const char *reason, bool blocked)
-{
-    AUTO_BUFFER struct buffer detail = BUFFER_WITH_MAXIMUM(LIMIT_EVENT_DETAIL_BYTES);
-    const char *path = ask->question.path;
-    uint8_t key[SHA256_BYTES];
-    uint64_t more = 0;
-
-    make_key(ask, key);
-    if (application_judge_told(control, key, blocked, &more))
-        return;
-    AUTO_FREE char *subject = path[0] != '\0' ? text_escape_new(path, strlen(path)) : NULL;
-    write_detail(ask, reason, more, &detail);
-    application_control_record(control, blocked ? "application_blocked" : "application_unknown",
-                               blocked ? EVENT_HIGH : EVENT_MEDIUM,
-                               subject != NULL ? subject : UNNAMED, buffer_text(&detail));
-}
-
-void application_judge_unknown(struct application_control *control, struct application_ask *ask,
-                               const char *reason)
-{
-    struct application_rules *rules = application_rules_take(control);
-    bool late = application_judge_is_late(ask);
-    bool deny = rules->mode == APPLICATION_BLOCK;
-
-    tell_unknown(control, ask, reason, deny && (!late || rules->deny_late));
-    application_rules_drop(control, rules);
-    application_judge_answer(ask, !deny, false);
 }
 
 /* ---- the digest ---- */
