@@ -16,7 +16,7 @@
 
 /* ---- answers ---- */
 
-void application_judge_answer(struct application_ask *ask, bool allow, bool remember)
+void application_answers_give(struct application_ask *ask, bool allow, bool remember)
 {
     ask->answered(ask->answered_user, allow, remember);
     (void)close(ask->question.fd); /* the lease lives on in the guard's descriptor */
@@ -24,16 +24,16 @@ void application_judge_answer(struct application_ask *ask, bool allow, bool reme
     free(ask);
 }
 
-bool application_judge_is_late(const struct application_ask *ask)
+bool application_answers_are_late(const struct application_ask *ask)
 {
     return clock_monotonic_ns() >= ask->question.until_ns;
 }
 
 /* ---- what is told ---- */
 
-bool application_judge_told(struct application_control *control,
-                            const uint8_t key[static SHA256_BYTES], bool blocked,
-                            uint64_t *ret_more)
+bool application_answers_told(struct application_control *control,
+                              const uint8_t key[static SHA256_BYTES], bool blocked,
+                              uint64_t *ret_more)
 {
     uint64_t now = clock_monotonic_ns();
 
@@ -97,7 +97,7 @@ static void tell_unknown(struct application_control *control, const struct appli
     uint64_t more = 0;
 
     make_key(ask, key);
-    if (application_judge_told(control, key, blocked, &more))
+    if (application_answers_told(control, key, blocked, &more))
         return;
     AUTO_FREE char *subject = path[0] != '\0' ? text_escape_new(path, strlen(path)) : NULL;
     write_detail(ask, reason, more, &detail);
@@ -106,14 +106,14 @@ static void tell_unknown(struct application_control *control, const struct appli
                                subject != NULL ? subject : UNNAMED, buffer_text(&detail));
 }
 
-void application_judge_unknown(struct application_control *control, struct application_ask *ask,
-                               const char *reason)
+void application_answers_give_unknown(struct application_control *control,
+                                      struct application_ask *ask, const char *reason)
 {
     struct application_rules *rules = application_rules_take(control);
-    bool late = application_judge_is_late(ask);
+    bool late = application_answers_are_late(ask);
     bool deny = rules->mode == APPLICATION_BLOCK;
 
     tell_unknown(control, ask, reason, deny && (!late || rules->deny_late));
     application_rules_drop(control, rules);
-    application_judge_answer(ask, !deny, false);
+    application_answers_give(ask, !deny, false);
 }

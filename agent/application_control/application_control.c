@@ -358,7 +358,7 @@ static void answer_all(struct application_queue *queue)
     while (queue->first != NULL) {
         struct application_ask *ask = queue->first;
         queue->first = ask->next;
-        application_judge_answer(ask, true, false);
+        application_answers_give(ask, true, false);
     }
 }
 

@@ -127,16 +127,16 @@ int application_judge_ask(void *control, const struct open_question *question,
 /* ---- answers.c ---- */
 
 /* Not in the inventory, and no package's: told, and answered as the mode says. */
-void application_judge_unknown(struct application_control *control, struct application_ask *ask,
-                               const char *reason);
+void application_answers_give_unknown(struct application_control *control,
+                                      struct application_ask *ask, const char *reason);
 /* Answers, and frees ask. */
-void application_judge_answer(struct application_ask *ask, bool allow, bool remember);
+void application_answers_give(struct application_ask *ask, bool allow, bool remember);
 /* The guard has answered it by its deadline. */
-bool application_judge_is_late(const struct application_ask *ask);
+bool application_answers_are_late(const struct application_ask *ask);
 /* Whether that was told lately: then it is only counted. */
-bool application_judge_told(struct application_control *control,
-                            const uint8_t key[static SHA256_BYTES], bool blocked,
-                            uint64_t *ret_more);
+bool application_answers_told(struct application_control *control,
+                              const uint8_t key[static SHA256_BYTES], bool blocked,
+                              uint64_t *ret_more);
 
 /* ---- keeper.c ---- */
 

@@ -110,7 +110,7 @@ static void trust(struct application_control *control, struct application_ask *a
 
     memcpy(program.sha256, ask->sha256, SHA256_BYTES);
     bool added = application_control_add(control, &program);
-    application_judge_answer(ask, true, added && ask->remembered);
+    application_answers_give(ask, true, added && ask->remembered);
 }
 
 static void ask_keeper(struct application_control *control, struct application_ask *ask)
@@ -132,10 +132,10 @@ static void decide(struct application_control *control, struct application_ask *
         (void)pthread_mutex_lock(&control->lock);
         control->known++;
         (void)pthread_mutex_unlock(&control->lock);
-        application_judge_answer(ask, true, ask->remembered);
+        application_answers_give(ask, true, ask->remembered);
         return;
     case STANDS_DENIED:
-        application_judge_unknown(control, ask, "blocked_hash");
+        application_answers_give_unknown(control, ask, "blocked_hash");
         return;
     case STANDS_TRUSTED:
         trust(control, ask, origin);
@@ -148,7 +148,7 @@ static void decide(struct application_control *control, struct application_ask *
     else if (rules->trust_packages && ask->question.path[0] == '/')
         ask_keeper(control, ask);
     else
-        application_judge_unknown(control, ask, "unknown");
+        application_answers_give_unknown(control, ask, "unknown");
 }
 
 static bool try_again(struct application_control *control, struct application_ask *ask)
@@ -170,7 +170,7 @@ static int look_at(struct application_ask *ask, uint64_t most_bytes)
 {
     if (fstat(ask->question.fd, &ask->status) < 0)
         return -errno;
-    return application_judge_is_late(ask) ? -ETIME : take_digest(ask, most_bytes);
+    return application_answers_are_late(ask) ? -ETIME : take_digest(ask, most_bytes);
 }
 
 static void answer_late(struct application_control *control, struct application_ask *ask,
@@ -181,9 +181,9 @@ static void answer_late(struct application_control *control, struct application_
         application_control_is_learning(control) || application_control_in_maintenance(control);
     (void)pthread_mutex_unlock(&control->lock);
     if (all_run)
-        application_judge_answer(ask, !rules->deny_late, false);
+        application_answers_give(ask, !rules->deny_late, false);
     else
-        application_judge_unknown(control, ask, "late");
+        application_answers_give_unknown(control, ask, "late");
 }
 
 static void judge(struct application_control *control, struct application_ask *ask)
@@ -191,7 +191,7 @@ static void judge(struct application_control *control, struct application_ask *a
     struct application_rules *rules = application_rules_take(control);
 
     if (rules->mode == APPLICATION_OFF || control->inventory == NULL) {
-        application_judge_answer(ask, true, false);
+        application_answers_give(ask, true, false);
         application_rules_drop(control, rules);
         return;
     }
@@ -199,13 +199,13 @@ static void judge(struct application_control *control, struct application_ask *a
     if (r == 0)
         decide(control, ask, rules);
     else if (r == -EFBIG)
-        application_judge_unknown(control, ask, "too_large");
+        application_answers_give_unknown(control, ask, "too_large");
     else if (r == -ETIME)
         answer_late(control, ask, rules);
     else if (r != -EAGAIN)
-        application_judge_answer(ask, !rules->deny_late, false);
+        application_answers_give(ask, !rules->deny_late, false);
     else if (!try_again(control, ask))
-        application_judge_unknown(control, ask, "being_written");
+        application_answers_give_unknown(control, ask, "being_written");
     application_rules_drop(control, rules);
 }
 

@@ -50,7 +50,7 @@ static void take_package(struct application_control *control, struct application
     control->trusted++;
     (void)pthread_mutex_unlock(&control->lock);
     tell_trusted(control, ask, package);
-    application_judge_answer(ask, true, added && ask->remembered);
+    application_answers_give(ask, true, added && ask->remembered);
 }
 
 /* The database may name a file that was replaced since it was read; what it says is about its
@@ -65,13 +65,13 @@ static void ask_owner(struct application_control *control, struct package_owner 
         take_package(control, ask, package);
         return;
     case PACKAGE_CHANGED:
-        application_judge_unknown(control, ask, "changed_package_file");
+        application_answers_give_unknown(control, ask, "changed_package_file");
         return;
     case PACKAGE_NONE:
     case PACKAGE_UNKNOWN:
         break;
     }
-    application_judge_unknown(control, ask, "unknown");
+    application_answers_give_unknown(control, ask, "unknown");
 }
 
 /* ---- each turn ---- */
@@ -165,10 +165,10 @@ void *application_keeper_run(void *user)
         log_error("packages_not_asked", "error", log_error_text(r), NULL);
     while (!is_stopping(control)) {
         struct application_ask *ask = wait_for_ask(control, turn_ns);
-        if (ask != NULL && owner != NULL && !application_judge_is_late(ask))
+        if (ask != NULL && owner != NULL && !application_answers_are_late(ask))
             ask_owner(control, owner, ask);
         else if (ask != NULL)
-            application_judge_unknown(control, ask, "unknown");
+            application_answers_give_unknown(control, ask, "unknown");
         if (clock_monotonic_ns() >= turn_ns) {
             take_turn(control);
             turn_ns = clock_monotonic_ns() + TURN_NS;

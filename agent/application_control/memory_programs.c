@@ -71,7 +71,7 @@ static void tell(struct application_control *control, const struct memory_progra
     struct json_writer json;
     uint64_t more = 0;
 
-    if (application_judge_told(control, program->sha256, false, &more))
+    if (application_answers_told(control, program->sha256, false, &more))
         return;
     process_facts_read(program->pid, &facts);
     text_hex(digest, program->sha256, SHA256_BYTES);
