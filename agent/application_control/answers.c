@@ -106,14 +106,21 @@ static void tell_unknown(struct application_control *control, const struct appli
                                subject != NULL ? subject : UNNAMED, buffer_text(&detail));
 }
 
+void application_answers_give_told(struct application_control *control, struct application_ask *ask,
+                                   const char *reason, bool deny)
+{
+    tell_unknown(control, ask, reason, deny);
+    application_answers_give(ask, !deny, false);
+}
+
 void application_answers_give_unknown(struct application_control *control,
                                       struct application_ask *ask, const char *reason)
 {
     struct application_rules *rules = application_rules_take(control);
-    bool late = application_answers_are_late(ask);
-    bool deny = rules->mode == APPLICATION_BLOCK;
+    bool deny = application_answers_are_late(ask)
+                    ? rules->deny_late
+                    : rules->mode == APPLICATION_BLOCK && !ask->all_run;
 
-    tell_unknown(control, ask, reason, deny && (!late || rules->deny_late));
     application_rules_drop(control, rules);
-    application_answers_give(ask, !deny, false);
+    application_answers_give_told(control, ask, reason, deny);
 }

@@ -34,8 +34,10 @@ struct application_ask {
     unsigned tries;
     struct stat status;
     uint8_t sha256[SHA256_BYTES];
-    bool digested;   /* sha256 is that of its content */
-    bool remembered; /* nobody wrote to it since before it was read: a lease says so */
+    bool digested;                /* sha256 is that of its content */
+    bool remembered;              /* nobody wrote to it since before it was read: a lease says so */
+    bool all_run;                 /* when it was judged: nothing is enforced */
+    enum inventory_origin origin; /* with all_run: why it is known then */
 };
 
 struct application_queue {
@@ -126,7 +128,11 @@ int application_judge_ask(void *control, const struct open_question *question,
 
 /* ---- answers.c ---- */
 
-/* Not in the inventory, and no package's: told, and answered as the mode says. */
+/* Told, and answered so. */
+void application_answers_give_told(struct application_control *control, struct application_ask *ask,
+                                   const char *reason, bool deny);
+/* Not in the inventory, and no package's: as the mode says, or, too late, the policy's on_timeout.
+ */
 void application_answers_give_unknown(struct application_control *control,
                                       struct application_ask *ask, const char *reason);
 /* Answers, and frees ask. */

@@ -74,28 +74,15 @@ static int take_digest(struct application_ask *ask, uint64_t most_bytes)
 
 /* ---- decisions ---- */
 
-enum standing {
-    STANDS_KNOWN,
-    STANDS_DENIED,
-    STANDS_TRUSTED, /* for now everything is, and known from then on */
-    STANDS_UNKNOWN,
-};
-
-static enum standing standing_of(struct application_control *control,
-                                 const struct application_rules *rules,
-                                 const uint8_t sha256[static SHA256_BYTES],
-                                 enum inventory_origin *ret_origin)
+/* While programs are learned and in maintenance all may run, and is known from then on. */
+static bool may_all_run(struct application_control *control, enum inventory_origin *ret_origin)
 {
-    if (digest_table_has(&rules->block, sha256))
-        return STANDS_DENIED;
-    if (digest_table_has(&rules->allow, sha256) || inventory_has(control->inventory, sha256))
-        return STANDS_KNOWN;
     (void)pthread_mutex_lock(&control->lock);
     bool learning = application_control_is_learning(control);
     bool maintenance = application_control_in_maintenance(control);
     (void)pthread_mutex_unlock(&control->lock);
     *ret_origin = learning ? INVENTORY_RUN : INVENTORY_MAINTENANCE;
-    return learning || maintenance ? STANDS_TRUSTED : STANDS_UNKNOWN;
+    return learning || maintenance;
 }
 
 static void trust(struct application_control *control, struct application_ask *ask,
@@ -122,28 +109,26 @@ static void ask_keeper(struct application_control *control, struct application_a
     (void)pthread_mutex_unlock(&control->lock);
 }
 
+static void answer_known(struct application_control *control, struct application_ask *ask)
+{
+    (void)pthread_mutex_lock(&control->lock);
+    control->known++;
+    (void)pthread_mutex_unlock(&control->lock);
+    application_answers_give(ask, true, ask->remembered);
+}
+
 static void decide(struct application_control *control, struct application_ask *ask,
                    const struct application_rules *rules)
 {
-    enum inventory_origin origin = INVENTORY_RUN;
-
-    switch (standing_of(control, rules, ask->sha256, &origin)) {
-    case STANDS_KNOWN:
-        (void)pthread_mutex_lock(&control->lock);
-        control->known++;
-        (void)pthread_mutex_unlock(&control->lock);
-        application_answers_give(ask, true, ask->remembered);
-        return;
-    case STANDS_DENIED:
+    if (digest_table_has(&rules->block, ask->sha256)) {
+        ask->all_run = false; /* all but this */
         application_answers_give_unknown(control, ask, "blocked_hash");
-        return;
-    case STANDS_TRUSTED:
-        trust(control, ask, origin);
-        return;
-    case STANDS_UNKNOWN:
-        break;
-    }
-    if (rules->trust_packages && package_scripts_include(&ask->question, &ask->status))
+    } else if (digest_table_has(&rules->allow, ask->sha256) ||
+               inventory_has(control->inventory, ask->sha256))
+        answer_known(control, ask);
+    else if (ask->all_run)
+        trust(control, ask, ask->origin);
+    else if (rules->trust_packages && package_scripts_include(&ask->question, &ask->status))
         trust(control, ask, INVENTORY_SCRIPT);
     else if (rules->trust_packages && ask->question.path[0] == '/')
         ask_keeper(control, ask);
@@ -173,17 +158,15 @@ static int look_at(struct application_ask *ask, uint64_t most_bytes)
     return application_answers_are_late(ask) ? -ETIME : take_digest(ask, most_bytes);
 }
 
-static void answer_late(struct application_control *control, struct application_ask *ask,
-                        const struct application_rules *rules)
+/* What could not be read in time, or at all, is answered as the policy says, whether or not all may
+ * run. */
+static void answer_unread(struct application_control *control, struct application_ask *ask,
+                          const struct application_rules *rules, const char *reason)
 {
-    (void)pthread_mutex_lock(&control->lock);
-    bool all_run =
-        application_control_is_learning(control) || application_control_in_maintenance(control);
-    (void)pthread_mutex_unlock(&control->lock);
-    if (all_run)
-        application_answers_give(ask, !rules->deny_late, false);
+    if (ask->all_run && !rules->deny_late)
+        application_answers_give(ask, true, false);
     else
-        application_answers_give_unknown(control, ask, "late");
+        application_answers_give_told(control, ask, reason, rules->deny_late);
 }
 
 static void judge(struct application_control *control, struct application_ask *ask)
@@ -195,15 +178,16 @@ static void judge(struct application_control *control, struct application_ask *a
         application_rules_drop(control, rules);
         return;
     }
+    ask->all_run = may_all_run(control, &ask->origin);
     int r = look_at(ask, rules->most_bytes);
     if (r == 0)
         decide(control, ask, rules);
     else if (r == -EFBIG)
         application_answers_give_unknown(control, ask, "too_large");
     else if (r == -ETIME)
-        answer_late(control, ask, rules);
+        answer_unread(control, ask, rules, "late");
     else if (r != -EAGAIN)
-        application_answers_give(ask, !rules->deny_late, false);
+        answer_unread(control, ask, rules, "unreadable");
     else if (!try_again(control, ask))
         application_answers_give_unknown(control, ask, "being_written");
     application_rules_drop(control, rules);

@@ -125,6 +125,20 @@ static void judge_until_answered(unsigned count)
     (void)pthread_join(thread, NULL);
 }
 
+static void learn(void)
+{
+    const struct inventory_marks none = {.complete_ns = 0};
+
+    inventory_set_marks(control.inventory, &none);
+}
+
+static void maintain(void)
+{
+    const struct inventory_marks maintained = {.complete_ns = 1, .maintenance_from_ns = 1};
+
+    inventory_set_marks(control.inventory, &maintained);
+}
+
 static uint64_t in_time(void)
 {
     return clock_monotonic_ns() + 600 * NS_PER_SECOND;
@@ -145,14 +159,37 @@ static void what_is_late_is_not_read(void **state UNUSED)
     judge_until_answered(1);
     assert_int_equal(told_count, 1);
     assert_true(is_told(0, "application_unknown ", "\"late\""));
+    assert_int_equal(allowed_count, 1);
+}
+
+/* The guard refuses it in every mode. */
+static void what_is_late_is_told_as_refused_when_it_is(void **state UNUSED)
+{
+    rules.mode = APPLICATION_REPORT;
+    rules.deny_late = true;
+    (void)close(make("late", 1));
+    ask_for("late", clock_monotonic_ns());
+    judge_until_answered(1);
+    assert_int_equal(told_count, 1);
+    assert_true(is_told(0, "application_blocked ", "\"late\""));
+    assert_int_equal(allowed_count, 0);
+}
+
+static void what_is_late_while_learning_is_told_when_it_is_refused(void **state UNUSED)
+{
+    rules.deny_late = true;
+    learn();
+    (void)close(make("late", 1));
+    ask_for("late", clock_monotonic_ns());
+    judge_until_answered(1);
+    assert_int_equal(told_count, 1);
+    assert_true(is_told(0, "application_blocked ", "\"late\""));
     assert_int_equal(allowed_count, 0);
 }
 
 static void what_is_late_while_learning_is_nothing_to_tell(void **state UNUSED)
 {
-    const struct inventory_marks none = {.complete_ns = 0};
-
-    inventory_set_marks(control.inventory, &none);
+    learn();
     (void)close(make("late", 1));
     ask_for("late", clock_monotonic_ns());
     judge_until_answered(1);
@@ -187,14 +224,68 @@ static void what_is_being_written_is_told(void **state UNUSED)
     assert_int_equal(allowed_count, 0);
 }
 
+/* Told, because it does not run afterwards. */
+static void what_is_not_read_runs_while_all_may_run(void **state UNUSED)
+{
+    int writer = make("written", 1);
+
+    (void)close(make("large", MOST_BYTES + 1));
+    ask_for("written", in_time());
+    ask_for("large", in_time());
+    maintain();
+    judge_until_answered(2);
+    (void)close(writer);
+    assert_int_equal(told_count, 2);
+    assert_true(is_told(0, "application_unknown ", "\"too_large\""));
+    assert_true(is_told(1, "application_unknown ", "\"being_written\""));
+    assert_int_equal(allowed_count, 2);
+}
+
+static void a_blocked_hash_does_not_run_in_maintenance(void **state UNUSED)
+{
+    uint8_t digest[SHA256_BYTES];
+    int fd = make("blocked", 1);
+
+    assert_int_equal(hash_sha256_fd(fd, 1, digest), 0);
+    (void)close(fd);
+    assert_int_equal(digest_table_add(&rules.block, digest), 1);
+    maintain();
+    ask_for("blocked", in_time());
+    judge_until_answered(1);
+    digest_table_done(&rules.block);
+    assert_int_equal(told_count, 1);
+    assert_non_null(strstr(told[0], "\"blocked_hash\""));
+    assert_int_equal(allowed_count, 0);
+}
+
+static void what_cannot_be_read_is_told(void **state UNUSED)
+{
+    struct open_question question = {.until_ns = in_time(), .fd = -1, .path = text_new("", 0)};
+
+    question.fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(application_judge_ask(&control, &question, take_answer, NULL), 0);
+    judge_until_answered(1);
+    assert_int_equal(told_count, 1);
+    assert_true(is_told(0, "application_unknown ", "\"unreadable\""));
+    assert_int_equal(allowed_count, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_late_is_not_read, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_late_is_told_as_refused_when_it_is, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(what_is_late_while_learning_is_told_when_it_is_refused,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_late_while_learning_is_nothing_to_tell, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(each_that_is_too_large_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_being_written_is_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_not_read_runs_while_all_may_run, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_blocked_hash_does_not_run_in_maintenance, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(what_cannot_be_read_is_told, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
