@@ -60,6 +60,7 @@ struct memory_programs {
         struct file_identity identity;
         uint64_t until_ns; /* monotonic: a write through a mapping moves no time */
         int result;        /* of reading it: 0 or -errno */
+        bool told;         /* that it is unknown */
         uint8_t sha256[SHA256_BYTES];
     } known[MEMORY_PROGRAMS];
     pid_t after; /* the turn begins with the process after this one */

@@ -27,7 +27,6 @@ struct memory_program {
     pid_t pid;
     int fd;
     struct stat status;
-    uint8_t sha256[SHA256_BYTES];
     char name[NAME_MAX + 1];
 };
 
@@ -63,7 +62,8 @@ static bool find(pid_t pid, struct memory_program *program)
            fstat(program->fd, &program->status) == 0;
 }
 
-static void tell(struct application_control *control, const struct memory_program *program)
+static void tell(struct application_control *control, const struct memory_program *program,
+                 const uint8_t sha256[static SHA256_BYTES])
 {
     AUTO_BUFFER struct buffer detail = BUFFER_WITH_MAXIMUM(LIMIT_EVENT_DETAIL_BYTES);
     char digest[SHA256_HEX_BYTES];
@@ -71,10 +71,10 @@ static void tell(struct application_control *control, const struct memory_progra
     struct json_writer json;
     uint64_t more = 0;
 
-    if (application_answers_told(control, program->sha256, false, &more))
+    if (application_answers_told(control, sha256, false, &more))
         return;
     process_facts_read(program->pid, &facts);
-    text_hex(digest, program->sha256, SHA256_BYTES);
+    text_hex(digest, sha256, SHA256_BYTES);
     json_writer_init(&json, &detail);
     json_write_object_begin(&json);
     json_write_field_string(&json, "reason", "from_memory");
@@ -98,7 +98,8 @@ static bool is_allowed(struct application_control *control, const struct applica
 }
 
 /* What runs already while programs are learned is known, as are files. */
-static void take_unknown(struct application_control *control, const struct memory_program *found)
+static void take_unknown(struct application_control *control, const struct memory_program *found,
+                         struct known_memory *known)
 {
     struct inventory_program program = {
         .size = (uint64_t)found->status.st_size,
@@ -111,32 +112,36 @@ static void take_unknown(struct application_control *control, const struct memor
     bool trusted = learning || application_control_in_maintenance(control);
     (void)pthread_mutex_unlock(&control->lock);
     if (!trusted) {
-        tell(control, found);
+        if (!known->told)
+            tell(control, found, known->sha256);
+        known->told = true;
         return;
     }
     program.origin = learning ? INVENTORY_RUN : INVENTORY_MAINTENANCE;
-    memcpy(program.sha256, found->sha256, SHA256_BYTES);
+    memcpy(program.sha256, known->sha256, SHA256_BYTES);
     (void)application_control_add(control, &program);
 }
 
-/* False: no more is read in this turn. */
-static bool take_digest(struct memory_programs *memory, struct memory_program *program,
-                        uint64_t most_bytes, int *ret_result)
+/* NULL: no more is read in this turn. */
+static struct known_memory *take_known(struct memory_programs *memory,
+                                       const struct memory_program *program, uint64_t most_bytes)
 {
     const struct file_identity identity = file_identity_of(&program->status);
     struct known_memory *known = &memory->known[identity.inode % MEMORY_PROGRAMS];
+    bool same = file_identity_equal(&known->identity, &identity);
+    const struct known_memory before = *known;
     uint64_t now = clock_monotonic_ns();
 
-    if (now >= known->until_ns || !file_identity_equal(&known->identity, &identity)) {
-        if (memory->left_bytes == 0)
-            return false;
-        memory->left_bytes -= MIN(memory->left_bytes, MIN(identity.size, most_bytes));
-        *known = (struct known_memory){.identity = identity, .until_ns = now + KNOWN_NS};
-        known->result = hash_sha256_fd(program->fd, most_bytes, known->sha256);
-    }
-    memcpy(program->sha256, known->sha256, SHA256_BYTES);
-    *ret_result = known->result;
-    return true;
+    if (same && now < known->until_ns)
+        return known;
+    if (memory->left_bytes == 0)
+        return NULL;
+    memory->left_bytes -= MIN(memory->left_bytes, MIN(identity.size, most_bytes));
+    *known = (struct known_memory){.identity = identity, .until_ns = now + KNOWN_NS};
+    known->result = hash_sha256_fd(program->fd, most_bytes, known->sha256);
+    known->told =
+        same && before.told && memcmp(before.sha256, known->sha256, sizeof before.sha256) == 0;
+    return known;
 }
 
 /* Container runtimes run themselves from memory: the same content as the file that is known.
@@ -146,12 +151,12 @@ static bool look_at(struct application_control *control, const struct applicatio
 {
     struct memory_program program;
     bool looked = true;
-    int r = 0;
 
     if (find(pid, &program)) {
-        looked = take_digest(&control->memory, &program, rules->most_bytes, &r);
-        if (looked && r == 0 && !is_allowed(control, rules, program.sha256))
-            take_unknown(control, &program);
+        struct known_memory *known = take_known(&control->memory, &program, rules->most_bytes);
+        looked = known != NULL;
+        if (looked && known->result == 0 && !is_allowed(control, rules, known->sha256))
+            take_unknown(control, &program, known);
     }
     if (program.fd >= 0)
         (void)close(program.fd);

@@ -1,4 +1,4 @@
-/* Programs in memory: each is read once, and one turn reads little. */
+/* Programs in memory: each is read once, and told once; one turn reads little. */
 #include "agent/application_control/application_control_private.h"
 #include "common/files/file.h"
 #include "common/text/text.h"
@@ -22,6 +22,21 @@ static struct application_rules rules;
 static struct application_control control;
 static ino_t inodes[PROGRAMS];
 static unsigned reads[PROGRAMS];
+static uint8_t digests[PROGRAMS]; /* each byte of them; what others run has that of the first */
+static char folder[64];
+static unsigned told;
+
+int __wrap_store_append(struct store *store, const struct event_draft *draft, store_work *work,
+                        store_committed *committed, void *user);
+
+int __wrap_store_append(struct store *store UNUSED, const struct event_draft *draft,
+                        store_work *work UNUSED, store_committed *committed UNUSED,
+                        void *user UNUSED)
+{
+    assert_string_equal(draft->kind, "application_unknown");
+    told++;
+    return 0;
+}
 
 int __wrap_hash_sha256_fd(int fd, uint64_t maximum, uint8_t ret_digest[static SHA256_BYTES]);
 
@@ -31,9 +46,12 @@ int __wrap_hash_sha256_fd(int fd, uint64_t maximum UNUSED, uint8_t ret_digest[st
     struct stat status;
 
     assert_int_equal(fstat(fd, &status), 0);
+    memset(ret_digest, digests[0], SHA256_BYTES);
     for (size_t i = 0; i < PROGRAMS; i++)
-        reads[i] += status.st_ino == inodes[i];
-    memset(ret_digest, 1, SHA256_BYTES);
+        if (status.st_ino == inodes[i]) {
+            reads[i]++;
+            memset(ret_digest, digests[i], SHA256_BYTES);
+        }
     return 0;
 }
 
@@ -95,14 +113,74 @@ static void each_is_read_once_and_one_a_turn(void **state UNUSED)
         assert_int_equal(more, 0);
 }
 
+/* All are read again at the next turn, and what was told may be told again. */
+static void let_time_pass(void)
+{
+    for (size_t i = 0; i < MEMORY_PROGRAMS; i++)
+        control.memory.known[i].until_ns = 0;
+    for (size_t i = 0; i < TOLD_PROGRAMS; i++)
+        control.told[i].until_ns = 0;
+}
+
+static void turn_until_read(unsigned times)
+{
+    for (int i = 0; i < TURNS && reads[1] < times; i++)
+        (void)turn();
+    assert_true(reads[1] >= times);
+}
+
+static void one_that_goes_on_is_told_once(void **state UNUSED)
+{
+    digests[1] = 2;
+    reads[1] = 0;
+    let_time_pass();
+    turn_until_read(1);
+    (void)(turn() + turn() + turn());
+    assert_int_equal(told, 1);
+    assert_int_equal(control.unknown, 1);
+    let_time_pass();
+    turn_until_read(2);
+    assert_int_equal(told, 1);
+    assert_int_equal(control.unknown, 1);
+    digests[1] = 3; /* another program */
+    let_time_pass();
+    turn_until_read(3);
+    assert_int_equal(told, 2);
+    assert_int_equal(control.unknown, 2);
+}
+
+static int set_up(void **state UNUSED)
+{
+    const struct inventory_marks complete = {.complete_ns = 1};
+    char path[128], key[128], notice[512];
+
+    (void)text_copy(folder, sizeof folder, "/tmp/yagura-memory-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    (void)text_format(path, sizeof path, "%s/programs.db", folder);
+    (void)text_format(key, sizeof key, "%s/programs.key", folder);
+    assert_int_equal(inventory_open(path, key, &control.inventory, notice), 0);
+    inventory_set_marks(control.inventory, &complete);
+    return 0;
+}
+
+static int tear_down(void **state UNUSED)
+{
+    control.inventory = inventory_close(control.inventory);
+    return file_remove_tree(AT_FDCWD, folder);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(each_is_read_once_and_one_a_turn)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_is_read_once_and_one_a_turn),
+        cmocka_unit_test(one_that_goes_on_is_told_once),
+    };
     pid_t pids[PROGRAMS];
     struct stat status;
 
     /* Of a digest that is allowed: nothing is told. */
     uint8_t allowed[SHA256_BYTES];
+    memset(digests, 1, sizeof digests);
     memset(allowed, 1, sizeof allowed);
     rules = (struct application_rules){.references = 1,
                                        .mode = APPLICATION_REPORT,
@@ -116,7 +194,7 @@ int main(void)
         inodes[i] = fstat(fd, &status) == 0 ? status.st_ino : 0;
         pids[i] = run(fd);
     }
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, set_up, tear_down);
     for (size_t i = 0; i < PROGRAMS; i++) {
         (void)kill(pids[i], SIGKILL);
         (void)waitpid(pids[i], NULL, 0);
