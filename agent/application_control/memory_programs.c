@@ -62,23 +62,36 @@ static bool find(pid_t pid, struct memory_program *program)
            fstat(program->fd, &program->status) == 0;
 }
 
+/* One that could not be read, as it is too large, is told by its file. */
+static void make_key(const struct known_memory *known, uint8_t key[static SHA256_BYTES])
+{
+    memset(key, 0, SHA256_BYTES);
+    if (known->result == 0)
+        memcpy(key, known->sha256, SHA256_BYTES);
+    else
+        memcpy(key, &known->identity.inode, sizeof known->identity.inode);
+}
+
 static void tell(struct application_control *control, const struct memory_program *program,
-                 const uint8_t sha256[static SHA256_BYTES])
+                 const struct known_memory *known)
 {
     AUTO_BUFFER struct buffer detail = BUFFER_WITH_MAXIMUM(LIMIT_EVENT_DETAIL_BYTES);
     char digest[SHA256_HEX_BYTES];
+    uint8_t key[SHA256_BYTES];
     struct process_facts facts;
     struct json_writer json;
     uint64_t more = 0;
 
-    if (application_answers_told(control, sha256, false, &more))
+    make_key(known, key);
+    if (application_answers_told(control, key, false, &more))
         return;
     process_facts_read(program->pid, &facts);
-    text_hex(digest, sha256, SHA256_BYTES);
+    text_hex(digest, known->sha256, SHA256_BYTES);
     json_writer_init(&json, &detail);
     json_write_object_begin(&json);
     json_write_field_string(&json, "reason", "from_memory");
-    json_write_field_string(&json, "sha256", digest);
+    if (known->result == 0)
+        json_write_field_string(&json, "sha256", digest);
     json_write_field_unsigned(&json, "size", (uint64_t)program->status.st_size);
     process_facts_write(&facts, &json);
     if (more > 0)
@@ -90,11 +103,12 @@ static void tell(struct application_control *control, const struct memory_progra
 }
 
 static bool is_allowed(struct application_control *control, const struct application_rules *rules,
-                       const uint8_t sha256[static SHA256_BYTES])
+                       const struct known_memory *known)
 {
-    if (digest_table_has(&rules->block, sha256))
+    if (known->result < 0 || digest_table_has(&rules->block, known->sha256))
         return false;
-    return digest_table_has(&rules->allow, sha256) || inventory_has(control->inventory, sha256);
+    return digest_table_has(&rules->allow, known->sha256) ||
+           inventory_has(control->inventory, known->sha256);
 }
 
 /* What runs already while programs are learned is known, as are files. */
@@ -113,10 +127,12 @@ static void take_unknown(struct application_control *control, const struct memor
     (void)pthread_mutex_unlock(&control->lock);
     if (!trusted) {
         if (!known->told)
-            tell(control, found, known->sha256);
+            tell(control, found, known);
         known->told = true;
         return;
     }
+    if (known->result < 0)
+        return;
     program.origin = learning ? INVENTORY_RUN : INVENTORY_MAINTENANCE;
     memcpy(program.sha256, known->sha256, SHA256_BYTES);
     (void)application_control_add(control, &program);
@@ -155,7 +171,7 @@ static bool look_at(struct application_control *control, const struct applicatio
     if (find(pid, &program)) {
         struct known_memory *known = take_known(&control->memory, &program, rules->most_bytes);
         looked = known != NULL;
-        if (looked && known->result == 0 && !is_allowed(control, rules, known->sha256))
+        if (looked && !is_allowed(control, rules, known))
             take_unknown(control, &program, known);
     }
     if (program.fd >= 0)

@@ -4,6 +4,7 @@
 #include "common/text/text.h"
 #include "common/time/clock.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -22,7 +23,8 @@ static struct application_rules rules;
 static struct application_control control;
 static ino_t inodes[PROGRAMS];
 static unsigned reads[PROGRAMS];
-static uint8_t digests[PROGRAMS]; /* each byte of them; what others run has that of the first */
+static uint8_t digests[PROGRAMS]; /* each byte of them; what others run has that of the first. 0: it
+                                     is too large */
 static char folder[64];
 static unsigned told;
 
@@ -44,6 +46,7 @@ int __wrap_hash_sha256_fd(int fd, uint64_t maximum, uint8_t ret_digest[static SH
 int __wrap_hash_sha256_fd(int fd, uint64_t maximum UNUSED, uint8_t ret_digest[static SHA256_BYTES])
 {
     struct stat status;
+    int result = 0;
 
     assert_int_equal(fstat(fd, &status), 0);
     memset(ret_digest, digests[0], SHA256_BYTES);
@@ -51,8 +54,9 @@ int __wrap_hash_sha256_fd(int fd, uint64_t maximum UNUSED, uint8_t ret_digest[st
         if (status.st_ino == inodes[i]) {
             reads[i]++;
             memset(ret_digest, digests[i], SHA256_BYTES);
+            result = digests[i] != 0 ? 0 : -EFBIG;
         }
-    return 0;
+    return result;
 }
 
 static int make_program(void)
@@ -149,6 +153,20 @@ static void one_that_goes_on_is_told_once(void **state UNUSED)
     assert_int_equal(control.unknown, 2);
 }
 
+static void one_that_is_too_large_is_told_once(void **state UNUSED)
+{
+    told = 0;
+    digests[1] = 0;
+    reads[1] = 0;
+    let_time_pass();
+    turn_until_read(1);
+    (void)turn();
+    assert_int_equal(told, 1);
+    let_time_pass();
+    turn_until_read(2);
+    assert_int_equal(told, 1);
+}
+
 static int set_up(void **state UNUSED)
 {
     const struct inventory_marks complete = {.complete_ns = 1};
@@ -174,6 +192,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_is_read_once_and_one_a_turn),
         cmocka_unit_test(one_that_goes_on_is_told_once),
+        cmocka_unit_test(one_that_is_too_large_is_told_once),
     };
     pid_t pids[PROGRAMS];
     struct stat status;
