@@ -134,7 +134,6 @@ bool application_control_add(struct application_control *control,
     int r = inventory_add(control->inventory, program);
 
     (void)pthread_mutex_lock(&control->lock);
-    control->known++;
     control->added += r == 1 && program->origin == INVENTORY_MAINTENANCE;
     if (r < 0)
         control->problem = r;

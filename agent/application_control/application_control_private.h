@@ -106,7 +106,8 @@ bool application_control_in_maintenance(struct application_control *control);
 void application_control_record(struct application_control *control, const char *kind,
                                 enum event_severity severity, const char *subject,
                                 const char *detail);
-/* Adds a program and counts it; a failure is kept as the problem. False: it could not be added. */
+/* Adds a program, and counts it in maintenance; a failure is kept as the problem. False: it could
+ * not be added. */
 bool application_control_add(struct application_control *control,
                              const struct inventory_program *program);
 

@@ -85,6 +85,15 @@ static bool may_all_run(struct application_control *control, enum inventory_orig
     return learning || maintenance;
 }
 
+static void answer_known(struct application_control *control, struct application_ask *ask,
+                         bool remember)
+{
+    (void)pthread_mutex_lock(&control->lock);
+    control->known++;
+    (void)pthread_mutex_unlock(&control->lock);
+    application_answers_give(ask, true, remember);
+}
+
 static void trust(struct application_control *control, struct application_ask *ask,
                   enum inventory_origin origin)
 {
@@ -97,7 +106,7 @@ static void trust(struct application_control *control, struct application_ask *a
 
     memcpy(program.sha256, ask->sha256, SHA256_BYTES);
     bool added = application_control_add(control, &program);
-    application_answers_give(ask, true, added && ask->remembered);
+    answer_known(control, ask, added && ask->remembered);
 }
 
 static void ask_keeper(struct application_control *control, struct application_ask *ask)
@@ -109,14 +118,6 @@ static void ask_keeper(struct application_control *control, struct application_a
     (void)pthread_mutex_unlock(&control->lock);
 }
 
-static void answer_known(struct application_control *control, struct application_ask *ask)
-{
-    (void)pthread_mutex_lock(&control->lock);
-    control->known++;
-    (void)pthread_mutex_unlock(&control->lock);
-    application_answers_give(ask, true, ask->remembered);
-}
-
 static void decide(struct application_control *control, struct application_ask *ask,
                    const struct application_rules *rules)
 {
@@ -125,7 +126,7 @@ static void decide(struct application_control *control, struct application_ask *
         application_answers_give_unknown(control, ask, "blocked_hash");
     } else if (digest_table_has(&rules->allow, ask->sha256) ||
                inventory_has(control->inventory, ask->sha256))
-        answer_known(control, ask);
+        answer_known(control, ask, ask->remembered);
     else if (ask->all_run)
         trust(control, ask, ask->origin);
     else if (rules->trust_packages && package_scripts_include(&ask->question, &ask->status))

@@ -241,6 +241,21 @@ static void what_is_not_read_runs_while_all_may_run(void **state UNUSED)
     assert_int_equal(allowed_count, 2);
 }
 
+static void a_program_is_counted_once(void **state UNUSED)
+{
+    struct inventory_program package = {.path = "", .package = "a", .origin = INVENTORY_PACKAGE};
+
+    memset(package.sha256, 1, SHA256_BYTES);
+    assert_true(application_control_add(&control, &package));
+    assert_int_equal(control.known, 0); /* but as trusted */
+    (void)close(make("new", 1));
+    ask_for("new", in_time());
+    maintain();
+    judge_until_answered(1);
+    assert_int_equal(control.known, 1);
+    assert_int_equal(control.added, 1);
+}
+
 static void a_blocked_hash_does_not_run_in_maintenance(void **state UNUSED)
 {
     uint8_t digest[SHA256_BYTES];
@@ -283,6 +298,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(each_that_is_too_large_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_being_written_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_not_read_runs_while_all_may_run, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_program_is_counted_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_blocked_hash_does_not_run_in_maintenance, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(what_cannot_be_read_is_told, set_up, tear_down),
