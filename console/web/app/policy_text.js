@@ -99,18 +99,24 @@ export function setPolicyValue(text, key, value) {
     }
 }
 
-/** As libconfig writes a text; one that is quoted already stays so. @param {string} text */
-const quoted = (text) => (/^".*"$/.test(text) ? text : `"${text.replace(/[\\"]/g, "\\$&")}"`);
+/** As libconfig writes a text. @param {string} text */
+const quoted = (text) => `"${text.replace(/[\\"]/g, "\\$&")}"`;
 
-/** The text that a value is. @param {string} text */
-export const readText = (text) => text.replace(/^"(.*)"$/s, "$1").replace(/\\(.)/g, "$1");
+/** The text that a shown value is: the console shows bytes that a reader could take for others as
+ * "\xNN", and every backslash and quote. @param {string} text */
+export const readText = (text) =>
+    text.replace(/^"(.*)"$/s, "$1").replace(/(?:\\x[0-9a-f]{2})+/g, (run) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(Uint8Array.from(run.slice(2).split("\\x"), (byte) => parseInt(byte, 16))));
 
 /** The entries of a list as it is shown: ("a", "b"). @param {string} text */
 export const readList = (text) => [...text.matchAll(/"(?:[^"\\]|\\.)*"/g)].map(([entry]) => readText(entry));
 
+/** Whether an input can hold it: a line, of which every byte can be seen. @param {string} type @param {string} value as it is shown */
+export const canFillIn = (type, value) => (type === "list" ? readList(value) : [readText(value)]).every((text) => text === text.trim() && !/[\n\r\ufffd]/.test(text));
+
 /** What was filled in, as it stands in a policy. @param {string} type @param {string} given */
 export function writeValue(type, given) {
     if (type === "boolean" || type === "number") return given.trim();
+    if (type === "size" || type === "duration") return quoted(given.trim().replace(/^"(.*)"$/, "$1"));
     if (type !== "list") return quoted(given.trim());
     return `(${given.split("\n").map((line) => line.trim()).filter(Boolean).map(quoted).join(", ")})`;
 }

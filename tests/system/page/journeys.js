@@ -1,6 +1,6 @@
 // What a person does with the page, in a real browser. Prints TAP; asks fleet.py for what the rest of
 // the world does, a line each ("do NAME ARGUMENT…"), and reads its answer as a line of JSON.
-import { setPolicyValue, writeValue } from "../../../console/web/app/policy_text.js";
+import { canFillIn, readList, readText, setPolicyValue, writeValue } from "../../../console/web/app/policy_text.js";
 import { ask, axe, browser, check, checkComplaints, journey, newContext, PAGE, PAGES, PASSWORD, PATIENCE, pictures, result, show, shows, signIn, watchedPage } from "./browser.js";
 import { everyControlIsReached, everyDialogOpensAndCloses, theMenuOfANarrowPage } from "./keyboard.js";
 
@@ -25,12 +25,25 @@ await journey("one value is set in a policy's text, and nothing else", async () 
 await journey("a value is written as libconfig takes it", async () => {
     const cases = [
         ["boolean", "true", "true"], ["number", " 12 ", "12"], ["size", "64M", '"64M"'], ["duration", '"30s"', '"30s"'],
-        ["text", 'a "b" \\c', '"a \\"b\\" \\\\c"'], ["list", " /srv \n\n/a b\n", '("/srv", "/a b")'], ["list", "", "()"],
+        ["text", 'a "b" \\c', '"a \\"b\\" \\\\c"'], ["text", '"a"', '"\\"a\\""'], ["list", " /srv \n\n/a b\n", '("/srv", "/a b")'], ["list", "", "()"],
     ];
     for (const [type, given, wanted] of cases) {
         const got = writeValue(type, given);
         check(got === wanted, `${type} ${JSON.stringify(given)} became ${got}`);
     }
+});
+
+await journey("a value that is shown is read as it is", async () => {
+    const cases = [
+        ['"C:\\x5cTemp \\x22a\\x22"', 'C:\\Temp "a"'], ['"\\x5cx41"', "\\x41"], ['"\\xe2\\x80\\xae\\xef\\xbb\\xbf/日本"', "\u202e\ufeff/日本"], ['"50M"', "50M"], ["50M", "50M"],
+    ];
+    for (const [shown, wanted] of cases) {
+        const got = readText(shown);
+        check(got === wanted && canFillIn("text", shown), `${shown} became ${JSON.stringify(got)}`);
+        const [listed] = readList(`(${shown})`);
+        check(!shown.startsWith('"') || listed === wanted, `in a list ${shown} became ${JSON.stringify(listed)}`);
+    }
+    for (const shown of ['"\\x93\\xfa"', '"a\\x0ab"', '"a "']) check(!canFillIn("text", shown) && !canFillIn("list", `("b", ${shown})`), `${shown} can be filled in`);
 });
 
 const context = await newContext();
@@ -212,9 +225,15 @@ await journey("a value is changed where it stands, and taken back", async () => 
     await row.getByText("Built-in").waitFor();
     const paths = page.locator("tr", { has: page.getByText("watch.paths", { exact: true }) });
     await paths.getByRole("button", { name: "Change" }).click();
-    await page.locator("dialog textarea").fill("/srv\n/var/www");
+    await page.locator("dialog textarea").fill('/srv\n/a\\b "c"');
     await page.locator("dialog").getByRole("button", { name: "Save and deliver" }).click();
-    await paths.getByText('("/srv", "/var/www")').waitFor();
+    await paths.getByText('("/srv", "/a\\x5cb \\x22c\\x22")').waitFor();
+    await paths.getByRole("button", { name: "Change" }).click();
+    check((await page.locator("dialog textarea").inputValue()) === '/srv\n/a\\b "c"', "the list is shown otherwise than it was written");
+    await page.locator("dialog textarea").press("Control+End");
+    await page.keyboard.type("\n/var/www");
+    await page.locator("dialog").getByRole("button", { name: "Save and deliver" }).click();
+    await paths.getByText('("/srv", "/a\\x5cb \\x22c\\x22", "/var/www")').waitFor();
     const action = page.locator("tr", { hasText: "respond.action" });
     await action.getByRole("button", { name: "Change" }).click();
     await page.locator("dialog select").selectOption("pass");

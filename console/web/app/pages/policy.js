@@ -4,6 +4,7 @@ import { html, useEffect, useState } from "../../vendor/vendor.js";
 import { patch, post, Problem, remove, request } from "../api.js";
 import { useList, useResource } from "../data.js";
 import { t } from "../i18n.js";
+import { canFillIn } from "../policy_text.js";
 import { goTo, linkTo, place } from "../router.js";
 import { may } from "../session.js";
 import { problemText } from "../text.js";
@@ -48,7 +49,7 @@ export function PolicyValues({ name, change = false }) {
                             <td class="value" data-label=${t("value")}><code><${Literal} text=${row.value} /></code></td>
                             <td class="c-origin" data-label=${t("policy.origin")}><span><${Origin} text=${row.origin} name=${name} /></span></td>
                             <td class="wide told dim" data-label=${t("meaning")}>${meaningOf(row)}</td>
-                            ${mayChange && html`<td class="actions">${row.bounds === "group" ? html`<a href=${linkTo(["policies", name])}>${t("policy.in_text")}</a>` : html`<button class="quiet" onClick=${() => setChanging(row)}>${t("policy.change")}</button>`}</td>`}
+                            ${mayChange && html`<td class="actions">${row.bounds === "group" || !canFillIn(row.type, row.value) ? html`<a href=${linkTo(["policies", name])}>${t("policy.in_text")}</a>` : html`<button class="quiet" onClick=${() => setChanging(row)}>${t("policy.change")}</button>`}</td>`}
                         </tr>`,
                     )}
                 </tbody>
