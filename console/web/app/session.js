@@ -8,7 +8,9 @@ export const session = signal(/** @type {Session | null} */ (null));
 export const userName = computed(() => session.value?.actor.replace(/^user:/, "") ?? "");
 
 const RIGHTS = {
+    read_all: ["administrator", "operator", "auditor", "reader"],
     operate: ["administrator", "operator"],
+    operate_all: ["administrator", "operator"],
     administer: ["administrator"],
     audit: ["administrator", "auditor"],
 };

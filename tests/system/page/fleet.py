@@ -46,7 +46,7 @@ class Fleet:
         self.console = console
         self.place = place
         self.admin = console.administrator()
-        self.admin.post("/api/v1/groups", {"name": "web"}, expect=201)
+        web = self.admin.post("/api/v1/groups", {"name": "web"}, expect=201).json["id"]
         self.admin.put("/api/v1/policies/web", {"text": 'parent = "base";\n'}, expect=201,
                        If_None_Match="*")
         self.agents = []
@@ -65,7 +65,7 @@ class Fleet:
                                      detail={"signature": "Test.Pdf", "id": self.quarantined,
                                              "sha256": "a" * 64, "size": 4242})], facts=FACTS)
         self.sensors()
-        self.administrator_password()
+        self.people(web)
 
     def sensor(self, kind, name, group="", **more):
         key = self.admin.post("/api/v1/sensor-keys", {"name": "for " + name, "kind": kind,
@@ -103,10 +103,13 @@ class Fleet:
                 "findings": [{"protection": "Malicious Payload", "excerpt": HOSTILE[0]}]})],
             facts={"health": "good", "requests": 48211, "blocked": 17, "reported": 92})
 
-    def administrator_password(self):
-        """A second administrator, who has to choose a password in the browser."""
-        self.admin.post("/api/v1/users", {"name": "operator", "role": "administrator",
-                                          "password": "one-time password 1"}, expect=201)
+    def people(self, web):
+        """A second administrator, and one who is limited to a group; they choose their passwords in
+        the browser."""
+        for person in ({"name": "operator", "role": "administrator"},
+                       {"name": "webmaster", "role": "reader", "groups": [web]}):
+            self.admin.post("/api/v1/users", {**person, "password": "one-time password 1"},
+                            expect=201)
 
     def add(self, hostname, **token):
         agent = Agent(self.console, hostname=hostname)

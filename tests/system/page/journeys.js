@@ -49,17 +49,22 @@ await journey("a value that is shown is read as it is", async () => {
 const context = await newContext();
 const page = await watchedPage(context);
 
+/** @param {any} page @param {string} name */
+async function signInFirst(page, name) {
+    await signIn(page, name, "one-time password 1");
+    await page.fill("input[name=old]", "one-time password 1");
+    await page.fill("input[name=new]", "my own password 1");
+    await page.fill("input[name=again]", "my own password 1");
+    await page.click("form button.primary");
+    await page.waitForSelector(".frame");
+}
+
 await journey("first sign-in asks for a password of one's own", async () => {
     const other = await newContext();
     const first = await watchedPage(other);
     await signIn(first, "operator", "wrong password 123");
     await shows(first, "Wrong name, password or code");
-    await signIn(first, "operator", "one-time password 1");
-    await first.fill("input[name=old]", "one-time password 1");
-    await first.fill("input[name=new]", "my own password 1");
-    await first.fill("input[name=again]", "my own password 1");
-    await first.click("form button.primary");
-    await first.waitForSelector(".frame");
+    await signInFirst(first, "operator");
     await first.getByRole("button", { name: "Sign out" }).click();
     await first.waitForSelector("input[name=password]");
     await other.close();
@@ -140,6 +145,68 @@ await journey("a content is allowed on every computer, and lists are written", a
     await row.getByRole("button", { name: "Delete" }).click();
     await page.locator("dialog").getByRole("button", { name: "Delete" }).click();
     await row.waitFor({ state: "detached" });
+    checkComplaints();
+});
+
+/** What the API says. @param {string} path */
+const told = (path) => page.evaluate(async (of) => (await fetch(`api/v1/${of}`)).json(), path);
+
+await journey("what a dialog does not see, it does not change", async () => {
+    const [group] = (await told("groups")).groups;
+    await show(page, "signatures");
+    await page.getByRole("button", { name: "New list" }).click();
+    await page.fill("dialog input[name=name]", "of-web");
+    await page.selectOption("dialog select[name=group]", "web");
+    await page.fill("dialog textarea", `${"d".repeat(64)} tool`);
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.locator("tr", { hasText: "of-web" }).getByText("web", { exact: true }).waitFor();
+    const lost = { status: 503, contentType: "application/problem+json", body: '{"code":"busy","detail":"busy"}' };
+    for (const path of ["groups?*", "policies?*"]) await page.route(`**/api/v1/${path}`, (route) => route.fulfill(lost));
+    await page.locator("tr", { hasText: "of-web" }).getByRole("button", { name: "Edit" }).click();
+    await page.fill("dialog textarea", `${"d".repeat(64)} tool\n${"e".repeat(64)} other`);
+    await page.locator("dialog").getByRole("button", { name: "Save" }).click();
+    await page.locator("tr", { hasText: "of-web" }).getByText("2", { exact: true }).waitFor();
+    check((await told("signature-lists/of-web")).group === "web", "the list is for all now");
+
+    const [computer] = (await told("computers?hostname=web-07")).computers;
+    await show(page, `computers/${computer.id}`);
+    await page.getByRole("button", { name: "Edit" }).click();
+    await page.fill("dialog input[name=display_name]", "seventh");
+    await page.locator("dialog").getByRole("button", { name: "Save" }).click();
+    await page.getByRole("heading", { name: "seventh" }).waitFor();
+    check((await told(`computers/${computer.id}`)).group === "web", "the computer has lost its group");
+
+    await show(page, "people");
+    await page.locator("tr", { hasText: "webmaster" }).getByRole("button", { name: "Edit" }).click();
+    await page.selectOption("dialog select[name=role]", "operator");
+    await page.locator("dialog").getByRole("button", { name: "Save" }).click();
+    await page.locator("tr", { hasText: "webmaster" }).getByText("Operator").waitFor();
+    const who = (await told("users")).users.find((/** @type {any} */ each) => each.name === "webmaster");
+    check(who.groups.join() === group.id, `the limits of a person became ${JSON.stringify(who.groups)}`);
+    await page.unrouteAll();
+    checkComplaints();
+});
+
+await journey("who is limited to a group is offered what is that group's", async () => {
+    const other = await newContext();
+    const limited = await watchedPage(other);
+    await signInFirst(limited, "webmaster");
+    const offered = (/** @type {string} */ name, within = limited.locator("main")) => within.getByRole("button", { name }).count();
+    await show(limited, "signatures");
+    await limited.locator("tr", { hasText: "of-web" }).getByRole("button", { name: "Edit" }).waitFor();
+    check((await offered("Edit", limited.locator("tr", { has: limited.getByText("allowed", { exact: true }) }))) === 0, "a list for all is offered to be changed");
+    await limited.getByRole("button", { name: "New list" }).click();
+    await limited.locator("dialog option", { hasText: "web" }).waitFor({ state: "attached" });
+    check((await limited.locator("dialog select[name=group] option").count()) === 1, "a list for all is offered");
+    await limited.keyboard.press("Escape");
+    await show(limited, "quarantine");
+    await limited.locator("tr", { hasText: "/srv/report.pdf" }).getByRole("button", { name: "Restore" }).waitFor();
+    check((await offered("Allow this content")) === 0, "contents are offered to be allowed for all");
+    await show(limited, "policies");
+    check((await offered("New policy")) === 0, "a new policy is offered");
+    await show(limited, "activation");
+    check((await offered("New rule")) === 0, "a new rule is offered");
+    await other.close();
     checkComplaints();
 });
 

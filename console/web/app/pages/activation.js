@@ -4,6 +4,8 @@ import { post, queryText, remove, saveAnswer } from "../api.js";
 import { useList, useLive, useResource } from "../data.js";
 import { formatTime, t } from "../i18n.js";
 import { linkTo, place, setQuery } from "../router.js";
+import { may } from "../session.js";
+import { Choice } from "../ui/choice.js";
 import { Confirm, Dialog, FormDialog } from "../ui/dialog.js";
 import { CommandText, Copy, Empty, Fact, Field, Literal, Mark, Tags, Time } from "../ui/elements.js";
 import { ListTable } from "../ui/table.js";
@@ -76,8 +78,6 @@ function Made({ made, close }) {
 
 /** @param {{close: () => void, done: (made: any) => void}} props */
 function NewToken({ close, done }) {
-    const groups = useResource("groups?limit=200");
-    const policies = useResource("policies?limit=200");
     /** @param {FormData} data */
     const submit = async (data) => {
         const text = (/** @type {string} */ name) => String(data.get(name) ?? "").trim();
@@ -91,12 +91,8 @@ function NewToken({ close, done }) {
     return html`<${FormDialog} title=${t("activation.new")} action=${t("create")} close=${close} submit=${submit}>
         <${Field} label=${t("name")} hint=${t("token.name_hint")}><input name="name" required maxlength="128" autocomplete="off" /><//>
         <${Field} label=${t("token.days")}><input name="days" type="number" min="1" max="3650" value="7" required /><//>
-        <${Field} label=${t("policy")} hint=${t("token.policy_hint")}>
-            <select name="policy"><option value="">${t("policy.of_group")}</option>${(policies.data?.policies ?? []).map((/** @type {any} */ each) => html`<option key=${each.name}>${each.name}</option>`)}</select>
-        <//>
-        <${Field} label=${t("group")}>
-            <select name="group"><option value="">${t("group.none")}</option>${(groups.data?.groups ?? []).map((/** @type {any} */ each) => html`<option key=${each.name}>${each.name}</option>`)}</select>
-        <//>
+        <${Choice} label=${t("policy")} name="policy" of="policies" none=${t("policy.of_group")} hint=${t("token.policy_hint")} />
+        <${Choice} label=${t("group")} name="group" of="groups" none=${may("operate_all") ? t("group.none") : undefined} />
         <details>
             <summary>${t("more_options")}</summary>
             <${Field} label=${t("token.uses")} hint=${t("token.uses_hint")}><input name="uses" type="number" min="0" value="0" /><//>

@@ -39,7 +39,7 @@ function Rules() {
         <ul class="rows">
             ${data.rules.map(
                 (/** @type {any} */ rule) => html`<li key=${rule.id}>
-                    <label class="check"><input type="checkbox" role="switch" checked=${rule.enabled} disabled=${!may("operate")} onChange=${() => toggle(rule)} /> <${Literal} text=${word("alert.rule", rule.name)} /></label>
+                    <label class="check"><input type="checkbox" role="switch" checked=${rule.enabled} disabled=${!may("operate_all")} onChange=${() => toggle(rule)} /> <${Literal} text=${word("alert.rule", rule.name)} /></label>
                     <${Severity} severity=${rule.severity} />
                 </li>`,
             )}

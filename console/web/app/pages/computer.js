@@ -7,6 +7,7 @@ import { formatDuration, formatNumber, formatTime, knows, t, word } from "../i18
 import { now } from "../live.js";
 import { goTo, linkTo, place, setQuery } from "../router.js";
 import { may } from "../session.js";
+import { Choice } from "../ui/choice.js";
 import { Confirm, FormDialog } from "../ui/dialog.js";
 import { Copy, Empty, Fact, Field, Literal, Mark, ProblemNote, Progress, Said, Skeleton, Status, Tags, Time } from "../ui/elements.js";
 import { RangeFilter, timesOf } from "../ui/filters.js";
@@ -93,31 +94,25 @@ function ScanDialog({ id, close }) {
     <//>`;
 }
 
-/** @param {{computer: any, close: () => void, reload: () => void}} props */
+/** Writes what the person changed, and nothing else. @param {{computer: any, close: () => void, reload: () => void}} props */
 function EditDialog({ computer, close, reload }) {
-    const groups = useResource("groups?limit=200");
-    const policies = useResource("policies?limit=200");
+    const [was] = useState({ display_name: computer.display_name, group: computer.group ?? "", policy: computer.policy ?? "", tags: computer.tags ?? [] });
     /** @param {FormData} data */
     const submit = async (data) => {
         const text = (/** @type {string} */ name) => String(data.get(name) ?? "").trim();
-        const before = { display_name: computer.display_name, group: computer.group ?? "", policy: computer.policy ?? "", tags: computer.tags ?? [] };
-        await patch(`computers/${computer.id}`, {
-            display_name: text("display_name"),
-            group: text("group"),
-            policy: text("policy"),
-            tags: text("tags").split(/[\s,、]+/).filter(Boolean),
-        });
+        const given = { display_name: text("display_name"), group: text("group"), policy: text("policy"), tags: text("tags").split(/[\s,、]+/).filter(Boolean) };
+        const names = /** @type {(keyof typeof given)[]} */ (Object.keys(given)).filter((name) => String(given[name]) !== String(was[name]));
+        if (!names.length) return;
+        const only = (/** @type {typeof given} */ all) => Object.fromEntries(names.map((name) => [name, all[name]]));
+        await patch(`computers/${computer.id}`, only(given));
         reload();
-        sayDone(t("saved"), () => patch(`computers/${computer.id}`, before), reload);
+        sayDone(t("saved"), () => patch(`computers/${computer.id}`, only(was)), reload);
     };
-    /** @param {any[] | undefined} rows @param {string | null} chosen @param {string} none */
-    const options = (rows, chosen, none) => html`<option value="" selected=${!chosen}>${none}</option>${(rows ?? []).map((row) => html`<option key=${row.name} value=${row.name} selected=${row.name === chosen}>${row.name}</option>`)}`;
-    if (!groups.data || !policies.data) return null;
     return html`<${FormDialog} title=${t("edit")} action=${t("save")} close=${close} submit=${submit}>
-        <${Field} label=${t("display_name")}><input name="display_name" maxlength="128" value=${computer.display_name} /><//>
-        <${Field} label=${t("group")}><select name="group">${options(groups.data.groups, computer.group, t("group.none"))}</select><//>
-        <${Field} label=${t("policy")}><select name="policy">${options(policies.data.policies, computer.policy, t("policy.inherited"))}</select><//>
-        <${Field} label=${t("tags")} hint=${t("tags.hint")}><input name="tags" value=${(computer.tags ?? []).join(", ")} /><//>
+        <${Field} label=${t("display_name")}><input name="display_name" maxlength="128" value=${was.display_name} /><//>
+        <${Choice} label=${t("group")} name="group" of="groups" chosen=${was.group} none=${may("operate_all") ? t("group.none") : undefined} />
+        <${Choice} label=${t("policy")} name="policy" of="policies" chosen=${was.policy} none=${t("policy.inherited")} />
+        <${Field} label=${t("tags")} hint=${t("tags.hint")}><input name="tags" value=${was.tags.join(", ")} /><//>
     <//>`;
 }
 

@@ -7,6 +7,7 @@ import { t } from "../i18n.js";
 import { now } from "../live.js";
 import { linkTo } from "../router.js";
 import { may } from "../session.js";
+import { Choice } from "../ui/choice.js";
 import { FormDialog } from "../ui/dialog.js";
 import { Empty, Field, Literal, Status, Tags, Time } from "../ui/elements.js";
 import { FilterBox } from "../ui/filter_box.js";
@@ -58,8 +59,6 @@ async function toEach(ids, act) {
 /** @param {{chosen: Set<string>, known: Map<string, any>, done: () => void}} props known: the rows of the chosen, also of those a filter hides now */
 function BulkActions({ chosen, known, done }) {
     const [asking, setAsking] = useState("");
-    const groups = useResource(asking === "group" ? "groups?limit=200" : null);
-    const policies = useResource(asking === "policy" ? "policies?limit=200" : null);
     const ids = [...chosen];
     const count = ids.length;
     const close = () => setAsking("");
@@ -75,7 +74,6 @@ function BulkActions({ chosen, known, done }) {
         sayDone(text, () => toEach(ids, (id) => patch(`computers/${id}`, { [what]: before.get(id) })), done);
         done();
     };
-    const names = (asking === "group" ? groups.data?.groups : policies.data?.policies) ?? [];
     return html`<div class="bulk" role="toolbar" aria-label=${t("actions")}>
         <strong>${t("bulk.chosen", { count })}</strong>
         <button onClick=${() => run((id) => post(`computers/${id}/commands`, { type: "scan_quick" }))}>${t("command.scan_quick")}</button>
@@ -85,12 +83,7 @@ function BulkActions({ chosen, known, done }) {
         <button class="danger" onClick=${() => setAsking("deactivate")}>${t("deactivate")}</button>
         ${(asking === "group" || asking === "policy") &&
         html`<${FormDialog} title=${t(`bulk.${asking}`)} action=${t("bulk.apply", { count })} close=${close} submit=${(/** @type {FormData} */ data) => set(asking, String(data.get("choice")))}>
-            <${Field} label=${t(asking)}>
-                <select name="choice">
-                    <option value="">${t(asking === "group" ? "group.none" : "policy.inherited")}</option>
-                    ${names.map((/** @type {any} */ each) => html`<option key=${each.name} value=${each.name}>${each.name}</option>`)}
-                </select>
-            <//>
+            ${asking === "group" ? html`<${Choice} label=${t("group")} name="choice" of="groups" none=${may("operate_all") ? t("group.none") : undefined} />` : html`<${Choice} label=${t("policy")} name="choice" of="policies" none=${t("policy.inherited")} />`}
         <//>`}
         ${asking === "deactivate" &&
         html`<${FormDialog} title=${t("deactivate")} action=${t("bulk.apply", { count })} danger close=${close} submit=${() => run((id) => post(`computers/${id}/deactivate`))}>

@@ -81,7 +81,7 @@ const FirstSteps = () => html`<${Empty} title=${t("overview.first_title")}>
 
 export function Page() {
     const { data, problem, reload } = useResource("overview", ["alert", "computer", "event", "sensor"]);
-    const timeline = useResource(`events/counts${queryText({ hours: 24 })}`, ["event"]);
+    const timeline = useResource(may("read_all") ? `events/counts${queryText({ hours: 24 })}` : null, ["event"]);
     const alerts = useResource(`alerts${queryText({ state: "open", limit: NEWEST })}`, ["alert"]);
     if (!data) return problem ? html`<${ProblemNote} problem=${problem} retry=${reload} />` : html`<${Skeleton} lines=${12} />`;
     const chart = timeline.data && asSeries(timeline.data.counts);

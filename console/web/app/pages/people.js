@@ -21,13 +21,17 @@ const RoleField = ({ chosen = "reader" }) => html`<${Field} label=${t("role")}>
     <select name="role">${ROLES.map((role) => html`<option key=${role} value=${role} selected=${role === chosen}>${t(`role.${role}`)}</option>`)}</select>
 <//>`;
 
-/** @param {{chosen?: string[]}} props */
+/** Limits to groups that are not seen here stay. @param {{chosen?: string[]}} props */
 function GroupsField({ chosen = [] }) {
     const { data } = useResource("groups?limit=200");
-    if (!data?.groups.length) return null;
+    const groups = /** @type {any[]} */ (data?.groups ?? []);
+    const unseen = chosen.filter((id) => groups.every((group) => group.id !== id));
+    const kept = unseen.map((id) => html`<input type="hidden" key=${id} name="groups" value=${id} />`);
+    if (!groups.length) return kept;
     return html`<fieldset>
         <legend>${t("people.groups")}</legend>
-        ${data.groups.map((/** @type {any} */ group) => html`<label class="check" key=${group.id}><input type="checkbox" name="groups" value=${group.id} checked=${chosen.includes(group.id)} /> ${group.name}</label>`)}
+        ${kept}
+        ${groups.map((/** @type {any} */ group) => html`<label class="check" key=${group.id}><input type="checkbox" name="groups" value=${group.id} checked=${chosen.includes(group.id)} /> ${group.name}</label>`)}
         <small>${t("people.groups_hint")}</small>
     </fieldset>`;
 }

@@ -53,7 +53,7 @@ export function Page() {
     return html`
         <header class="title">
             <h1>${t("page.policies")}</h1>
-            ${may("operate") && html`<div class="actions"><button class="primary" onClick=${() => setMaking(true)}>${t("policy.new")}</button></div>`}
+            ${may("operate_all") && html`<div class="actions"><button class="primary" onClick=${() => setMaking(true)}>${t("policy.new")}</button></div>`}
         </header>
         <div class="table cards" role="region" aria-label=${t("page.policies")} tabindex="0">
             <table>

@@ -30,7 +30,7 @@ function Origin({ text, name }) {
 /** The effective view. @param {{name: string, change?: boolean}} props change: offers to change values */
 export function PolicyValues({ name, change = false }) {
     const [changing, setChanging] = useState(/** @type {any} */ (null));
-    const mayChange = change && may("operate");
+    const mayChange = change && may("operate_all");
     const { data, problem, reload } = useResource(`policies/${encodeURIComponent(name)}/effective`);
     const [text, setText] = useState("");
     if (!data) return problem ? html`<${ProblemNote} problem=${problem} retry=${reload} />` : html`<${Skeleton} lines=${10} />`;
@@ -114,10 +114,10 @@ function Editor({ name }) {
         ${problem && html`<div class="note bad" role="alert">${problem.status === 412 ? t("policy.changed_meanwhile") : problemText(problem)} ${problem.status === 412 && html`<button onClick=${load}>${t("policy.reload")}</button>`}</div>`}
         <label class="editor">
             <span class="only-read">${t("policy.text_of", { name })}</span>
-            <textarea spellcheck="false" autocapitalize="off" rows=${Math.min(40, Math.max(16, text.split("\n").length + 2))} value=${text} readonly=${!may("operate")} onInput=${(/** @type {any} */ event) => setText(event.currentTarget.value)}></textarea>
+            <textarea spellcheck="false" autocapitalize="off" rows=${Math.min(40, Math.max(16, text.split("\n").length + 2))} value=${text} readonly=${!may("operate_all")} onInput=${(/** @type {any} */ event) => setText(event.currentTarget.value)}></textarea>
         </label>
-        ${may("operate") && changed && html`<${Verdict} name=${name} text=${text} />`}
-        ${may("operate") &&
+        ${may("operate_all") && changed && html`<${Verdict} name=${name} text=${text} />`}
+        ${may("operate_all") &&
         html`<div class="actions">
             <button class="primary" disabled=${!changed} onClick=${() => setChecking(true)}>${t("policy.review")}</button>
             <button disabled=${!changed} onClick=${() => setText(saved.text)}>${t("policy.reset")}</button>
@@ -150,7 +150,7 @@ function RevisionDialog({ name, revision, newest, close, done }) {
     return html`<${Dialog} title=${t("revision.title", { number: String(revision) })} close=${close}>
         ${now.problem && html`<${ProblemNote} problem=${now.problem} />`}
         ${ready ? html`<${Difference} before=${before.data?.text ?? ""} after=${now.data.text} />` : html`<${Skeleton} />`}
-        ${!newest && may("operate") && html`<footer><button class="primary" onClick=${restore}>${t("revision.restore")}</button></footer>`}
+        ${!newest && may("operate_all") && html`<footer><button class="primary" onClick=${restore}>${t("revision.restore")}</button></footer>`}
     <//>`;
 }
 
@@ -190,7 +190,7 @@ function Assignment({ name }) {
     return html`<section class="panel">
         <header class="title">
             <h2>${t("policy.groups")}</h2>
-            ${may("operate") && others.length > 0 && html`<div class="actions"><button class="primary" onClick=${() => setAsking(true)}>${t("policy.assign")}</button></div>`}
+            ${may("operate_all") && others.length > 0 && html`<div class="actions"><button class="primary" onClick=${() => setAsking(true)}>${t("policy.assign")}</button></div>`}
         </header>
         ${name === "base" && html`<p class="dim">${t("policy.base_text")}</p>`}
         ${own.length === 0 && name !== "base" && html`<p class="dim">${t("policy.no_groups")}</p>`}
@@ -198,7 +198,7 @@ function Assignment({ name }) {
             ${own.map(
                 (group) => html`<li key=${group.id}>
                     <span><a href=${linkTo(["computers"], { group: group.name })}><${Literal} text=${group.name} /></a> <span class="dim">${t("policy.computers", { count: group.computers })}</span></span>
-                    ${may("operate") && html`<button class="quiet" onClick=${() => takeAway(group)}>${t("policy.unassign")}</button>`}
+                    ${may("operate_all") && html`<button class="quiet" onClick=${() => takeAway(group)}>${t("policy.unassign")}</button>`}
                 </li>`,
             )}
         </ul>
@@ -231,7 +231,7 @@ export function Page({ path, query }) {
             <h1>${name}</h1>
             <div class="actions">
                 <a class="button" href=${linkTo(["computers"], { policy: name })}>${t("page.computers")}</a>
-                ${may("operate") && name !== "base" && html`<button class="danger" onClick=${() => setDeleting(true)}>${t("delete")}</button>`}
+                ${may("operate_all") && name !== "base" && html`<button class="danger" onClick=${() => setDeleting(true)}>${t("delete")}</button>`}
             </div>
         </header>
         <nav class="tabs" aria-label=${t("sections")}>

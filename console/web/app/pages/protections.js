@@ -21,7 +21,7 @@ const BASE = "base";
 const keyOf = (protection) => `application.protection.${protection}`;
 
 /** @param {{name: string, mode: string, origin: string, changed: boolean, set: (mode: string) => void}} props */
-const Protection = ({ name, mode, origin, changed, set }) => html`<fieldset class="protection" disabled=${!may("operate")}>
+const Protection = ({ name, mode, origin, changed, set }) => html`<fieldset class="protection" disabled=${!may("operate_all")}>
     <legend>${t(`protection.${name}`)} ${changed && html`<span class="mark waiting small">◐ ${t("protection.changed")}</span>`}</legend>
     <p class="dim">${t(`protection.${name}_text`)}</p>
     <div class="choices">
@@ -101,7 +101,7 @@ function Modes({ group, policy }) {
                 return html`<${Protection} key=${name} name=${name} mode=${chosen[name] ?? now} origin=${origin} changed=${name in chosen} set=${(/** @type {string} */ mode) => choose(name, now, mode)} />`;
             })}
         </div>
-        ${may("operate") &&
+        ${may("operate_all") &&
         html`<div class="actions sticky">
             <button class="primary" disabled=${count === 0} onClick=${review}>${t("policy.review")}</button>
             <button disabled=${count === 0} onClick=${() => setChosen({})}>${t("policy.reset")}</button>

@@ -2,8 +2,10 @@
 // Activation page.
 import { html, useState } from "../../vendor/vendor.js";
 import { post, remove } from "../api.js";
-import { useList, useResource } from "../data.js";
+import { useList } from "../data.js";
 import { t } from "../i18n.js";
+import { may } from "../session.js";
+import { Choice } from "../ui/choice.js";
 import { Confirm, FormDialog } from "../ui/dialog.js";
 import { Empty, Field, Literal, Tags } from "../ui/elements.js";
 import { ListTable } from "../ui/table.js";
@@ -18,15 +20,8 @@ const When = ({ when }) => {
     return given.map(([name, values]) => html`<div key=${name}><span class="dim">${t(`rule.${name}`)}:</span> <${Literal} text=${values.join(", ")} /></div>`);
 };
 
-/** @param {string} label @param {string} name @param {any[] | undefined} rows */
-const choice = (label, name, rows) => html`<${Field} label=${label}>
-    <select name=${name}><option value="">${t("rule.unchanged")}</option>${(rows ?? []).map((row) => html`<option key=${row.name}>${row.name}</option>`)}</select>
-<//>`;
-
 /** @param {{close: () => void, done: () => void}} props */
 function NewRule({ close, done }) {
-    const groups = useResource("groups?limit=200");
-    const policies = useResource("policies?limit=200");
     /** @param {FormData} data */
     const submit = async (data) => {
         const list = (/** @type {string} */ name) => String(data.get(name) ?? "").split(/[\s,、]+/).filter(Boolean);
@@ -45,7 +40,8 @@ function NewRule({ close, done }) {
             ${CONDITIONS.map((name) => html`<${Field} key=${name} label=${t(`rule.${name}`)}><input name=${`when.${name}`} placeholder=${t(`rule.${name}_hint`)} autocomplete="off" /><//>`)}
             <small>${t("rule.when_hint")}</small>
         </fieldset>
-        ${choice(t("group"), "group", groups.data?.groups)} ${choice(t("policy"), "policy", policies.data?.policies)}
+        <${Choice} label=${t("group")} name="group" of="groups" none=${t("rule.unchanged")} />
+        <${Choice} label=${t("policy")} name="policy" of="policies" none=${t("rule.unchanged")} />
         <${Field} label=${t("rule.add_tags")} hint=${t("tags.hint")}><input name="tags" autocomplete="off" /><//>
     <//>`;
 }
@@ -72,13 +68,13 @@ export function Rules() {
     return html`<section>
         <header class="title">
             <h2>${t("rules")}</h2>
-            <div class="actions"><button onClick=${() => setAsking({ what: "new" })}>${t("rule.new")}</button></div>
+            <div class="actions">${may("operate_all") && html`<button onClick=${() => setAsking({ what: "new" })}>${t("rule.new")}</button>`}</div>
         </header>
         <${ListTable}
             caption=${t("rules")}
             columns=${columns}
             list=${list}
-            actions=${(/** @type {any} */ row) => html`<button class="quiet" onClick=${() => setAsking({ what: "delete", row })}>${t("delete")}</button>`}
+            actions=${(/** @type {any} */ row) => may("operate_all") && html`<button class="quiet" onClick=${() => setAsking({ what: "delete", row })}>${t("delete")}</button>`}
             empty=${html`<${Empty} title=${t("rule.none")}><p>${t("rule.none_text")}</p><//>`}
         />
         ${asking?.what === "new" && html`<${NewRule} close=${() => setAsking(null)} done=${list.reload} />`}

@@ -5,8 +5,9 @@ import { useLive, useResource } from "../data.js";
 import { formatNumber, formatTime, knows, t } from "../i18n.js";
 import { goTo, linkTo, place } from "../router.js";
 import { may } from "../session.js";
+import { Choice } from "../ui/choice.js";
 import { Confirm, FormDialog } from "../ui/dialog.js";
-import { Copy, Empty, Fact, Field, Literal, Mark, ProblemNote, Skeleton, Time } from "../ui/elements.js";
+import { Copy, Empty, Fact, Literal, Mark, ProblemNote, Skeleton, Time } from "../ui/elements.js";
 import { RangeFilter, timesOf } from "../ui/filters.js";
 import { sayDone } from "../ui/toast.js";
 import { EventList } from "./events.js";
@@ -18,7 +19,6 @@ const TABS = ["state", "events", "policy"];
 /** @param {{sensor: any, reload: () => void, back: string}} props */
 function Actions({ sensor, reload, back }) {
     const [asking, setAsking] = useState("");
-    const policies = useResource(asking === "policy" ? "policies?limit=200" : null);
     if (!may("operate")) return null;
     const close = () => setAsking("");
     /** @param {FormData} data */
@@ -36,14 +36,8 @@ function Actions({ sensor, reload, back }) {
         <button onClick=${() => setAsking("policy")}>${t("bulk.policy")}</button>
         <button class="danger" onClick=${() => setAsking("delete")}>${t("sensor.forget")}</button>
         ${asking === "policy" &&
-        policies.data &&
         html`<${FormDialog} title=${t("bulk.policy")} action=${t("save")} close=${close} submit=${choose}>
-            <${Field} label=${t("policy")}>
-                <select name="policy">
-                    <option value="" selected=${!sensor.policy}>${t("policy.of_group")}</option>
-                    ${policies.data.policies.map((/** @type {any} */ each) => html`<option key=${each.name} value=${each.name} selected=${each.name === sensor.policy}>${each.name}</option>`)}
-                </select>
-            <//>
+            <${Choice} label=${t("policy")} name="policy" of="policies" chosen=${sensor.policy} none=${t("policy.of_group")} />
         <//>`}
         ${asking === "delete" && html`<${Confirm} title=${t("sensor.forget")} text=${t("sensor.forget_text", { name: sensor.name })} action=${t("sensor.forget")} close=${close} act=${forget} />`}
     </div>`;

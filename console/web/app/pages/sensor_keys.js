@@ -4,6 +4,8 @@ import { post, remove } from "../api.js";
 import { useList, useResource } from "../data.js";
 import { formatTime, t } from "../i18n.js";
 import { linkTo } from "../router.js";
+import { may } from "../session.js";
+import { Choice } from "../ui/choice.js";
 import { Confirm, Dialog, FormDialog } from "../ui/dialog.js";
 import { CommandText, Copy, Empty, Fact, Field, Literal, Mark, Skeleton, Time } from "../ui/elements.js";
 import { ListTable } from "../ui/table.js";
@@ -61,8 +63,6 @@ function Made({ kind, made, close }) {
 
 /** @param {{kind: "storage" | "application", close: () => void, done: () => void}} props */
 export function NewKey({ kind, close, done }) {
-    const groups = useResource("groups?limit=200");
-    const policies = useResource("policies?limit=200");
     const [made, setMade] = useState(/** @type {any} */ (null));
     /** @param {FormData} data */
     const submit = async (data) => {
@@ -75,12 +75,8 @@ export function NewKey({ kind, close, done }) {
     return html`<${FormDialog} title=${t(`sensor.${kind}.connect`)} action=${t("sensor.make_key")} close=${close} submit=${submit}>
         <p>${t(`sensor.${kind}.key_text`)}</p>
         <${Field} label=${t("name")} hint=${t(`sensor.${kind}.name_hint`)}><input name="name" required maxlength="128" autocomplete="off" /><//>
-        <${Field} label=${t("group")} hint=${t("sensor.group_hint")}>
-            <select name="group"><option value="">${t("group.none")}</option>${(groups.data?.groups ?? []).map((/** @type {any} */ each) => html`<option key=${each.name}>${each.name}</option>`)}</select>
-        <//>
-        <${Field} label=${t("policy")}>
-            <select name="policy"><option value="">${t("policy.of_group")}</option>${(policies.data?.policies ?? []).map((/** @type {any} */ each) => html`<option key=${each.name}>${each.name}</option>`)}</select>
-        <//>
+        <${Choice} label=${t("group")} name="group" of="groups" none=${may("operate_all") ? t("group.none") : undefined} hint=${t("sensor.group_hint")} />
+        <${Choice} label=${t("policy")} name="policy" of="policies" none=${t("policy.of_group")} />
         <${Field} label=${t("token.days")}><input name="days" type="number" min="1" max="3650" value="365" required /><//>
     <//>`;
 }

@@ -2,13 +2,14 @@
 // judge a list before it is kept, and says what is wrong with which line.
 import { html, useEffect, useState } from "../../vendor/vendor.js";
 import { post, remove, request } from "../api.js";
-import { useList, useResource } from "../data.js";
+import { useList } from "../data.js";
 import { formatBytes, t } from "../i18n.js";
 import { may } from "../session.js";
+import { Choice } from "../ui/choice.js";
 import { Confirm, FormDialog } from "../ui/dialog.js";
 import { Empty, Field, Literal, Time } from "../ui/elements.js";
 import { ListTable } from "../ui/table.js";
-import { say } from "../ui/toast.js";
+import { attempt, say } from "../ui/toast.js";
 
 const TYPES = ["allow", "deny", "hdb", "hsb", "ndb", "ldb", "fp", "sfp", "ign2", "yara"];
 const ALLOWED = "allowed";
@@ -32,18 +33,21 @@ export function AllowContent({ event, close }) {
 }
 
 /** Whether an event tells of a file that may be allowed everywhere. @param {any} event */
-export const mayAllow = (event) => may("operate") && event.module === "malware" && /^[0-9a-f]{64}$/.test(event.detail?.sha256 ?? "");
+export const mayAllow = (event) => may("operate_all") && event.module === "malware" && /^[0-9a-f]{64}$/.test(event.detail?.sha256 ?? "");
 
 /** name "": a new one. @param {{name: string, close: () => void, done: () => void}} props */
 function Editor({ name, close, done }) {
-    const groups = useResource("groups?limit=200");
     const [list, setList] = useState(/** @type {any} */ (name ? null : { type: "allow", group: "", text: "", etag: "" }));
     useEffect(() => {
-        if (name) void request("GET", pathOf(name)).then(({ body, etag }) => setList({ ...body, etag }));
+        const read = async () => {
+            const { body, etag } = await request("GET", pathOf(name));
+            setList({ ...body, etag });
+        };
+        if (name) void attempt(read).then((done) => done || close());
     }, [name]);
     /** @param {FormData} data */
     const submit = async (data) => {
-        const body = { type: data.get("type"), group: data.get("group") ?? "", text: data.get("text") };
+        const body = { type: data.get("type"), group: data.get("group"), text: data.get("text") };
         await request("PUT", pathOf(name || String(data.get("name"))), body, name ? { "If-Match": list.etag } : { "If-None-Match": "*" });
         say(t("signatures.saved"));
         done();
@@ -54,9 +58,7 @@ function Editor({ name, close, done }) {
         <${Field} label=${t("signatures.type")}>
             <select name="type" defaultValue=${list.type}>${TYPES.map((type) => html`<option key=${type} value=${type} selected=${type === list.type}>${typeName(type)}</option>`)}</select>
         <//>
-        <${Field} label=${t("group")}>
-            <select name="group"><option value="">${t("signatures.for_all")}</option>${(groups.data?.groups ?? []).map((/** @type {any} */ group) => html`<option key=${group.id} selected=${group.name === list.group}>${group.name}</option>`)}</select>
-        <//>
+        <${Choice} label=${t("group")} name="group" of="groups" chosen=${list.group} none=${may("operate_all") ? t("signatures.for_all") : undefined} />
         <${Field} label=${t("signatures.text")} hint=${t("signatures.text_hint")}><textarea name="text" rows="12" spellcheck=${false} required>${list.text}</textarea><//>
     <//>`;
 }
@@ -74,7 +76,7 @@ function Lists() {
     ];
     /** @param {any} row */
     const actions = (row) =>
-        may("operate") &&
+        may(row.group ? "operate" : "operate_all") &&
         html`<button class="quiet" onClick=${() => setAsking({ what: "edit", name: row.name })}>${t("edit")}</button>
             <button class="quiet" onClick=${() => setAsking({ what: "delete", name: row.name })}>${t("delete")}</button>`;
     return html`<section>
