@@ -14,6 +14,9 @@
 #include <string.h>
 
 #define NS_PER_MINUTE (60 * NS_PER_SECOND)
+#define FULL                                                                                \
+    "as many programs are known as there can be: leave folders with many of them out with " \
+    "application_control.exclude_directories, then yaguractl applications learn"
 
 /* ---- rules ---- */
 
@@ -135,8 +138,6 @@ bool application_control_add(struct application_control *control,
 
     (void)pthread_mutex_lock(&control->lock);
     control->added += r == 1 && program->origin == INVENTORY_MAINTENANCE;
-    if (r < 0)
-        control->problem = r;
     (void)pthread_mutex_unlock(&control->lock);
     return r >= 0;
 }
@@ -292,7 +293,7 @@ int application_control_reconfigure(struct application_control *control,
     if (problem < 0)
         log_error("application_control_not_started", "error", log_error_text(problem), NULL);
     (void)pthread_mutex_lock(&control->lock);
-    control->problem = problem;
+    control->start_problem = problem;
     (void)pthread_mutex_unlock(&control->lock);
     return use_guard(control, options, on && problem == 0);
 }
@@ -390,7 +391,8 @@ static enum application_state state_of(struct application_control *control,
 {
     if (control->rules->mode == APPLICATION_OFF)
         return APPLICATION_STATE_OFF;
-    if (control->inventory == NULL || guard->state == PREVENTION_DEGRADED)
+    if (control->inventory == NULL || control->start_problem < 0 ||
+        guard->state == PREVENTION_DEGRADED)
         return APPLICATION_STATE_DEGRADED;
     if (application_control_is_learning(control))
         return APPLICATION_STATE_LEARNING;
@@ -403,13 +405,25 @@ static enum application_state state_of(struct application_control *control,
 static void fill_problem(const struct application_control *control,
                          struct application_control_status *status)
 {
-    const char *problem = status->guard.problem;
+    const struct {
+        int result;
+        const char *what;
+    } problems[] = {
+        /* The last one that there is, is told. */
+        {control->walk_problem, "programs could not be learned"},
+        {control->write_problem, "the inventory of programs cannot be written"},
+        {control->start_problem, "it could not be started"},
+    };
 
-    if (control->problem == -ENOSPC)
-        problem = "the inventory of programs cannot be written, or is full";
-    else if (control->problem < 0)
-        problem = log_error_text(control->problem);
-    (void)text_copy(status->problem, sizeof status->problem, problem);
+    (void)text_copy(status->problem, sizeof status->problem, status->guard.problem);
+    if (status->state == APPLICATION_STATE_OFF || status->guard.state == PREVENTION_DEGRADED)
+        return;
+    if (control->inventory != NULL && inventory_is_full(control->inventory))
+        (void)text_copy(status->problem, sizeof status->problem, FULL);
+    for (size_t i = 0; i < ARRAY_LENGTH(problems); i++)
+        if (problems[i].result < 0)
+            (void)text_format(status->problem, sizeof status->problem, "%s: %s", problems[i].what,
+                              log_error_text(problems[i].result));
 }
 
 void application_control_status(struct application_control *control,
@@ -513,6 +527,7 @@ int application_control_learn(struct application_control *control, const char *b
     if (r == 0) {
         control->walk_wanted = true;
         control->walk_since_ns = 0;
+        control->walk_problem = 0;
         control->generation++;
     }
     (void)pthread_cond_broadcast(&control->changed);

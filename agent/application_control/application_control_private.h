@@ -90,7 +90,7 @@ struct application_control {
     uint64_t walk_since_ns; /* realtime: only what changed since; 0: everything */
     uint64_t added;         /* programs, during maintenance */
     uint64_t generation;    /* moves when what the guard remembers counts no more */
-    int problem;            /* 0, or -errno of the inventory */
+    int start_problem, write_problem, walk_problem; /* 0, or -errno: of the last try */
     uint64_t known, unknown, blocked, trusted, looked_at;
     struct told_program told[TOLD_PROGRAMS];
 };
@@ -106,8 +106,7 @@ bool application_control_in_maintenance(struct application_control *control);
 void application_control_record(struct application_control *control, const char *kind,
                                 enum event_severity severity, const char *subject,
                                 const char *detail);
-/* Adds a program, and counts it in maintenance; a failure is kept as the problem. False: it could
- * not be added. */
+/* Adds a program, and counts it in maintenance. False: it could not be added. */
 bool application_control_add(struct application_control *control,
                              const struct inventory_program *program);
 

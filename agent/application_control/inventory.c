@@ -372,6 +372,11 @@ uint64_t inventory_count(struct inventory *inventory)
     return count;
 }
 
+bool inventory_is_full(struct inventory *inventory)
+{
+    return inventory_count(inventory) >= LIMIT_PROGRAMS;
+}
+
 bool inventory_is_tampered(struct inventory *inventory)
 {
     (void)pthread_mutex_lock(&inventory->lock);

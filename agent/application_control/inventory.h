@@ -49,6 +49,7 @@ bool inventory_has(struct inventory *inventory, const uint8_t sha256[static SHA2
 /* 1: it is new, 0: it was there. -ENOSPC: LIMIT_PROGRAMS of them; -ENOMEM. */
 int inventory_add(struct inventory *inventory, const struct inventory_program *program) MUST_USE;
 uint64_t inventory_count(struct inventory *inventory);
+bool inventory_is_full(struct inventory *inventory);
 /* Somebody else wrote to the file since it was last made anew. */
 bool inventory_is_tampered(struct inventory *inventory);
 

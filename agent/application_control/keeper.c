@@ -96,13 +96,14 @@ static void end_maintenance(struct application_control *control)
     (void)pthread_mutex_unlock(&control->lock);
 }
 
-/* Until everything there is has been looked at, nothing is enforced. */
+/* Until everything there is has been looked at, nothing is enforced. One that is full would end
+ * each walk at the same place. */
 static void begin_learning(struct application_control *control)
 {
     (void)pthread_mutex_lock(&control->lock);
     if (control->rules->mode != APPLICATION_OFF && !control->walking && !control->walk_wanted &&
         inventory_marks(control->inventory).complete_ns == 0 &&
-        clock_monotonic_ns() >= control->walk_retry_ns) {
+        !inventory_is_full(control->inventory) && clock_monotonic_ns() >= control->walk_retry_ns) {
         control->walk_wanted = true;
         control->walk_since_ns = 0;
         (void)pthread_cond_broadcast(&control->changed);
@@ -114,12 +115,12 @@ static void write_inventory(struct application_control *control)
 {
     int r = inventory_commit(control->inventory);
 
-    if (r < 0)
-        log_warning("inventory_not_written", "error", log_error_text(r), NULL);
     (void)pthread_mutex_lock(&control->lock);
-    if (control->problem != -ENOSPC || r < 0) /* too many programs: that stays */
-        control->problem = r;
+    bool same = r == control->write_problem;
+    control->write_problem = r;
     (void)pthread_mutex_unlock(&control->lock);
+    if (r < 0 && !same) /* it is tried again each turn */
+        log_warning("inventory_not_written", "error", log_error_text(r), NULL);
 }
 
 static void take_turn(struct application_control *control)

@@ -175,6 +175,20 @@ static void finish_maintenance(struct application_control *control, uint64_t add
     tell_end(control, "maintenance_ended", EVENT_MEDIUM, "added", added);
 }
 
+static void note_result(struct application_control *control, int result)
+{
+    if (result == -ECANCELED)
+        return;
+    if (result < 0)
+        log_warning("programs_not_learned", "error", log_error_text(result), NULL);
+    /* Of one that is full status says so itself. */
+    bool full = result == -ENOSPC && inventory_is_full(control->inventory);
+    (void)pthread_mutex_lock(&control->lock);
+    control->walk_problem = full ? 0 : result;
+    control->walk_retry_ns = clock_monotonic_ns() + RETRY_NS;
+    (void)pthread_mutex_unlock(&control->lock);
+}
+
 static void do_walk(struct application_control *control, uint64_t since_ns)
 {
     struct walk walk = {
@@ -187,13 +201,7 @@ static void do_walk(struct application_control *control, uint64_t since_ns)
     application_rules_drop(control, walk.rules);
     if (r == 0)
         r = inventory_commit(control->inventory);
-    if (r < 0 && r != -ECANCELED) {
-        log_warning("programs_not_learned", "error", log_error_text(r), NULL);
-        (void)pthread_mutex_lock(&control->lock);
-        control->problem = r;
-        control->walk_retry_ns = clock_monotonic_ns() + RETRY_NS;
-        (void)pthread_mutex_unlock(&control->lock);
-    }
+    note_result(control, r);
     if (r == 0 && since_ns == 0)
         finish_learning(control);
     if (since_ns != 0 && r != -ECANCELED)

@@ -1,4 +1,5 @@
-/* Orders that come at the wrong moment: during a walk, or with a disk that fails. */
+/* Orders that come at the wrong moment: during a walk, or with a disk that fails; and what status
+ * says of a walk or a disk that fails. */
 #include "agent/application_control/application_control_private.h"
 #include "agent/scan/tree_walk.h"
 #include "common/files/file.h"
@@ -17,7 +18,8 @@ static char folder[64];
 static struct application_rules rules;
 static struct application_control control;
 static bool extends; /* somebody makes maintenance longer during the walk */
-static int clear_result;
+static int clear_result, walk_result, commit_result;
+static bool full;
 static unsigned ends_told;
 
 int __wrap_store_append(struct store *store, const struct event_draft *draft, store_work *work,
@@ -42,7 +44,31 @@ int __wrap_tree_walk(const char *top UNUSED, bool stay UNUSED, struct mount_clas
     (void)pthread_mutex_lock(&control.lock);
     control.stopping = true; /* after this walk */
     (void)pthread_mutex_unlock(&control.lock);
-    return 0;
+    return walk_result;
+}
+
+bool __wrap_inventory_is_full(struct inventory *inventory);
+
+bool __wrap_inventory_is_full(struct inventory *inventory UNUSED)
+{
+    return full;
+}
+
+int __wrap_inventory_commit(struct inventory *inventory);
+
+int __wrap_inventory_commit(struct inventory *inventory UNUSED)
+{
+    return commit_result;
+}
+
+void __wrap_memory_programs_look(struct application_control *asked);
+
+/* The end of the keeper's turn. */
+void __wrap_memory_programs_look(struct application_control *asked UNUSED)
+{
+    (void)pthread_mutex_lock(&control.lock);
+    control.stopping = true;
+    (void)pthread_mutex_unlock(&control.lock);
 }
 
 int __wrap_inventory_clear(struct inventory *inventory);
@@ -70,7 +96,8 @@ static int set_up(void **state UNUSED)
     (void)text_format(key, sizeof key, "%s/programs.key", folder);
     assert_int_equal(inventory_open(path, key, &control.inventory, notice), 0);
     extends = false;
-    clear_result = 0;
+    clear_result = walk_result = commit_result = 0;
+    full = false;
     ends_told = 0;
     return 0;
 }
@@ -100,12 +127,31 @@ static void end_maintenance(void)
     control.walk_since_ns = over.maintenance_from_ns;
 }
 
-static void walk(void)
+static void run(void *(*thread_run)(void *user))
 {
     pthread_t thread;
 
-    assert_int_equal(pthread_create(&thread, NULL, application_walker_run, &control), 0);
+    control.stopping = false;
+    assert_int_equal(pthread_create(&thread, NULL, thread_run, &control), 0);
     (void)pthread_join(thread, NULL);
+}
+
+static void walk(void)
+{
+    run(application_walker_run);
+}
+
+static void keep(void)
+{
+    run(application_keeper_run);
+}
+
+static bool status_says(const char *problem)
+{
+    struct application_control_status status;
+
+    application_control_status(&control, &status);
+    return problem[0] != '\0' ? strstr(status.problem, problem) != NULL : status.problem[0] == '\0';
 }
 
 static void maintenance_ends_with_its_walk(void **state UNUSED)
@@ -148,6 +194,56 @@ static void learning_anew_drops_the_walk_that_was_wanted(void **state UNUSED)
     assert_false(control.clearing);
 }
 
+static void a_walk_that_failed_is_told_until_the_next_one(void **state UNUSED)
+{
+    walk_result = -EIO;
+    control.walk_wanted = true;
+    walk();
+    keep();
+    assert_true(status_says("programs could not be learned: "));
+    walk_result = 0;
+    control.walk_wanted = true;
+    walk();
+    assert_true(status_says(""));
+}
+
+static void a_disk_that_fails_is_told_until_it_does_not(void **state UNUSED)
+{
+    commit_result = -ENOSPC;
+    keep();
+    assert_true(status_says("cannot be written: "));
+    commit_result = 0;
+    keep();
+    assert_true(status_says(""));
+}
+
+static void one_that_is_full_is_not_walked_for_again(void **state UNUSED)
+{
+    full = true;
+    walk_result = -ENOSPC;
+    control.walk_wanted = true;
+    walk();
+    assert_true(status_says("as many programs are known as there can be"));
+    control.walk_retry_ns = 0;
+    keep();
+    assert_false(control.walk_wanted);
+    /* Learned anew: it is empty. */
+    assert_int_equal(application_control_learn(&control, "a test"), 0);
+    full = false;
+    assert_true(control.walk_wanted);
+    assert_true(status_says(""));
+    control.walk_wanted = false;
+    keep();
+    assert_true(control.walk_wanted);
+}
+
+static void what_is_off_has_no_problem(void **state UNUSED)
+{
+    control.walk_problem = -EIO;
+    rules.mode = APPLICATION_OFF;
+    assert_true(status_says(""));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -156,6 +252,13 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(
             an_inventory_that_cannot_be_cleared_leaves_maintenance_an_end, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_walk_that_failed_is_told_until_the_next_one, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_disk_that_fails_is_told_until_it_does_not, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(one_that_is_full_is_not_walked_for_again, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(what_is_off_has_no_problem, set_up, tear_down),
         cmocka_unit_test_setup_teardown(learning_anew_drops_the_walk_that_was_wanted, set_up,
                                         tear_down),
     };
