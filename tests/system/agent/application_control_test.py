@@ -354,20 +354,41 @@ def test_whatever_dies_the_host_goes_on(place):
     assert not can_run(unknown) and can_run(known)
 
 
+@contextlib.contextmanager
+def stalled(agent):
+    os.kill(agent.process.pid, signal.SIGSTOP)
+    os.waitpid(agent.process.pid, os.WUNTRACED)  # all of its threads stand
+    try:
+        yield
+    finally:
+        os.kill(agent.process.pid, signal.SIGCONT)
+
+
 def test_a_stalled_agent_hits_the_deadline(place):
     agent, folder = controlled(place, application_control__deadline="500ms")
     start(agent)
     unknown = program(os.path.join(folder, "unknown"), b"1")
-    os.kill(agent.process.pid, signal.SIGSTOP)
-    os.waitpid(agent.process.pid, os.WUNTRACED)  # all of its threads stand
-    try:
+    with stalled(agent):
         begin = time.monotonic()
         assert can_run(unknown), "the policy lets it run at its deadline"
         assert 0.4 < time.monotonic() - begin < 20
-    finally:
-        os.kill(agent.process.pid, signal.SIGCONT)
     wait_for(agent, "working")
     agent.until(lambda status: not can_run(unknown), "it controls on")
+
+
+def test_a_stalled_agent_runs_nothing_where_the_policy_says_so(place):
+    """In every mode: whatever has no answer in time does not run, and is told so afterwards."""
+    agent, folder = controlled(place, "report", application_control__deadline="500ms",
+                               application_control__on_timeout="deny")
+    known = program(os.path.join(folder, "known"), b"1")
+    start(agent)
+    with stalled(agent):
+        begin = time.monotonic()
+        assert not can_run(known), "it has no answer"
+        assert 0.4 < time.monotonic() - begin < 20
+    agent.until(lambda status: can_run(known), "it controls on")
+    wait_for_reason(agent, "late")
+    assert agent.events("application_blocked")[0]["subject"] == known, agent.events("application_blocked")
 
 
 def test_a_change_between_question_and_answer_gets_nothing_run(place):

@@ -1,15 +1,19 @@
 /* What the judge does not read is told and answered all the same: what is asked too late, is too
- * large, or is being written. */
+ * large, or is being written. What changes while it is read is read again. */
 #include "agent/application_control/application_control_private.h"
+#include "agent/scan/file_lease.h"
 #include "common/files/file.h"
 #include "common/text/text.h"
 #include "common/time/clock.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
@@ -32,6 +36,59 @@ int __wrap_store_append(struct store *store UNUSED, const struct event_draft *dr
     assert_true(told_count < MOST_TOLD);
     (void)text_format(told[told_count++], sizeof told[0], "%s %s", draft->kind, draft->detail);
     return 0;
+}
+
+/* ---- a file that changes during its first reading ---- */
+
+static char changing[128]; /* its path; "": none does */
+static bool is_changing;
+static pthread_t changer;
+
+/* Its opening waits for the judge to give its lease back. */
+static void *change(void *user UNUSED)
+{
+    int fd = -1;
+
+    if (file_open_at(AT_FDCWD, changing, O_WRONLY, 0, &fd) < 0)
+        return NULL;
+    (void)!file_write(fd, "2", 1);
+    (void)close(fd);
+    return NULL;
+}
+
+static bool is_changed(int fd)
+{
+    char byte = 0;
+
+    return pread(fd, &byte, 1, 0) == 1 && byte == '2';
+}
+
+int __real_hash_sha256_fd(int fd, uint64_t maximum, uint8_t ret_digest[static SHA256_BYTES]);
+int __wrap_hash_sha256_fd(int fd, uint64_t maximum, uint8_t ret_digest[static SHA256_BYTES]);
+
+int __wrap_hash_sha256_fd(int fd, uint64_t maximum, uint8_t ret_digest[static SHA256_BYTES])
+{
+    int r = __real_hash_sha256_fd(fd, maximum, ret_digest);
+
+    if (changing[0] == '\0')
+        return r;
+    bool leased = file_lease_holds(fd); /* not on every file system */
+    is_changing = pthread_create(&changer, NULL, change, NULL) == 0;
+    while (is_changing && (leased ? file_lease_holds(fd) : !is_changed(fd)))
+        (void)sched_yield();
+    return r;
+}
+
+int __real_file_lease_take(int fd);
+int __wrap_file_lease_take(int fd);
+
+int __wrap_file_lease_take(int fd)
+{
+    if (TAKE_FLAG(is_changing)) {
+        (void)pthread_join(changer, NULL);
+        changing[0] = '\0';
+    }
+    return __real_file_lease_take(fd);
 }
 
 /* ---- the judge, alone ---- */
@@ -150,6 +207,15 @@ static bool is_told(size_t number, const char *kind, const char *reason)
            strstr(told[number], reason) != NULL && strstr(told[number], "sha256") == NULL;
 }
 
+static void digest_of(const char *text, uint8_t ret_digest[static SHA256_BYTES])
+{
+    AUTO_CLOSE int fd = memfd_create("yagura-test", MFD_CLOEXEC);
+
+    assert_int_equal(file_write(fd, text, 1), 0);
+    assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+    assert_int_equal(__real_hash_sha256_fd(fd, 1, ret_digest), 0);
+}
+
 /* ---- tests ---- */
 
 static void what_is_late_is_not_read(void **state UNUSED)
@@ -259,10 +325,9 @@ static void a_program_is_counted_once(void **state UNUSED)
 static void a_blocked_hash_does_not_run_in_maintenance(void **state UNUSED)
 {
     uint8_t digest[SHA256_BYTES];
-    int fd = make("blocked", 1);
 
-    assert_int_equal(hash_sha256_fd(fd, 1, digest), 0);
-    (void)close(fd);
+    digest_of("", digest); /* one zero byte */
+    (void)close(make("blocked", 1));
     assert_int_equal(digest_table_add(&rules.block, digest), 1);
     maintain();
     ask_for("blocked", in_time());
@@ -271,6 +336,26 @@ static void a_blocked_hash_does_not_run_in_maintenance(void **state UNUSED)
     assert_int_equal(told_count, 1);
     assert_non_null(strstr(told[0], "\"blocked_hash\""));
     assert_int_equal(allowed_count, 0);
+}
+
+static void what_changes_while_it_is_read_is_read_again(void **state UNUSED)
+{
+    struct inventory_program before = {.path = "", .package = "", .origin = INVENTORY_FOUND};
+    char hex[SHA256_HEX_BYTES];
+    uint8_t after[SHA256_BYTES];
+
+    digest_of("", before.sha256); /* one zero byte */
+    digest_of("2", after);
+    text_hex(hex, after, sizeof after);
+    assert_int_equal(inventory_add(control.inventory, &before), 1);
+    (void)close(make("changing", 1));
+    path_of("changing", changing);
+    ask_for("changing", in_time());
+    judge_until_answered(1);
+    assert_int_equal(allowed_count, 0);
+    assert_int_equal(told_count, 1);
+    assert_non_null(strstr(told[0], "\"unknown\""));
+    assert_non_null(strstr(told[0], hex));
 }
 
 static void what_cannot_be_read_is_told(void **state UNUSED)
@@ -301,8 +386,14 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_program_is_counted_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_blocked_hash_does_not_run_in_maintenance, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(what_changes_while_it_is_read_is_read_again, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(what_cannot_be_read_is_told, set_up, tear_down),
     };
+    sigset_t broken; /* leases */
 
+    (void)sigemptyset(&broken);
+    (void)sigaddset(&broken, SIGIO);
+    (void)pthread_sigmask(SIG_BLOCK, &broken, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,6 +24,12 @@ static struct {
     enum event_severity lowest_log;
     uint64_t schedule_ns, health_ns, scanner_memory;
     int refuse; /* what scan_pipeline_reconfigure answers to a limit other than 100 MiB */
+    struct {
+        enum application_mode mode;
+        bool trust_packages, deny_late;
+        uint64_t deadline_ns, most_bytes;
+        size_t paths, excluded, allowed, blocked;
+    } applications;
     char last_kind[64];
     char last_detail[512];
 } modules;
@@ -93,9 +99,27 @@ int prevention_reconfigure(struct prevention *prevention UNUSED,
     return 0;
 }
 
-int application_control_reconfigure(struct application_control *control UNUSED,
-                                    const struct application_control_options *options UNUSED)
+static size_t count(const char *const *list)
 {
+    size_t length = 0;
+
+    while (list[length] != NULL)
+        length++;
+    return length;
+}
+
+int application_control_reconfigure(struct application_control *control UNUSED,
+                                    const struct application_control_options *options)
+{
+    modules.applications.mode = options->mode;
+    modules.applications.trust_packages = options->trust_packages;
+    modules.applications.deny_late = options->deny_late;
+    modules.applications.deadline_ns = options->deadline_ns;
+    modules.applications.most_bytes = options->most_bytes;
+    modules.applications.paths = count(options->paths);
+    modules.applications.excluded = count(options->exclude_directories);
+    modules.applications.allowed = count(options->allow_hashes);
+    modules.applications.blocked = count(options->block_hashes);
     return 0;
 }
 
@@ -136,8 +160,7 @@ bool health_take_event(struct health *health UNUSED, const struct watch_event *e
 static void see_watch(const struct watch_options *options)
 {
     modules.watching = true;
-    for (modules.watched_paths = 0; options->paths[modules.watched_paths] != NULL;)
-        modules.watched_paths++;
+    modules.watched_paths = count(options->paths);
 }
 
 int watch_start(const struct watch_options *options, watch_sink *sink UNUSED, void *user UNUSED,
@@ -254,6 +277,39 @@ static void a_new_policy_reaches_every_module(void **state)
     assert_string_equal(modules.last_kind, "policy_applied");
 }
 
+#define A_HASH "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\""
+#define B_HASH "\"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\""
+
+static void application_control_obeys_each_of_its_keys(void **state)
+{
+    struct fixture *fixture = *state;
+    struct settings_error error;
+
+    write_policy(fixture, "application_control = {\n"
+                          "  mode = \"block\"; on_timeout = \"deny\"; trust_packages = false;\n"
+                          "  deadline = \"7s\"; max_file_size = \"3M\";\n"
+                          "  paths = ( \"/srv\", \"/opt\" );\n"
+                          "  exclude_directories = ( \"/srv/1/\", \"/srv/2/\", \"/srv/3/\" );\n"
+                          "  allow_hashes = ( " A_HASH " );\n"
+                          "  block_hashes = ( " A_HASH ", " B_HASH " );\n"
+                          "};\n");
+    assert_int_equal(agent_reload_policy(&fixture->agent, &error), 0);
+    assert_int_equal(modules.applications.mode, APPLICATION_BLOCK);
+    assert_true(modules.applications.deny_late);
+    assert_false(modules.applications.trust_packages);
+    assert_int_equal(modules.applications.deadline_ns, 7ULL * 1000000000ULL);
+    assert_int_equal(modules.applications.most_bytes, 3ULL << 20);
+    assert_int_equal(modules.applications.paths, 2);
+    assert_int_equal(modules.applications.excluded, 3);
+    assert_int_equal(modules.applications.allowed, 1);
+    assert_int_equal(modules.applications.blocked, 2);
+    write_policy(fixture, "application_control = { mode = \"report\"; };\n");
+    assert_int_equal(agent_reload_policy(&fixture->agent, &error), 0);
+    assert_int_equal(modules.applications.mode, APPLICATION_REPORT);
+    assert_false(modules.applications.deny_late);
+    assert_true(modules.applications.trust_packages);
+}
+
 static void a_broken_policy_changes_nothing(void **state)
 {
     struct fixture *fixture = *state;
@@ -305,6 +361,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(options_say_what_the_policy_says, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_new_policy_reaches_every_module, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(application_control_obeys_each_of_its_keys, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_broken_policy_changes_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_module_that_refuses_gets_the_old_policy_back, set_up,
                                         tear_down),
