@@ -209,6 +209,20 @@ static int find_sibling(const struct log_source *source, const struct log_file_i
     return r;
 }
 
+/* What was found, to be read on from offset: a copy is another file than the one it was made of. */
+static struct log_generation rotated_to(const struct search *search, uint64_t now_ns)
+{
+    struct log_generation generation = {.id = *search->id,
+                                        .fd = search->fd,
+                                        .offset = search->offset,
+                                        .size = (uint64_t)search->status.st_size,
+                                        .rotated_ns = now_ns};
+
+    generation.id.device = search->status.st_dev;
+    generation.id.inode = search->status.st_ino;
+    return generation;
+}
+
 struct between {
     struct log_source *source;
     const struct stat *now;
@@ -281,7 +295,7 @@ static int add_current(struct log_source *source, int fd, const struct stat *sta
 static int was_emptied(struct log_source *source, struct log_generation *generation,
                        const struct stat *status, uint64_t now_ns, enum log_notice *notice)
 {
-    struct log_file_id id = generation->id, copied = id;
+    const struct log_file_id id = generation->id;
     uint64_t offset = generation->offset;
     struct search copy;
     int r = find_sibling(source, &id, offset, true, &copy);
@@ -297,14 +311,7 @@ static int was_emptied(struct log_source *source, struct log_generation *generat
             *notice = LOG_NOTICE_EMPTIED;
         return r == -ESTALE ? 0 : r;
     }
-    copied.device = copy.status.st_dev;
-    copied.inode = copy.status.st_ino;
-    const struct log_generation rotated = {.id = copied,
-                                           .fd = copy.fd,
-                                           .offset = offset,
-                                           .size = (uint64_t)copy.status.st_size,
-                                           .rotated_ns = now_ns};
-    add(source, (size_t)(generation - source->generations), rotated, notice);
+    add(source, (size_t)(generation - source->generations), rotated_to(&copy, now_ns), notice);
     return r == -ESTALE ? 0 : r;
 }
 
@@ -436,12 +443,7 @@ static int find_saved(struct log_source *source, const struct log_file_id *id, u
         *notice = LOG_NOTICE_LOST;
     if (r < 0)
         return r == -ENOENT ? 0 : r;
-    const struct log_generation generation = {.id = *id,
-                                              .fd = search.fd,
-                                              .offset = offset,
-                                              .size = (uint64_t)search.status.st_size,
-                                              .rotated_ns = now_ns};
-    add(source, source->count, generation, notice);
+    add(source, source->count, rotated_to(&search, now_ns), notice);
     return 0;
 }
 

@@ -226,6 +226,32 @@ static void nothing_meanwhile(struct fixture *fixture)
     append(fixture, "", "e\n");
 }
 
+static void copy_and_empty_meanwhile(struct fixture *fixture)
+{
+    append(fixture, "", "b\n");
+    append(fixture, ".1", "a\nb\n");
+    empty(fixture);
+    append(fixture, "", "c\n");
+}
+
+/* The copy is another file than the one that was followed, and is not read once more as one that
+ * stood there in between. */
+static void test_copied_and_emptied_meanwhile(void **state)
+{
+    struct fixture *fixture = *state;
+
+    begin(fixture, NULL, LOG_NOTICE_NONE);
+    append(fixture, "", "a\n");
+    (void)look(fixture);
+    begin_again(fixture, LOG_NOTICE_NONE, copy_and_empty_meanwhile);
+    assert_int_equal(look(fixture), LOG_NOTICE_NONE);
+    assert_string_equal(fixture->read, "a\nb\nc\n");
+    append(fixture, "", "d\n");
+    begin_again(fixture, LOG_NOTICE_NONE, nothing_meanwhile);
+    (void)look(fixture);
+    assert_string_equal(fixture->read, "a\nb\nc\nd\ne\n");
+}
+
 static void test_restarts(void **state)
 {
     struct fixture *fixture = *state;
@@ -278,6 +304,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_renamed_twice, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_copied_and_emptied, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_restarts, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_copied_and_emptied_meanwhile, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_regular_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_broken_position, set_up, tear_down),
     };
