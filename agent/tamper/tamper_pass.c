@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -118,6 +119,23 @@ static void tell_updates(struct pass *pass)
     json_write_field_unsigned(&json, "files", pass->updated);
     json_write_object_end(&json);
     record(pass, "own_files_updated", EVENT_INFO, pass->package, &detail);
+}
+
+/* So many may hide one. Once, until there is room again. */
+static void tell_left_out(struct pass *pass, const char *path)
+{
+    AUTO_BUFFER struct buffer detail = BUFFER_WITH_MAXIMUM(4096);
+    bool had_room = !pass->tamper->left_out;
+    struct json_writer json;
+
+    pass->tamper->left_out = path[0] != '\0';
+    if (path[0] == '\0' || !had_room)
+        return;
+    json_writer_init(&json, &detail);
+    json_write_object_begin(&json);
+    json_write_field_unsigned(&json, "most", OWN_FILES_MAXIMUM);
+    json_write_object_end(&json);
+    record(pass, "own_files_left_out", EVENT_HIGH, path, &detail);
 }
 
 /* ---- packages ---- */
@@ -359,16 +377,18 @@ static void note_status(struct pass *pass, int problem)
 void tamper_pass(struct tamper *tamper)
 {
     struct pass pass = {.tamper = tamper};
+    char left_out[PATH_MAX];
     int problem = 0;
 
     if (package_owner_new(tamper->options.inspector_program, &pass.packages) < 0)
         return;
     for (struct own_file *file = tamper->snapshot.first; file != NULL; file = file->next)
         file->visited = false;
-    int r = own_files_list(&tamper->options, visit, &pass);
+    int r = own_files_list(&tamper->options, visit, &pass, left_out);
     if (r == 0) {
         look_for_gone(&pass);
         tell_updates(&pass);
+        tell_left_out(&pass, left_out);
     }
     (void)package_owner_free(pass.packages);
     if (r == -ECANCELED)

@@ -13,6 +13,7 @@ struct tamper {
     struct tamper_options options; /* interval_ns: under the lock */
     struct snapshot snapshot;      /* the thread's */
     bool first_pass;               /* of this run */
+    bool left_out;                 /* there were too many own files in the last pass */
 
     pthread_mutex_t lock; /* of all below */
     pthread_cond_t changed;

@@ -4,6 +4,7 @@
 
 #include "agent/respond/package_owner.h"
 #include "agent/store/store.h"
+#include "agent/tamper/own_files.h"
 #include "common/files/file.h"
 #include "common/text/text.h"
 #include "common/time/clock.h"
@@ -211,6 +212,25 @@ static void overrides_are_told(void **state UNUSED)
            "/dev/null"); /* systemctl mask */
 }
 
+static void too_many_files_are_told(void **state UNUSED)
+{
+    char name[64];
+
+    tamper = tamper_stop(tamper);
+    assert_int_equal(unlink(at("/var/own-files")), 0);
+    for (unsigned i = 0; i < OWN_FILES_MAXIMUM; i++) {
+        (void)text_format(name, sizeof name, "/libexec/%u", i);
+        put(name, "x");
+    }
+    start();
+    first_pass();
+    assert_int_equal(count, 1);
+    assert_string_equal(events[0].kind, "own_files_left_out");
+    assert_int_equal(events[0].severity, EVENT_HIGH);
+    pass();
+    assert_int_equal(count, 1);
+}
+
 static void a_preloaded_library_is_told(void **state UNUSED)
 {
     put("/etc/ld.so.preload", "/tmp/evil.so\n");
@@ -336,6 +356,7 @@ int main(void)
         TEST(a_changed_program_is_told),
         TEST(configuration_is_told),
         TEST(overrides_are_told),
+        TEST(too_many_files_are_told),
         TEST(a_preloaded_library_is_told),
         TEST(what_was_there_before_the_first_start_is_told),
         TEST(a_change_while_nobody_looks_is_told),
