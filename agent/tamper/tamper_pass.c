@@ -172,14 +172,16 @@ static bool is_locked(const char *path)
            fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
-static bool package_manager_works(void)
+static bool package_manager_works(const struct pass *pass)
 {
     static const char *const locks[] = {"/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock",
                                         "/var/lib/rpm/.rpm.lock",
                                         "/usr/lib/sysimage/rpm/.rpm.lock"};
+    char path[PATH_MAX];
 
     for (size_t i = 0; i < ARRAY_LENGTH(locks); i++)
-        if (is_locked(locks[i]))
+        if (text_format(path, sizeof path, "%s%s", pass->tamper->options.root, locks[i]) > 0 &&
+            is_locked(path))
             return true;
     return false;
 }
@@ -236,11 +238,12 @@ static void look_at_database(struct pass *pass, struct own_file *file, struct fi
 }
 
 /* Whether what differs is to be left for the next pass. */
-static bool is_postponed(struct own_file *file, enum package_answer package)
+static bool is_postponed(const struct pass *pass, struct own_file *file,
+                         enum package_answer package)
 {
     if (file->kind != OWN_PROGRAM && file->kind != OWN_UNIT)
         return false;
-    if (package != PACKAGE_UNKNOWN && !package_manager_works())
+    if (package != PACKAGE_UNKNOWN && !package_manager_works(pass))
         return false;
     return ++file->postponed < MOST_POSTPONEMENTS;
 }
@@ -280,7 +283,7 @@ static void take_change(struct pass *pass, struct own_file *file, struct file_fa
     after.facts = *now;
     after.there = there;
     enum package_answer package = ask_package(pass, &after);
-    if (package != PACKAGE_UNCHANGED && !beginning && is_postponed(file, package))
+    if (package != PACKAGE_UNCHANGED && !beginning && is_postponed(pass, file, package))
         return;
     after.altered = package == PACKAGE_CHANGED;
     after.postponed = 0;
@@ -318,6 +321,7 @@ static int visit(void *user, const char *path, enum own_kind kind)
         return -ENOMEM;
     file->visited = true;
     if (is_as_it_was(file)) {
+        file->postponed = 0;
         ask_once(pass, file);
         return 0;
     }
@@ -328,6 +332,7 @@ static int visit(void *user, const char *path, enum own_kind kind)
         look_at_database(pass, file, &now, r == 0);
     else if (r == 0 && file->there && file_facts_compare(&file->facts, &now, CARE_CONTENT) == 0) {
         file->facts.state = now.state; /* the same, at another time */
+        file->postponed = 0;
         pass->dirty = true;
         ask_once(pass, file);
     } else if (r == 0 || file->there)

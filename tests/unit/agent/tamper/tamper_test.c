@@ -15,6 +15,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -325,6 +326,74 @@ static void a_change_waits_for_the_package(void **state UNUSED)
     expect("own_file_changed", EVENT_HIGH, UNIT, "\"package\":\"unknown\"");
 }
 
+/* As dpkg and rpm lock: by another process, which holds it until it is told to end. */
+static pid_t hold(const char *name, int *ret_end)
+{
+    const struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int ready[2], end[2];
+    char byte = 0;
+
+    put(name, "");
+    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(end, O_CLOEXEC), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        (void)close(end[1]);
+        int fd = open(at(name), O_RDWR | O_CLOEXEC);
+        bool held = fd >= 0 && fcntl(fd, F_SETLK, &whole) == 0 && write(ready[1], &byte, 1) == 1;
+        _exit(held && read(end[0], &byte, 1) == 0 ? 0 : 1);
+    }
+    assert_true(child > 0);
+    (void)close(ready[1]);
+    (void)close(end[0]);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    (void)close(ready[0]);
+    *ret_end = end[1];
+    return child;
+}
+
+static void release(pid_t child, int end)
+{
+    int status;
+
+    (void)close(end);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+static void a_change_waits_for_the_package_manager(void **state UNUSED)
+{
+    static const char *const locks[] = {"/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock",
+                                        "/var/lib/rpm/.rpm.lock",
+                                        "/usr/lib/sysimage/rpm/.rpm.lock"};
+
+    answer = PACKAGE_CHANGED;
+    for (size_t i = 0; i < ARRAY_LENGTH(locks); i++) {
+        int end;
+        pid_t child = hold(locks[i], &end);
+        put(UNIT, locks[i]);
+        pass();
+        assert_int_equal(count, 0);
+        release(child, end);
+        pass();
+        expect("own_file_changed", EVENT_HIGH, UNIT, "\"package\":\"changed\"");
+    }
+}
+
+/* A change that was taken back leaves the next one all of its passes. */
+static void what_was_postponed_is_counted_anew(void **state UNUSED)
+{
+    answer = PACKAGE_UNKNOWN;
+    for (unsigned round = 0; round < 3; round++) {
+        put(UNIT, "[Service]\nRestart=no\n");
+        for (unsigned i = 0; i < 5; i++)
+            pass();
+        put(UNIT, "[Service]\n");
+        pass();
+    }
+    assert_int_equal(count, 0);
+}
+
 static void another_database_is_told(void **state UNUSED)
 {
     struct tamper_status status;
@@ -364,6 +433,8 @@ int main(void)
         TEST(a_unit_that_is_not_the_packages_is_told),
         TEST(what_was_altered_before_the_first_start_is_told),
         TEST(a_change_waits_for_the_package),
+        TEST(a_change_waits_for_the_package_manager),
+        TEST(what_was_postponed_is_counted_anew),
         TEST(another_database_is_told),
         TEST(a_snapshot_that_is_damaged_begins_anew),
     };
