@@ -71,7 +71,8 @@ int store_reconfigure(struct store *store, const struct store_options *options) 
 
 /* Work that runs in the writer's transaction: SQL of the quarantine catalogue beside the event that
  * tells of it. database is valid during the call. < 0 rolls back only this piece of work and its
- * event. It may run again when the transaction had to be repeated: only the last run counts. */
+ * event or events. It may run again when the transaction had to be repeated: only the last run
+ * counts. */
 typedef int store_work(void *user, sqlite3 *database);
 /* Called in the writer thread after COMMIT (result 0, number of the event) or failure (< 0). Must
  * not block; may append. */

@@ -11,7 +11,7 @@ struct entry {
     struct entry *next;
     struct event_record event; /* its strings stand behind the entry */
     bool has_event;
-    bool with_next; /* the one behind it is of the same transaction */
+    bool with_next; /* it and the one behind it stand or fall together */
     store_work *work;
     store_committed *committed;
     void *user;

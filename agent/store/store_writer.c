@@ -22,39 +22,59 @@ static int insert_event(struct store *store, struct entry *entry, uint64_t commi
     return event_table_insert(&store->table, &entry->event);
 }
 
-/* An entry with work succeeds or fails as a whole: a savepoint undoes its part. */
-static int write_with_work(struct store *store, struct entry *entry, uint64_t committed_ns)
+/* first, and those behind it that are of the same transaction, up to the first that fails. */
+static int insert_chain(struct store *store, struct entry *first, uint64_t committed_ns)
+{
+    for (struct entry *entry = first;; entry = entry->next) {
+        int r = insert_event(store, entry, committed_ns);
+
+        if (r == 0 && entry->work)
+            r = entry->work(entry->user, database_handle(store->database));
+        if (r < 0 || !entry->with_next)
+            return MIN(r, 0);
+    }
+}
+
+/* A chain succeeds or fails as a whole: a savepoint undoes its part. */
+static int write_as_a_whole(struct store *store, struct entry *first, uint64_t committed_ns)
 {
     sqlite3 *handle = database_handle(store->database);
     struct event_table before = store->table;
     int r;
 
-    r = database_execute(store->database, "SAVEPOINT entry");
+    r = database_execute(store->database, "SAVEPOINT chain");
     if (r < 0)
         return r;
-    r = insert_event(store, entry, committed_ns);
-    if (r == 0)
-        r = entry->work(entry->user, handle);
+    r = insert_chain(store, first, committed_ns);
     if (r < 0 && !sqlite3_get_autocommit(handle)) {
-        int undone = database_execute(store->database, "ROLLBACK TO entry");
+        int undone = database_execute(store->database, "ROLLBACK TO chain");
 
         store->table = before;
         if (undone < 0)
             r = undone;
     }
     if (!sqlite3_get_autocommit(handle)) {
-        int released = database_execute(store->database, "RELEASE entry");
+        int released = database_execute(store->database, "RELEASE chain");
 
         if (released < 0)
             return released;
     }
-    return MIN(r, 0);
+    return r;
 }
 
-static int write_entry(struct store *store, struct entry *entry, uint64_t committed_ns)
+/* ret_next: the entry behind the chain. */
+static int write_chain(struct store *store, struct entry *first, uint64_t committed_ns,
+                       struct entry **ret_next)
 {
-    return entry->work ? write_with_work(store, entry, committed_ns)
-                       : insert_event(store, entry, committed_ns);
+    int r = first->with_next || first->work ? write_as_a_whole(store, first, committed_ns)
+                                            : insert_event(store, first, committed_ns);
+    struct entry *last = first;
+
+    for (; last->with_next; last = last->next)
+        last->result = r;
+    last->result = r;
+    *ret_next = last->next;
+    return r;
 }
 
 static int write_group(struct store *store, struct entry *group)
@@ -65,12 +85,11 @@ static int write_group(struct store *store, struct entry *group)
     pthread_mutex_lock(&store->mutex);
     caps = store->caps;
     pthread_mutex_unlock(&store->mutex);
-    for (struct entry *entry = group; entry; entry = entry->next) {
-        int r = write_entry(store, entry, committed_ns);
+    while (group) {
+        int r = write_chain(store, group, committed_ns, &group);
 
         if (store_is_file_problem(r) || sqlite3_get_autocommit(database_handle(store->database)))
             return r < 0 ? r : -EIO;
-        entry->result = r;
     }
     return event_table_trim(&store->table, caps.max_age_ns, caps.max_bytes);
 }

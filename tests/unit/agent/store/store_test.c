@@ -509,11 +509,55 @@ static void a_batch_is_one_transaction(void **state)
     free(drafts);
 }
 
+static int keep_and_refuse(void *user UNUSED, sqlite3 *database)
+{
+    (void)keep_place(NULL, database);
+    return -EPERM;
+}
+
+static int fail_at_bad(void *user UNUSED, sqlite3 *database)
+{
+    assert_int_equal(sqlite3_exec(database,
+                                  "CREATE TRIGGER bad BEFORE INSERT ON event WHEN NEW.subject = "
+                                  "'bad' BEGIN SELECT RAISE(ABORT, 'bad'); END",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    return 0;
+}
+
+/* Whatever of it fails: its last piece, or an event in its middle. What stands around it does not.
+ */
+static void a_batch_stands_or_falls_as_a_whole(void **state)
+{
+    const struct event_draft drafts[] = {draft_of("log", "first"), draft_of("log", "bad"),
+                                         draft_of("log", "third")};
+    const struct event_draft good[] = {draft_of("log", "a"), draft_of("log", "b")};
+    struct place *place = *state;
+    int places = 0;
+
+    assert_int_equal(append_wait(place, "log", "before"), 1);
+    assert_int_equal(store_append_batch_wait(place->store, drafts, ARRAY_LENGTH(drafts),
+                                             keep_and_refuse, NULL),
+                     -EPERM);
+    assert_int_equal(store_append_wait(place->store, NULL, fail_at_bad, NULL, NULL), 0);
+    assert_int_equal(store_append_batch_wait(place->store, drafts, ARRAY_LENGTH(drafts), keep_place,
+                                             NULL),
+                     -EEXIST);
+    assert_int_equal(store_read(place->store, count_places, &places), 0);
+    assert_int_equal(places, 0);
+    assert_int_equal(append_wait(place, "log", "after"), 2);
+    assert_int_equal(
+        store_append_batch_wait(place->store, good, ARRAY_LENGTH(good), keep_place, NULL), 0);
+    assert_string_equal(read_all(place, (struct event_filter){.module = "log"}).subjects,
+                        "before after a b ");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_batch_is_one_transaction),
+        TEST(a_batch_stands_or_falls_as_a_whole),
         TEST(followers_wake_with_the_commit),
         TEST(an_event_comes_back_whole),
         TEST(numbers_go_on_after_a_restart),
