@@ -213,23 +213,6 @@ static ssize_t take_lines(struct reader *reader, const char *name, size_t length
     return (ssize_t)at;
 }
 
-static ssize_t read_at(int fd, char *bytes, size_t most, uint64_t offset)
-{
-    size_t length = 0;
-
-    while (length < most) {
-        ssize_t got = pread(fd, bytes + length, most - length, (off_t)(offset + length));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return -errno;
-        if (got == 0)
-            break;
-        length += (size_t)got;
-    }
-    return (ssize_t)length;
-}
-
 static int answer_read(void *user, struct message *message)
 {
     struct reader *reader = user;
@@ -243,7 +226,7 @@ static int answer_read(void *user, struct message *message)
         offset > INT64_MAX - LIMIT_LOG_READ_BYTES)
         return -EBADMSG;
     begin(reader);
-    ssize_t length = read_at(message->fds[0], reader->bytes, most, offset);
+    ssize_t length = file_read_at(message->fds[0], reader->bytes, most, offset);
     if (length < 0)
         return (int)length;
     reader->more = (size_t)length == most;

@@ -20,19 +20,11 @@ enum { LOG_BEGINNING_BYTES = 4096, ATTRIBUTE_BYTES = 65536, DIGEST_SHOWN = 16 };
 static int hash_beginning(int fd, uint64_t length, uint8_t digest[static SHA256_BYTES])
 {
     uint8_t bytes[LOG_BEGINNING_BYTES];
-    size_t have = 0;
+    ssize_t got = file_read_at(fd, bytes, length, 0);
 
-    while (have < length) {
-        ssize_t got = pread(fd, bytes + have, length - have, (off_t)have);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return -errno;
-        if (got == 0)
-            break;
-        have += (size_t)got;
-    }
-    return have == length ? hash_sha256(bytes, have, digest) : -EAGAIN;
+    if (got < 0)
+        return (int)got;
+    return (uint64_t)got == length ? hash_sha256(bytes, length, digest) : -EAGAIN;
 }
 
 /* A log is compared over what both looks saw of it. */

@@ -50,10 +50,10 @@ void log_source_done(struct log_source *source)
 static int digest_beginning(int fd, uint32_t length, uint8_t digest[static SHA256_BYTES])
 {
     uint8_t bytes[BEGINNING_BYTES];
-    ssize_t got = pread(fd, bytes, length, 0);
+    ssize_t got = file_read_at(fd, bytes, length, 0);
 
     if (got < 0)
-        return -errno;
+        return (int)got;
     return (size_t)got == length ? hash_sha256(bytes, length, digest) : -ESTALE;
 }
 

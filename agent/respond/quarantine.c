@@ -183,9 +183,9 @@ int quarantine_seal_bytes(struct quarantine *quarantine, struct quarantine_facts
     sealed.data = malloc(sealed.length);
     if (!sealed.data)
         return -ENOMEM;
-    got = pread(fd, sealed.data, sealed.length, 0);
+    got = file_read_at(fd, sealed.data, sealed.length, 0);
     if (got != status.st_size)
-        return got < 0 ? -errno : -EIO;
+        return got < 0 ? (int)got : -EIO;
     *ret_sealed = sealed;
     sealed.data = NULL;
     return 0;

@@ -4,6 +4,7 @@
 #include "application/relay/relay_limits.h"
 #include "application/relay/reporter_messages.h"
 #include "common/buffers/buffer.h"
+#include "common/files/file.h"
 #include "common/limits.h"
 #include "common/log/log.h"
 #include "common/messages/message.h"
@@ -179,22 +180,6 @@ static void remove_handed_over(struct outbox *outbox)
     remove_first(outbox, count);
 }
 
-/* Not mapped: the other side may cut the file while we read. */
-static bool read_whole(int fd, char *bytes, size_t size)
-{
-    size_t length = 0;
-
-    while (length < size) {
-        ssize_t n = pread(fd, bytes + length, size - length, (off_t)length);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        length += (size_t)n;
-    }
-    return true;
-}
-
 static void take_policy(struct outbox *outbox, struct message *message)
 {
     struct stat status;
@@ -204,8 +189,8 @@ static void take_policy(struct outbox *outbox, struct message *message)
         status.st_size > LIMIT_SETTINGS_BYTES)
         return;
     size_t size = (size_t)status.st_size;
-    AUTO_FREE char *copy = malloc(size);
-    if (copy != NULL && read_whole(message->fds[0], copy, size))
+    AUTO_FREE char *copy = malloc(size); /* not mapped: the other side may cut the file meanwhile */
+    if (copy != NULL && file_read_at(message->fds[0], copy, size, 0) == (ssize_t)size)
         outbox->options.policy(outbox->options.user, copy, size);
 }
 

@@ -210,25 +210,6 @@ static struct piece next_piece(struct stream *stream, bool last)
                           .more_length = sizeof(stream->position)};
 }
 
-static int read_chunk_at(int fd, uint64_t offset, uint8_t *bytes, size_t *ret_length)
-{
-    size_t length = 0;
-
-    while (length < CHUNK_BYTES) {
-        ssize_t got = pread(fd, bytes + length, CHUNK_BYTES - length, (off_t)(offset + length));
-
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return -errno;
-        if (got == 0)
-            break;
-        length += (size_t)got;
-    }
-    *ret_length = length;
-    return 0;
-}
-
 static int seal_chunks(struct stream *stream, int source_fd, int target_fd, uint64_t maximum,
                        struct sha256 *digest, uint64_t *ret_bytes)
 {
@@ -236,12 +217,13 @@ static int seal_chunks(struct stream *stream, int source_fd, int target_fd, uint
     size_t length = 0;
 
     do {
+        ssize_t got = file_read_at(source_fd, stream->plain, CHUNK_BYTES, total);
         struct piece piece;
         int r;
 
-        r = read_chunk_at(source_fd, total, stream->plain, &length);
-        if (r < 0)
-            return r;
+        if (got < 0)
+            return (int)got;
+        length = (size_t)got;
         if (length > maximum - total)
             return -EFBIG;
         total += length;

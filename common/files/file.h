@@ -56,6 +56,8 @@ int file_read_all_fd(int fd, struct buffer *buffer) MUST_USE;
 /* All bytes or -errno; repeats on EINTR and short counts. read: fewer only at the end of the file.
  */
 ssize_t file_read(int fd, void *bytes, size_t length) MUST_USE;
+/* The same at offset (INT64_MAX at most), wherever the descriptor stands. */
+ssize_t file_read_at(int fd, void *bytes, size_t length, uint64_t offset) MUST_USE;
 int file_write(int fd, const void *bytes, size_t length) MUST_USE;
 
 /* Replaces path durably: temporary name in the same directory, fsync, rename, fsync of the folder.

@@ -29,6 +29,23 @@ ssize_t file_read(int fd, void *bytes, size_t length)
     return (ssize_t)done;
 }
 
+ssize_t file_read_at(int fd, void *bytes, size_t length, uint64_t offset)
+{
+    size_t done = 0;
+
+    while (done < length) {
+        ssize_t n = pread(fd, (char *)bytes + done, length - done, (off_t)(offset + done));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        if (n == 0)
+            break;
+        done += (size_t)n;
+    }
+    return (ssize_t)done;
+}
+
 int file_write(int fd, const void *bytes, size_t length)
 {
     size_t done = 0;

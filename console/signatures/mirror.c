@@ -366,21 +366,19 @@ int mirror_read(const char *directory, const char *sha256, uint64_t offset, size
     AUTO_CLOSE int fd = -1;
     char path[4096];
     char *room;
-    size_t done = 0;
 
     int r = text_format(path, sizeof(path), "%s/%s", directory, sha256);
     if (r > 0)
         r = file_open_at(AT_FDCWD, path, O_RDONLY, 0, &fd);
     if (r == 0)
         r = buffer_reserve(piece, length, &room);
-    while (r == 0 && done < length) {
-        ssize_t got = pread(fd, room + done, length - done, (off_t)(offset + done));
-        if (got > 0)
-            done += (size_t)got;
-        else if (got == 0 || errno != EINTR)
-            r = got == 0 ? -EIO : -errno;
-    }
-    if (r == 0)
-        buffer_commit(piece, length);
-    return r;
+    if (r < 0)
+        return r;
+    ssize_t got = file_read_at(fd, room, length, offset);
+    if (got < 0)
+        return (int)got;
+    if ((size_t)got < length)
+        return -EIO;
+    buffer_commit(piece, length);
+    return 0;
 }

@@ -49,6 +49,24 @@ static void make_file(struct folder *folder, const char *name, const char *conte
     assert_int_equal(file_write(fd, content, strlen(content)), 0);
 }
 
+static void reads_from_where_it_is_told(void **state)
+{
+    struct folder *folder = *state;
+    AUTO_CLOSE int fd = -1;
+    char bytes[8] = "";
+
+    make_file(folder, "file", "0123456789");
+    assert_int_equal(file_open_regular(folder->fd, "file", &fd, NULL), 0);
+    assert_int_equal(file_read_at(fd, bytes, 4, 3), 4);
+    assert_memory_equal(bytes, "3456", 4);
+    assert_int_equal(file_read_at(fd, bytes, sizeof bytes, 8), 2);
+    assert_memory_equal(bytes, "8956", 4);
+    assert_int_equal(file_read_at(fd, bytes, sizeof bytes, 10), 0);
+    assert_int_equal(file_read(fd, bytes, 1), 1); /* it stands where it stood */
+    assert_int_equal(bytes[0], '0');
+    assert_int_equal(file_read_at(folder->fd, bytes, 1, 0), -EISDIR);
+}
+
 static void open_refuses_links(void **state)
 {
     struct folder *folder = *state;
@@ -236,6 +254,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(regular_opens_nothing_else, set_up, tear_down),
         cmocka_unit_test_setup_teardown(long_paths_are_walked_in_pieces, set_up, tear_down),
         cmocka_unit_test_setup_teardown(reads_whole_files_within_the_maximum, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(reads_from_where_it_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(replace_is_whole_and_leaves_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(makes_directories_that_are_ours, set_up, tear_down),
         cmocka_unit_test_setup_teardown(removal_does_not_follow_links, set_up, tear_down),
