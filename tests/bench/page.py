@@ -64,18 +64,11 @@ def plot(kind, rows):
             f'aria-label="{kind}, shorter is better">{STYLE}{"".join(parts)}</svg>\n')
 
 
-def write_plots(found):
-    folder = os.path.join(DOCS, "benchmarks")
-    lines = []
-    for kind in ("latency", "throughput"):
-        rows = [row for result in found for row in result["rows"] if row.get("beside", {}).get("kind") == kind]
-        path = os.path.join(folder, kind + ".svg")
-        if rows:
-            os.makedirs(folder, exist_ok=True)
-            with open(path, "w", encoding="utf-8") as stream:
-                stream.write(plot(kind, rows))
-            lines.append(f"![{kind.capitalize()}: time, shorter is better](benchmarks/{kind}.svg)")
-    return lines
+def plots(found):
+    """{kind: image}."""
+    rows = {kind: [row for result in found for row in result["rows"] if row.get("beside", {}).get("kind") == kind]
+            for kind in ("latency", "throughput")}
+    return {kind: plot(kind, of_kind) for kind, of_kind in rows.items() if of_kind}
 
 
 # ---- the page ----
@@ -85,10 +78,10 @@ def load_of(facts):
     return f"**{text}**" if max(facts["load_before"], facts["load_after"] - 1) > BUSY * facts["cores"] else text
 
 
-def state_of(row):
+def state_of(row, quick):
     if row["held"] is None:
         return "" if not row["note"].startswith("SKIPPED") else "skipped"
-    return "held" if row["held"] else "**missed**"
+    return ("held" if row["held"] else "**missed**") + (", quick" if quick else "")
 
 
 def table(result):
@@ -98,7 +91,7 @@ def table(result):
              f"{result['meaning'].capitalize()}. {result['date']}{size}, load {load_of(facts)}, {facts['yagura']}.", "",
              "| figure | measured | limit | | |", "| --- | --- | --- | --- | --- |"]
     for row in result["rows"]:
-        lines.append(f"| {row['figure']} | {number(row['measured'])} {row['unit']} | {row['bar']} | {state_of(row)} | "
+        lines.append(f"| {row['figure']} | {number(row['measured'])} {row['unit']} | {row['bar']} | {state_of(row, result['quick'])} | "
                      f"{row['note'].replace('|', '/')} |")
     return lines + [""]
 
@@ -123,17 +116,26 @@ def machines(found):
     return lines + [f"| {' | '.join(key)} | {', '.join(names)} |" for key, names in rows.items()]
 
 
-def write():
-    found = results()
+def page(found):
     lines = [HEAD, "## Machines", "", *machines(found), "", "## Where we lose", "", *losses(found), ""]
-    plots = write_plots(found)
-    if plots:
-        lines += ["## Beside the peers", "", *plots, ""]
+    images = [f"![{kind.capitalize()}: time, shorter is better](benchmarks/{kind}.svg)" for kind in plots(found)]
+    if images:
+        lines += ["## Beside the peers", "", *images, ""]
     lines += ["## Figures", ""]
     for result in found:
         lines += table(result)
-    with open(os.path.join(DOCS, "benchmarks.md"), "w", encoding="utf-8") as stream:
-        stream.write("\n".join(lines).rstrip() + "\n")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def files(found):
+    """{path below docs: text}."""
+    return {"benchmarks.md": page(found), **{f"benchmarks/{kind}.svg": image for kind, image in plots(found).items()}}
+
+
+def write():
+    for path, text in files(results()).items():
+        with open(os.path.join(DOCS, path), "w", encoding="utf-8") as stream:
+            stream.write(text)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,19 @@ def lines_of(agent, *arguments):
     return [json.loads(line) for line in agent.control("--json", *arguments).splitlines()]
 
 
+def everything_below(folder):
+    found = [os.path.join(at, name) for at, _, names in os.walk(folder) for name in names]
+    return [path for path in found if os.path.isfile(path)]
+
+
+def contents(path):
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except FileNotFoundError:  # the original has just gone
+        return b""
+
+
 def quarantine_one(agent, name="bad", content=EICAR, mode=0o640):
     made = put(os.path.join(agent.home, "made"), content)
     os.chmod(made, mode)
@@ -150,6 +163,8 @@ def test_self_test(place):
 def test_quarantine_from_list_to_restore(place):
     agent = place.agent().start()
     path, entry = quarantine_one(agent)
+    agent.until(lambda status: not [name for name in everything_below(agent.state) if EICAR[:24] in contents(name)],
+                "the original has gone, and nothing sealed can be read")
     shown = lines_of(agent, "quarantine", "show", "--check", entry[:18])[0]
     assert shown["path"] == path and shown["mode"] & 0o777 == 0o640, shown
     copy = os.path.join(place.root, "copy")

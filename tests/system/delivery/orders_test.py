@@ -80,6 +80,12 @@ def test_commands(place):
     entry = [item for item in listed if item["path"] == path][0]
     assert both.command("quarantine_restore", id=entry["id"])["state"] == "done"
     assert os.path.exists(path)
+    allowed = agents.put(os.path.join(both.watched, "allowed"), agents.EICAR + b"\n")
+    both.agent.sync()
+    held = [item for item in json.loads(both.command("quarantine_list")["output"]) if item["path"] == allowed][0]
+    assert both.command("quarantine_restore", id=held["id"], exclude=True)["state"] == "done"
+    both.agent.sync()
+    assert os.path.exists(allowed), "what a person excluded was taken away again"
     nudged = [item for item in listed if item["path"] != path][0]
     assert both.command("quarantine_delete", id=nudged["id"])["state"] == "done"
     assert both.command("quarantine_delete", id=nudged["id"])["state"] == "failed"

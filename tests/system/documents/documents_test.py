@@ -1,6 +1,6 @@
 """Every command that a document tells a person to type exists: the program, the command, each option.
 
-docs/dependencies.md names every library, and the pages in Japanese are in step with the English ones. Looks at fenced blocks, indented lines and `spans` of all Markdown files; help texts are the judges."""
+docs/dependencies.md names every library, tests that are named exist, figures are what was recorded, and the pages in Japanese are in step with the English ones. Looks at fenced blocks, indented lines and `spans` of all Markdown files; help texts are the judges."""
 import functools
 import glob
 import os
@@ -10,6 +10,9 @@ import subprocess
 import sys
 
 import translation
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../bench"))
+import page as bench_page  # noqa: E402
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
 PROGRAMS = os.environ.get("YAGURA_PROGRAMS", "")
@@ -140,6 +143,61 @@ def dependencies():
                 yield f"docs/dependencies.md does not say that {program} loads {library}"
 
 
+def names_of_tests():
+    """All that stand in tests/, and what they are named by: paths of files, functions."""
+    files, functions = set(), set()
+    for pattern in ("**/*_test.py", "**/*_test.c"):
+        for path in glob.glob(os.path.join(ROOT, "tests", pattern), recursive=True):
+            files.add(os.path.relpath(path, ROOT))
+            with open(path, encoding="utf-8") as stream:
+                functions.update(re.findall(r"\b(test_\w+)\(", stream.read()))
+    return files, functions
+
+
+def named_tests():
+    """Faults of what documents say about tests: one that they name is there; each claim beside others names one."""
+    files, functions = names_of_tests()
+    for document in documents():
+        with open(os.path.join(ROOT, document), encoding="utf-8") as stream:
+            text = stream.read()
+        for span in re.findall(r"`([^`\n]+)`", text):
+            bases = (os.path.dirname(document), "tests/system", "")
+            if re.match(r"^[\w./-]*\w_test\.(py|c)$", span) and \
+                    not any(os.path.normpath(os.path.join(base, span)) in files for base in bases):
+                yield f"{document}: there is no test {span}"
+            if re.match(r"^test_\w+$", span) and span not in functions:
+                yield f"{document}: no test has a {span}"
+        if document in ("README.md", "README.ja.md"):
+            yield from claims(document, text, files)
+
+
+def claims(document, text, files):
+    table = re.search(r"^\| \| Yagura \| clamonacc \|.*\n\|[- |]+\n((?:\|.*\n)+)", text, re.M)
+    rows = table.group(1).splitlines() if table else []
+    if len(rows) < 10:
+        yield f"{document}: the table beside others has {len(rows)} rows: is this looking at it?"
+    for row in rows:
+        cells = row.strip("| ").split(" | ")
+        if not any(os.path.join("tests/system", name) in files for name in re.findall(r"`([^`]+)`", cells[-1])):
+            yield f"{document}: no test is named for: {cells[0]}"
+    with open(os.path.join(ROOT, "policies/log_rules/linux.conf"), encoding="utf-8") as stream:
+        rules = len(re.findall(r"^\s*id = \d+;", stream.read(), re.M))
+    if not re.search(rf"\| {rules} (rules|のルール)", text):
+        yield f"{document}: there are {rules} rules of logs"
+
+
+def figures():
+    """Faults of the page of benchmarks: another text than what was recorded, a quick figure that looks like a whole one."""
+    for name, wanted in bench_page.files(bench_page.results()).items():
+        with open(os.path.join(ROOT, "docs", name), encoding="utf-8") as stream:
+            text = stream.read()
+        if text != wanted:
+            yield f"docs/{name} is not what tests/bench/results says: run tests/bench/page.py"
+        for section in re.split(r"^### ", text, flags=re.M)[1:]:
+            if ", quick, load" in section and re.search(r"\| (held|\*\*missed\*\*) \|", section):
+                yield f"docs/{name}: {section.splitlines()[0]} was quick, and its figures do not say so"
+
+
 def translations():
     """Faults of the pages in Japanese."""
     pages = {name for name in documents() if name.endswith(".ja.md")}
@@ -158,7 +216,7 @@ def main():
         good += not faults
         for fault in faults:
             print(f"FAILED {fault}")
-    for fault in [*dependencies(), *translations()]:
+    for fault in [*dependencies(), *named_tests(), *figures(), *translations()]:
         print(f"FAILED {fault}")
         failed += 1
     if total < 50:
