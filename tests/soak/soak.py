@@ -7,7 +7,8 @@ Usage: soak.py [--minutes N] [--rate N] [--record FILE]
 --rate: file operations a second. Files are written, renamed, linked, overwritten and deleted, one in five is malware; now and then a tree is
 scanned, signatures are loaded anew, the console is asked. Every process is looked at ten times a minute.
 Flat means: the median of the last third is at most a tenth and 4 MiB above that of the middle third (the first
-third is warm-up); the console's may grow until its cache of the database is full. No event may be missing from the console, none be there twice. The seeds of churn are few, so the verdict cache and the watch tree reach their size early."""
+third is warm-up); the console's may grow until its cache of the database is full. No event may be missing from the console, none be there twice, each malicious file have its two, and
+none have come that the load did not cause (judge.py). The seeds of churn are few, so the verdict cache and the watch tree reach their size early."""
 
 import argparse
 import collections
@@ -20,10 +21,11 @@ import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [os.path.join(HERE, "../faults"), os.path.join(HERE, "../system/delivery"),
+sys.path[:0] = [HERE, os.path.join(HERE, "../faults"), os.path.join(HERE, "../system/delivery"),
                 os.path.join(HERE, "../system/agent")]
 sys.dont_write_bytecode = True
 
+import judge  # noqa: E402
 from pair import Pair, agents  # noqa: E402
 
 DIRECTORIES = 40
@@ -135,21 +137,21 @@ def work(pair, churn, watcher, seconds):
 
 
 def broken_promises(pair, churn):
-    """What was missed, lost or doubled, as lines."""
+    """What was missed, lost, doubled or told without a cause, as lines."""
     pair.agent.sync(PATIENCE)
     left = [path for path in churn.bad if os.path.lexists(path)]
     faults = [f"{len(left)} files were missed, {left[0]}"] if left else []
-    wanted = {agents.escaped(path) for path in churn.bad}
-    pair.nudge()
+    files = {agents.escaped(path) for path in [*churn.bad, pair.nudge()]}
+    pair.agent.sync(PATIENCE)
+    at_agent = pair.agent.events()
+    kept = {event["id"] for event in at_agent}
 
     def delivered():
         events = pair.events()
-        return events if wanted <= {event["subject"] for event in events
-                                    if event["kind"] == "malware_found"} else None
-    ids = [event["id"] for event in pair.until(delivered, "every detection is in the console", PATIENCE)]
-    if len(ids) != len(set(ids)):
-        faults.append(f"{len(ids) - len(set(ids))} events are in the console twice")
-    return faults, len(ids)
+        return events if kept <= {event["id"] for event in events} else None
+    events = pair.until(delivered, "every event is in the console", PATIENCE)
+    faults += judge.faults(events, at_agent, files)
+    return faults + judge.blind_spots(events, at_agent, files), len(events)
 
 
 def ended_badly(pair):
@@ -182,7 +184,7 @@ def section(options, churn, watcher, faults, events):
     lines = [title(), "",
              f"`{command}`, {time.strftime('%Y-%m-%d')}, Linux {platform.release()}, {os.cpu_count()} processors, load "
              f"{statistics.median(watcher.loads):.0f} (at most {max(watcher.loads):.0f}). {churn.number:,} file operations, "
-             f"{len(churn.bad):,} malicious files, all found and gone; {events:,} events, each in the console once. "
+             f"{len(churn.bad):,} malicious files, all found and gone; {events:,} events, each in the console once, none without a cause. "
              f"{len(faults)} faults.", "",
              "| process | memory (KiB): first, middle, last third | descriptors |", "| --- | --- | --- |"]
     for name in sorted({name for name, _ in watcher.keys()}):
