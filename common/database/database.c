@@ -22,6 +22,8 @@ int database_errno(int sqlite_code)
 {
     if (sqlite_code == SQLITE_OK || sqlite_code == SQLITE_ROW || sqlite_code == SQLITE_DONE)
         return 0;
+    if (sqlite_code == SQLITE_IOERR_NOMEM)
+        return -ENOMEM;
     switch (sqlite_code & 0xff) { /* extended codes have the plain one in their low byte */
     case SQLITE_FULL:
         return -ENOSPC;

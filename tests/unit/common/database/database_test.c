@@ -173,6 +173,7 @@ static void errors_have_their_errno(void **state)
                      -EACCES);
     assert_int_equal(database_errno(SQLITE_FULL), -ENOSPC);
     assert_int_equal(database_errno(SQLITE_IOERR_FSYNC), -EIO);
+    assert_int_equal(database_errno(SQLITE_IOERR_NOMEM), -ENOMEM);
     assert_int_equal(database_errno(SQLITE_READONLY_DBMOVED), -EROFS);
     assert_int_equal(database_errno(SQLITE_CONSTRAINT_UNIQUE), -EEXIST);
     assert_int_equal(database_errno(SQLITE_DONE), 0);
