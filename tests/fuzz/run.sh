@@ -10,7 +10,7 @@ Usage: tests/fuzz/run.sh [--seconds N | --minutes N] [--jobs N] [--record FILE] 
   --seconds N  time for each target (default 60)
   --minutes N  the same in minutes
   --jobs N     targets at once (default: number of processors)
-  --record F   the results as a page
+  --record F   the results as a page (docs/fuzzing.md)
 TEXT
 }
 
@@ -26,6 +26,11 @@ have_fuzzer() {
     return "$result"
 }
 
+# inputs_in FOLDER...
+inputs_in() {
+    find "$@" -type f 2>/dev/null | wc -l
+}
+
 # run_target NAME: grown inputs go to the build tree; the corpus in the source tree is only read.
 run_target() {
     findings=$ROOT/build/fuzz/findings/$1
@@ -37,7 +42,8 @@ run_target() {
     if "$ROOT/build/fuzz/fuzz/${1}_fuzz" -max_total_time="$SECONDS_EACH" -timeout=10 -rss_limit_mb=2048 \
         -print_final_stats=1 -artifact_prefix="$findings/" "$grown" "$corpus" >"$log" 2>&1; then
         runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
-        printf 'ok - fuzz %s (%s inputs)\n' "$1" "${runs:-?}"
+        printf 'ok - fuzz %s (%s executions, corpus of %s, now %s)\n' "$1" "${runs:-?}" \
+            "$(inputs_in "$ROOT/tests/fuzz/corpus/$1")" "$(inputs_in "$ROOT/tests/fuzz/corpus/$1" "$grown")"
     else
         printf '%s\n' "$(tail -n 40 "$log")" | sed 's/^/# /'
         printf 'not ok - fuzz %s; inputs in %s\n' "$1" "$findings"
@@ -72,11 +78,15 @@ parse_options() {
 write_record() {
     printf '# Fuzzing, last run\n\n'
     # shellcheck disable=SC2016  # Markdown
-    printf '`tests/fuzz/run.sh --seconds %s`, %s, %s at once, %s processors, AddressSanitizer and UBSan. %s targets found nothing, %s found something.\n\n' \
-        "$SECONDS_EACH" "$(date -u +%F)" "$JOBS" "$(nproc)" "$(grep -c '^ok' "$1" || true)" "$(grep -c '^not ok' "$1" || true)"
-    printf '| target | result |\n| --- | --- |\n'
-    sed -n -e 's/^ok - fuzz \([a-z_0-9]*\) (\([0-9?]*\) inputs)$/| \1 | \2 inputs |/p' \
-        -e 's/^not ok - fuzz \([a-z_0-9]*\);.*$/| \1 | **found something** |/p' "$1" | sort
+    printf '`tests/fuzz/run.sh --seconds %s`, %s, clang %s, AddressSanitizer and UBSan, %s at once on %s processors, load %s.\n' \
+        "$SECONDS_EACH" "$(date -u +%F)" "$(clang -dumpversion)" "$JOBS" "$(nproc)" "$(cut -d ' ' -f 1 /proc/loadavg)"
+    printf '%s targets found nothing, %s found something, in %s minutes each. ' \
+        "$(grep -c '^ok' "$1" || true)" "$(grep -c '^not ok' "$1" || true)" \
+        "$(awk "BEGIN { printf \"%.3g\", $SECONDS_EACH / 60 }")"
+    printf 'A longer run may find what this one did not.\n\n'
+    printf '| target | executions | corpus | with what runs added | findings |\n| --- | --- | --- | --- | --- |\n'
+    sed -n -e 's/^ok - fuzz \([a-z_0-9]*\) (\([0-9?]*\) executions, corpus of \([0-9]*\), now \([0-9]*\))$/| \1 | \2 | \3 | \4 | none |/p' \
+        -e 's/^not ok - fuzz \([a-z_0-9]*\);.*$/| \1 | | | | **something** |/p' "$1" | sort
 }
 
 main() {
