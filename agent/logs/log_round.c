@@ -10,7 +10,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* A place that was read in vain this often is read in small pieces, then left out. */
+/* A place at which so many inspectors ended that had answered before is read in small pieces, then
+ * left out. */
 enum { FAILURES_NARROW = 2, FAILURES_SKIP = 3 };
 static const uint64_t COMMIT_NS = 5 * NS_PER_SECOND;
 /* Between two looks for a journal that was not there. */
@@ -107,9 +108,10 @@ static void skip_place(struct logs *logs, struct log_source *source,
 
 static void note_inspector(struct logs *logs, const char *what, int error)
 {
-    if (error != -EAGAIN) /* it was started a moment ago: the reason was said then */
-        log_warning("log_inspector_failed", "log", what, "error", log_error_text(error), NULL);
-    logs->inspector_failed = true;
+    if (!logs->failure_said)
+        log_warning("log_inspector_failed", "log", what, "error", log_error_text(error), "now",
+                    "it is started again; lines wait", NULL);
+    logs->inspector_failed = logs->failure_said = true;
     note_problem(logs, what, log_error_text(error));
 }
 
@@ -118,17 +120,18 @@ static void read_source(struct logs *logs, struct log_source *source, bool *more
     bool final;
     struct log_generation *generation = log_source_next(source, clock_monotonic_ns(), &final);
 
-    if (generation == NULL)
+    if (generation == NULL || logs->inspector_failed)
         return;
-    uint32_t most =
-        source->failures >= FAILURES_NARROW ? LIMIT_LOG_INSPECTED_BYTES : LIMIT_LOG_READ_BYTES;
+    uint32_t most = source->narrow > 0 ? LIMIT_LOG_INSPECTED_BYTES : LIMIT_LOG_READ_BYTES;
     int r = log_question_read(logs->question, generation->fd, source->path, generation->offset,
                               most, final, &logs->answer);
     if (r == 0)
         r = take_answer(logs);
     if (r < 0) {
         note_inspector(logs, source->path, r);
-        if (r != -EAGAIN && ++source->failures >= FAILURES_SKIP)
+        if (++source->failures == FAILURES_NARROW)
+            source->narrow = LIMIT_LOG_READ_BYTES;
+        if (source->failures >= FAILURES_SKIP)
             skip_place(logs, source, generation);
         return;
     }
@@ -150,6 +153,15 @@ static void look_at_source(struct logs *logs, struct log_source *source)
     tell_notice(logs, source, r == 0 ? notice : LOG_NOTICE_NONE);
     if (r < 0)
         note_problem(logs, source->path, log_error_text(r));
+}
+
+static void read_files(struct logs *logs, bool *more)
+{
+    for (size_t i = 0; i < logs->source_count; i++) {
+        look_at_source(logs, &logs->sources[i]);
+        read_source(logs, &logs->sources[i], more);
+        commit(logs);
+    }
 }
 
 /* ---- the journal ---- */
@@ -182,8 +194,11 @@ static bool journal_is_ready(struct logs *logs)
         log_question_restart(logs->question);
     if (moved || (!logs->reader.journal && now_ns - logs->journal_tried_ns >= JOURNAL_NS)) {
         logs->journal_tried_ns = now_ns;
-        if (log_question_state(logs->question, &logs->reader) < 0)
+        int r = log_question_state(logs->question, &logs->reader);
+        if (r < 0) {
+            note_inspector(logs, LOGS_JOURNAL, r);
             return false;
+        }
         logs->known_starts = log_question_starts(logs->question);
     }
     return logs->reader.journal;
@@ -204,6 +219,8 @@ static void read_journal(struct logs *logs, bool *more)
 {
     const struct log_answer *answer = &logs->answer;
 
+    if (logs->inspector_failed)
+        return;
     if (!journal_is_ready(logs)) {
         if (logs->now->journal)
             note_problem(logs, LOGS_JOURNAL, "there is none that can be read");
@@ -214,7 +231,7 @@ static void read_journal(struct logs *logs, bool *more)
         r = take_answer(logs);
     if (r < 0) {
         note_inspector(logs, LOGS_JOURNAL, r);
-        if (r != -EAGAIN && ++logs->journal_failures >= FAILURES_SKIP)
+        if (++logs->journal_failures >= FAILURES_SKIP)
             give_up_journal(logs);
         return;
     }
@@ -231,13 +248,17 @@ static void read_journal(struct logs *logs, bool *more)
     uint64_t now_ns = clock_realtime_ns();
     logs->counted.lag_ns = answer->more && answer->last_ns < now_ns ? now_ns - answer->last_ns : 0;
     *more = *more || answer->more;
+    commit(logs);
 }
 
 /* ---- the round ---- */
 
+/* The first question to each inspector: one that does not even answer this says nothing about the
+ * lines it would read. */
 static int learn_state(struct logs *logs)
 {
-    if (logs->known_starts > 0 && logs->known_starts == log_question_starts(logs->question))
+    if (log_question_pid(logs->question) > 0 &&
+        logs->known_starts == log_question_starts(logs->question))
         return 0;
     int r = log_question_state(logs->question, &logs->reader);
     if (r < 0)
@@ -295,18 +316,19 @@ void logs_round(struct logs *logs, bool *ret_more)
     }
     if (logs->reader.problem[0] != '\0')
         note_problem(logs, "log_inspection.rules", logs->reader.problem);
-    read_journal(logs, ret_more);
-    commit(logs);
-    for (size_t i = 0; i < logs->source_count; i++) {
-        look_at_source(logs, &logs->sources[i]);
-        read_source(logs, &logs->sources[i], ret_more);
-        commit(logs);
-    }
+    /* At which an inspector ended comes last: it would end before all others again. */
+    bool journal_first = logs->journal_failures == 0;
+    if (journal_first)
+        read_journal(logs, ret_more);
+    read_files(logs, ret_more);
+    if (!journal_first)
+        read_journal(logs, ret_more);
     if (log_folds_end(logs->folds, clock_monotonic_ns(), &logs->batch) < 0)
         log_error("log_events_not_stored", "error", log_error_text(-ENOMEM), NULL);
     commit(logs);
     count_files(logs);
-    *ret_more = *ret_more || logs->counted.lag_bytes > 0;
+    *ret_more = !logs->inspector_failed && (*ret_more || logs->counted.lag_bytes > 0);
+    logs->failure_said = logs->inspector_failed;
 }
 
 /* ---- another policy ---- */

@@ -500,6 +500,7 @@ void log_source_advance(struct log_source *source, struct log_generation *genera
                         uint64_t offset, bool final)
 {
     if (offset != generation->offset) {
+        source->narrow -= MIN(source->narrow, offset - generation->offset);
         generation->offset = offset;
         source->changed = true;
     } else if (!final) {

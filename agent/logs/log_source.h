@@ -40,6 +40,7 @@ struct log_source {
     bool known;        /* it has a position: a file that appears is read from its beginning */
     bool changed;      /* its position is not stored yet */
     unsigned failures; /* of reading it at its present place, one after the other */
+    uint64_t narrow; /* bytes to be read in small pieces yet: something in them is not read well */
 };
 
 int log_source_init(struct log_source *source, const char *path) MUST_USE;

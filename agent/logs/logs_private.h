@@ -49,7 +49,8 @@ struct logs {
     char cursor[LOG_CURSOR_BYTES];
     bool cursor_changed, folds_read;
     unsigned journal_failures;
-    bool inspector_failed; /* in this round; another is started soon */
+    bool inspector_failed; /* in this round; another is started after a pause */
+    bool failure_said;     /* since a round in which it did not */
     uint64_t known_starts; /* of the inspector, whose state is known */
     struct log_reader_state reader;
     uint64_t committed_ns, journal_tried_ns;
@@ -72,7 +73,7 @@ int logs_read_folds(struct logs *logs) MUST_USE;
 
 /* ---- log_round.c ---- */
 
-/* Looks at everything and reads one piece of each; ret_more: there is more. */
+/* Looks at everything and reads one piece of each; ret_more: there is more, and it can be read. */
 void logs_round(struct logs *logs, bool *ret_more);
 /* Another policy. -ENOMEM: the one before stays. */
 int logs_take_settings(struct logs *logs, struct logs_settings *settings) MUST_USE;

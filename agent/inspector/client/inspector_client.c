@@ -25,6 +25,7 @@ struct inspector_client {
     pid_t child;
     int socket;
     uint64_t failed_ns; /* monotonic; 0 = never */
+    uint64_t wait_ns;   /* from then on; 0 = the last answer was good */
     uint64_t starts;
     uint8_t buffer[LIMIT_MESSAGE_BYTES + 4];
 };
@@ -105,7 +106,7 @@ static int start_child(struct inspector_client *client)
     char *arguments[] = {client->program, client->arguments[0], client->arguments[1], NULL};
     int pair[2], r;
 
-    if (client->failed_ns && clock_monotonic_ns() - client->failed_ns < client->pause_ns)
+    if (client->failed_ns && clock_monotonic_ns() - client->failed_ns < client->wait_ns)
         return -EAGAIN;
     r = message_pair(false, pair);
     if (r < 0)
@@ -174,6 +175,14 @@ pid_t inspector_client_pid(const struct inspector_client *client)
     return client->child;
 }
 
+static void note_failure(struct inspector_client *client)
+{
+    client->failed_ns = clock_monotonic_ns();
+    client->wait_ns = client->wait_ns == 0
+                          ? client->pause_ns
+                          : MIN(2 * client->wait_ns, MAX(client->pause_ns, USUAL_PAUSE));
+}
+
 int inspector_client_converse(struct inspector_client *client,
                               const struct inspector_question *question)
 {
@@ -184,10 +193,11 @@ int inspector_client_converse(struct inspector_client *client,
         bury_child(client);
         r = ask_child(client, question);
     }
-    if (r < 0) {
-        if (r != -EAGAIN || client->socket >= 0)
-            client->failed_ns = clock_monotonic_ns();
+    if (r == 0)
+        client->wait_ns = 0;
+    else if (r != -EAGAIN || client->socket >= 0)
+        note_failure(client);
+    if (r < 0)
         (void)end_child(client);
-    }
-    return MIN(r, 0);
+    return r;
 }

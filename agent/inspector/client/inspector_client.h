@@ -18,7 +18,9 @@ struct inspector_client_options {
      */
     int (*greet)(void *user, int socket);
     void *user;
-    uint64_t pause_ns; /* after a failure no other child is started this long */
+    /* After a failure no other child is started this long; after each more that follows twice as
+     * long as before, up to a minute. */
+    uint64_t pause_ns;
 };
 
 /* The child is started by the first question. Strings are copied. */

@@ -1,0 +1,263 @@
+/* log_round.c: what a failing inspector costs. Of the inspector there is what it answers; files are
+ * real ones. */
+#include "agent/logs/logs_private.h"
+
+#include "common/files/file.h"
+#include "common/log/log.h"
+#include "common/text/text.h"
+#include "common/time/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define NO_POISON UINT64_MAX
+
+static char folder[64];
+static struct logs logs;
+static struct logs_settings settings;
+static struct log_source sources[2];
+static size_t kinds; /* of events */
+static char last_kind[64];
+
+/* The inspector. */
+static int state_answer, read_answer, journal_answer;
+static uint64_t starts, poison, reads, failures, journal_asked, bytes_read;
+static unsigned said;
+static bool alive;
+
+int __wrap_log_question_state(struct log_question *question, struct log_reader_state *ret_state);
+int __wrap_log_question_state(struct log_question *question UNUSED,
+                              struct log_reader_state *ret_state)
+{
+    if (state_answer < 0)
+        return state_answer;
+    starts++;
+    alive = true;
+    *ret_state = (struct log_reader_state){.rules = 1, .journal = true};
+    return 0;
+}
+
+int __wrap_log_question_read(struct log_question *question, int fd, const char *path,
+                             uint64_t offset, uint32_t most, bool final, struct log_answer *answer);
+int __wrap_log_question_read(struct log_question *question UNUSED, int fd, const char *path UNUSED,
+                             uint64_t offset, uint32_t most, bool final UNUSED,
+                             struct log_answer *answer)
+{
+    struct stat status;
+
+    reads++;
+    assert_int_equal(fstat(fd, &status), 0);
+    uint64_t end = MIN(offset + most, (uint64_t)status.st_size);
+    if (read_answer < 0 || (poison >= offset && poison < end)) {
+        failures++;
+        alive = false;
+        return read_answer < 0 ? read_answer : -EPIPE;
+    }
+    bytes_read += end - offset;
+    answer->offset = end;
+    answer->more = end < (uint64_t)status.st_size;
+    return 0;
+}
+
+int __wrap_log_question_journal(struct log_question *question, const char *cursor,
+                                struct log_answer *answer);
+int __wrap_log_question_journal(struct log_question *question UNUSED, const char *cursor UNUSED,
+                                struct log_answer *answer UNUSED)
+{
+    journal_asked++;
+    alive = alive && journal_answer == 0;
+    return journal_answer;
+}
+
+void __wrap_log_question_restart(struct log_question *question);
+void __wrap_log_question_restart(struct log_question *question UNUSED)
+{
+    alive = false;
+}
+
+uint64_t __wrap_log_question_starts(const struct log_question *question);
+uint64_t __wrap_log_question_starts(const struct log_question *question UNUSED)
+{
+    return starts;
+}
+
+pid_t __wrap_log_question_pid(const struct log_question *question);
+pid_t __wrap_log_question_pid(const struct log_question *question UNUSED)
+{
+    return alive ? 1 : 0;
+}
+
+/* The store. */
+int __wrap_logs_commit(struct logs *all);
+int __wrap_logs_commit(struct logs *all)
+{
+    for (size_t i = 0; i < all->batch.count; i++)
+        (void)text_copy(last_kind, sizeof last_kind, all->batch.drafts[i].kind);
+    kinds += all->batch.count;
+    log_batch_clear(&all->batch);
+    return 0;
+}
+
+int __wrap_logs_position(struct logs *all, const char *source, char **ret_position);
+int __wrap_logs_position(struct logs *all UNUSED, const char *source UNUSED, char **ret_position)
+{
+    *ret_position = NULL;
+    return 0;
+}
+
+int __wrap_logs_read_folds(struct logs *all);
+int __wrap_logs_read_folds(struct logs *all UNUSED)
+{
+    return 0;
+}
+
+void __wrap_log_event(enum log_level level, const char *event, ...);
+void __wrap_log_event(enum log_level level UNUSED, const char *event, ...)
+{
+    said += text_equal(event, "log_inspector_failed");
+}
+
+static void append(size_t which, size_t length)
+{
+    AUTO_FREE char *text = malloc(length);
+    AUTO_CLOSE int fd = open(sources[which].path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+
+    assert_non_null(text);
+    memset(text, '\n', length);
+    assert_int_equal(file_write(fd, text, length), 0);
+}
+
+static bool go_round(void)
+{
+    bool more;
+
+    logs_round(&logs, &more);
+    return more;
+}
+
+static int set_up(void **state UNUSED)
+{
+    char path[128];
+
+    (void)text_copy(folder, sizeof folder, "/tmp/log-round-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    settings = (struct logs_settings){.enabled = true, .journal_directory = folder};
+    logs = (struct logs){.now = &settings, .sources = sources, .source_count = 2};
+    assert_int_equal(log_folds_new(&logs.folds), 0);
+    state_answer = read_answer = journal_answer = 0;
+    starts = reads = failures = journal_asked = bytes_read = said = 0;
+    poison = NO_POISON;
+    alive = false;
+    kinds = 0;
+    for (size_t i = 0; i < ARRAY_LENGTH(sources); i++) {
+        (void)text_format(path, sizeof path, "%s/%zu.log", folder, i);
+        assert_int_equal(log_source_init(&sources[i], path), 0);
+        append(i, 1);
+    }
+    assert_false(go_round());
+    assert_int_equal(reads, 0);
+    return 0;
+}
+
+static int tear_down(void **state UNUSED)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(sources); i++)
+        log_source_done(&sources[i]);
+    logs.folds = log_folds_free(logs.folds);
+    log_batch_done(&logs.batch);
+    log_answer_done(&logs.answer);
+    return file_remove_tree(AT_FDCWD, folder);
+}
+
+/* Its caller would ask for the next round at once if there were more. */
+static void a_failed_inspector_is_waited_for(void **state UNUSED)
+{
+    append(0, 10);
+    append(1, 10);
+    read_answer = -EPIPE;
+    assert_false(go_round());
+    assert_true(logs.inspector_failed);
+    assert_int_equal(reads, 1);
+    assert_non_null(strstr(logs.problem, sources[0].path));
+    state_answer = -EAGAIN;
+    for (int i = 0; i < 10; i++)
+        assert_false(go_round());
+    assert_int_equal(reads, 1);
+    assert_int_equal(said, 1);
+    state_answer = read_answer = 0;
+    assert_false(go_round());
+    assert_int_equal(bytes_read, 20);
+    assert_string_equal(logs.problem, "");
+    read_answer = -EPIPE;
+    append(0, 10);
+    assert_false(go_round());
+    assert_int_equal(said, 2); /* it had worked in between */
+}
+
+/* Its program is being replaced, its rules' file is gone: no line is to blame. */
+static void one_that_never_starts_costs_no_line(void **state UNUSED)
+{
+    append(0, 10);
+    alive = false;
+    state_answer = -ENOENT;
+    for (int i = 0; i < 20; i++)
+        assert_false(go_round());
+    assert_int_equal(reads, 0);
+    assert_int_equal(said, 1);
+    assert_int_equal(kinds, 0);
+    state_answer = 0;
+    assert_false(go_round());
+    assert_int_equal(bytes_read, 10);
+}
+
+static void a_poisonous_place_is_left_out(void **state UNUSED)
+{
+    enum { LENGTH = 20 * LIMIT_LOG_INSPECTED_BYTES };
+
+    append(0, LENGTH);
+    append(1, 10);
+    poison = 10 * LIMIT_LOG_INSPECTED_BYTES + 5;
+    for (int i = 0; i < 100; i++)
+        (void)go_round();
+    assert_int_equal(log_source_lag(&sources[0]), 0);
+    assert_int_equal(kinds, 1);
+    assert_string_equal(last_kind, "log_skipped");
+    assert_int_equal(bytes_read, LENGTH - LIMIT_LOG_INSPECTED_BYTES + 10);
+    assert_true(failures <= 5);
+}
+
+static void a_journal_that_is_not_read_holds_up_no_file(void **state UNUSED)
+{
+    settings.journal = true;
+    journal_answer = -EPIPE;
+    append(0, 10);
+    assert_false(go_round());
+    assert_int_equal(bytes_read, 0);
+    assert_false(go_round());
+    assert_int_equal(bytes_read, 10);
+    assert_int_equal(journal_asked, 2);
+    assert_int_equal(kinds, 0);
+    assert_false(go_round());
+    assert_false(go_round());
+    assert_int_equal(kinds, 1);
+    assert_string_equal(last_kind, "log_gap");
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(a_failed_inspector_is_waited_for),
+        TEST(one_that_never_starts_costs_no_line),
+        TEST(a_poisonous_place_is_left_out),
+        TEST(a_journal_that_is_not_read_holds_up_no_file),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
