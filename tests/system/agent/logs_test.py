@@ -15,6 +15,7 @@ import harness
 from harness import PROGRAMS, SECONDS, Skip
 
 POLICIES = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../policies"))
+BAD_INSPECTOR = os.path.join(os.path.dirname(PROGRAMS), "tools", "bad-inspector")
 JOURNALD = "/lib/systemd/systemd-journald"
 FAILED = "2026-01-02T03:04:05+00:00 host sshd[77]: Failed password for {user} from {address} port 4 ssh2\n"
 
@@ -394,6 +395,39 @@ def test_killed_inspector_and_agent(place):
     count = writer.finish()
     assert count > 0
     expect_numbers(agent, count)
+    agent.stop()
+
+
+def programs_with(place, inspector):
+    """A folder of the agent's helpers with another inspector."""
+    folder = place.folder("programs")
+    for name in ("yagura-scanner", "yagura-messenger", "yagura-guard"):
+        shutil.copy(os.path.join(PROGRAMS, name), folder)
+    shutil.copy(inspector, os.path.join(folder, "yagura-inspector"))
+    return folder
+
+
+def test_a_line_that_kills_the_inspector(place):
+    """Its place is left out and told, once; what stands around it is told."""
+    if not os.path.exists(BAD_INSPECTOR):
+        raise Skip(f"{BAD_INSPECTOR} is missing: no inspector can be made to die")
+    log = os.path.join(place.folder("log"), "app.log")
+    append(log, "")
+    agent = agent_of(place, log, **NUMBERED)
+    agent.write_config(policy_directory=POLICIES, program_directory=programs_with(place, BAD_INSPECTOR))
+    agent.start()
+    agent.sync()
+    # Far enough from either that the piece which is left out ends within filling.
+    filling = "filling\n" * 2000
+    append(log, "".join(map(numbered, range(20))) + filling + "a poisonous line\n" + filling +
+           "".join(map(numbered, range(20, 40))))
+    expect_numbers(agent, 40)
+    skipped, = agent.events("log_skipped")
+    assert skipped["severity"] == "high" and skipped["subject"] == log, skipped
+    append(log, numbered(40))
+    expect_numbers(agent, 41)
+    assert len(agent.events("log_skipped")) == 1
+    assert agent.status()["logs"]["lost"] == 1, agent.status()["logs"]
     agent.stop()
 
 
