@@ -65,7 +65,8 @@ static int take_status(void *user, const char *key UNUSED, const json_t *status,
     struct self_test *test = user;
     const char *scanner = member_text(json_object_get(status, "scanner"), "state");
     test->last_number = member_number(json_object_get(status, "store"), "last_number");
-    test->ready = text_equal(scanner, "ready") || text_equal(scanner, "reloading");
+    test->ready = text_equal(scanner, "ready") || text_equal(scanner, "reloading") ||
+                  text_equal(scanner, "resting");
     test->watching = !text_equal(member_text(json_object_get(status, "watch"), "state"), "off");
     return 0;
 }

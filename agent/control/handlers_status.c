@@ -32,7 +32,7 @@ static void write_problem(struct json_writer *json, const char *module, const ch
 static const char *const scanner_states[] = {
     [SCANNER_LOADING] = "loading",     [SCANNER_READY] = "ready",
     [SCANNER_RELOADING] = "reloading", [SCANNER_NO_SIGNATURES] = "no-signatures",
-    [SCANNER_FAILED] = "failed",
+    [SCANNER_FAILED] = "failed",       [SCANNER_RESTING] = "resting",
 };
 
 /* Whether policy takes signatures from the console's mirror alone. */

@@ -561,6 +561,8 @@
       "記録 %s 件、%s") \
     X("protecting", \
       "保護中") \
+    X("resting", \
+      "休止中") \
     X("starting", \
       "起動中") \
     X("degraded", \

@@ -41,10 +41,10 @@ static bool may_be_marker(const char *path, size_t length)
            memcmp(slash + 1, MARKER_PREFIX, sizeof MARKER_PREFIX - 1) == 0;
 }
 
-bool health_take_event(struct health *health, const struct watch_event *event)
+enum health_share health_take_event(struct health *health, const struct watch_event *event)
 {
     if (!may_be_marker(event->path, event->path_length))
-        return false;
+        return HEALTH_NOT_OURS;
     (void)pthread_mutex_lock(&health->lock);
     struct marker *marker = find_marker(health, event->path, event->path_length);
     bool told = event->kind == WATCH_FILE_WRITTEN || event->kind == WATCH_FILE_ARRIVED;
@@ -58,8 +58,9 @@ bool health_take_event(struct health *health, const struct watch_event *event)
     struct marker_sight sight = {.directory_fd = -1};
     if (marker != NULL)
         sight = marker_sight(marker);
+    enum health_share ours = health->scanned ? HEALTH_FOR_SCAN : HEALTH_FOR_NOBODY;
     (void)pthread_mutex_unlock(&health->lock);
-    return creating || marker_lies_there(sight);
+    return creating || marker_lies_there(sight) ? ours : HEALTH_NOT_OURS;
 }
 
 /* A scan_own_file. Only about the very file that we wrote and nobody else can write to. What a scan
@@ -129,12 +130,16 @@ static bool is_due(struct health *health, bool first, uint64_t *ret_engine)
     struct scan_pipeline_status scan;
 
     scan_pipeline_status(health->parts.pipeline, &scan);
-    bool ready = scan.scanner.state == SCANNER_READY || scan.scanner.state == SCANNER_RELOADING;
-    *ret_engine = ready ? scan.scanner.generation : 0;
     (void)pthread_mutex_lock(&health->lock);
     bool asked = health->asked != health->answered;
     bool wanted = health->interval_ns > 0;
+    bool untried = scan.scanner.generation != health->tested_generation;
     (void)pthread_mutex_unlock(&health->lock);
+    enum scanner_state state = scan.scanner.state;
+    /* One at rest is woken for who asks, and once for new signatures: not every few minutes. */
+    bool ready = state == SCANNER_READY || state == SCANNER_RELOADING ||
+                 (state == SCANNER_RESTING && (asked || untried));
+    *ret_engine = ready ? scan.scanner.generation : 0;
     if (!is_walked(health))
         return asked;
     return asked || (wanted && (!first || scan.scanner.state != SCANNER_LOADING));

@@ -46,9 +46,13 @@ int health_reconfigure(struct health *health, const struct health_options *optio
 /* The watch that is to be tried; NULL, before it stops: none. Thread-safe. */
 void health_set_watch(struct health *health, struct watch *watch);
 
-/* From the watch's sink: true when the event is about one of our files that still lies there, of
- * which nobody but the scan pipeline is to hear. */
-bool health_take_event(struct health *health, const struct watch_event *event);
+/* From the watch's sink: whether the event is about one of our files that still lies there. */
+enum health_share {
+    HEALTH_NOT_OURS,
+    HEALTH_FOR_SCAN,   /* nobody but the scan pipeline is to hear of it */
+    HEALTH_FOR_NOBODY, /* only the watch is tried: nothing is to wake the scanner */
+};
+enum health_share health_take_event(struct health *health, const struct watch_event *event);
 
 /* How a file fared on its mount. */
 enum health_outcome {

@@ -31,6 +31,7 @@ struct health {
     /* The thread alone changes them, but for what became of a file: it reads the rest unlocked. */
     struct marker markers[HEALTH_PLACES];
     size_t marker_count;
+    bool scanned;               /* the files of this round need a verdict */
     uint64_t tested_generation; /* of the engine that found the EICAR test file, or did not */
     struct health_status status;
 };

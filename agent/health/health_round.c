@@ -2,6 +2,7 @@
  * own: when a round is due (health.c). */
 #include "agent/health/health_private.h"
 #include "agent/health/marker_places.h"
+#include "agent/scan/scan_pipeline.h"
 #include "agent/store/store.h"
 #include "agent/watch/mounts.h"
 #include "common/buffers/buffer.h"
@@ -16,7 +17,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-/* While the watch walks it may be late, not dead: so often the patience, then that is no excuse. */
+/* While the watch walks, or the scanner loads, it may be late, not dead: so often the patience,
+ * then that is no excuse. */
 #define BUSY_PATIENCES 10U
 
 /* ---- events --------------------------------------------------------------------------------- */
@@ -180,6 +182,15 @@ static bool is_settled(const struct health *health, bool engine)
     return true;
 }
 
+/* One that was at rest has to load first. */
+static bool is_scanner_waking(struct health *health)
+{
+    struct scan_pipeline_status scan;
+
+    scan_pipeline_status(health->parts.pipeline, &scan);
+    return scan.scanner.state == SCANNER_RESTING || scan.scanner.state == SCANNER_LOADING;
+}
+
 static bool is_watch_busy(struct health *health)
 {
     struct watch_status status = {.complete = true};
@@ -206,7 +217,7 @@ static void wait_for_markers(struct health *health, bool engine)
         if (health->stopping || is_settled(health, engine))
             break;
         (void)pthread_mutex_unlock(&health->lock);
-        bool busy = is_watch_busy(health);
+        bool busy = is_watch_busy(health) || (engine && is_scanner_waking(health));
         (void)pthread_mutex_lock(&health->lock);
         if (!busy)
             break;
@@ -397,6 +408,7 @@ void health_round(struct health *health, uint64_t engine)
     (void)pthread_mutex_lock(&health->lock);
     uint64_t asked = health->asked;
     bool was_well = health->status.problem[0] == '\0';
+    health->scanned = engine != 0;
     (void)pthread_mutex_unlock(&health->lock);
     int r = write_markers(health, engine != 0);
     if (r < 0)

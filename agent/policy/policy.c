@@ -194,6 +194,20 @@ static int check_log_rules(const struct policy *policy, struct settings_error *r
     return r;
 }
 
+/* Who opens a file waits for the verdict at most prevention.deadline: a load takes longer. */
+static int check_idle_exit(const struct policy *policy, struct settings_error *ret_error)
+{
+    if (policy_number(policy, POLICY_SCAN_IDLE_EXIT) == 0 ||
+        !policy_bool(policy, POLICY_PREVENTION_ENABLED))
+        return 0;
+    (void)text_format(ret_error->text, sizeof(ret_error->text),
+                      "%s: scan.idle_exit: no open can wait for signatures to be loaded; set it to "
+                      "0s, or prevention.enabled to false (%s)",
+                      policy_origin(policy, POLICY_SCAN_IDLE_EXIT),
+                      policy_origin(policy, POLICY_PREVENTION_ENABLED));
+    return -EINVAL;
+}
+
 /* What no single key can see. */
 static int check_together(const struct policy *policy, struct settings_error *ret_error)
 {
@@ -211,7 +225,8 @@ static int check_together(const struct policy *policy, struct settings_error *re
             return -EINVAL;
         }
     }
-    return check_log_rules(policy, ret_error);
+    int r = check_idle_exit(policy, ret_error);
+    return r < 0 ? r : check_log_rules(policy, ret_error);
 }
 
 int policy_from_layers(const char *name, const struct policy_layer *layers, size_t count,

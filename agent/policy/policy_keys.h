@@ -50,6 +50,9 @@
       "a scanner process is renewed after this many files")                                         \
     X(SCAN_RELOAD, "scan.reload", CHOICE, "auto", "auto|overlap|sequential",                        \
       "new signatures: load beside the old ones, or after dropping them")                           \
+    X(SCAN_IDLE_EXIT, "scan.idle_exit", DURATION, "0s", "0s..7d",                                   \
+      "with nothing to scan for so long the signatures leave memory until the next file; 0s: "      \
+      "never. Not with prevention")                                                                 \
     X(SCAN_RESCAN, "scan.rescan_on_update", BOOL, "true", "",                                       \
       "scan known files again, slowly, when signatures change")                                     \
     X(SCAN_RESCAN_RATE, "scan.rescan_rate", NUMBER, "50", "1..100000",                              \

@@ -72,6 +72,8 @@ static void scanner_changed(void *owner)
     dispatcher->status = now;
     (void)pthread_mutex_unlock(&dispatcher->lock);
     atomic_store(&dispatcher->generation, now.generation);
+    if (now.state == SCANNER_READY && before.state != SCANNER_READY)
+        dispatcher->worked_ns = clock_monotonic_ns();
     if (!dispatcher->stopping)
         scan_report_scanner(dispatcher->parts.store, &before, &now);
     dispatcher->parts.turn(dispatcher->parts.user);
@@ -192,6 +194,33 @@ static void handle_wake(void *user, int fd, uint32_t epoll_events UNUSED)
     call_drained(dispatcher);
 }
 
+static bool has_work(struct dispatcher *dispatcher)
+{
+    struct backlog_counts waiting;
+
+    backlog_count(dispatcher->parts.backlog, &waiting);
+    for (int class = 0; class < BACKLOG_CLASSES; class ++)
+        if (waiting.waiting[class] > 0)
+            return true;
+    return waiting.folds > 0 || scan_lanes_count(dispatcher->parts.lanes) > 0 ||
+           dispatcher->in_flight.count > 0 || dispatcher->asks.count > 0 ||
+           dispatcher->resume.count > 0 || dispatcher->delayed.count > 0 ||
+           dispatcher->parts.is_busy(dispatcher->parts.user);
+}
+
+/* A file that comes in the same moment wakes the engine again: it only waits in its lane. Our own
+ * test files are no work, or they would keep the engine for ever. */
+static void rest_or_wake(struct dispatcher *dispatcher, enum scanner_state state)
+{
+    uint64_t idle_ns = scan_settings_options(dispatcher->settings)->idle_exit_ns;
+
+    if (state == SCANNER_RESTING && idle_ns == 0)
+        (void)!scanner_client_reload(dispatcher->client);
+    if (state == SCANNER_READY && idle_ns > 0 && !has_work(dispatcher) &&
+        clock_monotonic_ns() - dispatcher->worked_ns >= idle_ns)
+        (void)!scanner_client_rest(dispatcher->client);
+}
+
 static void handle_tick(void *user)
 {
     struct dispatcher *dispatcher = user;
@@ -206,6 +235,7 @@ static void handle_tick(void *user)
     take_turn(dispatcher);
     dispatcher_fill_workers(dispatcher);
     call_drained(dispatcher);
+    rest_or_wake(dispatcher, status.state);
 }
 
 /* ---- the thread ---- */

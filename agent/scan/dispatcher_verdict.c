@@ -93,6 +93,7 @@ static void settle_task(struct dispatcher *dispatcher, struct scan_task *task)
         dispatcher_drop_task(dispatcher, task);
         return;
     }
+    dispatcher->worked_ns = clock_monotonic_ns();
     if (!task->untouched) /* whoever waits relies on it; it goes with the last descriptor */
         dispatcher_forget_lease(task);
     count_verdict(dispatcher, task->result.verdict);

@@ -30,6 +30,7 @@ struct scan_pipeline_options {
     uint64_t rescan_rate;  /* files a second of that */
     uint64_t most_load;    /* as host_load.h: polite jobs pause above it; 0: never */
     const char *load_path; /* as /proc/loadavg */
+    uint64_t idle_exit_ns; /* without a file to scan the engine goes after it; 0: it stays */
     bool scan_at_start;    /* the first walk's files are checked against the cache */
 };
 

@@ -103,6 +103,8 @@ void scan_report_scanner(struct store *store, const struct scanner_status *befor
         append_scanner_event(store, "scanner_ready", EVENT_INFO, now);
     if (now->problem[0] != '\0' && strcmp(now->problem, before->problem) != 0)
         append_scanner_event(store, "scanner_problem", EVENT_HIGH, now);
+    if (now->state == SCANNER_RESTING && before->state != SCANNER_RESTING)
+        log_info("scanner_rests", "until", "the next file", NULL);
     if (now->crashed > before->crashed)
         append_scanner_event(store, "scanner_crashed", EVENT_MEDIUM, now);
     if (now->timed_out > before->timed_out)

@@ -256,6 +256,7 @@ static void fill_scan(struct module_options *options, const struct agent_config 
         .rescan_rate = policy_number(policy, POLICY_SCAN_RESCAN_RATE),
         .most_load = policy_number(policy, POLICY_SCAN_MAX_LOAD),
         .load_path = "/proc/loadavg",
+        .idle_exit_ns = policy_number(policy, POLICY_SCAN_IDLE_EXIT),
         .scan_at_start = policy_bool(policy, POLICY_SCAN_AT_START),
     };
 }

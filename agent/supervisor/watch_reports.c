@@ -42,10 +42,11 @@ static void store_report(struct store *store, const struct watch_event *event, c
 /* Health first: it must know that its file was seen before the verdict about it can come. */
 static void take_file_event(struct watch_reports *reports, const struct watch_event *event)
 {
-    bool ours = health_take_event(reports->health, event);
+    enum health_share share = health_take_event(reports->health, event);
 
-    scan_pipeline_take_event(reports->pipeline, event);
-    if (!ours)
+    if (share != HEALTH_FOR_NOBODY)
+        scan_pipeline_take_event(reports->pipeline, event);
+    if (share == HEALTH_NOT_OURS)
         integrity_take_event(reports->integrity, event);
 }
 

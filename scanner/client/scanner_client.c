@@ -48,6 +48,7 @@ struct scanner_client {
     bool load_again;        /* something changed while next was loading */
     bool no_signatures;     /* the last load found none to use, and there is no older engine */
     bool prefer_sequential; /* the last overlap was killed, likely for memory */
+    bool resting;           /* there was an engine, and will be one for the next file */
     bool stopping;
     unsigned next_crashes;
 
@@ -80,6 +81,8 @@ static enum scanner_state state_of(const struct scanner_client *client)
         return client->next != NULL ? SCANNER_RELOADING : SCANNER_READY;
     if (client->next != NULL || client->draining)
         return SCANNER_LOADING;
+    if (client->resting)
+        return SCANNER_RESTING;
     if (client->no_signatures)
         return SCANNER_NO_SIGNATURES;
     /* Before the first turn nothing has been tried yet. */
@@ -226,8 +229,17 @@ static void on_died(void *owner, struct scanner_job *job, bool timed_out)
         on_returned(client, job);
 }
 
+/* Not now: the caller is in the middle of something, and told of each change. */
+static int wake(struct scanner_client *client)
+{
+    event_timer_start(client->retry, 0, 0);
+    return -EAGAIN;
+}
+
 static int submit(struct scanner_client *client, int fd, void *user, bool urgent)
 {
+    if (client->resting)
+        return wake(client);
     struct scanner_job *job = take_free_job(client);
     if (job == NULL)
         return -ENOMEM;
@@ -261,6 +273,8 @@ int scanner_client_submit_urgent(struct scanner_client *client, int fd, void *us
 
 bool scanner_client_has_urgent_room(const struct scanner_client *client)
 {
+    if (client->resting)
+        return !client->stopping;
     return client->current != NULL && !client->draining && !client->stopping &&
            client->waiting_count < LIMIT_SCANNER_WAITING &&
            scanner_host_has_urgent_room(client->current);
@@ -268,6 +282,8 @@ bool scanner_client_has_urgent_room(const struct scanner_client *client)
 
 size_t scanner_client_room(const struct scanner_client *client)
 {
+    if (client->resting && !client->stopping)
+        return 1;
     if (client->current == NULL || client->draining || client->stopping ||
         client->waiting_count >= LIMIT_SCANNER_WAITING)
         return 0;
@@ -543,6 +559,7 @@ static bool overlap_wanted(const struct scanner_client *client)
 
 static void load_now(struct scanner_client *client)
 {
+    client->resting = false;
     client->next_crashes = 0;
     client->fingerprint = current_fingerprint(client);
     if (start_host(client) < 0)
@@ -728,6 +745,18 @@ int scanner_client_reconfigure(struct scanner_client *client, const struct scann
         begin_load(client);
     else if (client->current != NULL)
         scanner_host_adjust(client->current, copy.workers, copy.recycle_files);
+    return 0;
+}
+
+int scanner_client_rest(struct scanner_client *client)
+{
+    if (client->current == NULL || client->next != NULL || is_busy(client))
+        return -EBUSY;
+    scanner_sandbox_describe(scanner_host_sandbox(client->current), client->status.sandbox,
+                             sizeof(client->status.sandbox));
+    retire(client, TAKE_POINTER(client->current));
+    client->resting = true;
+    tell_change(client);
     return 0;
 }
 

@@ -57,6 +57,7 @@ enum scanner_state {
     SCANNER_NO_SIGNATURES, /* the folders hold none, or only broken ones, and no older engine lives
                             */
     SCANNER_FAILED,        /* the loader cannot be started; retried with back-off */
+    SCANNER_RESTING,       /* given up by scanner_client_rest; status says what it was */
 };
 
 struct scanner_status {
@@ -97,11 +98,15 @@ int scanner_client_submit(struct scanner_client *client, int fd, void *job) MUST
  * they have none. Containers wait with theirs. */
 int scanner_client_submit_urgent(struct scanner_client *client, int fd, void *job) MUST_USE;
 bool scanner_client_has_urgent_room(const struct scanner_client *client);
-/* How many jobs could be submitted now. */
+/* How many jobs could be submitted now; 1 at rest. */
 size_t scanner_client_room(const struct scanner_client *client);
 /* New options: limits change at once when they can, otherwise through a reload. */
 int scanner_client_reconfigure(struct scanner_client *client,
                                const struct scanner_options *options) MUST_USE;
+/* Gives the engine and its workers up, and with them their memory. The next file begins a load: its
+ * submit returns -EAGAIN, and ready follows. Changed signatures are loaded at once. -EBUSY: files
+ * are in flight, or no engine is there and settled. */
+int scanner_client_rest(struct scanner_client *client) MUST_USE;
 /* Loads the signatures anew even if nothing changed. */
 int scanner_client_reload(struct scanner_client *client) MUST_USE;
 void scanner_client_status(const struct scanner_client *client, struct scanner_status *ret_status);

@@ -160,7 +160,7 @@ function State({ computer }) {
                 <${Fact} name=${t("watch.overflows")}>${number(watch.overflows)}<//>
                 <${Fact} name=${t("watch.gaps_open")}>${number(watch.gaps_open)}<//>
             <//>
-            <${Module} title=${t("module.scanner")} tone=${scanner.state === "ready" ? "good" : "bad"} state=${word("state", scanner.state)}>
+            <${Module} title=${t("module.scanner")} tone=${["ready", "resting"].includes(scanner.state) ? "good" : "bad"} state=${word("state", scanner.state)}>
                 <${Fact} name=${t("scanner.signatures")}>${number(scanner.signatures)}<//>
                 <${Fact} name=${t("signature_age")}><${Time} at=${scanner.signatures_time || null} /><//>
                 <${Fact} name=${t("scanner.engine")}>${scanner.engine}<//>

@@ -202,6 +202,9 @@ static void test_values_together(void **state)
                       hash);
     write_policy("both.conf", text);
     assert_load_fails("both.conf", -EINVAL, "both.conf:2: respond.deny_hashes: aaaa");
+    write_policy("idle.conf",
+                 "scan = { idle_exit = \"10m\"; };\nprevention = { enabled = true; };");
+    assert_load_fails("idle.conf", -EINVAL, "idle.conf:1: scan.idle_exit: no open can wait");
 
     /* Two lists within the bounds that are too long together. */
     struct policy *policy = NULL;

@@ -190,6 +190,11 @@ int scanner_client_reconfigure(struct scanner_client *client UNUSED,
     return 0;
 }
 
+int scanner_client_rest(struct scanner_client *client UNUSED)
+{
+    return -EBUSY;
+}
+
 int scanner_client_reload(struct scanner_client *client UNUSED)
 {
     return 0;

@@ -152,9 +152,10 @@ int health_reconfigure(struct health *health UNUSED, const struct health_options
 
 void health_set_watch(struct health *health UNUSED, struct watch *watch UNUSED) {}
 
-bool health_take_event(struct health *health UNUSED, const struct watch_event *event UNUSED)
+enum health_share health_take_event(struct health *health UNUSED,
+                                    const struct watch_event *event UNUSED)
 {
-    return false;
+    return HEALTH_NOT_OURS;
 }
 
 static void see_watch(const struct watch_options *options)

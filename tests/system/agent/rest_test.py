@@ -1,0 +1,100 @@
+"""With scan.idle_exit the signatures leave memory while there is nothing to scan. Nobody notices but by the
+time of the next verdict."""
+import os
+import shutil
+
+import harness
+from harness import CLEAN, EICAR, put
+
+
+def resting(agent):
+    return agent.until(lambda now: now["scanner"]["state"] == "resting", "at rest")
+
+
+def test_the_engine_goes_and_the_next_file_brings_it_back(place):
+    agent = place.agent(scan__idle_exit="1s").start()
+    status = resting(agent)
+    assert status["state"] == "protecting" and not status["problems"], status
+    assert status["scanner"]["loader_pid"] == 0 and status["scanner"]["signatures"] > 0, status
+    agent.until(lambda _: not agent.scanner_pids(), "no scanner's process")
+    assert "resting" in agent.control("status")
+    bad = put(os.path.join(agent.watched, "bad"), EICAR)
+    agent.sync()
+    agent.expect_found(bad)
+    agent.expect_gone(bad)
+    resting(agent)
+    assert not agent.events("scan_error"), agent.events("scan_error")
+
+
+def test_files_at_the_very_moment_are_scanned(place):
+    """Written as the engine goes, while it is gone and as it comes back."""
+    agent = place.agent(scan__idle_exit="100ms", respond__action="pass").start()
+    written = []
+    for turn in range(12):
+        agent.until(lambda now: now["scanner"]["state"] == ("resting" if turn % 3 else "ready"), "turn")
+        for part in range(3):
+            written.append(put(os.path.join(agent.watched, f"bad-{turn}-{part}"), EICAR))
+            put(os.path.join(agent.watched, f"good-{turn}-{part}"), CLEAN)
+        if turn % 2:
+            agent.sync()
+    agent.sync()
+    agent.expect_found(*written)
+    status = resting(agent)
+    assert status["scan"]["errors"] == 0 and status["scanner"]["crashed"] == 0, status
+    assert status["scan"]["clean"] + status["scan"]["cached"] >= 36, status["scan"]
+
+
+def test_the_self_test_neither_wakes_it_nor_misses_it(place):
+    agent = place.agent(scan__idle_exit="2s", health__interval="1s").start()
+    agent.until(lambda now: now["health"]["self_test"] == "passed", "self-test")
+    status = resting(agent)
+    reloads, rounds = status["scanner"]["reloads"], status["health"]["rounds"]
+    status = agent.until(lambda now: now["health"]["rounds"] >= rounds + 5, "rounds")
+    assert status["scanner"]["state"] == "resting", status["scanner"]
+    assert status["scanner"]["reloads"] == reloads, status["scanner"]
+    assert status["health"]["silent"] == status["health"]["unscanned"] == 0, status["health"]
+    assert status["state"] == "protecting" and status["health"]["self_test"] == "passed", status
+    assert {event["kind"] for event in agent.events()
+            if event["module"] == "health"} == {"self_test_passed"}
+    agent.control("self-test", "--mounts")
+    assert agent.status()["scanner"]["reloads"] == reloads + 1
+    resting(agent)
+
+
+def test_new_signatures_are_loaded_and_tried_once(place):
+    databases = place.folder("signatures")
+    for name in os.listdir(harness.SIGNATURES):
+        shutil.copy(os.path.join(harness.SIGNATURES, name), databases)
+    agent = place.agent(databases=[databases], scan__idle_exit="1s", health__interval="1s").start()
+    before = resting(agent)["scanner"]
+    put(os.path.join(databases, "custom.ndb"), b"Custom.Hello:0:*:68656c6c6f207265737420776f726c64\n")
+    agent.until(lambda now: now["scanner"]["generation"] != before["generation"], "loaded")
+    after = resting(agent)
+    assert after["scanner"]["signatures"] == before["signatures"] + 1, after["scanner"]
+    agent.until(lambda _: len(agent.events("self_test_passed")) == 2, "tried with the test file")
+    resting(agent)
+    hello = put(os.path.join(agent.watched, "hello"), b"hello rest world")
+    agent.sync()
+    agent.expect_found(hello)
+
+
+def test_a_scan_that_is_asked_for_waits_for_it(place):
+    agent = place.agent(scan__idle_exit="1s", watch__enabled=False).start()
+    elsewhere = place.folder("elsewhere")
+    put(os.path.join(elsewhere, "bad"), EICAR)
+    resting(agent)
+    status, lines, totals = agent.scan(elsewhere)
+    assert status == 1 and totals["infected"] == 1 and totals["errors"] == 0, lines
+
+
+def test_without_the_setting_it_stays_and_comes_back(place):
+    agent = place.agent(scan__idle_exit="1s").start()
+    resting(agent)
+    agent.set_policy(scan__idle_exit="0s")
+    agent.control("reload")
+    agent.until(lambda now: now["scanner"]["state"] == "ready" and now["scanner"]["workers"] == 2,
+                "there again")
+
+
+if __name__ == "__main__":
+    harness.main()
