@@ -40,7 +40,8 @@ static void degrade(struct prevention *prevention, const char *problem)
 {
     set_state(prevention, PREVENTION_DEGRADED, problem);
     if (prevention->told_degraded)
-        log_warning("prevention_degraded", "problem", problem, NULL);
+        log_warning("prevention_degraded", "module", prevention_module(prevention), "problem",
+                    problem, NULL);
     else
         prevention_record(prevention,
                           prevention->judge != NULL ? prevention->judge->degraded_kind
@@ -86,7 +87,8 @@ static void lose(struct prevention *prevention, struct guard_process *guard, con
     if (worked || prevention->current.number == 0)
         degrade(prevention, problem);
     else
-        log_warning("guard_not_renewed", "problem", problem, NULL);
+        log_warning("guard_not_renewed", "module", prevention_module(prevention), "problem",
+                    problem, NULL);
     restart_later(prevention);
 }
 
@@ -129,8 +131,8 @@ static void tell_working(struct prevention *prevention, const struct readiness *
                                                     : "prevention_started",
                           EVENT_INFO, "yagura-guard", text);
     prevention->told_degraded = false;
-    log_info("prevention_works", "file_systems", log_number(ready->places), "lacks",
-             lacks[0] != '\0' ? lacks : NULL, NULL);
+    log_info("prevention_works", "module", prevention_module(prevention), "file_systems",
+             log_number(ready->places), "lacks", lacks[0] != '\0' ? lacks : NULL, NULL);
 }
 
 static uint64_t engine_generation(struct prevention *prevention)

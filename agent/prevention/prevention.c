@@ -54,13 +54,18 @@ bool prevention_post(struct prevention *prevention, event_post_handler *work, vo
     return posted;
 }
 
+const char *prevention_module(const struct prevention *prevention)
+{
+    return prevention->judge != NULL ? prevention->judge->module : "prevention";
+}
+
 void prevention_record(struct prevention *prevention, const char *kind,
                        enum event_severity severity, const char *subject, const char *detail)
 {
     AUTO_BUFFER struct buffer problem = BUFFER_WITH_MAXIMUM(LIMIT_EVENT_DETAIL_BYTES);
     struct json_writer json;
     struct event_draft draft = {
-        .module = prevention->judge != NULL ? prevention->judge->module : "prevention",
+        .module = prevention_module(prevention),
         .kind = kind,
         .severity = severity,
         .subject = subject,
@@ -144,7 +149,8 @@ static void *run_prevention(void *user)
     event_timer_start(prevention->tick, TICK_NS, TICK_NS);
     int r = event_loop_run(prevention->loop);
     if (r < 0)
-        log_error("prevention_ended", "error", log_error_text(r), NULL);
+        log_error("prevention_ended", "module", prevention_module(prevention), "error",
+                  log_error_text(r), NULL);
     event_timer_stop(prevention->tick);
     event_timer_stop(prevention->restart);
     event_loop_remove_fd(prevention->loop, prevention->mounts_fd);

@@ -78,6 +78,8 @@ void prevention_ref(struct prevention *prevention);
 void prevention_unref(struct prevention *prevention);
 /* Any thread: runs work in the loop; false: it stops. */
 bool prevention_post(struct prevention *prevention, event_post_handler *work, void *user);
+/* Of events and log lines: its own, or its judge's. */
+const char *prevention_module(const struct prevention *prevention);
 void prevention_record(struct prevention *prevention, const char *kind,
                        enum event_severity severity, const char *subject, const char *detail);
 

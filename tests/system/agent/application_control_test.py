@@ -347,6 +347,7 @@ def test_whatever_dies_the_host_goes_on(place):
     os.kill(pid, signal.SIGKILL)
     agent.until(lambda status: status["application_control"]["guard_pid"] not in (0, pid)
                 and status["application_control"]["state"] == "working", "another guard works")
+    agent.until(lambda status: "prevention_works module=application_control " in agent.log_end(), "the log says whose guard works")
     assert not can_run(unknown)
     agent.kill()
     assert can_run(unknown) and can_run(known), "without the agent everything runs"

@@ -380,6 +380,7 @@ def test_a_dead_guard_lets_the_host_go_on_and_comes_back(place):
                     and status["prevention"]["state"] == "working", "another guard works")
         assert is_denied(bad)
     assert len(agent.events("prevention_degraded")) >= 2
+    agent.until(lambda status: "prevention_works module=prevention " in agent.log_end(), "the log says whose guard works")
 
 
 def test_a_dead_agent_lets_the_host_go_on(place):
