@@ -1,4 +1,5 @@
 /* yaguractl applications status, learn; maintenance on, off. */
+#include "agent/application_control/application_control.h"
 #include "agent/control/commands.h"
 #include "agent/control/control_client.h"
 #include "agent/control/display.h"
@@ -6,7 +7,6 @@
 #include "common/text/text.h"
 
 #define DEFAULT_MINUTES 60
-#define MOST_MINUTES    (24 * 60)
 
 /* ---- applications ---- */
 
@@ -104,9 +104,10 @@ static int run_on(const struct invocation *invocation)
     const char *given = command_option(invocation, "minutes");
     uint64_t minutes = DEFAULT_MINUTES;
 
-    if (given != NULL &&
-        (text_parse_u64(given, &minutes) < 0 || minutes == 0 || minutes > MOST_MINUTES))
-        return command_fail("%s is no number of minutes from 1 to %d", given, MOST_MINUTES);
+    if (given != NULL && (text_parse_u64(given, &minutes) < 0 || minutes == 0 ||
+                          minutes > APPLICATION_MAINTENANCE_MOST_MINUTES))
+        return command_fail("%s is no number of minutes from 1 to %d", given,
+                            APPLICATION_MAINTENANCE_MOST_MINUTES);
     return set_maintenance(invocation, minutes);
 }
 

@@ -13,9 +13,7 @@ static bool is_refused(const struct control_handlers *handlers, struct control_r
 {
     if (!protection_is_on(handlers->context.protection))
         return false;
-    control_request_fail(request, 2,
-                         "this agent is protected: send it the order from the console, or "
-                         "release_protection first");
+    control_request_fail(request, 2, PROTECTION_REFUSAL);
     return true;
 }
 

@@ -324,6 +324,16 @@ def test_maintenance(place):
     assert agent.control("maintenance", "on", "--minutes", "100000", accept=(2,)) == ""
 
 
+def test_a_protected_agent_is_not_put_into_maintenance_on_the_host(place):
+    agent, _ = controlled(place, "report", protection__enabled=True)
+    start(agent)
+    for arguments in (["maintenance", "on"], ["applications", "learn"]):
+        result = subprocess.run([os.path.join(harness.PROGRAMS, "yaguractl"), "--socket", agent.socket, *arguments],
+                                env={**os.environ, "LC_ALL": "ja_JP.UTF-8"}, capture_output=True, check=False)
+        assert result.returncode == 2 and "保護" in result.stderr.decode() and b"yaguractl release" in result.stderr, result
+    agent.control("maintenance", "off")
+
+
 def test_exclusions_and_other_file_systems_are_left_alone(place):
     agent, folder = controlled(place)
     excluded = os.path.join(folder, "excluded")
