@@ -10,8 +10,9 @@
  * databases, the inventory's file, maintenance, programs in memory), walker (the learning walk).
  *
  * Events: application_blocked, application_unknown (it ran), application_trusted (of a package),
- * application_inventory_complete, application_inventory_tampered, application_control_started,
- * application_control_degraded, maintenance_started, maintenance_ended. */
+ * application_learning_started, application_inventory_complete, application_inventory_tampered,
+ * application_control_started, application_control_degraded, maintenance_started,
+ * maintenance_ended. */
 #ifndef AGENT_APPLICATION_CONTROL_APPLICATION_CONTROL_H
 #define AGENT_APPLICATION_CONTROL_APPLICATION_CONTROL_H
 
