@@ -176,7 +176,8 @@ void ending_note_stop(struct agent *agent, int signal_number)
 void ending_tell_stop(struct agent *agent)
 {
     bool guarded = protection_is_on(agent->protection);
+    const char *unknown = guarded ? "{\"protected\":true}" : "{\"protected\":false}";
 
     agent_record(agent, "agent_stopped", guarded ? EVENT_HIGH : EVENT_INFO, SERVICE_NAME,
-                 agent->stop_detail);
+                 agent->stop_detail != NULL ? agent->stop_detail : unknown);
 }
