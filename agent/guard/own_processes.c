@@ -84,10 +84,7 @@ static pid_t parent_of(pid_t pid)
 {
     char text[512];
 
-    if (!read_proc(pid, "stat", text, sizeof text))
-        return 0;
-    const char *name_end = strrchr(text, ')'); /* the name may hold anything, also ") R 1" */
-    return name_end == NULL || strlen(name_end) < 5 ? 0 : (pid_t)proc_text_number(name_end + 4);
+    return read_proc(pid, "stat", text, sizeof text) ? proc_text_parent(text) : 0;
 }
 
 bool own_processes_include(const struct own_processes *own, pid_t pid)

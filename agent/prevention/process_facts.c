@@ -166,10 +166,11 @@ pid_t process_facts_parent(pid_t pid, char ret_name[static PROCESS_NAME_BYTES])
     ret_name[0] = '\0';
     if (pid <= 0 || !read_text(pid, "stat", text, sizeof text))
         return 0;
-    char *name = strchr(text, '('), *end = strrchr(text, ')'); /* a name may hold ")", too */
-    if (name == NULL || end == NULL || end < name || strlen(end) < 5)
+    pid_t parent = proc_text_parent(text);
+    char *name = strchr(text, '('), *end = strrchr(text, ')');
+    if (name == NULL || end == NULL || end < name)
         return 0;
     *end = '\0';
     (void)text_copy(ret_name, PROCESS_NAME_BYTES, name + 1);
-    return (pid_t)proc_text_number(end + 4);
+    return parent;
 }

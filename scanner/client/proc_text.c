@@ -29,3 +29,10 @@ uint64_t proc_text_field(const char *text, size_t index)
     }
     return proc_text_number(text);
 }
+
+pid_t proc_text_parent(const char *stat)
+{
+    const char *name_end = strrchr(stat, ')'); /* the name may hold anything, also ") R 1" */
+
+    return name_end == NULL || strlen(name_end) < 5 ? 0 : (pid_t)proc_text_number(name_end + 4);
+}

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -116,6 +117,18 @@ static void another_users_program_is_known_without_ptrace(void **state)
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+static void a_name_does_not_hide_the_parent(void **state)
+{
+    char name[PROCESS_NAME_BYTES];
+
+    (void)state;
+    assert_int_equal(prctl(PR_SET_NAME, "a) R 1 (b"), 0);
+    assert_int_equal(process_facts_parent(getpid(), name), getppid());
+    assert_string_equal(name, "a) R 1 (b");
+    assert_int_equal(process_facts_parent(0, name), 0);
+    assert_string_equal(name, "");
+}
+
 static void who_has_gone_has_no_facts(void **state)
 {
     struct process_facts facts;
@@ -134,6 +147,7 @@ int main(void)
         cmocka_unit_test(control_groups_tell_the_container),
         cmocka_unit_test(our_own_facts_are_known),
         cmocka_unit_test(another_users_program_is_known_without_ptrace),
+        cmocka_unit_test(a_name_does_not_hide_the_parent),
         cmocka_unit_test(who_has_gone_has_no_facts),
     };
 

@@ -112,6 +112,10 @@ static void test_proc_numbers(void **state)
     assert_int_equal(proc_text_number("99999999999999999999999999"), 0);
     assert_int_equal(proc_text_field("10 20 30 0", 2), 30);
     assert_int_equal(proc_text_field("10 20", 5), 0);
+    assert_int_equal(proc_text_parent("10 (a) S 20 10"), 20);
+    assert_int_equal(proc_text_parent("10 (a) R 1 (b) S 20 10"), 20);
+    assert_int_equal(proc_text_parent("10 (a) S"), 0);
+    assert_int_equal(proc_text_parent("10"), 0);
 }
 
 static int make_folder(void **state)
