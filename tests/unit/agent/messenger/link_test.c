@@ -170,6 +170,76 @@ static void test_only_sealed_memory_is_a_document(void **state UNUSED)
     assert_null(text);
 }
 
+static void test_a_bundle_travels_sealed(void **state UNUSED)
+{
+    const char id[] = "01a20110-8b87-741b-b374-275c67b8f792";
+    char got[40];
+    AUTO_FREE char *text = NULL;
+    size_t length = 0;
+
+    assert_int_equal(link_send_bundle(ours, id, "bytes", 5), 0);
+    struct message message = receive(LINK_BUNDLE);
+    assert_int_equal(link_read_bundle(&message, got), 0);
+    assert_string_equal(got, id);
+    assert_int_equal(link_read_document(message.fds[0], &text, &length), 0);
+    assert_int_equal(length, 5);
+    assert_memory_equal(text, "bytes", 5);
+    (void)close(message.fds[0]);
+    assert_int_equal(link_send_plain(ours, LINK_WANT_FILES), 0);
+    message = receive(LINK_WANT_FILES);
+    assert_int_equal(link_read_bundle(&message, got), -EBADMSG); /* it holds nothing */
+}
+
+static void test_the_end_of_a_bundle(void **state UNUSED)
+{
+    static struct link_bundle_done sent, got;
+    struct message_writer writer = {.length = 0};
+
+    fill(sent.id, sizeof sent.id);
+    sent.outcome = LINK_BUNDLE_REFUSED;
+    fill(sent.problem, sizeof sent.problem);
+    assert_int_equal(link_send_bundle_done(ours, &sent), 0);
+    struct message message = receive(LINK_BUNDLE_DONE);
+    assert_int_equal(link_read_bundle_done(&message, &got), 0);
+    assert_memory_equal(&sent, &got, sizeof sent);
+    message_write_text(&writer, sent.id);
+    message_write_u32(&writer, LINK_BUNDLE_REFUSED + 1);
+    message_write_text(&writer, "");
+    assert_int_equal(message_writer_send(&writer, ours, LINK_BUNDLE_DONE, -1), 0);
+    message = receive(LINK_BUNDLE_DONE);
+    assert_int_equal(link_read_bundle_done(&message, &got), -EBADMSG);
+}
+
+static void test_pieces_travel(void **state UNUSED)
+{
+    static struct link_piece sent, got;
+    AUTO_FREE char *text = NULL;
+    size_t length = 0;
+
+    fill(sent.sha256, sizeof sent.sha256);
+    sent.offset = UINT64_MAX;
+    sent.length = 5;
+    sent.delivered = true;
+    assert_int_equal(link_send_piece(ours, &sent, "bytes"), 0);
+    struct message message = receive(LINK_PIECE);
+    assert_int_equal(link_read_piece(&message, &got), 0);
+    assert_memory_equal(&sent, &got, sizeof sent);
+    assert_int_equal(link_read_document(message.fds[0], &text, &length), 0);
+    assert_int_equal(length, 5);
+    (void)close(message.fds[0]);
+    sent.delivered = false; /* then nothing goes along */
+    sent.gone = true;
+    assert_int_equal(link_send_piece(ours, &sent, NULL), 0);
+    message = receive(LINK_PIECE);
+    assert_int_equal(link_read_piece(&message, &got), 0);
+    assert_true(got.gone && !got.delivered);
+    (void)close(message.fds[0]);
+    sent.length = LIMIT_MIRROR_PIECE_BYTES + 1;
+    assert_int_equal(link_send_want_piece(ours, &sent), 0);
+    message = receive(LINK_WANT_PIECE);
+    assert_int_equal(link_read_piece(&message, &got), -EBADMSG);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +251,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_an_unknown_state_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_documents_travel_sealed, set_up, tear_down),
         cmocka_unit_test(test_only_sealed_memory_is_a_document),
+        cmocka_unit_test_setup_teardown(test_a_bundle_travels_sealed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_the_end_of_a_bundle, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_pieces_travel, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

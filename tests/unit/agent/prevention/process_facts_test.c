@@ -3,6 +3,7 @@
 
 #include "common/json/json_writer.h"
 
+#include <limits.h>
 #include <linux/capability.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -141,6 +142,37 @@ static void who_has_gone_has_no_facts(void **state)
     assert_string_equal(facts.container, "");
 }
 
+static void the_parent_is_known(void **state)
+{
+    char name[PROCESS_NAME_BYTES], own[PROCESS_NAME_BYTES] = "a) 9 (b";
+
+    (void)state;
+    assert_int_equal(prctl(PR_SET_NAME, own), 0); /* a name may look like the rest of the line */
+    assert_int_equal(process_facts_parent(getpid(), name), getppid());
+    assert_string_equal(name, own);
+    assert_int_equal(process_facts_parent(0, name), 0);
+    assert_string_equal(name, "");
+    assert_int_equal(process_facts_parent(INT_MAX, name), 0); /* there is none */
+}
+
+static void what_is_known_is_written(void **state)
+{
+    AUTO_BUFFER struct buffer text = BUFFER_WITH_MAXIMUM(65536);
+    struct process_facts facts = {
+        .pid = 7, .user = 4000000000U, .login_user = PROCESS_NO_USER, .container = ID};
+    struct json_writer json;
+
+    (void)state;
+    (void)snprintf(facts.executable, sizeof facts.executable, "/a\nb");
+    json_writer_init(&json, &text);
+    json_write_object_begin(&json);
+    process_facts_write(&facts, &json);
+    json_write_object_end(&json);
+    assert_string_equal(buffer_text(&text),
+                        "{\"pid\":7,\"executable\":\"/a\\\\x0ab\",\"uid\":4000000000,"
+                        "\"container\":\"" ID "\"}"); /* nobody has that number */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -149,6 +181,8 @@ int main(void)
         cmocka_unit_test(another_users_program_is_known_without_ptrace),
         cmocka_unit_test(a_name_does_not_hide_the_parent),
         cmocka_unit_test(who_has_gone_has_no_facts),
+        cmocka_unit_test(the_parent_is_known),
+        cmocka_unit_test(what_is_known_is_written),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

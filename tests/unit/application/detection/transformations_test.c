@@ -22,6 +22,8 @@ static const struct {
     {"compressWhitespace", "a \t\n b  ", "a b "},
     {"cssDecode", "ja\\76 ascript\\00000a\\z\\", "javascript\nz"},
     {"cssDecode", "\\ff41x", "ax"},
+    {"escapeSeqDecode", "\\x41\\101\\n\\t\\\\\\q\\", "AA\n\t\\\\q\\"},
+    {"escapeSeqDecode", "\\xzz\\x4\\400", "\\xzz\\x4 0"},
     {"hexDecode", "4a4b", "JK"},
     {"hexEncode", "JK", "4a4b"},
     {"htmlEntityDecode", "&lt;&#x41;&#65&amp;&nope;&", "<AA&&nope;&"},
@@ -32,6 +34,7 @@ static const struct {
     {"normalizePath", "a/../../b", "../b"},
     {"normalizePath", "/../../etc/passwd", "/etc/passwd"},
     {"normalizePathWin", "\\a\\..\\b", "/b"},
+    {"removeCommentsChar", "a/*b*/c--d#e<!--f-->g", "abcdefg"},
     {"removeWhitespace", " a\tb ", "ab"},
     {"replaceComments", "a/*x*/b/*y", "a b "},
     {"trim", " a b ", "a b"},
@@ -55,6 +58,25 @@ static void test_each(void **state)
                      result.data);
     }
     arena_done(&arena);
+}
+
+static void test_nulls(void **state)
+{
+    (void)state;
+    static const char text[] = "a\0b\0";
+    struct arena arena;
+    assert_int_equal(arena_init(&arena, 1 << 20), 0);
+    struct span nulls = {text, sizeof(text) - 1};
+    assert_true(span_is(transform(TRANSFORM_REMOVE_NULLS, &arena, nulls), "ab"));
+    assert_true(span_is(transform(TRANSFORM_REPLACE_NULLS, &arena, nulls), "a b "));
+    arena_done(&arena);
+}
+
+static void test_unknown_names(void **state)
+{
+    (void)state;
+    assert_int_equal(transformation_of(SPAN("rot13")), TRANSFORM_COUNT);
+    assert_int_equal(transformation_of(SPAN("")), TRANSFORM_COUNT);
 }
 
 static void test_nothing_fits(void **state)
@@ -91,8 +113,8 @@ static void test_sha256(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_each),
-        cmocka_unit_test(test_nothing_fits),
+        cmocka_unit_test(test_nulls),  cmocka_unit_test(test_unknown_names),
+        cmocka_unit_test(test_each),   cmocka_unit_test(test_nothing_fits),
         cmocka_unit_test(test_sha256),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

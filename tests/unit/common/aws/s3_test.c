@@ -408,6 +408,208 @@ static void test_a_batch_of_notifications(void **state)
     aws_answer_done(&got);
 }
 
+/* ---- SQS ---- */
+
+#define QUEUE "https://sqs.ap-northeast-1.amazonaws.com/1/q"
+
+static void test_messages_are_asked_for(void **state)
+{
+    struct world *world = *state;
+    struct sqs_message messages[SQS_MOST_MESSAGES];
+    struct aws_answer got;
+    size_t count = 7;
+
+    world->body = "{\"Messages\":[{\"MessageId\":\"m\",\"ReceiptHandle\":\"r\",\"Body\":\"{}\"}]}";
+    assert_int_equal(sqs_receive(world->client, QUEUE, 10, 20, 300, messages, &count, &got),
+                     AWS_OK);
+    aws_answer_done(&got);
+    assert_int_equal(count, 1);
+    assert_string_equal(messages[0].body, "{}");
+    assert_int_equal(messages[0].received, 0); /* not said */
+    sqs_message_done(&messages[0]);
+    assert_string_equal(header(world, "X-Amz-Target"), "AmazonSQS.ReceiveMessage");
+    assert_non_null(strstr(header(world, "Authorization"), "/ap-northeast-1/sqs/"));
+    assert_non_null(strstr(world->last.body, "\"WaitTimeSeconds\":20,\"VisibilityTimeout\":300"));
+    world->body = "{\"Messages\":[{}]}";
+    assert_int_equal(sqs_receive(world->client, QUEUE, 10, 20, 300, messages, &count, &got),
+                     AWS_UNAVAILABLE);
+    aws_answer_done(&got);
+    assert_int_equal(count, 0);
+    world->status = 403;
+    world->body = "{\"__type\":\"com.amazonaws.sqs#AccessDenied\",\"message\":\"no\"}";
+    assert_int_not_equal(sqs_receive(world->client, QUEUE, 10, 20, 300, messages, &count, &got),
+                         AWS_OK);
+    aws_answer_done(&got);
+}
+
+static void test_batches_go_to_the_queue(void **state)
+{
+    struct world *world = *state;
+    const char *const texts[] = {"first", "second"};
+    bool failed[SQS_MOST_MESSAGES];
+    struct aws_answer got;
+
+    world->body = "{\"Successful\":[{\"Id\":\"1\"},{\"Id\":\"9\"},{\"Id\":\"x\"},7]}";
+    assert_int_equal(sqs_hide(world->client, QUEUE, texts, 2, 5, failed, &got), AWS_OK);
+    aws_answer_done(&got);
+    assert_true(failed[0]);
+    assert_false(failed[1]);
+    assert_non_null(strstr(world->last.body, "\"VisibilityTimeout\":5"));
+    assert_string_equal(header(world, "X-Amz-Target"), "AmazonSQS.ChangeMessageVisibilityBatch");
+    assert_int_equal(sqs_send(world->client, QUEUE, texts, 2, failed, &got), AWS_OK);
+    aws_answer_done(&got);
+    assert_non_null(strstr(world->last.body, "\"MessageBody\":\"second\""));
+    world->body = "no JSON";
+    assert_int_equal(sqs_send(world->client, QUEUE, texts, 2, failed, &got), AWS_UNAVAILABLE);
+    aws_answer_done(&got);
+    assert_true(failed[0] && failed[1]);
+    AUTO_FREE char *huge = calloc(1, 5U << 20); /* more than a request holds: none is made */
+    assert_non_null(huge);
+    memset(huge, 'x', (5U << 20) - 1);
+    const char *const too_long[] = {huge};
+    unsigned calls = world->calls;
+    assert_int_equal(sqs_send(world->client, QUEUE, too_long, 1, failed, &got), AWS_REFUSED);
+    assert_non_null(strstr(got.problem, "longer than SQS takes"));
+    aws_answer_done(&got);
+    assert_int_equal(world->calls, calls);
+}
+
+static void test_the_depth_of_a_queue(void **state)
+{
+    struct world *world = *state;
+    struct sqs_depth depth = {.visible = 99};
+    struct aws_answer got;
+
+    world->body = "{\"Attributes\":{\"ApproximateNumberOfMessages\":\"3\","
+                  "\"ApproximateNumberOfMessagesNotVisible\":\"4\","
+                  "\"ApproximateNumberOfMessagesDelayed\":\"many\"}}";
+    assert_int_equal(sqs_depth(world->client, "http://localhost/q", &depth, &got), AWS_OK);
+    aws_answer_done(&got);
+    assert_int_equal(depth.visible, 3);
+    assert_int_equal(depth.hidden, 4);
+    assert_int_equal(depth.delayed, 0);
+    assert_non_null(strstr(header(world, "Authorization"), "/eu-west-1/sqs/")); /* our own */
+    static const char *const none[] = {"[]", "{}", "{\"Attributes\":7}", "{"};
+    for (size_t i = 0; i < ARRAY_LENGTH(none); i++) {
+        world->body = none[i];
+        assert_int_equal(sqs_depth(world->client, QUEUE, &depth, &got), AWS_UNAVAILABLE);
+        aws_answer_done(&got);
+    }
+    world->status = 400;
+    world->body = "{\"__type\":\"com.amazonaws.sqs#QueueDoesNotExist\"}";
+    assert_int_not_equal(sqs_depth(world->client, "https://sqs.NOWHERE/1/q", &depth, &got), AWS_OK);
+    aws_answer_done(&got);
+}
+
+/* ---- whole objects, pages, parts ---- */
+
+static void test_an_object_is_put(void **state)
+{
+    struct world *world = *state;
+    const struct aws_pair headers[] = {{"x-amz-tagging", "a=b"}};
+    const struct s3_object object = {.bucket = "bucket", .key = "new", .owner = "123456789012"};
+    const struct s3_put put = {
+        .body = "content", .body_length = 7, .headers = headers, .header_count = 1};
+    struct aws_answer got;
+
+    assert_int_equal(s3_put(world->client, &object, &put, &got), AWS_OK);
+    aws_answer_done(&got);
+    assert_string_equal(world->last.method, "PUT");
+    assert_string_equal(world->last.body, "content");
+    assert_string_equal(header(world, "Content-Type"), "application/octet-stream");
+    assert_string_equal(header(world, "x-amz-tagging"), "a=b");
+    assert_string_equal(header(world, "x-amz-expected-bucket-owner"), "123456789012");
+}
+
+static void test_pages_are_asked_for(void **state)
+{
+    struct world *world = *state;
+    struct seen seen = {.count = 0};
+    const struct s3_list list = {.bucket = "bucket",
+                                 .prefix = "p/",
+                                 .start_after = "p/a",
+                                 .page = 2,
+                                 .each = see,
+                                 .user = &seen};
+    char token[S3_TOKEN_BYTES] = "";
+    struct aws_answer got;
+
+    world->body = "<ListBucketResult><NextContinuationToken>t</NextContinuationToken>"
+                  "<Contents><Key>p%2Fb</Key><Size>1</Size></Contents></ListBucketResult>";
+    assert_int_equal(s3_list(world->client, &list, token, &got), AWS_OK);
+    aws_answer_done(&got);
+    assert_int_equal(seen.count, 1);
+    assert_string_equal(token, "t");
+    assert_non_null(strstr(world->last.target, "start-after=p%2Fa"));
+    assert_non_null(strstr(world->last.target, "max-keys=2"));
+    assert_int_equal(s3_list(world->client, &list, token, &got), AWS_OK);
+    aws_answer_done(&got);
+    assert_non_null(strstr(world->last.target, "continuation-token=t"));
+    assert_null(strstr(world->last.target, "start-after"));
+    seen.answer = -EINTR;
+    assert_int_equal(s3_list(world->client, &list, token, &got), AWS_TAKER_FAILED);
+    assert_int_equal(got.taker_error, -EINTR);
+    aws_answer_done(&got);
+    world->body = "<html>";
+    assert_int_equal(s3_list(world->client, &list, token, &got), AWS_UNAVAILABLE);
+    aws_answer_done(&got);
+    world->status = 404;
+    world->body = "<Error><Code>NoSuchBucket</Code></Error>";
+    assert_int_equal(s3_list(world->client, &list, token, &got), AWS_NOT_FOUND);
+    aws_answer_done(&got);
+}
+
+#define MIB (UINT64_C(1) << 20)
+
+static void test_a_copy_in_parts(void **state)
+{
+    struct world *world = *state;
+    const struct aws_pair headers[] = {{"Content-Type", "text/plain"}, {"x-amz-tagging", "a=b"}};
+    const struct s3_object from = {.bucket = "bucket", .key = "a", .etag = "e", .owner = "1"};
+    const struct s3_object to = {.bucket = "other", .key = "b", .owner = "2"};
+    struct aws_pair many[64];
+    struct aws_answer got;
+
+    /* One answer that serves all steps. */
+    world->body = "<R><UploadId>u</UploadId><ETag>&quot;part&quot;</ETag></R>";
+    assert_int_equal(s3_copy_parts(world->client, &from, &to, 12 * MIB, 5 * MIB, headers, 2, &got),
+                     AWS_OK);
+    aws_answer_done(&got);
+    assert_int_equal(world->calls, 5); /* begun, three parts, completed */
+    assert_string_equal(world->last.method, "POST");
+    assert_string_equal(world->last.target, "/other/b?uploadId=u");
+    assert_non_null(strstr(world->last.body, "<PartNumber>3</PartNumber>"));
+
+    world->first_status = 200; /* begun, and the first part fails: abandoned */
+    world->first_lines = "";
+    world->first_body = world->body;
+    world->body = "<Error><Code>InternalError</Code></Error>";
+    world->calls = 0;
+    assert_int_not_equal(s3_copy_parts(world->client, &from, &to, 12 * MIB, 5 * MIB, NULL, 0, &got),
+                         AWS_OK);
+    aws_answer_done(&got);
+    assert_string_equal(world->last.method, "DELETE");
+    world->body = "<R><ETag>&lt;x&gt;</ETag></R>";
+    world->calls = 0;
+    assert_int_equal(s3_copy_parts(world->client, &from, &to, 5 * MIB, 5 * MIB, NULL, 0, &got),
+                     AWS_UNAVAILABLE);
+    assert_non_null(strstr(got.problem, "none of S3's"));
+    aws_answer_done(&got);
+
+    for (size_t i = 0; i < ARRAY_LENGTH(many); i++)
+        many[i] = (struct aws_pair){"x-amz-meta-a", "b"};
+    assert_int_equal(s3_copy_parts(world->client, &from, &to, MIB, 5 * MIB, many,
+                                   ARRAY_LENGTH(many), &got),
+                     AWS_REFUSED);
+    aws_answer_done(&got);
+    assert_int_equal(s3_copy_parts(world->client, &from, &to, 0, 5 * MIB, NULL, 0, &got),
+                     AWS_REFUSED);
+    aws_answer_done(&got);
+    assert_int_equal(s3_copy_parts(world->client, &from, &to, 50001 * MIB, 5 * MIB, NULL, 0, &got),
+                     AWS_REFUSED);
+    aws_answer_done(&got);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -425,6 +627,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_batch_of_which_half_fails, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_attributes_of_a_notification, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_batch_of_notifications, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_messages_are_asked_for, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_batches_go_to_the_queue, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_the_depth_of_a_queue, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_an_object_is_put, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_pages_are_asked_for, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_copy_in_parts, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include "common/buffers/buffer.h"
+#include "common/limits.h"
 #include "common/log_rules/log_rules.h"
 #include "common/text/text.h"
 
@@ -117,11 +119,46 @@ static void test_custom_numbers(void **state)
                      -EINVAL);
 }
 
+static void test_a_text_of_parts(void **state)
+{
+    static const char *const decoders[] = {"{ name = \"d\"; program = \"p\"; }",
+                                           "{ name = \"e\"; program = \"q\"; }", NULL};
+    static const char *const made[] = {
+        "{ id = 7; decoder = \"e\"; severity = \"low\"; description = \"x\"; }", NULL};
+    AUTO_FREE char *text = log_rules_text_new(decoders, made);
+    struct settings_error error = {""};
+    struct log_rules *rules = NULL;
+
+    (void)state;
+    assert_non_null(text);
+    assert_int_equal(log_rules_new(&rules), 0);
+    if (log_rules_add_text(rules, "made", text, false, &error) < 0)
+        fail_msg("%s", error.text);
+    assert_int_equal(log_rules_seal(rules, &error), 0);
+    assert_int_equal(log_rules_decoder_count(rules), 2);
+    assert_int_equal(log_rules_count(rules), 1);
+    (void)log_rules_free(rules);
+}
+
+static void test_too_many(void **state)
+{
+    AUTO_BUFFER struct buffer text = BUFFER_WITH_MAXIMUM(LIMIT_SETTINGS_BYTES);
+    struct settings_error error;
+
+    (void)state;
+    (void)buffer_append_text(&text, "decoders = (");
+    for (size_t i = 0; i <= LIMIT_LOG_DECODERS; i++)
+        (void)buffer_append_format(&text, "%s{name=\"d%zu\";program=\"p\";}", i > 0 ? "," : "", i);
+    assert_int_equal(buffer_append_text(&text, ");"), 0);
+    assert_int_equal(read_text(buffer_text(&text), false, &error), -EINVAL);
+    assert_non_null(strstr(error.text, "altogether"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_whole),          cmocka_unit_test(test_a_text_of_parts),
+        cmocka_unit_test(test_too_many),       cmocka_unit_test(test_refused),
         cmocka_unit_test(test_custom_numbers),
     };
 
