@@ -21,6 +21,14 @@ static int write_members(const config_setting_t *setting, struct buffer *text, c
     return r;
 }
 
+/* "{ ; }" would be no group. */
+static const char *end_of(const config_setting_t *setting)
+{
+    if (!config_setting_is_group(setting))
+        return config_setting_is_list(setting) ? ")" : "]";
+    return config_setting_length(setting) > 0 ? "; }" : "}";
+}
+
 /* settings_parse bounded the depth of what it read: so is this recursion. */
 int schema_write_setting(const config_setting_t *setting, struct buffer *text)
 {
@@ -42,7 +50,7 @@ int schema_write_setting(const config_setting_t *setting, struct buffer *text)
     case CONFIG_TYPE_ARRAY:
         (void)buffer_append_text(text, group ? "{ " : list ? "(" : "[");
         r = write_members(setting, text, group ? "; " : ", ");
-        (void)buffer_append_text(text, group ? "; }" : list ? ")" : "]");
+        (void)buffer_append_text(text, end_of(setting));
         return r;
     default:
         return -EINVAL;

@@ -123,6 +123,8 @@ static void test_refusals(void **state)
         {"hashes = (\"abc\");", "is not a SHA-256"},
         {"watch = { paths = (\"/a\"); paths_add = (\"/b\"); };",
          "stands beside watch.paths of line 1"},
+        {"scan = { reload = 5; };", "scan.reload: must be one of its choices in quotes"},
+        {"title = 5;", "title: must be a text in quotes"},
         {"watch = { enabled_add = true; };", "watch.enabled_add: is not a known key"},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
@@ -134,6 +136,44 @@ static void test_refusals(void **state)
         for (size_t j = 0; j < RULES; j++)
             assert_null(values[j].list);
     }
+}
+
+static const struct settings_rule groups = {"rules", SETTINGS_LIST, "", "group", "-"};
+
+static int read_groups(const char *text, struct settings_value *value, struct settings_error *error)
+{
+    struct settings *settings = NULL;
+    assert_int_equal(settings_parse("t.conf", text, &settings, error), 0);
+    int r = settings_read(settings, &groups, 1, true, value, error);
+    settings_free(settings);
+    return r;
+}
+
+/* Whatever was written, one line of it is kept, which reads as the same again. */
+static void test_groups_are_kept_in_one_spelling(void **state)
+{
+    (void)state;
+    struct settings_value value = {0}, again = {0};
+    struct settings_error error = {""};
+    if (read_groups("rules = (\n { id = 1; big = 5000000000L; on = true;\n off = false;\n"
+                    "  text = \"a \\\"b\\\"\"; deep : { x = (1, \"y\", { }); y = [1, 2]; };\n },\n"
+                    " { } );",
+                    &value, &error) < 0)
+        fail_msg("%s", error.text);
+    assert_string_equal(value.list[0],
+                        "{ id = 1; big = 5000000000L; on = true; off = false; "
+                        "text = \"a \\x22b\\x22\"; deep = { x = (1, \"y\", { }); y = [1, 2]; }; }");
+    AUTO_FREE char *text = text_format_new("rules = ( %s );", value.list[0]);
+    if (read_groups(text, &again, &error) < 0)
+        fail_msg("%s", error.text);
+    assert_string_equal(again.list[0], value.list[0]);
+    settings_value_done(&again);
+    settings_value_done(&value);
+    assert_int_equal(read_groups("rules = ( \"x\" );", &value, &error), -EINVAL);
+    assert_non_null(strstr(error.text, "rules[0]: must be a group"));
+    assert_int_equal(read_groups("rules = ( { a = ( { b = 1.5; } ); } );", &value, &error),
+                     -EINVAL);
+    assert_non_null(strstr(error.text, "holds a fraction"));
 }
 
 static void test_error_texts_are_escaped(void **state)
@@ -243,6 +283,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_type),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_groups_are_kept_in_one_spelling),
         cmocka_unit_test(test_error_texts_are_escaped),
         cmocka_unit_test(test_list_bounds),
         cmocka_unit_test(test_fallbacks_and_showing),
