@@ -156,6 +156,7 @@ static void reads_only_the_key_of_a_request(void **state UNUSED)
     *middle = *middle == 'A' ? 'B' : 'A';
     assert_int_equal(csr_read_key(pem, strlen(pem), &refused), -EBADMSG);
     assert_int_equal(csr_read_key("hello", 5, &refused), -EBADMSG);
+    assert_int_equal(csr_read_key(pem, CSR_PEM_MAXIMUM + 1, &refused), -EBADMSG);
 
     AUTO_KEY EVP_PKEY *rsa = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048);
     AUTO_FREE char *rsa_pem = NULL;
