@@ -26,11 +26,19 @@ struct placed {
     uint64_t version;
 };
 
+/* In the spool, whole, durable, and of its digest; as long as it is this very file. */
+struct checked {
+    char sha256[65];
+    struct file_identity identity;
+};
+
 struct mirror_files {
     int mirror_fd, spool_fd;
     char *record; /* path of placed.json */
     struct placed placed[LIMIT_MIRROR_FILES];
     size_t placed_count;
+    struct checked checked[LIMIT_MIRROR_FILES]; /* in this run */
+    size_t checked_count;
 };
 
 /* --- the record */
@@ -217,17 +225,47 @@ const struct wire_mirror_file *mirror_files_older(const struct mirror_files *fil
 
 /* --- growing */
 
+static bool is_checked(const struct mirror_files *files, const struct wire_mirror_file *file,
+                       const struct stat *status)
+{
+    const struct file_identity identity = file_identity_of(status);
+
+    for (size_t i = 0; i < files->checked_count; i++)
+        if (text_equal(files->checked[i].sha256, file->sha256) &&
+            file_identity_equal(&files->checked[i].identity, &identity))
+            return true;
+    return false;
+}
+
+static void note_checked(struct mirror_files *files, const struct wire_mirror_file *file,
+                         const struct stat *status)
+{
+    if (files->checked_count == LIMIT_MIRROR_FILES)
+        files->checked_count = 0; /* of other sets: these are checked once more */
+    struct checked *checked = &files->checked[files->checked_count++];
+    (void)text_copy(checked->sha256, sizeof checked->sha256, file->sha256);
+    checked->identity = file_identity_of(status);
+}
+
+/* Once: a large file takes seconds, and whoever calls has others to answer. */
 static int check_whole(struct mirror_files *files, const struct wire_mirror_file *file, int fd)
 {
     uint8_t digest[SHA256_BYTES];
+    struct stat status;
     char hex[65];
 
+    if (fstat(fd, &status) < 0)
+        return -errno;
+    if (is_checked(files, file, &status))
+        return 0;
     int r = fsync(fd) < 0 ? -errno : hash_sha256_fd(fd, file->size, digest);
     if (r < 0)
         return r;
     text_hex(hex, digest, sizeof digest);
-    if (text_equal(hex, file->sha256))
+    if (text_equal(hex, file->sha256)) {
+        note_checked(files, file, &status);
         return 0;
+    }
     (void)unlinkat(files->spool_fd, file->sha256, 0);
     return -EBADMSG;
 }
@@ -251,7 +289,7 @@ int mirror_files_append(struct mirror_files *files, const struct wire_mirror_fil
 
 /* --- in their place */
 
-/* Whole, and by its digest also after a crash in between. */
+/* Whole, and of its digest also after a crash in between. */
 static int check_spooled(struct mirror_files *files, const struct wire_mirror_file *file)
 {
     AUTO_CLOSE int fd = -1;
@@ -328,6 +366,7 @@ int mirror_files_place(struct mirror_files *files, const struct wire_signatures 
             r = place_one(files, &set->files[i]);
     if (r < 0)
         return r;
+    files->checked_count = 0;
     remove_others(files->mirror_fd, set, false);
     remove_others(files->spool_fd, set, true);
     r = file_sync_directory(files->mirror_fd);

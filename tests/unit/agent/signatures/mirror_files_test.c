@@ -15,6 +15,15 @@
 #include <cmocka.h>
 
 static char state_directory[64];
+static unsigned hashed;
+
+int __real_hash_sha256_fd(int fd, uint64_t maximum, uint8_t ret_digest[static SHA256_BYTES]);
+int __wrap_hash_sha256_fd(int fd, uint64_t maximum, uint8_t ret_digest[static SHA256_BYTES]);
+int __wrap_hash_sha256_fd(int fd, uint64_t maximum, uint8_t ret_digest[static SHA256_BYTES])
+{
+    hashed++;
+    return __real_hash_sha256_fd(fd, maximum, ret_digest);
+}
 
 static int set_up(void **state)
 {
@@ -94,6 +103,27 @@ static void test_growing(void **state)
     (void)mirror_files_close(files);
     files = open_files();
     assert_true(mirror_files_have(files, &set));
+    (void)mirror_files_close(files);
+}
+
+/* It takes long; but what lay there when the agent started may be anything. */
+static void test_each_is_hashed_once(void **state)
+{
+    (void)state;
+    struct wire_mirror_file set_files[] = {file_of(0, "main.cvd", "first", 1),
+                                           file_of(1, "daily.cvd", "second", 7)};
+    struct wire_signatures set = {.files = set_files, .file_count = 2};
+    struct mirror_files *files = open_files();
+
+    hashed = 0;
+    assert_int_equal(mirror_files_append(files, &set_files[0], 0, "first", 5), 0);
+    assert_int_equal(hashed, 1);
+    (void)mirror_files_close(files);
+    files = open_files();
+    assert_int_equal(mirror_files_append(files, &set_files[1], 0, "second", 6), 0);
+    assert_int_equal(hashed, 2);
+    assert_int_equal(mirror_files_place(files, &set), 0);
+    assert_int_equal(hashed, 3); /* of the earlier run */
     (void)mirror_files_close(files);
 }
 
@@ -203,6 +233,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_growing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_each_is_hashed_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_another_content, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_versions, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_an_empty_file, set_up, tear_down),
