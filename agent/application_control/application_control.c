@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define NS_PER_MINUTE (60 * NS_PER_SECOND)
+#define TICK_NS       (10 * NS_PER_MS) /* a file's times lag behind the clock by a tick */
 #define FULL                                                                                \
     "as many programs are known as there can be: leave folders with many of them out with " \
     "application_control.exclude_directories, then yaguractl applications learn"
@@ -111,6 +112,25 @@ bool application_control_is_learning(struct application_control *control)
 bool application_control_in_maintenance(struct application_control *control)
 {
     return inventory_marks(control->inventory).maintenance_from_ns != 0;
+}
+
+bool application_control_lets_all_run(struct application_control *control,
+                                      enum inventory_origin *ret_origin)
+{
+    (void)pthread_mutex_lock(&control->lock);
+    bool learning = application_control_is_learning(control);
+    (void)pthread_mutex_unlock(&control->lock);
+    struct inventory_marks marks = inventory_marks(control->inventory);
+    *ret_origin = learning ? INVENTORY_RUN : INVENTORY_MAINTENANCE;
+    return learning || clock_realtime_ns() < marks.maintenance_until_ns;
+}
+
+bool application_control_changed_between(const struct stat *status, uint64_t from_ns,
+                                         uint64_t until_ns)
+{
+    uint64_t changed_ns = file_identity_of(status).ctime_ns;
+
+    return changed_ns + TICK_NS >= from_ns && changed_ns <= until_ns;
 }
 
 void application_control_record(struct application_control *control, const char *kind,
@@ -471,8 +491,10 @@ static void set_maintenance(struct application_control *control, uint64_t minute
 
     if (minutes > 0 && marks.maintenance_from_ns == 0)
         marks.maintenance_from_ns = now;
-    if (marks.maintenance_from_ns != 0)
+    if (minutes > 0)
         marks.maintenance_until_ns = now + minutes * NS_PER_MINUTE;
+    else /* its time may be over already */
+        marks.maintenance_until_ns = MIN(marks.maintenance_until_ns, now);
     inventory_set_marks(control->inventory, &marks);
 }
 

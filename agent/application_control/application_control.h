@@ -80,9 +80,9 @@ void application_control_status(struct application_control *control,
                                 struct application_control_status *ret_status);
 
 #define APPLICATION_MAINTENANCE_MOST_MINUTES (24 * 60)
-/* For so long whatever is run, and what is there afterwards, is known from then on; 0 ends it now.
- * It outlives the agent's end. by: who asked, for the event. -EOPNOTSUPP: it is off, -EALREADY: it
- * does not enforce anything yet, -ERANGE. */
+/* For so long whatever is run is known from then on, and so is what came or was changed until its
+ * time was over: a walk looks for that. 0 ends it now. It outlives the agent's end. by: who asked,
+ * for the event. -EOPNOTSUPP: it is off, -EALREADY: it does not enforce anything yet, -ERANGE. */
 int application_control_maintain(struct application_control *control, uint64_t minutes,
                                  const char *by) MUST_USE;
 /* Forgets all programs and learns anew what is there. -EOPNOTSUPP, -errno of the file. */

@@ -102,7 +102,15 @@ struct application_rules *application_rules_take(struct application_control *con
 void application_rules_drop(struct application_control *control, struct application_rules *rules);
 /* With the lock: nothing is enforced yet. */
 bool application_control_is_learning(struct application_control *control);
+/* With the lock: until what came meanwhile has been looked for. */
 bool application_control_in_maintenance(struct application_control *control);
+/* While programs are learned, and in maintenance before its time is over, all may run; ret_origin
+ * is why it is known then. */
+bool application_control_lets_all_run(struct application_control *control,
+                                      enum inventory_origin *ret_origin);
+/* Whether a file last changed between the two, realtime. */
+bool application_control_changed_between(const struct stat *status, uint64_t from_ns,
+                                         uint64_t until_ns);
 void application_control_record(struct application_control *control, const char *kind,
                                 enum event_severity severity, const char *subject,
                                 const char *detail);

@@ -74,15 +74,15 @@ static int take_digest(struct application_ask *ask, uint64_t most_bytes)
 
 /* ---- decisions ---- */
 
-/* While programs are learned and in maintenance all may run, and is known from then on. */
-static bool may_all_run(struct application_control *control, enum inventory_origin *ret_origin)
+/* Its time is over, but not the walk that looks for what came meanwhile: it would find this. */
+static bool came_in_maintenance(struct application_control *control,
+                                const struct application_ask *ask)
 {
-    (void)pthread_mutex_lock(&control->lock);
-    bool learning = application_control_is_learning(control);
-    bool maintenance = application_control_in_maintenance(control);
-    (void)pthread_mutex_unlock(&control->lock);
-    *ret_origin = learning ? INVENTORY_RUN : INVENTORY_MAINTENANCE;
-    return learning || maintenance;
+    struct inventory_marks marks = inventory_marks(control->inventory);
+
+    return marks.maintenance_from_ns != 0 &&
+           application_control_changed_between(&ask->status, marks.maintenance_from_ns,
+                                               marks.maintenance_until_ns);
 }
 
 static void answer_known(struct application_control *control, struct application_ask *ask,
@@ -129,6 +129,8 @@ static void decide(struct application_control *control, struct application_ask *
         answer_known(control, ask, ask->remembered);
     else if (ask->all_run)
         trust(control, ask, ask->origin);
+    else if (came_in_maintenance(control, ask))
+        trust(control, ask, INVENTORY_MAINTENANCE);
     else if (rules->trust_packages && package_scripts_include(&ask->question, &ask->status))
         trust(control, ask, INVENTORY_SCRIPT);
     else if (rules->trust_packages && ask->question.path[0] == '/')
@@ -179,7 +181,7 @@ static void judge(struct application_control *control, struct application_ask *a
         application_rules_drop(control, rules);
         return;
     }
-    ask->all_run = may_all_run(control, &ask->origin);
+    ask->all_run = application_control_lets_all_run(control, &ask->origin);
     int r = look_at(ask, rules->most_bytes);
     if (r == 0)
         decide(control, ask, rules);

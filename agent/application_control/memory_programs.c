@@ -121,11 +121,7 @@ static void take_unknown(struct application_control *control, const struct memor
         .package = "",
     };
 
-    (void)pthread_mutex_lock(&control->lock);
-    bool learning = application_control_is_learning(control);
-    bool trusted = learning || application_control_in_maintenance(control);
-    (void)pthread_mutex_unlock(&control->lock);
-    if (!trusted) {
+    if (!application_control_lets_all_run(control, &program.origin)) {
         if (!known->told)
             tell(control, found, known);
         known->told = true;
@@ -133,7 +129,6 @@ static void take_unknown(struct application_control *control, const struct memor
     }
     if (known->result < 0)
         return;
-    program.origin = learning ? INVENTORY_RUN : INVENTORY_MAINTENANCE;
     memcpy(program.sha256, known->sha256, SHA256_BYTES);
     (void)application_control_add(control, &program);
 }

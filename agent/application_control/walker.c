@@ -18,7 +18,6 @@
 
 #define COMMIT_EVERY 500 /* programs */
 #define NICENESS     10
-#define TICK_NS      (10 * NS_PER_MS) /* a file's times lag behind the clock by a tick */
 #define RETRY_NS     (60 * NS_PER_SECOND)
 /* ioprio_set(2): class idle of the calling thread. */
 #define IOPRIO_WHO_PROCESS 1
@@ -27,7 +26,7 @@
 struct walk {
     struct application_control *control;
     struct application_rules *rules;
-    uint64_t since_ns;
+    uint64_t since_ns, until_ns; /* realtime: of the files' last changes */
     unsigned unwritten;
     uint64_t added;
 };
@@ -79,7 +78,7 @@ static bool may_be_run(const struct stat *status)
 static bool is_wanted(const struct walk *walk, const struct stat *status)
 {
     return may_be_run(status) && (uint64_t)status->st_size <= walk->rules->most_bytes &&
-           file_identity_of(status).ctime_ns + TICK_NS >= walk->since_ns;
+           application_control_changed_between(status, walk->since_ns, walk->until_ns);
 }
 
 /* A file that cannot be read now is asked for when it is run. */
@@ -96,8 +95,9 @@ static int walk_file(void *user, const struct tree_walk_file *file)
     };
 
     if (!is_wanted(walk, file->status) ||
-        file_open_regular(file->directory_fd, file->name, &fd, &status) < 0 ||
-        hash_sha256_fd(fd, walk->rules->most_bytes, program.sha256) < 0)
+        file_open_regular(file->directory_fd, file->name, &fd, NULL) < 0 ||
+        hash_sha256_fd(fd, walk->rules->most_bytes, program.sha256) < 0 || fstat(fd, &status) < 0 ||
+        !is_wanted(walk, &status))
         return walk_checks(walk);
     program.size = (uint64_t)status.st_size;
     (void)pthread_mutex_lock(&control->lock);
@@ -195,6 +195,8 @@ static void do_walk(struct application_control *control, uint64_t since_ns)
         .control = control,
         .rules = application_rules_take(control),
         .since_ns = since_ns,
+        .until_ns =
+            since_ns != 0 ? inventory_marks(control->inventory).maintenance_until_ns : UINT64_MAX,
     };
 
     int r = walk_all(&walk);

@@ -34,7 +34,8 @@ int __wrap_store_append(struct store *store UNUSED, const struct event_draft *dr
                         void *user UNUSED)
 {
     assert_true(told_count < MOST_TOLD);
-    (void)text_format(told[told_count++], sizeof told[0], "%s %s", draft->kind, draft->detail);
+    (void)text_format(told[told_count++], sizeof told[0], "%s %s %s", draft->kind, draft->subject,
+                      draft->detail);
     return 0;
 }
 
@@ -191,7 +192,11 @@ static void learn(void)
 
 static void maintain(void)
 {
-    const struct inventory_marks maintained = {.complete_ns = 1, .maintenance_from_ns = 1};
+    const struct inventory_marks maintained = {
+        .complete_ns = 1,
+        .maintenance_from_ns = 1,
+        .maintenance_until_ns = clock_realtime_ns() + 600 * NS_PER_SECOND,
+    };
 
     inventory_set_marks(control.inventory, &maintained);
 }
@@ -322,6 +327,36 @@ static void a_program_is_counted_once(void **state UNUSED)
     assert_int_equal(control.added, 1);
 }
 
+static uint64_t changed_ns(const char *name)
+{
+    struct stat status;
+    char path[128];
+
+    path_of(name, path);
+    assert_int_equal(stat(path, &status), 0);
+    return file_identity_of(&status).ctime_ns;
+}
+
+/* Somebody who brings much while the walk at its end looks for it makes nothing more run. */
+static void only_what_came_in_maintenance_runs_after_it(void **state UNUSED)
+{
+    struct inventory_marks over = {.complete_ns = 1, .maintenance_from_ns = 1};
+
+    (void)close(make("meanwhile", 1));
+    over.maintenance_until_ns = changed_ns("meanwhile");
+    do
+        (void)close(make("afterwards", 2));
+    while (changed_ns("afterwards") <= over.maintenance_until_ns);
+    inventory_set_marks(control.inventory, &over);
+    ask_for("meanwhile", in_time());
+    ask_for("afterwards", in_time());
+    judge_until_answered(2);
+    assert_int_equal(control.added, 1);
+    assert_int_equal(allowed_count, 1);
+    assert_int_equal(told_count, 1);
+    assert_non_null(strstr(told[0], "afterwards"));
+}
+
 static void a_blocked_hash_does_not_run_in_maintenance(void **state UNUSED)
 {
     uint8_t digest[SHA256_BYTES];
@@ -384,6 +419,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_being_written_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_not_read_runs_while_all_may_run, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_program_is_counted_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(only_what_came_in_maintenance_runs_after_it, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_blocked_hash_does_not_run_in_maintenance, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(what_changes_while_it_is_read_is_read_again, set_up,

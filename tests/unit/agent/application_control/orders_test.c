@@ -7,6 +7,7 @@
 #include "common/time/clock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@ static struct application_control control;
 static bool extends; /* somebody makes maintenance longer during the walk */
 static int clear_result, walk_result, commit_result;
 static bool full;
+static const char *found; /* what the walk meets in folder; NULL: nothing */
 static unsigned ends_told;
 
 int __wrap_store_append(struct store *store, const struct event_draft *draft, store_work *work,
@@ -36,9 +38,23 @@ int __wrap_store_append(struct store *store UNUSED, const struct event_draft *dr
 int __wrap_tree_walk(const char *top, bool stay, struct mount_classes *mounts,
                      const struct tree_walk_visitor *visitor, void *user);
 
-int __wrap_tree_walk(const char *top UNUSED, bool stay UNUSED, struct mount_classes *mounts UNUSED,
-                     const struct tree_walk_visitor *visitor UNUSED, void *user UNUSED)
+static void meet(const struct tree_walk_visitor *visitor, void *user)
 {
+    AUTO_CLOSE int directory = -1;
+    struct stat status;
+
+    assert_int_equal(file_open_directory(folder, true, &directory), 0);
+    assert_int_equal(fstatat(directory, found, &status, 0), 0);
+    const struct tree_walk_file file = {
+        .directory_fd = directory, .name = found, .path = found, .status = &status};
+    assert_int_equal(visitor->file(user, &file), 0);
+}
+
+int __wrap_tree_walk(const char *top UNUSED, bool stay UNUSED, struct mount_classes *mounts UNUSED,
+                     const struct tree_walk_visitor *visitor, void *user)
+{
+    if (found != NULL)
+        meet(visitor, user);
     if (extends)
         assert_int_equal(application_control_maintain(&control, 30, "a test"), 0);
     (void)pthread_mutex_lock(&control.lock);
@@ -88,7 +104,8 @@ static int set_up(void **state UNUSED)
 
     (void)text_copy(folder, sizeof folder, "/tmp/yagura-orders-XXXXXX");
     assert_non_null(mkdtemp(folder));
-    rules = (struct application_rules){.references = 1, .mode = APPLICATION_BLOCK, .paths = paths};
+    rules = (struct application_rules){
+        .references = 1, .mode = APPLICATION_BLOCK, .paths = paths, .most_bytes = 1024};
     control = (struct application_control){.rules = &rules};
     (void)pthread_mutex_init(&control.lock, NULL);
     (void)pthread_cond_init(&control.changed, NULL);
@@ -98,6 +115,7 @@ static int set_up(void **state UNUSED)
     extends = false;
     clear_result = walk_result = commit_result = 0;
     full = false;
+    found = NULL;
     ends_told = 0;
     return 0;
 }
@@ -173,6 +191,53 @@ static void maintenance_made_longer_during_its_walk_goes_on(void **state UNUSED)
     assert_true(marks.maintenance_until_ns > clock_realtime_ns());
     assert_int_equal(ends_told, 0);
     assert_false(control.maintenance_ends);
+}
+
+static uint64_t make(const char *name)
+{
+    struct stat status;
+    char path[128];
+    int fd = -1;
+
+    (void)text_format(path, sizeof path, "%s/%s", folder, name);
+    assert_int_equal(file_open_at(AT_FDCWD, path, O_RDWR | O_CREAT, 0755, &fd), 0);
+    assert_int_equal(file_write(fd, name, strlen(name)), 0);
+    assert_int_equal(fstat(fd, &status), 0);
+    (void)close(fd);
+    return file_identity_of(&status).ctime_ns;
+}
+
+static uint64_t count_after_walk_until(const char *name, uint64_t until_ns)
+{
+    const struct inventory_marks over = {.complete_ns = 1,
+                                         .maintenance_from_ns = 2,
+                                         .maintenance_until_ns = until_ns};
+
+    found = name;
+    end_maintenance();
+    inventory_set_marks(control.inventory, &over);
+    walk();
+    return inventory_count(control.inventory);
+}
+
+static void its_walk_takes_what_came_until_its_end(void **state UNUSED)
+{
+    uint64_t until_ns = make("meanwhile");
+    while (make("afterwards") <= until_ns)
+        ;
+    assert_int_equal(count_after_walk_until("meanwhile", until_ns), 1);
+    assert_int_equal(count_after_walk_until("afterwards", until_ns), 1);
+}
+
+static void its_end_is_ordered_once(void **state UNUSED)
+{
+    const struct inventory_marks over = {.complete_ns = 1,
+                                         .maintenance_from_ns = 2,
+                                         .maintenance_until_ns = 3};
+
+    inventory_set_marks(control.inventory, &over);
+    assert_int_equal(application_control_maintain(&control, 0, "a test"), 0);
+    assert_int_equal(inventory_marks(control.inventory).maintenance_until_ns, 3);
 }
 
 static void an_inventory_that_cannot_be_cleared_leaves_maintenance_an_end(void **state UNUSED)
@@ -252,6 +317,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(
             an_inventory_that_cannot_be_cleared_leaves_maintenance_an_end, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(its_walk_takes_what_came_until_its_end, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(its_end_is_ordered_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_walk_that_failed_is_told_until_the_next_one, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_disk_that_fails_is_told_until_it_does_not, set_up,
