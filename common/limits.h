@@ -28,7 +28,7 @@
     X(LIMIT_LOG_REGEX_DEPTH, 1000, "levels", "deepest nesting of that work")                    \
     X(LIMIT_LOG_REGEX_HEAP_KIB, 1024, "KiB", "most memory of an expression")                    \
     X(LIMIT_LOG_CAPTURES, 32, "groups", "most groups of an expression that are read")           \
-    X(LIMIT_LOG_FIELD_BYTES, 256, "bytes", "longest decoded field; the rest is cut")            \
+    X(LIMIT_LOG_FIELD_BYTES, 256, "bytes", "longest field that is told; the rest is cut")       \
     X(LIMIT_LOG_DESCRIPTION_BYTES, 256, "bytes", "longest description of a rule")               \
     X(LIMIT_LOG_FREQUENCY, 64, "lines", "most lines that a rule counts")                        \
     X(LIMIT_LOG_COUNTERS, 4096, "counters", "most things counted by rules at once")             \

@@ -99,8 +99,7 @@ static void take_fields(struct log_engine *engine, const struct log_line *line, 
         engine->fields[engine->field_count++] = (struct log_field){
             .name = decoder->fields[i].name,
             .value = line->message + offsets[2 * group],
-            .length =
-                MIN(offsets[2 * group + 1] - offsets[2 * group], (size_t)LIMIT_LOG_FIELD_BYTES),
+            .length = offsets[2 * group + 1] - offsets[2 * group],
         };
     }
 }
@@ -209,16 +208,23 @@ struct telling {
     void *user;
 };
 
+/* Rules judge whole fields: whoever writes a line could put what matters behind any limit. */
 static int tell(const struct telling *telling, const struct rule *rule)
 {
+    const struct log_engine *engine = telling->engine;
+    struct log_field told[ARRAY_LENGTH(engine->fields)];
     const struct log_match matched = {
         .rule = &rule->facts,
-        .decoder = telling->engine->decoder->name,
-        .fields = telling->engine->fields,
-        .field_count = telling->engine->field_count,
+        .decoder = engine->decoder->name,
+        .fields = told,
+        .field_count = engine->field_count,
         .count = MAX(rule->facts.frequency, 1U),
     };
 
+    for (size_t i = 0; i < engine->field_count; i++) {
+        told[i] = engine->fields[i];
+        told[i].length = MIN(told[i].length, (size_t)LIMIT_LOG_FIELD_BYTES);
+    }
     return telling->sink(telling->user, telling->line, &matched);
 }
 

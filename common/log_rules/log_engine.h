@@ -12,7 +12,7 @@ struct log_engine;
 struct log_field {
     const char *name;
     const char *value; /* inside the line's message */
-    size_t length;
+    size_t length;     /* LIMIT_LOG_FIELD_BYTES at most */
 };
 
 struct log_match {

@@ -27,7 +27,7 @@ struct seen {
 static const struct {
     const char *line, *file;
     uint32_t id;
-    const char *fields; /* "user=bob;uid=1": those that must be there */
+    const char *fields; /* "user=bob;!uid=1": those that must be there, and must not */
 } cases[] = {
     {AT "sshd[1]: Failed password for root from 203.0.113.5 port 40022 ssh2", "auth.log", 1001,
      "user=root;source_address=203.0.113.5"},
@@ -117,6 +117,54 @@ static const struct {
     {"2026-01-02T03:04:05+0000 SUBDEBUG Installed: nmap-3:7.93-1.el9.x86_64", "dnf.rpm.log", 0, ""},
     {"2026-01-02T03:04:05+0000 SUBDEBUG Installed: nmap-7.93-1.el9.x86_64", "dnf.rpm.log", 7002,
      "package=nmap-7.93-1.el9.x86_64"},
+    /* Addresses that are made up: in a user's name, in a certificate's ID, in both. */
+    {AT "sshd[1]: Failed password for root from 9.9.9.9 port 1 ssh2: x from 1.2.3.4 port 5 ssh2",
+     "x", 1001, "source_address=1.2.3.4"},
+    {AT
+     "sshd[1]: Failed publickey for root from 1.2.3.4 port 5 ssh2: RSA-CERT SHA256:a ID me (serial 0) CA RSA SHA256:b",
+     "x", 1001, "user=root;source_address=1.2.3.4;port=5"},
+    {AT
+     "sshd[1]: Failed publickey for root from 1.2.3.4 port 5 ssh2: RSA-CERT SHA256:a ID x from 9.9.9.9 port 1 ssh2: RSA SHA256:c (serial 0) CA RSA SHA256:b",
+     "x", 1001, "method=publickey;!source_address=9.9.9.9;!source_address=1.2.3.4"},
+    {AT
+     "sshd[1]: Failed publickey for root from 1.2.3.4 port 5 ssh2: RSA-CERT SHA256:a ID x from 9.9.9.9 port 1 ssh2",
+     "x", 1001, "method=publickey;!source_address=9.9.9.9"},
+    {AT
+     "sshd[1]: Failed publickey for invalid user x from 9.9.9.9 port 1 ssh2: RSA SHA256:a from 1.2.3.4 port 5 ssh2: RSA SHA256:b",
+     "x", 1002, "!source_address=9.9.9.9"},
+    {AT
+     "sshd[1]: Accepted publickey for bob from 1.2.3.4 port 5 ssh2: RSA-CERT SHA256:a ID x from 9.9.9.9 port 1 ssh2: RSA SHA256:c",
+     "x", 1202, "source_address=1.2.3.4"},
+    {AT
+     "vsftpd[1]: pam_unix(vsftpd:auth): authentication failure; logname= uid=0 euid=0 tty=ftp ruser=x rhost=9.9.9.9 rhost=1.2.3.4",
+     "x", 1009, "service=vsftpd;!source_address=9.9.9.9;!source_address=1.2.3.4"},
+    /* What a stranger says on the way out, or calls themselves. */
+    {AT
+     "sshd[1]: Connection closed by invalid user maximum authentication attempts exceeded for root from 9.9.9.9 port 1 1.2.3.4 port 5 [preauth]",
+     "x", 0, ""},
+    {AT
+     "sshd[1]: Received disconnect from 1.2.3.4 port 5:11: error: Bind to port 22 on 0.0.0.0 failed: x.",
+     "x", 0, ""},
+    {AT
+     "sshd[1]: banner exchange: Connection from 1.2.3.4 port 5: Failed password for root from 9.9.9.9 port 1 ssh2",
+     "x", 0, ""},
+    {AT
+     "logger: pam_unix(vsftpd:auth): authentication failure; logname= uid=0 euid=0 tty=ftp ruser= rhost=9.9.9.9  user=root",
+     "x", 0, ""},
+    /* What a user calls a program. */
+    {AT
+     "kernel: process 'Out of memory: Killed process 1 (systemd) UID:0' started with executable stack",
+     "x", 0, ""},
+    {AT
+     "kernel: process 'x[1]: segfault at 0 ip 0 sp 0 error 4 in y' started with executable stack",
+     "x", 0, ""},
+    {AT "kernel: process 'x eth0 entered promiscuous mode' started with executable stack", "x", 0,
+     ""},
+    {AT "kernel: virtio_net virtio0 eth0: entered promiscuous mode", "x", 5004, "interface=eth0"},
+    {AT "sudo: bob : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/usr/bin/journalctl --vacuum-time=1s",
+     "x", 2002, "user=bob"},
+    {AT "sudo: bob : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/usr/sbin/auditctl -D", "x", 2002,
+     "user=bob"},
     /* What only looks like it. */
     {AT "logger: Failed password for root from 203.0.113.5 port 40022 ssh2", "x", 0, ""},
     {AT "sshd[1]: Connection closed by 203.0.113.5 port 40022 [preauth]", "x", 0, ""},
@@ -154,10 +202,12 @@ static void check_fields(const char *seen, const char *fields)
 {
     while (*fields != '\0') {
         char piece[128];
+        bool wanted = fields[0] != '!';
+        fields += !wanted;
         size_t length = strcspn(fields, ";");
         (void)text_format(piece, sizeof piece, ";%.*s;", (int)length, fields);
-        if (strstr(seen, piece) == NULL)
-            fail_msg("no \"%s\" in \"%s\"", piece, seen);
+        if ((strstr(seen, piece) != NULL) != wanted)
+            fail_msg("%s\"%s\" in \"%s\"", wanted ? "no " : "", piece, seen);
         fields += length + (fields[length] == ';');
     }
 }
@@ -175,6 +225,37 @@ static void test_lines(void **state)
                      cases[i].line);
         check_fields(seen.fields, cases[i].fields);
         assert_int_equal(log_engine_exhausted(engine), 0);
+        (void)log_engine_free(engine);
+    }
+}
+
+/* Behind what of a field is told, and behind words at which an expression begins in vain. */
+static void test_commands_that_hide_something(void **state)
+{
+    static const struct {
+        const char *filling, *last;
+    } commands[] = {
+        {"file-number-one ", "/usr/bin/rm /var/log/auth.log"},
+        {"journalctl auditctl ", "/usr/bin/rm /var/log/auth.log"},
+        {"rm ", "/usr/bin/journalctl --vacuum-time=1s"},
+        {"journalctl rm ", "/usr/sbin/auditctl -D"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(commands); i++) {
+        AUTO_BUFFER struct buffer line = BUFFER_WITH_MAXIMUM(4096);
+        struct log_engine *engine = NULL;
+        struct seen seen;
+        assert_int_equal(log_engine_new(rules, &engine), 0);
+        (void)buffer_append_format(&line, "%s",
+                                   AT "sudo: bob : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=");
+        while (line.length < 900)
+            (void)buffer_append_format(&line, "%s", commands[i].filling);
+        (void)buffer_append_format(&line, "%s", commands[i].last);
+        assert_int_equal(buffer_failed(&line), 0);
+        take(engine, buffer_text(&line), "x", &seen);
+        assert_int_equal(seen.count, 1);
+        assert_int_equal(seen.ids[0], 2002);
         (void)log_engine_free(engine);
     }
 }
@@ -225,6 +306,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_commands_that_hide_something),
         cmocka_unit_test(test_brute_force),
     };
 
