@@ -165,6 +165,20 @@ static void take_command(struct journal *journal, bool root)
                       command);
 }
 
+/* A person runs even sshd with whatever configuration they like: it then says what they want. Not
+ * so what has rights of its own, as su does. Users of services are not people (systemd's dynamic
+ * ones neither: 61184 to 65519). */
+static bool is_steered(struct journal *journal, const char *user)
+{
+    char capabilities[32];
+    uint64_t id;
+
+    if (text_parse_u64(user, &id) < 0 || id < 1000 || (id >= 61184 && id <= 65519))
+        return false;
+    (void)copy_field(journal, "_CAP_EFFECTIVE", capabilities, sizeof capabilities);
+    return capabilities[strspn(capabilities, "0")] == '\0';
+}
+
 /* Anybody may send an entry under any name (logger -t sshd): the sender is what journald saw. */
 static void find_program(struct journal *journal)
 {
@@ -182,7 +196,8 @@ static void find_program(struct journal *journal)
     (void)copy_field(journal, "_UID", user, sizeof user);
     (void)copy_field(journal, "_EXE", executable, sizeof executable);
     const char *slash = strrchr(executable, '/');
-    bool root = text_equal(user, "0"), system = slash != NULL && is_below_system(executable);
+    bool root = text_equal(user, "0");
+    bool system = slash != NULL && is_below_system(executable) && !is_steered(journal, user);
     if (named && (root || (system && text_equal(slash + 1, journal->program))))
         return;
     if (slash != NULL) /* a name of its own is not for anybody to choose: /tmp/sshd is that */

@@ -646,6 +646,37 @@ def test_journal_that_begins_anew(place):
     journal.end()
 
 
+def test_programs_that_people_run(place):
+    """A program of the system says what its user wants, unless it has rights that they have not."""
+    journal = Journal(place)
+    harness.mount_tmpfs(place, "/usr/src")  # in the mount namespace of the journal's
+    name, program = "talker", "/usr/src/talker"
+    shutil.copy(os.path.realpath(sys.executable), program)
+    agent = agent_of(place, journal="", **{
+        "log_inspection.decoders": [{"name": "person", "program": name, "regex": "^I am (?<who>\\w+)$"}],
+        "log_inspection.rules": [{"id": 100001, "decoder": "person", "severity": "low", "group": "other",
+                                  "description": "x"}]}).start()
+    agent.sync()
+    # Real and effective user; su is of the person and has root's rights.
+    for real, effective, who in ((65534, 65534, "nobody"), (1000, 1000, "person"), (33, 33, "service"), (0, 0, "root"),
+                                 (1000, 0, "su")):
+        said = (f"import os,socket; os.setresuid({real}, {effective}, {effective}); "
+                "socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto("
+                f"b'MESSAGE=I am {who}\\nSYSLOG_IDENTIFIER={name}\\n', '/run/systemd/journal/socket'); input()")
+        with subprocess.Popen([program, "-c", said], stdin=subprocess.PIPE,
+                              env={**os.environ, "PYTHONHOME": sys.base_prefix}) as sender:
+            try:
+                journal.until(f"MESSAGE=I am {who}")
+            finally:
+                sender.communicate(b"\n", timeout=SECONDS)
+    journal.flush()
+    agent.sync()
+    assert sorted(detail["fields"]["who"] for detail in told(agent, "log_other")) == [
+        "root", "service", "su"], told(agent, "log_other")
+    agent.stop()
+    journal.end()
+
+
 def test_forged_senders(place):
     """logger -t sshd is not sshd."""
     journal = Journal(place)
