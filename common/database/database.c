@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -81,21 +82,22 @@ int database_execute(struct database *database, const char *sql)
     return database_errno(sqlite3_exec(database->handle, sql, NULL, NULL, NULL));
 }
 
+void database_rollback(struct database *database)
+{
+    /* SQLite rolls back by itself on some errors; a second ROLLBACK then fails harmlessly. */
+    if (!sqlite3_get_autocommit(database->handle))
+        (void)sqlite3_exec(database->handle, "ROLLBACK", NULL, NULL, NULL);
+}
+
 int database_begin(struct database *database)
 {
+    database_rollback(database); /* what could not be for want of memory */
     return database_execute(database, "BEGIN IMMEDIATE");
 }
 
 int database_commit(struct database *database)
 {
     return database_execute(database, "COMMIT");
-}
-
-void database_rollback(struct database *database)
-{
-    /* SQLite rolls back by itself on some errors; a second ROLLBACK then fails harmlessly. */
-    if (!sqlite3_get_autocommit(database->handle))
-        (void)sqlite3_exec(database->handle, "ROLLBACK", NULL, NULL, NULL);
 }
 
 int database_prepare(struct database *database, const char *sql, sqlite3_stmt **ret_statement)
@@ -116,11 +118,12 @@ static int query_one(struct database *database, const char *sql, char *ret_text,
         return r;
     r = sqlite3_step(statement);
     if (r == SQLITE_ROW) {
+        const char *text = ret_text ? (const char *)sqlite3_column_text(statement, 0) : NULL;
         if (ret_text)
-            (void)text_copy(ret_text, size, (const char *)sqlite3_column_text(statement, 0) ?: "");
+            (void)text_copy(ret_text, size, text ?: "");
         if (ret_number)
             *ret_number = sqlite3_column_int64(statement, 0);
-        r = 0;
+        r = ret_text && !text ? -ENOMEM : 0; /* none that is asked for is NULL */
     } else {
         r = r == SQLITE_DONE ? -ENODATA : database_errno(r);
     }
@@ -178,15 +181,34 @@ static int open_handle(const struct database_options *options, struct database *
     return 0;
 }
 
+/* What the check could not read is no proof of corruption: it tells the code that the disk or the
+ * memory failed with, or only that a page did not come. Source: checkTreePage() and checkList() in
+ * SQLite's btree.c. */
+static int judge_answer(const char *answer)
+{
+    static const char told[] = "error code=";
+    const char *code = strstr(answer, told);
+    char digits[16] = "";
+    uint64_t number;
+
+    if (code) {
+        code += strlen(told);
+        (void)text_format(digits, sizeof(digits), "%.*s", (int)strspn(code, "0123456789"), code);
+    }
+    if (text_parse_u64(digits, &number) == 0 && number <= INT_MAX)
+        return database_errno((int)number) ?: -EBADMSG;
+    return strstr(answer, "failed to get page") ? -EIO : -EBADMSG;
+}
+
 static int check(struct database *database)
 {
-    char answer[64];
+    char answer[256];
     int r;
 
     r = query_one(database, "PRAGMA quick_check(1)", answer, sizeof(answer), NULL);
     if (r < 0)
         return r;
-    return text_equal(answer, "ok") ? 0 : -EBADMSG;
+    return text_equal(answer, "ok") ? 0 : judge_answer(answer);
 }
 
 /* A consistent copy, the log's content included, as PATH.v<version>. */

@@ -108,6 +108,14 @@ static int choose_node(struct sql *sql)
 
 /* --- writer */
 
+/* Without room or memory SQLite ends the transaction itself, and there is nothing to go back to:
+ * then all of it has failed for that reason. */
+static int undo(struct sql *sql, int why)
+{
+    int r = sql_undo(sql);
+    return r == -EINVAL ? why : r;
+}
+
 static int run_piece(struct sql *sql, struct console_store_piece *piece)
 {
     int r = sql_mark(sql);
@@ -117,7 +125,7 @@ static int run_piece(struct sql *sql, struct console_store_piece *piece)
     piece->result = piece->work(sql, piece->user);
     if (piece->result == -EAGAIN)
         return -EAGAIN;
-    return piece->result < 0 ? sql_undo(sql) : sql_unmark(sql);
+    return piece->result < 0 ? undo(sql, piece->result) : sql_unmark(sql);
 }
 
 /* All pieces of one kind that have not run. */
@@ -145,7 +153,7 @@ static int run_kind(struct sql *sql, struct console_store_piece *first)
         pieces[i]->ran = !undone && results[i] != CONSOLE_STORE_ALONE;
         pieces[i]->result = pieces[i]->ran ? results[i] : 0;
     }
-    return undone ? sql_undo(sql) : sql_unmark(sql);
+    return undone ? undo(sql, r) : sql_unmark(sql);
 }
 
 static int run_kinds(struct sql *sql, struct console_store_piece *pieces)

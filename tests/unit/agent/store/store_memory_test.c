@@ -4,11 +4,11 @@
 #include "common/files/file.h"
 #include "common/text/text.h"
 #include "tests/unit/support/failing_allocator.h"
+#include "tests/unit/support/failing_sqlite.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-enum { MOST_FAILURES = 40, EVENTS = 3 };
+enum { MOST_FAILURES = 20, EVENTS = 3 };
 
 struct place {
     char directory[64], path[96];
@@ -25,59 +25,6 @@ struct place {
     uint64_t stored;      /* our events that were told to be */
     uint64_t last_number; /* of the last of them */
 };
-
-/* ---- SQLite's memory ---- */
-
-static int size_of(void *memory)
-{
-    return (int)malloc_usable_size(memory);
-}
-
-static void *allocate(int size)
-{
-    return failing_allocator_malloc((size_t)size);
-}
-
-static void *reallocate(void *memory, int size)
-{
-    return failing_allocator_realloc(memory, (size_t)size);
-}
-
-static int round_up(int size)
-{
-    return (size + 7) & ~7;
-}
-
-static int begin(void *user)
-{
-    (void)user;
-    return SQLITE_OK;
-}
-
-static void end(void *user)
-{
-    (void)user;
-}
-
-static int starve_sqlite(void **state)
-{
-    (void)state;
-    static const sqlite3_mem_methods methods = {.xMalloc = allocate,
-                                                .xFree = free,
-                                                .xRealloc = reallocate,
-                                                .xSize = size_of,
-                                                .xRoundup = round_up,
-                                                .xInit = begin,
-                                                .xShutdown = end};
-    /* Its lookaside would serve small requests itself. */
-    return sqlite3_config(SQLITE_CONFIG_MALLOC, &methods) == SQLITE_OK &&
-                   sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0) == SQLITE_OK &&
-                   sqlite3_initialize() == SQLITE_OK
-               ? 0
-               : -1;
-}
-
-/* ---- the store ---- */
 
 static int set_up(void **state)
 {
@@ -294,5 +241,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(making_the_file_can_fail, set_up, tear_down),
     };
 
-    return cmocka_run_group_tests(tests, starve_sqlite, NULL);
+    return cmocka_run_group_tests(tests, failing_sqlite_begin, NULL);
 }
