@@ -23,7 +23,8 @@
 #define DEFAULT_ANSWER      (1024 * 1024)
 #define MOST_AUTHORITY      (1024 * 1024)
 #define MOST_FORM_BYTES     (1024 * 1024)
-#define CLOCK_TOLERANCE_S   240 /* AWS allows 300 */
+#define SLEEP_PIECE_NS      (250 * NS_PER_MS) /* until it is asked whether to go on */
+#define CLOCK_TOLERANCE_S   240               /* AWS allows 300 */
 /* Those of the instance and its container are never behind a proxy; loopback only in tests. */
 #define NEVER_BY_PROXY "169.254.169.254,169.254.170.2,169.254.170.23"
 
@@ -42,6 +43,7 @@ struct aws_client {
     void *sleep_user;
     bool (*cancel)(void *user);
     void *cancel_user;
+    bool asking; /* in an exchange */
 };
 
 const char *aws_outcome_name(enum aws_outcome outcome)
@@ -168,6 +170,16 @@ void aws_client_set_cancel(struct aws_client *client, bool (*asked)(void *user),
     client->cancel = asked;
     client->cancel_user = user;
     http_client_set_cancel(client->http, asked, user);
+}
+
+bool aws_client_has_sent(const struct aws_client *client)
+{
+    return client->asking && http_client_has_sent(client->http);
+}
+
+static bool is_cancelled(const struct aws_client *client)
+{
+    return client->cancel != NULL && client->cancel(client->cancel_user);
 }
 
 const char *aws_client_credential_source(const struct aws_client *client)
@@ -336,7 +348,10 @@ static int perform(struct aws_client *client, const struct aws_call *call,
         .timeout_ns = call->timeout_ns > 0 ? call->timeout_ns : DEFAULT_TIMEOUT_NS,
         .maximum_answer = call->maximum_answer > 0 ? call->maximum_answer : DEFAULT_ANSWER,
     };
-    return http_client_perform(client->http, &request, ret_answer);
+    client->asking = true;
+    int r = http_client_perform(client->http, &request, ret_answer);
+    client->asking = false;
+    return r;
 }
 
 static int sign(struct aws_client *client, const struct aws_call *call,
@@ -481,6 +496,21 @@ static bool mend(struct aws_client *client, struct course *course, const struct 
     return false;
 }
 
+/* False: it is not worth while any more. */
+static bool wait_to_repeat(struct aws_client *client, uint64_t delay_ns)
+{
+    while (delay_ns > 0 && client->cancel != NULL) {
+        uint64_t piece_ns = MIN(delay_ns, SLEEP_PIECE_NS);
+        if (is_cancelled(client))
+            return false;
+        client->sleep_ns(client->sleep_user, piece_ns);
+        delay_ns -= piece_ns;
+    }
+    if (delay_ns > 0)
+        client->sleep_ns(client->sleep_user, delay_ns);
+    return !is_cancelled(client);
+}
+
 /* True: the answer was thrown away, try again. */
 static bool go_on(struct aws_client *client, struct course *course, struct aws_answer *answer)
 {
@@ -493,16 +523,15 @@ static bool go_on(struct aws_client *client, struct course *course, struct aws_a
     if (!mend(client, course, answer)) {
         course->requests++;
         course->silences += answer->outcome == AWS_UNREACHABLE;
-        if ((client->cancel != NULL && client->cancel(client->cancel_user)) ||
-            course->silences >= DEFAULT_ATTEMPTS || answer->attempts == 0 ||
+        if (is_cancelled(client) || course->silences >= DEFAULT_ATTEMPTS || answer->attempts == 0 ||
             course->requests >= client->attempts ||
             !aws_retry_again(&client->retry, answer->outcome, course->requests,
                              answer->http.retry_after_s * NS_PER_SECOND, &delay_ns) ||
             clock_monotonic_ns() + delay_ns > course->until_ns)
             return false;
     }
-    if (delay_ns > 0)
-        client->sleep_ns(client->sleep_user, delay_ns);
+    if (!wait_to_repeat(client, delay_ns))
+        return false;
     http_answer_done(&answer->http);
     answer->http = (struct http_answer){.status = 0};
     return true;

@@ -70,8 +70,10 @@ void aws_client_set_sleep(struct aws_client *client, void (*sleep_ns)(void *user
                           void *user);
 
 /* Ends a request early, AWS_CANCELLED, and repeats none: asked about once a second while one goes
- * on, in the client's thread. NULL = never. */
+ * on, and more often before one is repeated, in the client's thread. NULL = never. */
 void aws_client_set_cancel(struct aws_client *client, bool (*asked)(void *user), void *user);
+/* For asked: whether the service may have begun to read a request that has no answer yet. */
+bool aws_client_has_sent(const struct aws_client *client);
 
 /* The region in use: from settings, the profile, or the instance's metadata. */
 enum aws_outcome aws_client_region(struct aws_client *client,

@@ -266,6 +266,14 @@ void http_client_set_cancel(struct http_client *client, bool (*asked)(void *user
     (void)curl_easy_setopt(client->easy, CURLOPT_NOPROGRESS, asked != NULL ? 0L : 1L);
 }
 
+bool http_client_has_sent(const struct http_client *client)
+{
+    curl_off_t sending_us = 0;
+
+    (void)curl_easy_getinfo(client->easy, CURLINFO_PRETRANSFER_TIME_T, &sending_us);
+    return sending_us > 0;
+}
+
 int http_client_set_proxy(struct http_client *client, const char *proxy, const char *no_proxy)
 {
     return curl_easy_setopt(client->easy, CURLOPT_PROXY, proxy) == CURLE_OK &&

@@ -47,6 +47,9 @@ void http_client_guard_addresses(struct http_client *client,
  * asked may be called from this client's thread only. NULL = never. */
 void http_client_set_cancel(struct http_client *client, bool (*asked)(void *user), void *user);
 
+/* For asked: whether the server may have begun to read the request. Meaningless outside of it. */
+bool http_client_has_sent(const struct http_client *client);
+
 struct http_header {
     const char *name, *value; /* without CR and LF: such a request is refused with -EINVAL */
 };

@@ -134,7 +134,8 @@ static int serve_queue(const struct storage_settings *settings, struct aws_clien
 {
     const char *queue = storage_settings_text(settings, STORAGE_QUEUE);
     struct queue_stop stop = {.wanted = storage_stop_flag(),
-                              .wait_ns = storage_settings_number(settings, STORAGE_WAIT)};
+                              .wait_ns = storage_settings_number(settings, STORAGE_WAIT),
+                              .receiver = client};
     unsigned failures = 0;
 
     if (queue[0] == '\0') {

@@ -187,6 +187,7 @@ static int receive(struct poller *poller, struct aws_client *client)
         if (outcome != AWS_OK && outcome != AWS_CANCELLED)
             log_error("queue_not_read", "problem", answer.problem, NULL);
         aws_answer_done(&answer);
+        poller->stop.silent = outcome == AWS_UNREACHABLE;
         if (outcome == AWS_OK) {
             take(poller, messages, count, asked_ns);
             pause_ns = FIRST_PAUSE_NS;
@@ -223,7 +224,7 @@ void poller_give_back(struct poller *poller)
         }
 }
 
-/* What is worked on has its time. */
+/* What is worked on has its time; where the queue cannot be told of it any more, none. */
 static void wind_down(struct poller *poller)
 {
     uint64_t end = clock_monotonic_ns() + POLLER_GRACE_NS;
@@ -236,7 +237,7 @@ static void wind_down(struct poller *poller)
     (void)pthread_cond_signal(&poller->news);
     while (poller->running > 0) {
         wait_a_glance(&poller->room, &poller->lock);
-        if (!hurried && clock_monotonic_ns() >= end) {
+        if (!hurried && (poller->queue_gone || clock_monotonic_ns() >= end)) {
             hurried = true;
             scan_resources_hurry(poller->resources);
         }
@@ -298,6 +299,7 @@ static int run_with(struct poller *poller)
         (void)aws_client_free(client);
         return 1;
     }
+    poller->stop.receiver = client;
     aws_client_set_cancel(client, queue_stop_is_over, &poller->stop);
     int code = run_threads(poller, client);
     (void)aws_client_free(client);

@@ -9,8 +9,9 @@
 #include <stdbool.h>
 
 /* Until *stop is set (by a signal handler). Messages not begun then are given back at once, also
- * those that the queue still sends; those worked on have POLLER_GRACE_NS after that. The exit code.
- */
+ * those that the queue still sends; those worked on have POLLER_GRACE_NS after that, unless the
+ * queue cannot be told of them any more: then all is let go within QUEUE_ANSWER_NS, and comes again
+ * by itself. The exit code. */
 #define POLLER_GRACE_NS (20ULL * 1000000000)
 int poller_run(struct scan_resources *resources, message_handler *handler, const bool *stop);
 

@@ -5,9 +5,16 @@
 #include "storage/runtime/poller_private.h"
 
 #include <errno.h>
+#include <string.h>
 
 #define TURN_NS    (100 * NS_PER_MS) /* how long acknowledgements gather */
 #define MOST_TRIES 3
+
+/* The keeper's client, and what becomes of its requests when there is a stop. */
+struct teller {
+    struct aws_client *client;
+    struct queue_stop stop;
+};
 
 struct batch {
     struct flight *flights[SQS_MOST_MESSAGES];
@@ -42,7 +49,7 @@ static void settle(struct poller *poller, struct batch *batch, enum flight_state
 {
     for (size_t i = 0; i < batch->count; i++) {
         struct flight *flight = batch->flights[i];
-        if (batch->failed[i] && ++flight->tries < MOST_TRIES) {
+        if (batch->failed[i] && !poller->queue_gone && ++flight->tries < MOST_TRIES) {
             flight->state = state;
             continue;
         }
@@ -52,25 +59,41 @@ static void settle(struct poller *poller, struct batch *batch, enum flight_state
     (void)pthread_cond_signal(&poller->room);
 }
 
-/* With the lock, which is not held while the queue is asked. True when there was something. */
-static bool tell(struct poller *poller, struct aws_client *client, enum flight_state state)
+/* hide_s NULL: they are deleted. */
+static bool ask(struct poller *poller, struct teller *teller, struct batch *batch,
+                const unsigned *hide_s)
 {
     struct aws_answer answer;
+
+    teller->stop.until_ns = 0;
+    enum aws_outcome outcome = hide_s == NULL
+                                   ? sqs_delete(teller->client, poller->queue, batch->receipts,
+                                                batch->count, batch->failed, &answer)
+                                   : sqs_hide(teller->client, poller->queue, batch->receipts,
+                                              batch->count, *hide_s, batch->failed, &answer);
+    if (outcome != AWS_OK)
+        log_warning("queue_not_told", "problem", answer.problem, NULL);
+    aws_answer_done(&answer);
+    return outcome != AWS_UNREACHABLE && outcome != AWS_CANCELLED;
+}
+
+/* With the lock, which is not held while the queue is asked. True when there was something. */
+static bool tell(struct poller *poller, struct teller *teller, enum flight_state state)
+{
     struct batch batch;
 
     gather(poller, state, &batch);
     if (batch.count == 0)
         return false;
-    (void)pthread_mutex_unlock(&poller->lock);
-    enum aws_outcome outcome =
-        state == FLIGHT_DONE
-            ? sqs_delete(client, poller->queue, batch.receipts, batch.count, batch.failed, &answer)
-            : sqs_hide(client, poller->queue, batch.receipts, batch.count, batch.flights[0]->hide_s,
-                       batch.failed, &answer);
-    if (outcome != AWS_OK)
-        log_warning("queue_not_told", "problem", answer.problem, NULL);
-    aws_answer_done(&answer);
-    (void)pthread_mutex_lock(&poller->lock);
+    if (poller->queue_gone) {
+        memset(batch.failed, true, sizeof batch.failed);
+    } else {
+        (void)pthread_mutex_unlock(&poller->lock);
+        bool reached =
+            ask(poller, teller, &batch, state == FLIGHT_DONE ? NULL : &batch.flights[0]->hide_s);
+        (void)pthread_mutex_lock(&poller->lock);
+        poller->queue_gone = !reached && poller_is_stopped(poller);
+    }
     settle(poller, &batch, state);
     return true;
 }
@@ -93,19 +116,20 @@ static size_t find_fading(struct poller *poller, char (*receipts)[SQS_RECEIPT_BY
     return count;
 }
 
-static void renew(struct poller *poller, struct aws_client *client)
+static void renew(struct poller *poller, struct teller *teller)
 {
     char receipts[SQS_MOST_MESSAGES][SQS_RECEIPT_BYTES];
     const char *list[SQS_MOST_MESSAGES];
     bool failed[SQS_MOST_MESSAGES];
     struct aws_answer answer;
 
-    for (size_t count; (count = find_fading(poller, receipts)) > 0;) {
+    for (size_t count; !poller->queue_gone && (count = find_fading(poller, receipts)) > 0;) {
         (void)pthread_mutex_unlock(&poller->lock);
         for (size_t i = 0; i < count; i++)
             list[i] = receipts[i];
-        if (sqs_hide(client, poller->queue, list, count, poller->visibility_s, failed, &answer) !=
-            AWS_OK)
+        teller->stop.until_ns = 0;
+        if (sqs_hide(teller->client, poller->queue, list, count, poller->visibility_s, failed,
+                     &answer) != AWS_OK)
             log_warning("messages_not_kept", "problem", answer.problem, NULL);
         aws_answer_done(&answer);
         (void)pthread_mutex_lock(&poller->lock);
@@ -140,23 +164,25 @@ static void begin_to_end(struct poller *poller)
 void *poller_keep(void *user)
 {
     struct poller *poller = user;
-    struct aws_client *client = NULL;
+    struct teller teller = {.stop = {.wanted = poller->stop.wanted}};
 
-    int r = aws_client_new(&poller->resources->aws, NULL, &client);
+    int r = aws_client_new(&poller->resources->aws, NULL, &teller.client);
     if (r < 0)
         log_error("keeper_without_client", "problem", log_error_text(r), NULL);
+    else
+        aws_client_set_cancel(teller.client, queue_stop_is_over, &teller.stop);
     (void)pthread_mutex_lock(&poller->lock);
     while (r == 0) {
         if (poller_is_stopped(poller))
             begin_to_end(poller);
-        renew(poller, client);
-        bool told = tell(poller, client, FLIGHT_DONE);
-        told |= tell(poller, client, FLIGHT_FAILED);
+        renew(poller, &teller);
+        bool told = tell(poller, &teller, FLIGHT_DONE);
+        told |= tell(poller, &teller, FLIGHT_FAILED);
         if (!told && poller->no_more_news)
             break;
         gather_news(poller);
     }
     (void)pthread_mutex_unlock(&poller->lock);
-    (void)aws_client_free(client);
+    (void)aws_client_free(teller.client);
     return NULL;
 }

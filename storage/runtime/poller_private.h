@@ -38,7 +38,8 @@ struct poller {
     pthread_cond_t work, room, news; /* for workers; for the receiver; for the keeper */
     struct flight *flights;
     size_t flight_count, workers, running; /* running: workers that have not ended */
-    bool ending, no_more_news, end_told;   /* workers end; the keeper ends when all is told */
+    bool queue_gone; /* since the stop: nothing more can be told, it all comes again by itself */
+    bool ending, no_more_news, end_told; /* workers end; the keeper ends when all is told */
     uint64_t done, failed;
 };
 

@@ -1,10 +1,9 @@
 #include "storage/runtime/queue_stop.h"
 
+#include "common/aws/aws_client.h"
 #include "common/time/clock.h"
 
 #include <stddef.h>
-
-#define ANSWER_TIME_NS (3 * NS_PER_SECOND) /* beyond the wait */
 
 bool queue_stop_is_wanted(const struct queue_stop *stop)
 {
@@ -17,8 +16,10 @@ bool queue_stop_is_over(void *user)
 
     if (!queue_stop_is_wanted(stop))
         return false;
+    if (stop->receiver != NULL && !aws_client_has_sent(stop->receiver))
+        return true;
     uint64_t now = clock_monotonic_ns();
     if (stop->until_ns == 0)
-        stop->until_ns = now + stop->wait_ns + ANSWER_TIME_NS;
+        stop->until_ns = now + (stop->silent ? 0 : stop->wait_ns) + QUEUE_ANSWER_NS;
     return now >= stop->until_ns;
 }

@@ -1,9 +1,13 @@
 """An object is written; its verdict comes as tags and as a message."""
+import contextlib
 import hashlib
 import io
 import json
 import os
+import socket
 import sys
+import threading
+import time
 import zipfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -268,6 +272,81 @@ def test_what_comes_during_the_end_is_handed_back(place):
     storage.start()
     storage.result("late")
     storage.until_done()
+
+
+class Road:
+    """The way to the queue, which may end: nobody answers a connection any more, or a request."""
+
+    def __init__(self, url):
+        host, port = url.split("/")[2].split(":")
+        self.target, self.gone, self.sockets = (host, int(port)), threading.Event(), []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                caller, _ = self.listener.accept()
+            except OSError:
+                return
+            self.sockets.append(caller)
+            if self.gone.is_set():
+                continue
+            server = socket.create_connection(self.target)
+            self.sockets.append(server)
+            for ends in (caller, server), (server, caller):
+                threading.Thread(target=self.carry, args=ends, daemon=True).start()
+
+    def carry(self, source, target):
+        with contextlib.suppress(OSError):
+            while (data := source.recv(65536)) and not self.gone.is_set():
+                target.sendall(data)
+            if not self.gone.is_set():
+                target.shutdown(socket.SHUT_WR)
+
+    def close(self):
+        """Whoever calls is refused."""
+        self.gone.set()
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for one in self.sockets:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+                one.close()
+
+
+def end_without_queue(place, **how):
+    """It holds messages when the way to the queue ends, and is stopped then: how long that took."""
+    road = Road(account().url)
+    storage = Storage(place, notify=False, concurrency=1, scanner_workers=1, **how)
+    storage.values["AWS_ENDPOINT_URL_SQS"] = road.url
+    process = storage.start()
+    until(lambda: "poller_ready" in storage.said(process), "readiness", on_wait=storage.said)
+    body = zipped({f"f{i}": os.urandom(2000) for i in range(400)})
+    for i in range(30):
+        made = storage.put(f"x{i}", body)
+        storage.send(storage.event(f"x{i}", made["ETag"], made["VersionId"]))
+    until(lambda: storage.left()[1] >= 2, "messages taken", on_wait=storage.said)
+    return road, storage, process
+
+
+def test_an_end_without_a_queue_that_answers(place):
+    road, storage, process = end_without_queue(place, wait="1s")
+    road.gone.set()
+    begin = time.monotonic()
+    storage.stop(process)
+    assert time.monotonic() - begin < 20, storage.said(process)[-3000:]
+    road.close()
+    assert sum(storage.left()) + len(storage.collect()) >= 30, storage.left()
+
+
+def test_an_end_without_a_queue_that_can_be_reached(place):
+    road, storage, process = end_without_queue(place, wait="20s")
+    road.close()
+    begin = time.monotonic()
+    storage.stop(process)
+    assert time.monotonic() - begin < 20, storage.said(process)[-3000:]
 
 
 def test_what_is_not_understood_stays(place):
