@@ -200,7 +200,22 @@ step_unit_sanitized() {
     if build_sanitized; then run_ctest asan-ubsan unit; fi
 }
 
+# start_tidy: clang-tidy takes minutes and only computes, the system tests mostly wait: it has what time they leave, and
+# style/tidy then finds its findings remembered.
+start_tidy() {
+    case " $STEPS " in *" style "*) ;; *) return 0 ;; esac
+    if [ "$QUICK" = false ] && build_clang; then
+        setsid chrt --idle 0 sh tests/style/tidy.sh >/dev/null 2>&1 & # a group of its own, which end_tidy ends
+        TIDY=$!
+    fi
+}
+
+end_tidy() {
+    [ -z "$TIDY" ] || kill -- -"$TIDY" 2>/dev/null || true
+}
+
 step_system() {
+    start_tidy
     if build_hardened; then run_ctest release-hardened system; fi
 }
 
@@ -232,7 +247,11 @@ step_instructions() {
 run_style() {
     case $1 in
     hardening | layers | units) build_hardened || return 0 ;;
-    tidy) build_clang || return 0 ;;
+    tidy)
+        build_clang || return 0
+        [ -z "$TIDY" ] || wait "$TIDY" || true
+        TIDY=
+        ;;
     esac
     STEP=style/$1
     started=$(date +%s)
@@ -349,6 +368,7 @@ prepare() {
     : >"$SKIPS"
     BUILT=
     BROKEN=
+    TIDY=
     JOBS=${YAGURA_TEST_JOBS:-$(nproc)}
     TREE_BEFORE=$(tree_state)
     export LC_ALL=C.UTF-8
@@ -382,6 +402,8 @@ main() {
     # shellcheck source=installer/dependencies.sh
     . installer/dependencies.sh
     prepare
+    trap end_tidy EXIT
+    trap 'exit 130' INT TERM
     for step in $STEPS; do
         run_step "$step"
     done

@@ -199,6 +199,18 @@ class Agent:
         children = descendants(self.process.pid)
         return [pid for pid in children if command_of(pid).startswith("yagura-scanner")]
 
+    def hold_scanner(self):
+        """All its processes stand still, also one that was just being made. Returns them."""
+        held = []
+        while new := [pid for pid in self.scanner_pids() if pid not in held]:
+            for pid in new:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
+            while any(state_of(pid) not in "TZ" for pid in new):
+                os.sched_yield()
+            held += new
+        return held
+
     # ---- asking it ----
 
     def control(self, *arguments, accept=(0,), seconds=SECONDS):
@@ -304,6 +316,13 @@ def command_of(pid):
             return stream.read().strip()
     except OSError:
         return ""
+
+
+def state_of(pid):
+    """T stopped, Z ended; the kernel's letter."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stream:
+        return stream.read().rpartition(")")[2].split()[0]
+    return "Z"
 
 
 def descendants(pid):

@@ -184,9 +184,8 @@ def go_on(handle):
 def test_stopping_waits_for_no_self_test(place):
     agent = place.agent(health__interval="0s", health__patience="60s").start()
     agent.until(lambda now: now["state"] == "protecting", "ready")
-    for pid in agent.scanner_pids():
+    for pid in agent.hold_scanner():
         place.cleanups.append(functools.partial(go_on, os.pidfd_open(pid)))
-        os.kill(pid, signal.SIGSTOP)
     asked = harness.subprocess.Popen(
         [os.path.join(harness.PROGRAMS, "yaguractl"), "--socket", agent.socket, "self-test",
          "--mounts"], stdin=harness.subprocess.DEVNULL, stdout=harness.subprocess.DEVNULL)

@@ -25,10 +25,7 @@ def joined(place, **options):
 def stopped_scanner(both):
     """Its processes stand still: a scan that begins now has no end."""
     both.agent.until(lambda status: status["scanner"]["state"] == "ready", "the scanner")
-    pids = both.agent.scanner_pids()
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    return pids
+    return both.agent.hold_scanner()
 
 
 def go_on(pids):

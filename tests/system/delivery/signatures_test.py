@@ -222,8 +222,8 @@ def test_the_mirror(place):
     both.activate()
     both.until(lambda: (both.computer() or {}).get("policy_in_force"), "the first policy")
     early = write(both, "early", b"mirrored")
-    status = both.agent.status()
-    assert status["state"] == "degraded" and status["scanner"]["state"] == "no-signatures", status
+    both.agent.until(lambda status: status["state"] == "degraded"
+                     and status["scanner"]["state"] == "no-signatures", "told that there are no signatures")
     folder = place.folder("to-import")
     size = os.path.getsize(hash_file(os.path.join(folder, "own.hdb"), 120000))
     assert size > 5 * MIB
