@@ -5,7 +5,8 @@
 #include "common/text/text.h"
 #include "console/agents/agent_internal.h"
 #include "console/signatures/mirror.h"
-#include "console/signatures/signature_store.h"
+#include "console/signatures/mirror_entry.h"
+#include "console/signatures/signature_set.h"
 #include "console/store/console_store.h"
 
 #include <errno.h>

@@ -5,8 +5,9 @@
 #include "common/text/text.h"
 #include "console/api/api_internal.h"
 #include "console/signatures/hash_list.h"
+#include "console/signatures/mirror_entry.h"
 #include "console/signatures/signature_sets.h"
-#include "console/signatures/signature_store.h"
+#include "console/signatures/signature_list.h"
 
 #include <errno.h>
 

@@ -5,7 +5,8 @@
 #include "common/text/text.h"
 #include "console/program/command.h"
 #include "console/signatures/mirror.h"
-#include "console/signatures/signature_store.h"
+#include "console/signatures/mirror_entry.h"
+#include "console/signatures/signature_list.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -11,8 +11,8 @@
 #include "common/time/clock.h"
 #include "common/wire/wire.h"
 #include "console/people/audit.h"
+#include "console/signatures/mirror_entry.h"
 #include "console/signatures/reserved_name.h"
-#include "console/signatures/signature_store.h"
 #include "console/store/console_store.h"
 
 #include <dirent.h>

@@ -7,7 +7,7 @@
 #include "common/time/clock.h"
 #include "console/signatures/hash_list.h"
 #include "console/signatures/reserved_name.h"
-#include "console/signatures/signature_store.h"
+#include "console/signatures/signature_list.h"
 #include "scanner/client/load_check.h"
 
 #include <errno.h>

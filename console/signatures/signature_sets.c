@@ -1,4 +1,4 @@
-/* Owns a copy of two columns of signature_sets. Must not make a set: signature_store does. */
+/* Owns a copy of two columns of signature_sets. Must not make a set: signature_set does. */
 #include "console/signatures/signature_sets.h"
 
 #include "common/crypto/random.h"

@@ -185,7 +185,7 @@
     "CREATE TRIGGER index_events_removed AFTER DELETE ON events BEGIN DELETE FROM index_events" \
     " WHERE computer = old.computer AND severity = old.severity AND number = old.number; END;"
 
-/* signature_sets: what agents of a group get, see signature_store.h; scope: the group, '' for all
+/* signature_sets: what agents of a group get, see signature_set.h; scope: the group, '' for all
  * that have none of their own. */
 #define SIGNATURES_11                                                             \
     "CREATE TABLE signature_lists (id TEXT PRIMARY KEY, org_id BIGINT NOT NULL,"  \

@@ -2,7 +2,7 @@
 
 #include "common/text/text.h"
 #include "console/signatures/mirror_worker.h"
-#include "console/signatures/signature_store.h"
+#include "console/signatures/signature_list.h"
 
 #include <errno.h>
 #include <setjmp.h>

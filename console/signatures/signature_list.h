@@ -1,12 +1,10 @@
 /* Lists of signatures that people write: custom signatures in ClamAV's text formats, and hashes
- * that are allowed or denied. A list is for all computers or for one group. Of all lists and the
- * mirror's files one set is made for each group that has lists of its own, and one for the others;
- * it is what agents get. Every function: in a transaction of the writer, unless it only reads. */
-#ifndef CONSOLE_SIGNATURES_SIGNATURE_STORE_H
-#define CONSOLE_SIGNATURES_SIGNATURE_STORE_H
+ * that are allowed or denied. A list is for all computers or for one group. Every function that
+ * takes a connection: in a transaction of the writer; it makes the sets that change. */
+#ifndef CONSOLE_SIGNATURES_SIGNATURE_LIST_H
+#define CONSOLE_SIGNATURES_SIGNATURE_LIST_H
 
 #include "common/attributes.h"
-#include "common/crypto/random.h"
 #include "console/store/sql.h"
 
 #include <stdbool.h>
@@ -38,23 +36,5 @@ int signature_list_delete(struct sql *sql, const char *name) MUST_USE;
  * there already. -EEXIST: the list is of another kind, or another group's. */
 int signature_list_add(struct sql *sql, const struct signature_list *list, const char *hash,
                        const char *entry_name) MUST_USE;
-
-/* A file of the mirror, as it is offered. */
-struct mirror_entry {
-    char name[128], sha256[65], source[16];
-    uint64_t size, version, built_ms;
-};
-int mirror_entry_put(struct sql *sql, const struct mirror_entry *entry) MUST_USE;
-int mirror_entry_delete(struct sql *sql, const char *name) MUST_USE;
-/* 1, or 0. By name, or by content. */
-int mirror_entry_read(struct sql *sql, const char *name, struct mirror_entry *ret_entry) MUST_USE;
-int mirror_entry_find(struct sql *sql, const char *sha256, struct mirror_entry *ret_entry) MUST_USE;
-
-/* Makes the sets anew, after lists or files changed. */
-int signature_sets_make(struct sql *sql) MUST_USE;
-/* 1 and the content of the set that counts for a group ("" = none), freed by the caller; 0 there is
- * none. */
-int signature_set_read(struct sql *sql, const char *group_id, char ret_digest[static 65],
-                       char **ret_content) MUST_USE;
 
 #endif

@@ -1,8 +1,9 @@
 /* The room for lists: a share for all computers, and one for each group. */
-#include "console/signatures/signature_store.h"
+#include "console/signatures/signature_list.h"
 
 #include "common/limits.h"
 #include "common/text/text.h"
+#include "console/signatures/signature_set.h"
 #include "tests/unit/console/store_place.h"
 
 #include <errno.h>
