@@ -6,8 +6,9 @@
 #include "console/api/api_internal.h"
 #include "console/signatures/hash_list.h"
 #include "console/signatures/mirror_entry.h"
-#include "console/signatures/signature_sets.h"
 #include "console/signatures/signature_list.h"
+#include "console/signatures/signature_set.h"
+#include "console/signatures/signature_sets.h"
 
 #include <errno.h>
 
@@ -122,7 +123,9 @@ static int place(struct sql *sql, struct list_change *change)
 {
     const struct viewer *viewer = api_viewer(change->request);
     AUTO_STATEMENT struct sql_statement *row = NULL;
-    int r = sql_run(sql,
+    int r = signature_sets_hold(sql);
+    if (r == 0)
+        r = sql_run(sql,
                     "SELECT COALESCE(group_id, '') FROM signature_lists WHERE org_id = $1"
                     " AND name = $2",
                     &row, "nt", API_ORG, change->list.name);

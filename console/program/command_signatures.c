@@ -7,6 +7,7 @@
 #include "console/signatures/mirror.h"
 #include "console/signatures/mirror_entry.h"
 #include "console/signatures/signature_list.h"
+#include "console/signatures/signature_set.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -128,6 +129,8 @@ static int put_list(struct sql *sql, void *user)
     char group_id[UUID_TEXT_BYTES];
     AUTO_STATEMENT struct sql_statement *row = NULL;
     int r = command_find_group(sql, put->group, group_id);
+    if (r == 0)
+        r = signature_sets_hold(sql);
     if (r < 0)
         return r;
     put->list.group_id = group_id[0] ? group_id : NULL;

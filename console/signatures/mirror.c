@@ -13,6 +13,7 @@
 #include "console/people/audit.h"
 #include "console/signatures/mirror_entry.h"
 #include "console/signatures/reserved_name.h"
+#include "console/signatures/signature_set.h"
 #include "console/store/console_store.h"
 
 #include <dirent.h>
@@ -114,45 +115,35 @@ static int read_head(struct taking *taking, int fd)
     return 0;
 }
 
-/* "daily.cvd" and "daily.cld" are the same database in two forms. */
-static void other_form(const char *name, char ret_name[static 128])
-{
-    size_t length = strlen(name);
-    (void)text_copy(ret_name, 128, name);
-    if (text_ends_with(name, ".cvd"))
-        ret_name[length - 2] = 'l';
-    else if (text_ends_with(name, ".cld"))
-        ret_name[length - 2] = 'v';
-    else
-        ret_name[0] = '\0';
-}
-
 static int read_had(struct sql *sql, void *user)
 {
     struct taking *taking = user;
-    char other[128];
     int r = mirror_entry_read(sql, taking->entry.name, &taking->had);
-    other_form(taking->entry.name, other);
-    if (r == 0 && other[0])
-        r = mirror_entry_read(sql, other, &taking->had);
     taking->has_had = r == 1;
     return r < 0 ? r : 0;
 }
 
+static bool is_older(const struct taking *taking)
+{
+    return taking->has_had && taking->had.version > taking->entry.version;
+}
+
+/* Looks again: another node may have been faster. */
 static int put_entry(struct sql *sql, void *user)
 {
-    const struct taking *taking = user;
+    struct taking *taking = user;
     struct audit_entry audit = {.actor = taking->take->actor,
                                 .address = "",
                                 .action = "mirror_file_taken",
                                 .subject = taking->entry.name,
                                 .detail = ""};
-    char other[128], detail[128];
-    int r = 0;
-    other_form(taking->entry.name, other);
-    if (other[0])
-        r = mirror_entry_delete(sql, other);
-    if (r == 0 || r == -ENOENT)
+    char detail[128];
+    int r = signature_sets_hold(sql);
+    if (r == 0)
+        r = read_had(sql, taking);
+    if (r == 0 && is_older(taking))
+        r = -ESTALE;
+    if (r == 0)
         r = mirror_entry_put(sql, &taking->entry);
     (void)text_format(detail, sizeof(detail), "{\"version\":%llu,\"source\":\"%s\"}",
                       (unsigned long long)taking->entry.version, taking->entry.source);
@@ -203,7 +194,7 @@ static int take_file(struct taking *taking)
     bool same = taking->has_had && text_equal(taking->had.sha256, taking->entry.sha256);
     if (same && faccessat(taking->mirror_fd, taking->entry.sha256, R_OK, 0) == 0)
         return 0;
-    if (!same && taking->has_had && taking->had.version > taking->entry.version)
+    if (!same && is_older(taking))
         return -ESTALE;
     if (!same) /* otherwise it is this node, or a backup, that has lost the file */
         r = judge(taking);

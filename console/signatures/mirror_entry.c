@@ -6,10 +6,30 @@
 #include "console/store/console_store.h"
 
 #include <errno.h>
+#include <string.h>
+
+/* "daily.cvd" and "daily.cld" are the same database in two forms. */
+static void other_form(const char *name, char ret_name[static SIGNATURE_NAME_BYTES])
+{
+    size_t length = strlen(name);
+    (void)text_copy(ret_name, SIGNATURE_NAME_BYTES, name);
+    if (text_ends_with(name, ".cvd"))
+        ret_name[length - 2] = 'l';
+    else if (text_ends_with(name, ".cld"))
+        ret_name[length - 2] = 'v';
+    else
+        ret_name[0] = '\0';
+}
 
 int mirror_entry_put(struct sql *sql, const struct mirror_entry *entry)
 {
-    int r = sql_run(sql,
+    char other[SIGNATURE_NAME_BYTES];
+    other_form(entry->name, other);
+    int r = signature_sets_hold(sql);
+    if (r == 0)
+        r = sql_run(sql, "DELETE FROM signature_files WHERE name = $1", NULL, "t", other);
+    if (r == 0)
+        r = sql_run(sql,
                     "INSERT INTO signature_files (name, sha256, size, version, built_ms, source,"
                     " added_ms) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (name) DO UPDATE"
                     " SET sha256 = excluded.sha256, size = excluded.size,"
@@ -18,16 +38,18 @@ int mirror_entry_put(struct sql *sql, const struct mirror_entry *entry)
                     NULL, "ttnnntn", entry->name, entry->sha256, (int64_t)entry->size,
                     (int64_t)entry->version, (int64_t)entry->built_ms, entry->source,
                     console_store_now_ms());
-    return r < 0 ? r : signature_sets_make(sql);
+    return r < 0 ? r : signature_sets_make(sql, "");
 }
 
 int mirror_entry_delete(struct sql *sql, const char *name)
 {
     AUTO_STATEMENT struct sql_statement *gone = NULL;
-    int r = sql_run(sql, "DELETE FROM signature_files WHERE name = $1", &gone, "t", name);
+    int r = signature_sets_hold(sql);
+    if (r == 0)
+        r = sql_run(sql, "DELETE FROM signature_files WHERE name = $1", &gone, "t", name);
     if (r == 0 && sql_changes(gone) == 0)
         return -ENOENT;
-    return r == 0 ? signature_sets_make(sql) : r;
+    return r == 0 ? signature_sets_make(sql, "") : r;
 }
 
 static int read_entry(struct sql *sql, const char *text, const char *key,
@@ -50,7 +72,10 @@ static int read_entry(struct sql *sql, const char *text, const char *key,
 
 int mirror_entry_read(struct sql *sql, const char *name, struct mirror_entry *ret_entry)
 {
-    return read_entry(sql, ENTRY "name = $1", name, ret_entry);
+    char other[SIGNATURE_NAME_BYTES];
+    int r = read_entry(sql, ENTRY "name = $1", name, ret_entry);
+    other_form(name, other);
+    return r == 0 && other[0] ? read_entry(sql, ENTRY "name = $1", other, ret_entry) : r;
 }
 
 int mirror_entry_find(struct sql *sql, const char *sha256, struct mirror_entry *ret_entry)

@@ -60,22 +60,49 @@ static int change_list(struct sql *sql, const struct signature_list *list, int64
     return r == 0 && sql_changes(update) == 0 ? -ESTALE : r;
 }
 
+/* 1, or 0: there is none. */
+static int find_list(struct sql *sql, const char *name, int64_t *ret_revision,
+                     char ret_scope[static UUID_TEXT_BYTES])
+{
+    AUTO_STATEMENT struct sql_statement *row = NULL;
+    int r = signature_sets_hold(sql);
+    if (r == 0)
+        r = sql_run(sql,
+                    "SELECT revision, COALESCE(group_id, '') FROM signature_lists WHERE org_id = $1"
+                    " AND name = $2",
+                    &row, "nt", ORG, name);
+    if (r != 1)
+        return r;
+    *ret_revision = sql_number(row, 0);
+    r = text_copy(ret_scope, UUID_TEXT_BYTES, sql_text(row, 1));
+    return r < 0 ? r : 1;
+}
+
+/* After a list went from one scope to another, or stayed. */
+static int make_sets_of(struct sql *sql, const char *before, const char *after)
+{
+    bool of_all = !before[0] || !after[0];
+    int r = signature_sets_make(sql, of_all ? "" : after);
+    return r == 0 && !of_all && !text_equal(before, after) ? signature_sets_make(sql, before) : r;
+}
+
 int signature_list_put(struct sql *sql, const struct signature_list *list,
                        int64_t expected_revision, int64_t *ret_revision)
 {
-    AUTO_STATEMENT struct sql_statement *row = NULL;
-    int r = sql_run(sql, "SELECT revision FROM signature_lists WHERE org_id = $1 AND name = $2",
-                    &row, "nt", ORG, list->name);
+    const char *scope = list->group_id ? list->group_id : "";
+    char before[UUID_TEXT_BYTES] = "";
+    int64_t revision = -1;
+    int r = find_list(sql, list->name, &revision, before);
     if (r < 0)
         return r;
-    int64_t revision = r == 1 ? sql_number(row, 0) : -1;
     if (expected_revision != revision)
         return -ESTALE;
-    r = r == 1 ? change_list(sql, list, revision) : create_list(sql, list);
+    bool is_new = r == 0;
+    r = is_new ? create_list(sql, list) : change_list(sql, list, revision);
     if (r == 0)
-        r = signature_set_check_share(sql, list->group_id ? list->group_id : "");
+        r = signature_set_check_share(sql, scope);
     if (r == 0)
-        r = signature_sets_make(sql);
+        r = make_sets_of(sql, is_new ? scope : before, scope);
     if (r == 0)
         *ret_revision = revision < 0 ? 1 : revision + 1;
     return r;
@@ -83,12 +110,14 @@ int signature_list_put(struct sql *sql, const struct signature_list *list,
 
 int signature_list_delete(struct sql *sql, const char *name)
 {
-    AUTO_STATEMENT struct sql_statement *gone = NULL;
-    int r = sql_run(sql, "DELETE FROM signature_lists WHERE org_id = $1 AND name = $2", &gone, "nt",
-                    ORG, name);
-    if (r == 0 && sql_changes(gone) == 0)
-        return -ENOENT;
-    return r == 0 ? signature_sets_make(sql) : r;
+    char scope[UUID_TEXT_BYTES];
+    int64_t revision;
+    int r = find_list(sql, name, &revision, scope);
+    if (r != 1)
+        return r < 0 ? r : -ENOENT;
+    r = sql_run(sql, "DELETE FROM signature_lists WHERE org_id = $1 AND name = $2", NULL, "nt", ORG,
+                name);
+    return r < 0 ? r : signature_sets_make(sql, scope);
 }
 
 static int see_hash(void *user, const struct hash_entry *entry)
@@ -105,10 +134,13 @@ int signature_list_add(struct sql *sql, const struct signature_list *list, const
     int64_t revision = -1;
     size_t count = 0;
     AUTO_STATEMENT struct sql_statement *row = NULL;
-    int r = sql_run(sql,
-                    "SELECT text, revision, type, COALESCE(group_id, '') FROM signature_lists"
-                    " WHERE org_id = $1 AND name = $2",
-                    &row, "nt", ORG, list->name);
+    int r = signature_sets_hold(sql);
+    if (r < 0)
+        return r;
+    r = sql_run(sql,
+                "SELECT text, revision, type, COALESCE(group_id, '') FROM signature_lists"
+                " WHERE org_id = $1 AND name = $2",
+                &row, "nt", ORG, list->name);
     if (r < 0)
         return r;
     if (r == 1) {

@@ -15,6 +15,7 @@
 #define ANY_SIZE      "73" /* the oldest level of libclamav's that takes "*" for a size */
 #define OWN_LISTS     4
 #define SHARES        2 /* of a computer's room: lists for all, and those of its group */
+#define CURSOR        "signature_sets" /* the row in cursors that writers hold */
 
 struct set {
     struct sql *sql;
@@ -182,6 +183,14 @@ static int set_init(struct set *set, struct sql *sql)
     return set->parts.lists && set->parts.files ? 0 : -ENOMEM;
 }
 
+int signature_sets_hold(struct sql *sql)
+{
+    return sql_run(sql,
+                   "INSERT INTO cursors (name, number) VALUES ($1, 1) ON CONFLICT (name)"
+                   " DO UPDATE SET number = cursors.number + 1",
+                   NULL, "t", CURSOR);
+}
+
 int signature_set_check_share(struct sql *sql, const char *scope)
 {
     CLEANUP(set_done) struct set set;
@@ -223,7 +232,17 @@ static int make_set(struct sql *sql, const char *scope)
                    NULL, "ttt", scope, digest, buffer_text(&content));
 }
 
-int signature_sets_make(struct sql *sql)
+/* A group that has no lists (any more) has the set of all. */
+static int make_set_of_group(struct sql *sql, const char *group)
+{
+    int r =
+        sql_run(sql, "SELECT 1 FROM signature_lists WHERE group_id = $1 LIMIT 1", NULL, "t", group);
+    if (r != 0)
+        return r < 0 ? r : make_set(sql, group);
+    return sql_run(sql, "DELETE FROM signature_sets WHERE scope = $1", NULL, "t", group);
+}
+
+static int make_all_sets(struct sql *sql)
 {
     AUTO_STATEMENT struct sql_statement *row = NULL;
     int r = sql_run(sql,
@@ -240,6 +259,15 @@ int signature_sets_make(struct sql *sql)
         r = made < 0 ? made : sql_step(row);
     }
     return r;
+}
+
+int signature_sets_make(struct sql *sql, const char *scope)
+{
+    /* That of all must be there, for who leaves the group. */
+    int r = scope[0] ? sql_run(sql, "SELECT 1 FROM signature_sets WHERE scope = ''", NULL, "") : 0;
+    if (r < 0)
+        return r;
+    return r == 1 ? make_set_of_group(sql, scope) : make_all_sets(sql);
 }
 
 int signature_set_read(struct sql *sql, const char *group_id, char ret_digest[static 65],

@@ -25,6 +25,9 @@ class StoreTest(unittest.TestCase):
     def test_pages(self):
         self.run_unit("console_event_pages_test")
 
+    def test_lists_of_signatures(self):
+        self.run_unit("console_signature_list_test")
+
     def test_facets(self):
         self.run_unit("console_event_facets_test")
 
