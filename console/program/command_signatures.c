@@ -147,8 +147,10 @@ static int put_file(const struct console_settings *settings, int argc, char **ar
 {
     static const struct option options[] = {{"group", required_argument, NULL, 'g'},
                                             {NULL, 0, NULL, 0}};
+    AUTO_FREE char *scratch = text_format_new("%s/" MIRROR_FOLDER, /* which a console sweeps */
+                                              console_settings_text(settings, CONSOLE_DATA));
     const struct signature_judge judge = {console_settings_text(settings, CONSOLE_SCANNER),
-                                          console_settings_text(settings, CONSOLE_DATA)};
+                                          scratch};
     AUTO_BUFFER struct buffer text = BUFFER_WITH_MAXIMUM(LIMIT_SIGNATURE_LIST_BYTES);
     struct put put = {.group = ""};
     char problem[SIGNATURE_PROBLEM_BYTES];
@@ -158,7 +160,9 @@ static int put_file(const struct console_settings *settings, int argc, char **ar
     int count = command_options(argc, argv, 2, options, take_put_option, &put, &words);
     if (count != 3 || !signature_is_list_name(words[0]) || !signature_is_type(words[1]))
         return -1;
-    int r = file_read_all(words[2], &text);
+    int r = scratch ? file_make_directories(scratch, 0700) : -ENOMEM;
+    if (r == 0)
+        r = file_read_all(words[2], &text);
     if (r < 0)
         return command_failed(words[2], r);
     if (strlen(buffer_text(&text)) != text.length)

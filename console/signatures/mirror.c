@@ -27,6 +27,7 @@
 #define COPY_BYTES  65536
 #define KEEP_NS     (24 * 3600 * NS_PER_SECOND) /* a file that is offered no more */
 
+#define WORK_NS     (3600 * NS_PER_SECOND)      /* nobody works for so long in one folder */
 struct taking {
     const struct mirror *mirror;
     const struct mirror_take *take;
@@ -327,9 +328,10 @@ static void sweep_one(const struct mirror *mirror, int directory_fd, const char 
     struct sweep sweep = {.name = name};
     struct stat status;
     if (fstatat(directory_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
-        (uint64_t)status.st_ctim.tv_sec * NS_PER_SECOND + KEEP_NS > clock_realtime_ns())
+        (uint64_t)status.st_ctim.tv_sec * NS_PER_SECOND + (work ? WORK_NS : KEEP_NS) >
+            clock_realtime_ns())
         return;
-    if (is_work_folder(name))
+    if (work)
         (void)!file_remove_tree(directory_fd, name);
     else if (wire_is_sha256(name) && console_store_read(mirror->store, find_entry, &sweep) == 0)
         (void)unlinkat(directory_fd, name, 0);
@@ -373,3 +375,4 @@ int mirror_read(const char *directory, const char *sha256, uint64_t offset, size
     buffer_commit(piece, length);
     return 0;
 }
+    bool work = is_work_folder(name);

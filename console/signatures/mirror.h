@@ -44,7 +44,8 @@ struct mirror_take {
 };
 int mirror_take(const struct mirror *mirror, const struct mirror_take *take,
                 size_t *ret_taken) MUST_USE;
-/* Removes files that are offered no more, once nobody can be fetching them. */
+/* Removes files that are offered no more, once nobody can be fetching them: after a day; and what
+ * a crash, or a killed command, left behind: after an hour. */
 void mirror_sweep(const struct mirror *mirror);
 
 /* length bytes from offset of the file with this digest. -ENOENT, -errno, -EIO: it ends before. */

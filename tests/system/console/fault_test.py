@@ -228,6 +228,34 @@ class ClockTest(Fault):
             self.assertIn("computer_not_seen_removed",
                           [row[0] for row in console.query("SELECT action FROM audit")])
 
+    def test_what_a_killed_command_left_is_swept(self):
+        """Of yagura-console signatures put, while its scanner checks the list."""
+        with self.faked() as console:
+            scanner, fifo, path = (os.path.join(console.folder, name)
+                                   for name in ("scanner", "fifo", "own.ndb"))
+            os.mkfifo(fifo)
+            for name, text in ((scanner, f"#!/bin/sh\nread -r line <{fifo}\n"),
+                               (path, "Own.One:0:*:616263\n")):
+                with open(name, "w", encoding="utf-8") as file:
+                    file.write(text)
+            os.chmod(scanner, 0o700)
+            with open(console.config, "a", encoding="utf-8") as file:
+                file.write(f'signatures = {{ scanner = "{scanner}"; }};\n')
+            before = set(os.listdir(console.data))
+            command = subprocess.Popen([os.path.join(harness.BIN, "yagura-console"), "--config",
+                                        console.config, "signatures", "put", "own", "ndb", path])
+            with open(fifo, "w", encoding="utf-8"):  # once the scanner runs
+                command.kill()
+                command.wait()
+            self.assertEqual({name for name in set(os.listdir(console.data)) - before
+                              if not name.startswith("console.db")}, set())
+            left = glob.glob(console.data + "/mirror/signatures-*")
+            self.assertEqual(len(left), 1)
+            console.stop()
+            self.set_clock(0.1, 0.1)
+            console.start()
+            until(lambda: not os.path.exists(left[0]))
+
     def certificate(self, console, name):
         text = subprocess.run(["openssl", "x509", "-noout", "-serial", "-enddate", "-pubkey", "-in",
                                f"{console.data}/{name}.crt"], capture_output=True, text=True,
