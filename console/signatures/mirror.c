@@ -12,6 +12,7 @@
 #include "common/wire/wire.h"
 #include "console/people/audit.h"
 #include "console/signatures/mirror_entry.h"
+#include "console/signatures/mirror_memory.h"
 #include "console/signatures/reserved_name.h"
 #include "console/signatures/signature_set.h"
 #include "console/store/console_store.h"
@@ -26,15 +27,15 @@
 #define FOLDER_MODE 0700
 #define COPY_BYTES  65536
 #define KEEP_NS     (24 * 3600 * NS_PER_SECOND) /* a file that is offered no more */
-
 #define WORK_NS     (3600 * NS_PER_SECOND)      /* nobody works for so long in one folder */
+
 struct taking {
     const struct mirror *mirror;
     const struct mirror_take *take;
     int folder_fd, mirror_fd, work_fd; /* what is taken, where it goes, where it is judged */
     char work[4096];                   /* path of the latter */
     struct mirror_entry entry, had;
-    bool has_had;
+    bool has_had, same, quiet; /* the mirror has one, of this content; nobody is told */
     char problem[SIGNATURE_PROBLEM_BYTES];
 };
 
@@ -169,45 +170,92 @@ static int judge(struct taking *taking)
         if (r == -EAGAIN)
             (void)usleep(200000);
     } while (r == -EAGAIN);
-    if (r == -ENOENT) /* no scanner here: agents have one */
-        return 0;
+    if (r != -ENOENT)
+        return r;
+    log_warning("mirror_file_not_checked", "file", taking->entry.name, "problem",
+                "there is no yagura-scanner", "now", "it is taken as it is: agents check it",
+                "cure", "install yagura-scanner on this machine", "scanner",
+                taking->mirror->judge.program, NULL);
+    return 0;
+}
+
+/* With what the mirror has: 1 it must be taken, 0 it is there. */
+static int compare(struct taking *taking)
+{
+    int r = console_store_read(taking->mirror->store, read_had, taking);
+    if (r < 0)
+        return r;
+    taking->same = taking->has_had && text_equal(taking->had.sha256, taking->entry.sha256);
+    if (taking->same)
+        return faccessat(taking->mirror_fd, taking->entry.sha256, R_OK, 0) == 0 ? 0 : 1;
+    return is_older(taking) ? -ESTALE : 1;
+}
+
+/* To its place, whole and on the disk, before anybody hears of it. */
+static int place(struct taking *taking, int fd)
+{
+    int r = fsync(fd) < 0 ? -errno : 0;
+    if (r == 0 &&
+        renameat(taking->work_fd, taking->entry.name, taking->mirror_fd, taking->entry.sha256) < 0)
+        r = -errno;
+    if (r == 0)
+        r = file_sync_directory(taking->mirror_fd);
     return r;
 }
 
-/* 1 taken, 0 it is there already. */
-static int take_file(struct taking *taking)
+static int read_and_take(struct taking *taking, int from)
 {
-    AUTO_CLOSE int from = -1;
     AUTO_CLOSE int to = -1;
-    const char *name = taking->entry.name;
 
-    int r = file_open_regular(taking->folder_fd, name, &from, NULL);
-    if (r == 0)
-        r = file_open_at(taking->work_fd, name, O_RDWR | O_CREAT | O_TRUNC, FILE_MODE, &to);
+    int r = file_open_at(taking->work_fd, taking->entry.name, O_RDWR | O_CREAT | O_TRUNC, FILE_MODE,
+                         &to);
     if (r == 0)
         r = copy(taking, from, to);
     if (r == 0)
         r = read_head(taking, to);
     if (r == 0)
-        r = console_store_read(taking->mirror->store, read_had, taking);
-    if (r < 0)
+        r = compare(taking);
+    if (r != 1)
         return r;
-    bool same = taking->has_had && text_equal(taking->had.sha256, taking->entry.sha256);
-    if (same && faccessat(taking->mirror_fd, taking->entry.sha256, R_OK, 0) == 0)
-        return 0;
-    if (!same && is_older(taking))
-        return -ESTALE;
-    if (!same) /* otherwise it is this node, or a backup, that has lost the file */
-        r = judge(taking);
-    if (r == 0 && fsync(to) < 0)
-        r = -errno;
-    if (r == 0 && renameat(taking->work_fd, name, taking->mirror_fd, taking->entry.sha256) < 0)
-        r = -errno;
+    r = taking->same ? 0 : judge(taking); /* else this node, or a backup, has lost the file */
     if (r == 0)
-        r = file_sync_directory(taking->mirror_fd);
-    if (r == 0 && !same)
+        r = place(taking, to);
+    if (r == 0 && !taking->same)
         r = console_store_write(taking->mirror->store, put_entry, taking);
     return r < 0 ? r : 1;
+}
+
+/* For what the file is. */
+static bool is_refused(int result)
+{
+    static const int errors[] = {EBADMSG, EINVAL, EFBIG, ELOOP, ENXIO, EISDIR, EACCES, ENOENT};
+    for (size_t i = 0; i < ARRAY_LENGTH(errors); i++)
+        if (result == -errors[i])
+            return true;
+    return false;
+}
+
+/* 1 taken, 0 it is there already. */
+static int take_file(struct taking *taking)
+{
+    struct mirror_memory *memory = taking->take->memory;
+    AUTO_CLOSE int from = -1;
+    struct stat status;
+
+    int r = file_open_regular(taking->folder_fd, taking->entry.name, &from, &status);
+    if (r < 0)
+        return r;
+    int known = memory ? mirror_memory_recall(memory, &status, &taking->entry) : 0;
+    taking->quiet = known < 0;
+    if (known != 0)
+        r = known < 0 ? known : compare(taking);
+    if (known == 0 || r == 1) {
+        taking->entry.size = 0;
+        r = read_and_take(taking, from);
+    }
+    if (memory && known == 0 && (r >= 0 || r == -ESTALE || is_refused(r)))
+        mirror_memory_keep(memory, &status, &taking->entry, is_refused(r));
+    return r;
 }
 
 static void tell(const struct taking *taking, int result)
@@ -216,7 +264,7 @@ static void tell(const struct taking *taking, int result)
                                            .result = result,
                                            .version = taking->entry.version,
                                            .problem = taking->problem};
-    if (taking->take->told)
+    if (taking->take->told && !taking->quiet)
         taking->take->told(taking->take->user, &outcome);
 }
 
@@ -224,6 +272,7 @@ static int take_one(struct taking *taking, const char *name)
 {
     taking->entry = (struct mirror_entry){.version = 0};
     taking->problem[0] = '\0';
+    taking->quiet = false;
     (void)text_copy(taking->entry.name, sizeof(taking->entry.name), name);
     (void)text_copy(taking->entry.source, sizeof(taking->entry.source), taking->take->source);
     int r = take_file(taking);
@@ -294,7 +343,7 @@ int mirror_take(const struct mirror *mirror, const struct mirror_take *take, siz
             continue;
         int one = take_one(&taking, entry->d_name);
         *ret_taken += one == 1;
-        if (one == -ENOSPC || one == -EDQUOT)
+        if (one < 0 && one != -ESTALE && one != -ECANCELED && !is_refused(one))
             r = one;
     }
     (void)closedir(listing);
@@ -327,6 +376,7 @@ static void sweep_one(const struct mirror *mirror, int directory_fd, const char 
 {
     struct sweep sweep = {.name = name};
     struct stat status;
+    bool work = is_work_folder(name);
     if (fstatat(directory_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
         (uint64_t)status.st_ctim.tv_sec * NS_PER_SECOND + (work ? WORK_NS : KEEP_NS) >
             clock_realtime_ns())
@@ -375,4 +425,3 @@ int mirror_read(const char *directory, const char *sha256, uint64_t offset, size
     buffer_commit(piece, length);
     return 0;
 }
-    bool work = is_work_folder(name);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 struct console_store;
+struct mirror_memory;
 
 #define MIRROR_FOLDER "mirror" /* below the data folder */
 
@@ -32,14 +33,17 @@ struct mirror_outcome {
 
 /* Takes in what is new in a folder: .cvd, .cld (its owner vouches for it) and, when
  * unsigned_too, lists in ClamAV's formats. source: "import", "freshclam" or "url". Calls told for
- * each file that is a signature's by its name; < 0 when the folder or the database fails. Looks at
- * ending between files, and while others' signatures are checked: true ends it early. ret_taken:
- * how many were taken. */
+ * each file that is a signature's by its name, but not for one that the memory has as refused.
+ * Looks at ending between files, and while others' signatures are checked: true ends it early.
+ * ret_taken: how many were taken. < 0: the folder cannot be read, or something but their content
+ * kept files out (no room, the database): the others were taken in, and another look may bring the
+ * rest. */
 struct mirror_take {
     const char *folder, *source, *actor;
     bool unsigned_too;
     void (*told)(void *user, const struct mirror_outcome *outcome); /* NULL: nobody */
     bool (*ending)(void *user);                                     /* NULL: never */
+    struct mirror_memory *memory; /* of this folder, NULL: every file is read */
     void *user;
 };
 int mirror_take(const struct mirror *mirror, const struct mirror_take *take,

@@ -8,6 +8,7 @@
 #include "common/signature_file/signature_file.h"
 #include "common/text/text.h"
 #include "common/time/clock.h"
+#include "console/signatures/mirror_memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +32,8 @@ struct mirror_worker {
     struct mirror_worker_options options;
     struct fetched fetched[LIMIT_MIRROR_FILES];
     size_t fetched_count;
-    bool failed; /* of the last look */
+    struct mirror_memory of_folder, of_url;
+    bool failed; /* of the last look: something but what is in the files */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -164,14 +166,15 @@ static void told(void *user UNUSED, const struct mirror_outcome *outcome)
                     "now", "agents keep what they have", NULL);
 }
 
-static int take(struct mirror_worker *worker, const char *folder, const char *source, size_t *taken)
+static int take(struct mirror_worker *worker, const char *folder, bool fetched, size_t *taken)
 {
     const struct mirror_take take = {.folder = folder,
-                                     .source = source,
+                                     .source = fetched ? "url" : "freshclam",
                                      .actor = "console",
                                      .unsigned_too = worker->options.unsigned_too,
                                      .told = told,
                                      .ending = is_ending,
+                                     .memory = fetched ? &worker->of_url : &worker->of_folder,
                                      .user = worker};
     size_t some = 0;
     int r = mirror_take(worker->options.mirror, &take, &some);
@@ -187,11 +190,11 @@ static void look(struct mirror_worker *worker)
     int r = 0;
 
     if (worker->options.folder[0])
-        r = take(worker, worker->options.folder, "freshclam", &taken);
+        r = take(worker, worker->options.folder, false, &taken);
     AUTO_FREE char *folder = text_format_new("%s/" FETCHED, worker->options.mirror->directory);
     if (worker->options.url[0] && folder) {
         int fetched = fetch_all(worker, folder);
-        int took = take(worker, folder, "url", &taken);
+        int took = take(worker, folder, true, &taken);
         r = fetched < 0 ? fetched : took < 0 ? took : r;
     }
     worker->failed = r < 0;

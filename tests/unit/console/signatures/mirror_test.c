@@ -4,6 +4,8 @@
 #include "common/files/file.h"
 #include "common/text/text.h"
 #include "common/time/clock.h"
+#include "console/signatures/mirror_entry.h"
+#include "console/signatures/mirror_memory.h"
 #include "tests/unit/console/store_place.h"
 
 #include <errno.h>
@@ -19,7 +21,19 @@
 
 #include <cmocka.h>
 
+#define NO_DIGEST "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
 static uint64_t ahead_ns;
+static size_t files_read;
+
+ssize_t __real_file_read(int fd, void *bytes, size_t length);
+ssize_t __wrap_file_read(int fd, void *bytes, size_t length);
+ssize_t __wrap_file_read(int fd, void *bytes, size_t length)
+{
+    ssize_t r = __real_file_read(fd, bytes, length);
+    files_read += r == 0; /* to its end */
+    return r;
+}
 
 uint64_t __real_clock_realtime_ns(void);
 uint64_t __wrap_clock_realtime_ns(void);
@@ -32,6 +46,7 @@ struct place {
     struct store_place *store;
     char folder[64], from[96], directory[96], program[96], fifo[96];
     struct mirror mirror;
+    struct mirror_memory memory;
     int result; /* of the last file */
     char problem[SIGNATURE_PROBLEM_BYTES];
     unsigned looks;
@@ -90,6 +105,7 @@ static size_t take_in(struct place *place, bool (*ending)(void *user))
                                      .unsigned_too = true,
                                      .told = told,
                                      .ending = ending,
+                                     .memory = &place->memory,
                                      .user = place};
     size_t taken = 0;
 
@@ -134,13 +150,135 @@ static void test_sweep(void **state)
     }
     write_file(place->directory, "other", "x", 0600);
     mirror_sweep(&place->mirror);
+    write_file(place->directory, NO_DIGEST, "x", 0600);
     for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
         assert_true(stands(place, names[i]));
-    ahead_ns = 48ULL * 3600 * NS_PER_SECOND;
+    ahead_ns = 2ULL * 3600 * NS_PER_SECOND;
     mirror_sweep(&place->mirror);
     for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
         assert_false(stands(place, names[i]));
+    assert_true(stands(place, NO_DIGEST)); /* somebody may be fetching it */
+    ahead_ns = 48ULL * 3600 * NS_PER_SECOND;
+    mirror_sweep(&place->mirror);
+    assert_false(stands(place, NO_DIGEST));
     assert_true(stands(place, "other"));
+}
+
+/* A database's head, and a content of its own. */
+static void write_database(const struct place *place, const char *name, unsigned version)
+{
+    AUTO_FREE char *head = text_format_new("ClamAV-VDB:22 Nov 2026 08-00 -0500:%u:1:90:"
+                                           "00000000000000000000000000000000:x:x:1764000000",
+                                           version);
+    AUTO_FREE char *text = text_format_new("%-512s%s", head, name);
+
+    write_file(place->from, name, text, 0600);
+}
+
+static void remove_file(const struct place *place, const char *name)
+{
+    AUTO_FREE char *path = text_format_new("%s/%s", place->from, name);
+
+    assert_int_equal(unlink(path), 0);
+}
+
+static int read_entry(struct sql *sql, void *user)
+{
+    struct mirror_entry *entry = user;
+    char name[SIGNATURE_NAME_BYTES];
+
+    (void)text_copy(name, sizeof name, entry->name);
+    return mirror_entry_read(sql, name, entry);
+}
+
+static uint64_t offered(const struct place *place, const char *name, const char *as)
+{
+    struct mirror_entry entry = {.version = 0};
+
+    (void)text_copy(entry.name, sizeof entry.name, name);
+    assert_int_equal(console_store_read(place->store->store, read_entry, &entry), 1);
+    assert_string_equal(entry.name, as);
+    return entry.version;
+}
+
+/* freshclam makes a .cld out of a .cvd: the same database. */
+static void test_an_older_one_in_another_form(void **state)
+{
+    struct place *place = *state;
+
+    write_database(place, "daily.cvd", 20);
+    assert_int_equal(take_in(place, NULL), 1);
+    remove_file(place, "daily.cvd");
+    write_database(place, "daily.cld", 21);
+    assert_int_equal(take_in(place, NULL), 1);
+    assert_int_equal(offered(place, "daily.cvd", "daily.cld"), 21);
+    remove_file(place, "daily.cld");
+    write_database(place, "daily.cvd", 19);
+    assert_int_equal(take_in(place, NULL), 0);
+    assert_int_equal(place->result, -ESTALE);
+    assert_int_equal(offered(place, "daily.cvd", "daily.cld"), 21);
+}
+
+/* The other node's work is done when this node's waits for the writer, with what it read. */
+static int put_newer(struct sql *sql, void *user)
+{
+    const struct place *place = user;
+    const struct mirror_entry entry = {
+        .name = "daily.cvd", .sha256 = NO_DIGEST, .source = "import", .size = 1, .version = 22};
+
+    while (console_store_waiting(place->store->store) == 0)
+        (void)usleep(1000);
+    return mirror_entry_put(sql, &entry);
+}
+
+static void ignore(void *user UNUSED, int result)
+{
+    assert_int_equal(result, 0);
+}
+
+static void test_another_node_is_faster(void **state)
+{
+    struct place *place = *state;
+
+    write_database(place, "daily.cvd", 20);
+    assert_int_equal(console_store_submit(place->store->store, put_newer, ignore, place), 0);
+    assert_int_equal(take_in(place, NULL), 0);
+    assert_int_equal(place->result, -ESTALE);
+    assert_int_equal(offered(place, "daily.cvd", "daily.cvd"), 22);
+}
+
+static int delete_entry(struct sql *sql, void *user)
+{
+    return mirror_entry_delete(sql, user);
+}
+
+/* Looked at long after they were written. */
+static void test_what_did_not_change_is_not_read(void **state)
+{
+    struct place *place = *state;
+
+    write_file(place->from, "own.ndb", "Own.One:0:*:616263\n", 0600);
+    write_file(place->from, "bad.ndb", "Yagura.Denied.Own:0:*:616263\n", 0600);
+    ahead_ns = 10 * NS_PER_SECOND;
+    assert_int_equal(take_in(place, NULL), 1);
+    files_read = 0;
+    assert_int_equal(take_in(place, NULL), 0);
+    assert_int_equal(place->result, 0); /* of the good one: nobody hears of the other again */
+    assert_int_equal(files_read, 0);
+    /* Somebody deletes it from the mirror, and it is there. */
+    assert_int_equal(
+        console_store_write(place->store->store, delete_entry, (void *)(uintptr_t) "own.ndb"), 0);
+    assert_int_equal(take_in(place, NULL), 1);
+    assert_int_equal(files_read, 1);
+    write_file(place->from, "own.ndb", "Own.Two:0:*:616263\n", 0600);
+    assert_int_equal(take_in(place, NULL), 1); /* of the same size */
+    /* What has just changed may change again within a tick of the disk's clock. */
+    ahead_ns = 0;
+    write_file(place->from, "own.ndb", "Own.Six:0:*:616263\n", 0600);
+    assert_int_equal(take_in(place, NULL), 1);
+    files_read = 0;
+    assert_int_equal(take_in(place, NULL), 0);
+    assert_int_equal(files_read, 1);
 }
 
 static void *judge(void *user)
@@ -191,6 +329,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_what_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_sweep, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_an_older_one_in_another_form, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_another_node_is_faster, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_did_not_change_is_not_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_an_end_while_others_are_judged, set_up, tear_down)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
