@@ -74,6 +74,24 @@ bool housekeeping_is_due(const struct housekeeping *housekeeping)
     return clock_monotonic_ns() >= housekeeping->due_ns;
 }
 
+/* Once when it begins, once when it is over. */
+static void tell_doubt(struct housekeeping *housekeeping, bool doubted)
+{
+    if (doubted == housekeeping->clock_doubted)
+        return;
+    housekeeping->clock_doubted = doubted;
+    if (doubted)
+        log_warning("clock_doubted", "problem",
+                    "no event of the last day has a date of its sender's that agrees with this "
+                    "machine's clock",
+                    "now", "no event is removed as too old", "cure",
+                    "set this machine's clock; where it is right, the next event of an agent will "
+                    "say so",
+                    NULL);
+    else
+        log_info("clock_confirmed", NULL);
+}
+
 bool housekeeping_forget(struct housekeeping *housekeeping)
 {
     struct retention due = housekeeping->retention;
@@ -88,6 +106,8 @@ bool housekeeping_forget(struct housekeeping *housekeeping)
     int r = retention_apply(housekeeping->store, &due, &result);
     if (r < 0)
         log_warning("retention_failed", "error", log_error_text(r), NULL);
+    else
+        tell_doubt(housekeeping, result.clock_doubted);
     log_info("retention_applied", "events", log_number(result.events), "computers",
              log_number(result.computers), NULL);
     bool more = r == 0 && result.more;

@@ -18,6 +18,7 @@ struct housekeeping {
     struct clock_watch clock;
     uint64_t due_ns, flush_due_ns; /* monotonic: when forgetting is due, and writing down */
     int problem;                   /* of the store, as it was told last */
+    bool clock_doubted;            /* as it was told last */
 };
 
 void housekeeping_begin(struct housekeeping *housekeeping);

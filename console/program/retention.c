@@ -14,6 +14,8 @@
 #define COMPUTERS_A_PIECE 50
 #define COMPUTERS_AN_HOUR 1000
 #define HOUR_MS           3600000LL
+#define DAY_MS            (24 * HOUR_MS)
+#define WITNESSES         1000 /* events that are looked at for the time */
 #define ORG               1LL
 
 struct piece {
@@ -137,14 +139,48 @@ static int forget_facets(struct console_store *store)
     return r;
 }
 
+/* Whether one of the newest events up to a number was dated by its sender as it was here: within a
+ * day. Not the console's own, which this clock has dated. */
+static int find_witness(struct sql *sql, int64_t now, int64_t last)
+{
+    return sql_run(sql,
+                   "SELECT 1 FROM (SELECT time_ms, module FROM events WHERE number >= $1"
+                   " AND number <= $2 ORDER BY number DESC LIMIT $3) AS newest"
+                   " WHERE time_ms >= $4 AND time_ms <= $5 AND module <> 'console' LIMIT 1",
+                   NULL, "nnnnn", console_store_number_at(now - DAY_MS), last, (int64_t)WITNESSES,
+                   now - DAY_MS, now + DAY_MS);
+}
+
+struct doubt {
+    int64_t before;
+    bool due, confirmed;
+};
+
+static int doubt_clock(struct sql *sql, void *user)
+{
+    struct doubt *doubt = user;
+    int64_t now = console_store_now_ms();
+    int r = sql_run(sql, "SELECT 1 FROM events WHERE number < $1 LIMIT 1", NULL, "n",
+                    console_store_number_at(doubt->before));
+    doubt->due = r == 1;
+    if (r >= 0)
+        r = find_witness(sql, now, console_store_number_at(now + DAY_MS));
+    if (r == 0) /* a clock that was set back lets this process count on from where it was */
+        r = find_witness(sql, now, INT64_MAX);
+    doubt->confirmed = r == 1;
+    return r < 0 ? r : 0;
+}
+
 int retention_apply(struct console_store *store, const struct retention *retention,
                     struct retention_result *ret_result)
 {
     int64_t now = console_store_now_ms();
     *ret_result = (struct retention_result){0};
     struct piece events = {.before = now - retention->events_ms};
-    int r = 0;
-    if (retention->events_ms > 0) {
+    struct doubt doubt = {.before = events.before};
+    int r = retention->events_ms > 0 ? console_store_read(store, doubt_clock, &doubt) : 0;
+    ret_result->clock_doubted = doubt.due && !doubt.confirmed;
+    if (r == 0 && doubt.confirmed) {
         unsigned pieces = 0;
         do {
             r = console_store_write(store, remove_events, &events);

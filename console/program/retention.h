@@ -16,6 +16,9 @@ struct retention {
 struct retention_result {
     int64_t events, computers;
     bool more; /* events are left that are due: call again soon */
+    /* Nothing that is old went: by this clock some events are, but none of the last day has a date
+     * of its sender's that agrees. A clock that is ahead would take all for old. */
+    bool clock_doubted;
 };
 
 /* Removes what is due: some 50,000 events, and at most 1,000 computers (an outage must not empty

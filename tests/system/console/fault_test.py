@@ -228,6 +228,35 @@ class ClockTest(Fault):
             self.assertIn("computer_not_seen_removed",
                           [row[0] for row in console.query("SELECT action FROM audit")])
 
+    def test_a_clock_that_is_a_year_ahead_removes_no_event(self):
+        with self.faked('certificate_life = "3650d";\n') as console:
+            agent = self.agent(console)
+            agent.heartbeat([agent.event() for _ in range(3)])
+            console.stop()
+            self.set_clock(365)
+            console.log.clear()
+            console.start()
+            until(lambda: logged(console, "retention_applied"))
+            self.assertIn("set this machine's clock", logged(console, "clock_doubted")[0])
+
+            def context(certificate):  # the console's certificate is of the future
+                unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+                unverified.check_hostname = False
+                unverified.verify_mode = ssl.CERT_NONE
+                unverified.load_cert_chain(*certificate)
+                return unverified
+            console.context = context
+            agent.use(harness.read(agent.certificate[0]))
+            agent.heartbeat([agent.event()])  # whose clock is right
+            self.set_clock(365 + 0.1, 0.1)  # hours later
+            until(lambda: len(logged(console, "retention_applied")) > 1)
+            self.assertEqual(self.stored(console, agent), [1, 2, 3, 4])
+            # A year has passed indeed, says the agent.
+            agent.heartbeat([agent.event(time_ms=int((time.time() + 365 * 86400) * 1000))])
+            self.set_clock(365 + 0.2, 0.2)
+            until(lambda: logged(console, "clock_confirmed"))
+            until(lambda: self.stored(console, agent) == [4, 5])
+
     def test_what_a_killed_command_left_is_swept(self):
         """Of yagura-console signatures put, while its scanner checks the list."""
         with self.faked() as console:

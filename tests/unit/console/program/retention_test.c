@@ -307,6 +307,72 @@ static void a_clock_that_is_set_is_seen(void **state UNUSED)
     clock_set_fake(0, 0);
 }
 
+/* number: when the console says that it came; time: when its sender says that it was. */
+struct dated {
+    int64_t number_ms, time_ms;
+    const char *module;
+};
+
+static int add_dated(struct sql *sql, void *user)
+{
+    static int64_t number;
+    const struct dated *dated = user;
+    number++;
+    return sql_run(sql,
+                   "INSERT INTO events (number, org_id, computer, id, epoch, agent_number, time_ms,"
+                   " module, kind, severity, subject, detail, facet)"
+                   " VALUES ($1, 1, 1, 'i' || $2, 'e', $3, $4, $5, 'kind', 1, '', '{}', 0)",
+                   NULL, "nnnnt", console_store_number_at(dated->number_ms) + number, number,
+                   number, dated->time_ms, dated->module);
+}
+
+static void add_event(const struct place *place, int64_t number_ms, int64_t time_ms,
+                      const char *module)
+{
+    struct dated dated = {number_ms, time_ms, module};
+    assert_int_equal(console_store_write(place->store, add_dated, &dated), 0);
+}
+
+static void expect_removed(const struct place *place, int64_t removed, bool doubted)
+{
+    const struct retention retention = {.events_ms = 90 * DAY_MS};
+    struct retention_result result;
+    assert_int_equal(retention_apply(place->store, &retention, &result), 0);
+    assert_int_equal(result.events, removed);
+    assert_int_equal(result.clock_doubted, doubted);
+}
+
+/* As a console has them whose clock is a year ahead: what came in the last day is dated otherwise
+ * by who sent it. */
+static void no_event_goes_by_a_clock_that_nobody_shares(void **state)
+{
+    const struct place *place = *state;
+    int64_t now = console_store_now_ms(), year = 365 * DAY_MS;
+    expect_removed(place, 0, false); /* nothing is due */
+    add_event(place, now - year, now - year, "malware");
+    expect_removed(place, 0, true);
+    add_event(place, now - 1000, now - year, "malware");
+    add_event(place, now - 1000, now, "console");
+    add_event(place, now - 2 * DAY_MS, now, "malware");
+    expect_removed(place, 0, true);
+    add_event(place, now - 1000, now - 2000, "malware");
+    expect_removed(place, 1, false);
+    /* Events of the future are many, from when the clock was ahead; they say nothing. */
+    add_event(place, now - year, now - year, "malware");
+    for (unsigned i = 0; i < 1100; i++)
+        add_event(place, now + year, now - year, "malware");
+    expect_removed(place, 1, false);
+}
+
+static void a_clock_that_was_set_back_is_confirmed(void **state)
+{
+    const struct place *place = *state;
+    int64_t now = console_store_now_ms(), year = 365 * DAY_MS;
+    add_event(place, now - year, now - year, "malware");
+    add_event(place, now + year, now - 1000, "malware"); /* numbers never go back */
+    expect_removed(place, 1, false);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -315,6 +381,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(invented_runs_do_not_fill_the_table, open_place,
                                         close_place),
         cmocka_unit_test_setup_teardown(facets_without_events_go, open_place, close_place),
+        cmocka_unit_test_setup_teardown(no_event_goes_by_a_clock_that_nobody_shares, open_place,
+                                        close_place),
+        cmocka_unit_test_setup_teardown(a_clock_that_was_set_back_is_confirmed, open_place,
+                                        close_place),
         cmocka_unit_test(a_clock_that_is_set_is_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
