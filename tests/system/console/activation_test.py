@@ -389,6 +389,7 @@ class CloneTest(ConsoleTest):
 
 class BucketTest(ConsoleTest):
     agents = "activations_per_second = 3; policies_per_second = 1; "
+    settings = "mirror = { pieces_per_second = 1; };\n"
 
     def test_too_many_activations(self):
         token = self.token()
