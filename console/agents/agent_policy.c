@@ -3,6 +3,7 @@
 #include "common/limits.h"
 #include "common/text/text.h"
 #include "console/agents/agent_internal.h"
+#include "console/agents/signed_answer.h"
 #include "console/store/console_store.h"
 
 #include <errno.h>
@@ -62,12 +63,9 @@ void agent_policy(struct http_request *request, void *user)
                                  .issued_ms = (uint64_t)now,
                                  .expires_ms = (uint64_t)(now + SIGNING_DOCUMENT_MS)};
     AUTO_BUFFER struct buffer document = BUFFER_WITH_MAXIMUM(LIMIT_SIGNED_DOCUMENT_BYTES);
-    AUTO_BUFFER struct buffer body = BUFFER_WITH_MAXIMUM(2 * LIMIT_SIGNED_DOCUMENT_BYTES);
     r = wire_policy_encode(&policy, &document);
     if (r == 0)
-        r = signing_key_sign(service->identity->signing, buffer_text(&document), &body);
+        r = signed_answer_respond(request, service->identity->signing, &document);
     if (r < 0)
         agent_respond_failure(request, r);
-    else
-        http_respond_buffer(request, 200, "application/json", &body);
 }

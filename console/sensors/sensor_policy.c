@@ -3,6 +3,7 @@
 #include "common/json/json_writer.h"
 #include "common/limits.h"
 #include "common/text/text.h"
+#include "console/agents/signed_answer.h"
 #include "console/api/api_service.h"
 #include "console/certificates/signing_key.h"
 #include "console/sensors/sensor_service.h"
@@ -81,14 +82,11 @@ static void answer_policy(struct http_request *request, struct api_service *serv
                                  .issued_ms = (uint64_t)now,
                                  .expires_ms = (uint64_t)(now + SIGNING_DOCUMENT_MS)};
     AUTO_BUFFER struct buffer document = BUFFER_WITH_MAXIMUM(LIMIT_SIGNED_DOCUMENT_BYTES);
-    AUTO_BUFFER struct buffer body = BUFFER_WITH_MAXIMUM(2 * (size_t)LIMIT_SIGNED_DOCUMENT_BYTES);
     int r = wire_policy_encode(&policy, &document);
     if (r == 0)
-        r = signing_key_sign(service->identity->signing, buffer_text(&document), &body);
+        r = signed_answer_respond(request, service->identity->signing, &document);
     if (r < 0)
         sensor_respond_failure(request, r);
-    else
-        http_respond_buffer(request, 200, "application/json", &body);
 }
 
 /* Whether If-None-Match names it: "DIGEST" with its quotes. */
