@@ -45,6 +45,8 @@ void agent_signature_file(struct http_request *request, void *service);
 bool agent_certificate(struct http_request *request, char ret_digest[static 65]);
 /* Answers what a failed store means: 503, with Retry-After. */
 void agent_respond_failure(struct http_request *request, int error);
+/* 429: too many ask at once, come again; the seconds are spread. */
+void agent_respond_busy(struct http_request *request);
 /* Takes one from the bucket; true when it was empty and 429 has been answered. */
 bool agent_must_wait(struct http_request *request, struct rate_bucket *bucket);
 /* The same for what one computer may take. */

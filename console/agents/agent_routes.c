@@ -160,15 +160,19 @@ bool agent_find(struct http_request *request, struct agent_service *service,
     return !agent_refused_by_state(request, ret_row);
 }
 
-bool agent_must_wait(struct http_request *request, struct rate_bucket *bucket)
+void agent_respond_busy(struct http_request *request)
 {
-    unsigned seconds;
     char text[16];
-    if (rate_bucket_take(bucket, &seconds))
-        return false;
-    (void)text_format(text, sizeof(text), "%u", seconds);
+    (void)text_format(text, sizeof(text), "%u", rate_retry_seconds());
     http_response_header(request, "Retry-After", text);
     http_respond_problem(request, 429, "busy", "too many ask for this at once; come again");
+}
+
+bool agent_must_wait(struct http_request *request, struct rate_bucket *bucket)
+{
+    if (rate_bucket_take(bucket))
+        return false;
+    agent_respond_busy(request);
     return true;
 }
 

@@ -12,6 +12,7 @@
 
 struct console_store;
 struct presence;
+struct signature_desk;
 struct signature_sets;
 
 /* Which EC2 instances may activate. */
@@ -35,6 +36,7 @@ struct agent_service {
     struct rate_bucket mirror_bucket;                    /* pieces of signature files */
     struct rate_shares signature_shares, mirror_shares;  /* one computer's, of the latter two */
     struct signature_sets *signatures;
+    struct signature_desk *desk; /* where sets are made */
     const char *mirror_directory;
     /* Counters for /metrics. */
     atomic_uint_fast64_t heartbeats, fast_heartbeats, deferred, events, activations, refused;

@@ -1,69 +1,29 @@
-/* Owns the answers to an agent that asks for its signatures: the set of its group, signed for this
- * agent, and pieces of the mirror's files. Must not decide what is in a set: console/signatures
- * does. */
+/* Owns who gets signatures: the set of its group, made by signature_desk, and pieces of the
+ * mirror's files. */
 #include "common/limits.h"
 #include "common/text/text.h"
 #include "console/agents/agent_internal.h"
+#include "console/agents/signature_desk.h"
 #include "console/signatures/mirror.h"
 #include "console/signatures/mirror_entry.h"
-#include "console/signatures/signature_set.h"
 #include "console/store/console_store.h"
 
 #include <errno.h>
 #include <string.h>
 
-struct set_read {
-    struct agent_row row;
-    char digest[65];
-    char *content;
-};
-
-static int read_set(struct sql *sql, void *user)
-{
-    struct set_read *read = user;
-    return signature_set_read(sql, read->row.group_id, read->digest, &read->content);
-}
-
-static void respond_set(struct http_request *request, const struct agent_service *service,
-                        const struct set_read *read)
-{
-    AUTO_BUFFER struct buffer document = BUFFER_WITH_MAXIMUM(LIMIT_SIGNED_DOCUMENT_BYTES);
-    AUTO_BUFFER struct buffer body = BUFFER_WITH_MAXIMUM(2 * LIMIT_SIGNED_DOCUMENT_BYTES);
-    int64_t now = console_store_now_ms();
-    struct wire_signatures signatures = {.agent_id = read->row.id,
-                                         .digest = read->digest,
-                                         .content = read->content,
-                                         .issued_ms = (uint64_t)now,
-                                         .expires_ms = (uint64_t)(now + SIGNING_DOCUMENT_MS)};
-    int r = wire_signatures_encode(&signatures, &document);
-    if (r == 0)
-        r = signing_key_sign(service->identity->signing, buffer_text(&document), &body);
-    if (r < 0)
-        agent_respond_failure(request, r);
-    else
-        http_respond_buffer(request, 200, "application/json", &body);
-}
-
 /* Whoever is no computer of ours, or asks again and again, takes nothing from the bucket of all. */
 void agent_signatures(struct http_request *request, void *user)
 {
     struct agent_service *service = user;
-    struct set_read read = {.content = NULL};
+    struct agent_row row;
     char certificate[65];
     if (!agent_certificate(request, certificate) ||
-        !agent_find(request, service, certificate, &read.row) ||
-        agent_must_wait_alone(request, &service->signature_shares, &read.row) ||
+        !agent_find(request, service, certificate, &row) ||
+        agent_must_wait_alone(request, &service->signature_shares, &row) ||
         agent_must_wait(request, &service->signature_bucket))
         return;
-    int r = console_store_read(service->store, read_set, &read);
-    AUTO_FREE char *content = read.content;
-    if (r < 0)
-        agent_respond_failure(request, r);
-    else if (!content)
-        http_respond_problem(request, 404, "no_signatures",
-                             "this console has no signatures for this computer");
-    else
-        respond_set(request, service, &read);
+    if (!signature_desk_take(service->desk, request, &row))
+        agent_respond_busy(request);
 }
 
 /* "bytes=FIRST-LAST", one range, both ends given. */

@@ -13,8 +13,7 @@ void rate_bucket_init(struct rate_bucket *bucket, uint64_t per_second)
     (void)pthread_mutex_init(&bucket->lock, NULL);
 }
 
-/* All of those sent away at once would come back at once. */
-static unsigned spread_retry(void)
+unsigned rate_retry_seconds(void)
 {
     uint8_t byte = 0;
     (void)!random_bytes(&byte, sizeof(byte)); /* without entropy all get the least */
@@ -36,12 +35,11 @@ static bool take(struct rate_level *level, double per_second)
     return true;
 }
 
-bool rate_bucket_take(struct rate_bucket *bucket, unsigned *ret_retry_seconds)
+bool rate_bucket_take(struct rate_bucket *bucket)
 {
     (void)pthread_mutex_lock(&bucket->lock);
     bool taken = take(&bucket->level, bucket->per_second);
     (void)pthread_mutex_unlock(&bucket->lock);
-    *ret_retry_seconds = taken ? 0 : spread_retry();
     return taken;
 }
 

@@ -22,9 +22,10 @@ struct rate_bucket {
 };
 
 void rate_bucket_init(struct rate_bucket *bucket, uint64_t per_second);
-/* False when it is empty: come again in ret_retry_seconds, spread over the time in which the bucket
- * is expected to serve those who were sent away. */
-bool rate_bucket_take(struct rate_bucket *bucket, unsigned *ret_retry_seconds);
+/* False when it is empty: come again in rate_retry_seconds. */
+bool rate_bucket_take(struct rate_bucket *bucket);
+/* 5 to 30, for who is sent away: all at once would come back at once. */
+unsigned rate_retry_seconds(void);
 
 /* A small one for each asker, so that none takes the bucket of all. Of askers that fall on one
  * place the last one has it, and begins with a full one. */

@@ -45,6 +45,12 @@ void http_request_hold(struct http_request *request)
     request->held = true;
 }
 
+void http_request_hold_long(struct http_request *request)
+{
+    request->slow = true;
+    http_request_hold(request);
+}
+
 /* What there is to do with one that is ready. */
 enum next { NEXT_NOTHING, NEXT_RESUME, NEXT_FREE };
 
@@ -141,13 +147,14 @@ bool http_held_take(struct http_request *request)
 {
     struct http_loop *loop = request->loop;
     (void)pthread_mutex_lock(&loop->lock);
-    if (!request->ready && loop->ready == 0)
+    if (!request->ready && loop->ready == 0 && !request->slow)
         wait_for_one(loop, &request->server->options);
     bool ready = request->ready;
     if (ready) {
         loop->ready -= !request->suspended;
         request->held = false;
-    } else if (loop->ready == 0) { /* in vain; else the library asks again after the others */
+    } else if (loop->ready == 0 || request->slow) {
+        /* In vain; else the library asks again after the others. */
         request->suspended = true;
         MHD_suspend_connection(request->connection); /* under the lock: nobody resumes it before */
     }

@@ -64,6 +64,7 @@ struct http_request {
     size_t segment_count;
     struct buffer body;
     bool started, refused, dispatched, held, starved; /* starved: no memory for the answer */
+    bool slow;                                        /* held, and nobody waits for the answer */
     bool ready, suspended, gone;                      /* of a held request, under its loop's lock */
     http_handler *answer; /* of a held request: called by its own loop */
     void *answer_user;

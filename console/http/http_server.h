@@ -121,6 +121,8 @@ void http_respond_stream(struct http_request *request, const char *content_type,
  * before handing the request to that thread, which must not ask for headers or the certificate: the
  * connection may end meanwhile. Answers that come within milliseconds are the cheapest. */
 void http_request_hold(struct http_request *request);
+/* The same for an answer that takes longer: the loop does not wait for it at all. */
+void http_request_hold_long(struct http_request *request);
 /* The answer to a held request is due: answer(request, user) is called soon, in the thread of its
  * connection, and answers. Cheaper than http_respond* from elsewhere when many are due together. */
 void http_request_finish(struct http_request *request, http_handler *answer, void *user);

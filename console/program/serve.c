@@ -7,6 +7,7 @@
 #include "common/text/text.h"
 #include "common/time/clock.h"
 #include "console/agents/presence.h"
+#include "console/agents/signature_desk.h"
 #include "console/alerts/alert_engine.h"
 #include "console/api/api_service.h"
 #include "console/forward/forwarder.h"
@@ -529,6 +530,9 @@ static int start(struct running *running)
     running->api.heartbeat_seconds = heartbeat;
     running->api.pages = running->pages;
     sign_in_limit_init(&running->api.sign_ins);
+    r = signature_desk_open(&running->agents, &running->agents.desk);
+    if (r < 0)
+        return r;
     r = api_stream_start(&running->api,
                          (unsigned)console_settings_number(running->settings,
                                                            CONSOLE_PEOPLE_CONNECTIONS),
@@ -552,6 +556,7 @@ static void stop(struct running *running)
     api_stream_close(running->api.stream);
     running->people_server = http_server_stop(running->people_server);
     running->agent_server = http_server_stop(running->agent_server);
+    running->agents.desk = signature_desk_close(running->agents.desk);
     running->api.stream = api_stream_stop(running->api.stream);
     running->api.alerts = alert_engine_stop(running->api.alerts);
     running->api.forwarder = forwarder_stop(running->api.forwarder);

@@ -1,7 +1,9 @@
-"""The mirror's folder, as freshclam fills it."""
+"""The mirror's folder, as freshclam fills it; sets of signatures beside heartbeats."""
 
 import os
+import subprocess
 import tempfile
+import threading
 
 import harness
 from harness import ConsoleTest, until
@@ -56,6 +58,39 @@ class FolderTest(ConsoleTest):
         self.put("daily.cvd", head(22))
         until(lambda: self.files().get("daily.cvd") == 22)
         self.assertNotIn("daily.cld", self.files())
+
+
+class DeskTest(ConsoleTest):
+    agents = "threads = 1; "
+
+    def test_heartbeats_do_not_wait_for_sets(self):
+        """One event loop serves all, and the set that an agent asks for cannot be read for now."""
+        if not self.console.database:
+            self.skipTest("SQLite has no lock that stops a reader")
+        self.admin.put("/api/v1/signature-lists/own", {"type": "allow", "text": "a" * 64},
+                       expect=201, If_None_Match="*")
+        asking, other = self.agent(), self.agent()
+        asking.heartbeat()
+        answers = []
+        with subprocess.Popen([harness.postgres().bin + "/psql", "-X", "-q", self.console.database],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as psql:
+            psql.stdin.write("BEGIN; LOCK TABLE signature_sets IN ACCESS EXCLUSIVE MODE;\n"
+                             "\\echo locked\n")
+            psql.stdin.flush()
+            self.assertEqual(psql.stdout.readline(), "locked\n")
+            thread = threading.Thread(
+                target=lambda: answers.append(asking.client.get("/agent/v1/signatures")))
+            thread.start()
+            # It is the reading of the content that waits, not the console's own look at the digests.
+            until(lambda: self.console.query(
+                "SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid)"
+                " WHERE NOT granted AND query LIKE '%content%'"))
+            for _ in range(20):
+                other.heartbeat([other.event()])
+            self.assertEqual(answers, [])
+            psql.stdin.close()
+        thread.join()
+        self.assertEqual(answers[0].status, 200)
 
 
 if __name__ == "__main__":
