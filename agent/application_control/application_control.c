@@ -299,6 +299,15 @@ static void put_rules(struct application_control *control, struct application_ru
         application_rules_drop(control, before);
 }
 
+/* Whoever switches it off may do so because of the walk. The keeper wants it again. */
+static void stop_walk(struct application_control *control)
+{
+    (void)pthread_mutex_lock(&control->lock);
+    control->walk_wanted = control->maintenance_ends = false;
+    control->walk_stops = true;
+    (void)pthread_mutex_unlock(&control->lock);
+}
+
 int application_control_reconfigure(struct application_control *control,
                                     const struct application_control_options *options)
 {
@@ -309,6 +318,8 @@ int application_control_reconfigure(struct application_control *control,
         return r;
     bool on = options->mode != APPLICATION_OFF;
     put_rules(control, rules);
+    if (!on)
+        stop_walk(control);
     int problem = on ? engage(control) : 0;
     if (problem < 0)
         log_error("application_control_not_started", "error", log_error_text(problem), NULL);

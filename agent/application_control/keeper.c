@@ -88,7 +88,8 @@ static bool maintenance_is_over(struct application_control *control)
 static void end_maintenance(struct application_control *control)
 {
     (void)pthread_mutex_lock(&control->lock);
-    if (maintenance_is_over(control) && !control->walking && !control->walk_wanted) {
+    if (control->rules->mode != APPLICATION_OFF && maintenance_is_over(control) &&
+        !control->walking && !control->walk_wanted) {
         control->maintenance_ends = control->walk_wanted = true;
         control->walk_since_ns = inventory_marks(control->inventory).maintenance_from_ns;
         (void)pthread_cond_broadcast(&control->changed);

@@ -302,6 +302,33 @@ static void one_that_is_full_is_not_walked_for_again(void **state UNUSED)
     assert_true(control.walk_wanted);
 }
 
+static void what_is_switched_off_is_not_walked_for(void **state UNUSED)
+{
+    static const char *const none[] = {NULL};
+    const struct application_control_options off = {
+        .mode = APPLICATION_OFF,
+        .paths = none,
+        .exclude_directories = none,
+        .allow_hashes = none,
+        .block_hashes = none,
+        .own_directories = none,
+    };
+
+    end_maintenance();
+    rules.references++;
+    assert_int_equal(application_control_reconfigure(&control, &off), 0);
+    assert_true(control.walk_stops);
+    assert_false(control.walk_wanted);
+    keep();
+    assert_false(control.walk_wanted);
+    /* Switched on again: maintenance, whose time is over, has its walk. */
+    application_rules_drop(&control, control.rules);
+    control.rules = &rules;
+    keep();
+    assert_true(control.walk_wanted);
+    assert_int_equal(control.walk_since_ns, 2);
+}
+
 static void what_is_off_has_no_problem(void **state UNUSED)
 {
     control.walk_problem = -EIO;
@@ -325,6 +352,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(one_that_is_full_is_not_walked_for_again, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(what_is_switched_off_is_not_walked_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_off_has_no_problem, set_up, tear_down),
         cmocka_unit_test_setup_teardown(learning_anew_drops_the_walk_that_was_wanted, set_up,
                                         tear_down),
