@@ -189,11 +189,15 @@ static void tell_by(struct application_control *control, const char *kind,
 
 static int open_inventory(struct application_control *control)
 {
+    struct inventory *inventory = NULL;
     char notice[512];
-    int r = inventory_open(control->inventory_path, control->key_path, &control->inventory, notice);
+    int r = inventory_open(control->inventory_path, control->key_path, &inventory, notice);
 
     if (r < 0)
         return r;
+    (void)pthread_mutex_lock(&control->lock);
+    control->inventory = inventory;
+    (void)pthread_mutex_unlock(&control->lock);
     if (notice[0] == '\0' && inventory_is_tampered(control->inventory))
         (void)text_copy(notice, sizeof notice, "programs were added or removed by somebody else");
     if (notice[0] != '\0')
@@ -443,7 +447,7 @@ static void fill_problem(const struct application_control *control,
         /* The last one that there is, is told. */
         {control->walk_problem, "programs could not be learned"},
         {control->write_problem, "the inventory of programs cannot be written"},
-        {control->start_problem, "it could not be started"},
+        {control->start_problem, "it could not be started (yaguractl reload tries again)"},
     };
 
     (void)text_copy(status->problem, sizeof status->problem, status->guard.problem);
@@ -474,11 +478,12 @@ void application_control_status(struct application_control *control,
     status.walking = control->walking || control->walk_wanted;
     status.looked_at = control->looked_at;
     fill_problem(control, &status);
+    struct inventory *inventory = control->inventory;
     (void)pthread_mutex_unlock(&control->lock);
-    if (control->inventory != NULL) {
-        struct inventory_marks marks = inventory_marks(control->inventory);
-        status.programs = inventory_count(control->inventory);
-        status.tampered = inventory_is_tampered(control->inventory);
+    if (inventory != NULL) {
+        struct inventory_marks marks = inventory_marks(inventory);
+        status.programs = inventory_count(inventory);
+        status.tampered = inventory_is_tampered(inventory);
         status.complete_ns = marks.complete_ns;
         status.maintenance_until_ns = marks.maintenance_until_ns;
     }

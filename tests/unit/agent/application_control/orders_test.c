@@ -329,6 +329,17 @@ static void what_is_switched_off_is_not_walked_for(void **state UNUSED)
     assert_int_equal(control.walk_since_ns, 2);
 }
 
+static void what_could_not_be_started_is_degraded(void **state UNUSED)
+{
+    struct application_control_status status;
+
+    control.start_problem = -ENOSPC;
+    control.walk_problem = -EIO;
+    application_control_status(&control, &status);
+    assert_int_equal(status.state, APPLICATION_STATE_DEGRADED);
+    assert_non_null(strstr(status.problem, "yaguractl reload"));
+}
+
 static void what_is_off_has_no_problem(void **state UNUSED)
 {
     control.walk_problem = -EIO;
@@ -353,6 +364,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_that_is_full_is_not_walked_for_again, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(what_is_switched_off_is_not_walked_for, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_could_not_be_started_is_degraded, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_off_has_no_problem, set_up, tear_down),
         cmocka_unit_test_setup_teardown(learning_anew_drops_the_walk_that_was_wanted, set_up,
                                         tear_down),
