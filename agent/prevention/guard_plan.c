@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/inotify.h>
 
 static void free_list(char **list)
 {
@@ -106,27 +107,27 @@ static bool lies_below(const struct mount_entry *mount, const char *top, size_t 
 }
 
 static int mark_path(const struct mounts *mounts, const char *path,
-                     int (*mark)(void *user, const char *mount_path), void *user)
+                     int (*mark)(void *user, const struct mount_entry *mount), void *user)
 {
     size_t length = strlen(path);
 
     while (length > 1 && path[length - 1] == '/')
         length--;
     const struct mount_entry *covering = mounts_covering(mounts, path, length);
-    int r = covering != NULL && covering->class == MOUNT_LOCAL ? mark(user, covering->path) : 0;
+    int r = covering != NULL && covering->class == MOUNT_LOCAL ? mark(user, covering) : 0;
     for (size_t i = 0; r == 0 && i < mounts->count; i++) {
         const struct mount_entry *mount = &mounts->entries[i];
         bool is_top =
             i + 1 == mounts->count || strcmp(mounts->entries[i + 1].path, mount->path) != 0;
         if (is_top && mount->class == MOUNT_LOCAL && mount != covering &&
             lies_below(mount, path, length))
-            r = mark(user, mount->path);
+            r = mark(user, mount);
     }
     return r;
 }
 
 int guard_plan_marks(const struct prevention_plan *plan, const struct mounts *mounts,
-                     int (*mark)(void *user, const char *mount_path), void *user)
+                     int (*mark)(void *user, const struct mount_entry *mount), void *user)
 {
     int r = 0;
 
@@ -143,13 +144,13 @@ static int read_mounts(struct mounts **ret_mounts)
     return r < 0 ? r : mounts_read(fd, ret_mounts);
 }
 
-static int add_to_fingerprint(void *user, const char *mount_path)
+static int add_to_fingerprint(void *user, const struct mount_entry *mount)
 {
     uint64_t *print = user;
 
-    for (; *mount_path != '\0'; mount_path++)
-        *print = (*print ^ (unsigned char)*mount_path) * 0x100000001b3ULL;
-    *print = (*print ^ '/') * 0x100000001b3ULL + 1;
+    for (const char *at = mount->path; *at != '\0'; at++)
+        *print = (*print ^ (unsigned char)*at) * 0x100000001b3ULL;
+    *print = (*print ^ mount->device) * 0x100000001b3ULL + 1;
     return 0;
 }
 
@@ -163,6 +164,24 @@ uint64_t guard_plan_fingerprint(const struct prevention_plan *plan)
     (void)!guard_plan_marks(plan, mounts, add_to_fingerprint, &print);
     (void)mounts_free(mounts);
     return print;
+}
+
+static int add_watch(void *user, const struct mount_entry *mount)
+{
+    const int *inotify = user;
+
+    (void)inotify_add_watch(*inotify, mount->path, IN_DELETE_SELF); /* IN_UNMOUNT comes anyway */
+    return 0;
+}
+
+void guard_plan_watch(const struct prevention_plan *plan, int inotify)
+{
+    struct mounts *mounts = NULL;
+
+    if (read_mounts(&mounts) < 0)
+        return;
+    (void)!guard_plan_marks(plan, mounts, add_watch, &inotify);
+    (void)mounts_free(mounts);
 }
 
 /* ---- sending ---- */
@@ -181,12 +200,12 @@ static int send_path(const struct sending *sending, uint32_t type, const char *p
     return message_writer_send(sending->word, sending->socket, type, -1);
 }
 
-static int send_mark(void *user, const char *mount_path)
+static int send_mark(void *user, const struct mount_entry *mount)
 {
     struct sending *sending = user;
 
     sending->marks++;
-    return send_path(sending, GUARD_MARK, mount_path);
+    return send_path(sending, GUARD_MARK, mount->path);
 }
 
 static int send_begin(const struct prevention_plan *plan, const struct sending *sending)

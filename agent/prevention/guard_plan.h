@@ -6,6 +6,7 @@
 #include "common/attributes.h"
 
 struct message_writer;
+struct mount_entry;
 struct mounts;
 struct prevention_plan;
 
@@ -24,8 +25,11 @@ int guard_plan_send(const struct prevention_plan *plan, int socket,
 /* Calls mark for the mount each path lies on, and for those at or below it: of local file systems,
  * whose opens the kernel tells and whose files can be looked at without waiting for others. */
 int guard_plan_marks(const struct prevention_plan *plan, const struct mounts *mounts,
-                     int (*mark)(void *user, const char *mount_path), void *user) MUST_USE;
-/* Changes when the marks do. 0 when they cannot be known. */
+                     int (*mark)(void *user, const struct mount_entry *mount), void *user) MUST_USE;
+/* Changes when the marks do, or the devices they are on. 0 when they cannot be known. */
 uint64_t guard_plan_fingerprint(const struct prevention_plan *plan);
+/* Has this inotify descriptor tell (IN_UNMOUNT) when a file system that is to be marked has gone,
+ * and its mark with it: another one may have its device. Best effort. */
+void guard_plan_watch(const struct prevention_plan *plan, int inotify);
 
 #endif

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/inotify.h>
 
 #define TICK_NS NS_PER_SECOND
 
@@ -26,6 +27,8 @@ static void free_prevention(struct prevention *prevention)
     (void)event_loop_free(prevention->loop);
     if (prevention->mounts_fd >= 0)
         (void)close(prevention->mounts_fd);
+    if (prevention->unmounts_fd >= 0)
+        (void)close(prevention->unmounts_fd);
     (void)pthread_mutex_destroy(&prevention->lock);
     free(prevention);
 }
@@ -116,11 +119,13 @@ static void renew_late(struct prevention *prevention)
  * opens wait for the guard before, no third one is started: it would end that one. */
 static void check_mounts(struct prevention *prevention)
 {
-    if (prevention->old.number != 0 || !TAKE_FLAG(prevention->mounts_moved) ||
-        !prevention->plan->enabled)
+    if (prevention->old.number != 0 || !prevention->plan->enabled ||
+        !(prevention->mounts_moved || prevention->mark_lost))
         return;
+    bool lost = TAKE_FLAG(prevention->mark_lost);
+    prevention->mounts_moved = false;
     uint64_t print = guard_plan_fingerprint(prevention->plan);
-    if (print == prevention->mounts_print)
+    if (!lost && print == prevention->mounts_print)
         return;
     prevention->mounts_print = print;
     guard_life_renew(prevention);
@@ -129,6 +134,23 @@ static void check_mounts(struct prevention *prevention)
 static void mounts_changed(void *user, int fd UNUSED, uint32_t epoll_events UNUSED)
 {
     ((struct prevention *)user)->mounts_moved = true;
+}
+
+static void take_unmounts(void *user, int fd, uint32_t epoll_events UNUSED)
+{
+    struct prevention *prevention = user;
+    union {
+        char bytes[4096];
+        struct inotify_event event;
+    } buffer;
+    ssize_t length;
+
+    while ((length = read(fd, &buffer, sizeof buffer)) > 0)
+        for (const char *at = buffer.bytes; at < buffer.bytes + length;) {
+            const struct inotify_event *event = (const void *)at;
+            prevention->mark_lost |= (event->mask & (IN_UNMOUNT | IN_Q_OVERFLOW)) != 0;
+            at += sizeof *event + event->len;
+        }
 }
 
 static void handle_tick(void *user)
@@ -154,6 +176,7 @@ static void *run_prevention(void *user)
     event_timer_stop(prevention->tick);
     event_timer_stop(prevention->restart);
     event_loop_remove_fd(prevention->loop, prevention->mounts_fd);
+    event_loop_remove_fd(prevention->loop, prevention->unmounts_fd);
     guard_life_end(prevention, &prevention->next);
     guard_life_end(prevention, &prevention->old);
     guard_life_end(prevention, &prevention->current);
@@ -173,6 +196,11 @@ static int make_loop(struct prevention *prevention)
     if (r == 0)
         r = event_loop_add_fd(prevention->loop, prevention->mounts_fd, EPOLLPRI, mounts_changed,
                               prevention);
+    if (r == 0 && (prevention->unmounts_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) < 0)
+        r = -errno;
+    if (r == 0)
+        r = event_loop_add_fd(prevention->loop, prevention->unmounts_fd, EPOLLIN, take_unmounts,
+                              prevention);
     return r;
 }
 
@@ -190,7 +218,7 @@ int prevention_start(const struct prevention_options *options, const struct prev
     prevention->responder = parts->responder;
     prevention->judge = parts->judge;
     prevention->references = 1;
-    prevention->mounts_fd = -1;
+    prevention->mounts_fd = prevention->unmounts_fd = -1;
     prevention->current.socket = prevention->next.socket = prevention->old.socket = -1;
     (void)pthread_mutex_init(&prevention->lock, NULL);
     int r = guard_plan_new(options, &prevention->plan);

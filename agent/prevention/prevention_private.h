@@ -53,13 +53,14 @@ struct prevention {
     pthread_t thread;
     struct event_loop *loop;
     struct event_timer *tick, *restart;
-    int mounts_fd; /* of mountinfo; -1 */
+    int mounts_fd;   /* of mountinfo; -1 */
+    int unmounts_fd; /* inotify, of file systems that were marked; -1 */
     struct prevention_plan *plan;
     struct guard_process current, next; /* the second takes over when it is ready */
     struct guard_process old;           /* taken over from, while opens wait for it */
     uint64_t last_number, restart_delay_ns, generation;
     uint64_t mounts_print; /* of the marks there are */
-    bool mounts_moved, told_degraded;
+    bool mounts_moved, mark_lost, told_degraded;
     bool renewal_waits; /* for the end of the old one */
     struct told_block told[TOLD_BLOCKS];
     uint8_t buffer[LIMIT_MESSAGE_BYTES + 4];

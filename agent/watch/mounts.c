@@ -3,6 +3,7 @@
 #include "agent/watch/mounts.h"
 
 #include <errno.h>
+#include <sys/sysmacros.h>
 
 #include "common/buffers/buffer.h"
 #include "common/files/file.h"
@@ -64,10 +65,24 @@ static size_t undo_escapes(char *text)
     return (size_t)(to - text);
 }
 
+/* "98:0" */
+static uint64_t device_of(char *text)
+{
+    uint64_t major_number, minor_number;
+    char *minor_text = strchr(text, ':');
+
+    if (minor_text == NULL)
+        return 0;
+    *minor_text++ = '\0';
+    if (text_parse_u64(text, &major_number) < 0 || text_parse_u64(minor_text, &minor_number) < 0)
+        return 0;
+    return makedev((unsigned)major_number, (unsigned)minor_number);
+}
+
 /* "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw" */
 static int parse_line(char *line, struct mount_entry *ret_entry)
 {
-    enum { FIELD_ID = 0, FIELD_PATH = 4, FIELD_OPTIONAL = 6, FIELD_LIMIT = 64 };
+    enum { FIELD_ID = 0, FIELD_DEVICE = 2, FIELD_PATH = 4, FIELD_OPTIONAL = 6, FIELD_LIMIT = 64 };
     char *fields[FIELD_LIMIT];
     size_t count = 0;
     size_t type = 0;
@@ -83,6 +98,7 @@ static int parse_line(char *line, struct mount_entry *ret_entry)
     int r = text_parse_u64(fields[FIELD_ID], &ret_entry->id);
     if (r < 0)
         return r;
+    ret_entry->device = device_of(fields[FIELD_DEVICE]);
     ret_entry->path_length = undo_escapes(fields[FIELD_PATH]);
     ret_entry->path = strdup(fields[FIELD_PATH]);
     ret_entry->type = strdup(fields[type]);

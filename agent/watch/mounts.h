@@ -20,8 +20,9 @@ enum mount_class {
 
 struct mount_entry {
     uint64_t id;
-    size_t line; /* of mountinfo */
-    char *path;  /* where it is mounted, octal escapes undone */
+    uint64_t device; /* of its file system, as makedev(3) says it; 0: unknown */
+    size_t line;     /* of mountinfo */
+    char *path;      /* where it is mounted, octal escapes undone */
     size_t path_length;
     char *type;
     enum mount_class class;

@@ -375,6 +375,15 @@ def stalled(agent):
         os.kill(agent.process.pid, signal.SIGCONT)
 
 
+def test_a_file_system_that_is_mounted_anew_is_controlled(place):
+    """Within a second, at the same place: what the kernel was told was of the one before."""
+    agent, folder = controlled(place)
+    start(agent)
+    subprocess.run(["sh", "-c", 'umount "$1" && mount -t tmpfs tmpfs "$1"', "sh", folder], check=True)
+    unknown = program(os.path.join(folder, "unknown"), b"1")
+    agent.until(lambda status: not can_run(unknown), "it is controlled")
+
+
 def test_a_stalled_agent_hits_the_deadline(place):
     agent, folder = controlled(place, application_control__deadline="500ms")
     start(agent)

@@ -2,23 +2,28 @@
 #include "agent/prevention/guard_plan.h"
 
 #include "agent/watch/mounts.h"
+#include "common/files/file.h"
 #include "common/text/text.h"
 
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
+#include <sys/mount.h>
 
 #include <cmocka.h>
 
 static char marked[512];
 
-static int mark(void *user, const char *path)
+static int mark(void *user, const struct mount_entry *mount)
 {
     size_t length = strlen(marked);
 
     (void)user;
-    (void)text_format(marked + length, sizeof marked - length, "%s ", path);
+    (void)text_format(marked + length, sizeof marked - length, "%s ", mount->path);
     return 0;
 }
 
@@ -56,6 +61,36 @@ static void local_mounts_at_and_below_are_marked(void **state)
     assert_marks((const char *const[]){"/", NULL}, "/ /srv /srv/www/data /srvx ");
 }
 
+/* In a mount namespace of this test's own, where nobody else keeps it. */
+static void a_file_system_that_goes_is_told(void **state)
+{
+    char folder[] = "/tmp/yagura-guard-plan-XXXXXX";
+    const char *const paths[] = {folder, NULL}, *const none[] = {NULL};
+    const struct prevention_options options = {.guard_program = "/g",
+                                               .paths = paths,
+                                               .own_directories = none};
+    union {
+        char bytes[1024];
+        struct inotify_event event;
+    } buffer;
+    struct prevention_plan *plan = NULL;
+
+    (void)state;
+    if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        skip();
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(mount("tmpfs", folder, "tmpfs", 0, NULL), 0);
+    AUTO_CLOSE int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    assert_int_equal(guard_plan_new(&options, &plan), 0);
+    guard_plan_watch(plan, fd);
+    assert_true(read(fd, &buffer, sizeof buffer) < 0);
+    assert_int_equal(umount2(folder, 0), 0);
+    assert_true(read(fd, &buffer, sizeof buffer) > 0);
+    assert_true((buffer.event.mask & IN_UNMOUNT) != 0);
+    (void)guard_plan_free(plan);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 static void a_path_is_judged_as_the_guard_does(void **state)
 {
     const char *const paths[] = {"/srv/www/", "/home", NULL}, *const own[] = {"/home/1", NULL};
@@ -78,6 +113,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(local_mounts_at_and_below_are_marked),
+        cmocka_unit_test(a_file_system_that_goes_is_told),
         cmocka_unit_test(a_path_is_judged_as_the_guard_does),
     };
 

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "agent/watch/mounts.h"
@@ -38,6 +39,7 @@ static void reads_the_kernels_table(void **state)
     (void)state;
     assert_int_equal(mounts->count, 6);
     assert_int_equal(mounts_at(mounts, "/", 1)->class, MOUNT_LOCAL);
+    assert_int_equal(mounts_at(mounts, "/", 1)->device, makedev(8, 1));
     assert_int_equal(mounts_at(mounts, "/proc", 5)->class, MOUNT_PSEUDO);
     assert_non_null(mounts_at(mounts, "/mnt/with space", 15));
     assert_int_equal(mounts_at(mounts, "/mnt/f", 6)->class, MOUNT_REMOTE);
