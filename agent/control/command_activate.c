@@ -3,6 +3,7 @@
 #include "agent/control/commands.h"
 #include "agent/control/control_client.h"
 #include "agent/control/display.h"
+#include "agent/control/messages.h"
 #include "common/aws/aws_settings.h"
 #include "common/buffers/buffer.h"
 #include "common/files/file.h"
@@ -17,7 +18,7 @@
 #define DEFAULT_WAIT_NS  (30 * NS_PER_SECOND)
 
 struct progress {
-    char state[32], problem[1024], agent_id[64];
+    char state[32], problem[4096], agent_id[64];
 };
 
 static int take_status(void *user, const char *key UNUSED, const json_t *status,
@@ -26,7 +27,8 @@ static int take_status(void *user, const char *key UNUSED, const json_t *status,
     struct progress *progress = user;
     const json_t *console = json_object_get(status, "console");
     (void)text_copy(progress->state, sizeof(progress->state), member_text(console, "state"));
-    (void)text_copy(progress->problem, sizeof(progress->problem), member_text(console, "problem"));
+    AUTO_FREE char *problem = said_new(member_text(console, "problem"));
+    (void)text_copy(progress->problem, sizeof(progress->problem), problem != NULL ? problem : "");
     (void)text_copy(progress->agent_id, sizeof(progress->agent_id),
                     member_text(console, "agent_id"));
     return 0;

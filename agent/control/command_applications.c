@@ -18,6 +18,13 @@ static void print_row(const char *name, const char *text)
     (void)putchar('\n');
 }
 
+static void print_problem(const char *problem)
+{
+    AUTO_FREE char *said = said_new(problem);
+
+    print_row("Problem", said != NULL ? said : problem);
+}
+
 static void print_number(const char *name, const json_t *control, const char *key)
 {
     char count[DISPLAY_BYTES];
@@ -51,7 +58,7 @@ static int print_status(void *user, const char *key UNUSED, const json_t *status
     print_number("Blocked", control, "blocked");
     print_number("Unknown, ran", control, "unknown");
     if (member_text(control, "problem")[0] != '\0')
-        print_row("Problem", member_text(control, "problem"));
+        print_problem(member_text(control, "problem"));
     return 0;
 }
 

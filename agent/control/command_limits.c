@@ -2,6 +2,7 @@
 #include "agent/control/commands.h"
 #include "agent/control/control_client.h"
 #include "agent/control/display.h"
+#include "agent/control/messages.h"
 #include "common/json/json_writer.h"
 #include "common/limits.h"
 #include "common/text/text.h"
@@ -35,7 +36,7 @@ static void print_json(const struct limit *limit)
 
 static void print_limit(const char *what, const char *value, bool in_force)
 {
-    (void)printf(", %s %s", what, in_force ? value : "not limited");
+    (void)printf(", %s %s", say(what), in_force ? value : say("not limited"));
 }
 
 static int print_group(void *user, const char *key, const json_t *value, const char *text)
@@ -49,22 +50,22 @@ static int print_group(void *user, const char *key, const json_t *value, const c
     if (!text_equal(key, "group")) {
         if (member_text(value, "problem")[0] != '\0') {
             (void)printf("%s! ", display_colour(COLOUR_YELLOW));
-            display_print(member_text(value, "problem"));
+            display_sentence(member_text(value, "problem"));
             (void)printf("%s\n", display_colour(COLOUR_PLAIN));
         }
         return 0;
     }
-    (void)printf("%s%-10s%s %s of memory, %s of CPU", display_colour(COLOUR_BOLD),
+    (void)printf(say("%s%-10s%s %s of memory, %s of CPU"), display_colour(COLOUR_BOLD),
                  member_text(value, "name"), display_colour(COLOUR_PLAIN),
                  display_size(now, member_number(value, "memory_now")),
                  display_duration(cpu, member_number(value, "cpu_us") * NS_PER_US));
     print_limit("memory", display_size(size, member_number(value, "memory_max")),
                 member_number(value, "memory_max") > 0);
-    (void)text_format(quota, sizeof quota, "%llu.%02llu cores",
+    (void)text_format(quota, sizeof quota, say("%llu.%02llu cores"),
                       (unsigned long long)member_number(value, "cpu_quota_us") / 100000,
                       (unsigned long long)member_number(value, "cpu_quota_us") / 1000 % 100);
     print_limit("CPU", quota, member_number(value, "cpu_quota_us") > 0);
-    (void)printf(" (weight %llu)\n", (unsigned long long)member_number(value, "cpu_weight"));
+    (void)printf(say(" (weight %llu)\n"), (unsigned long long)member_number(value, "cpu_weight"));
     return 0;
 }
 

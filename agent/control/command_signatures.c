@@ -16,7 +16,7 @@ static void print_engine(const json_t *engine)
     (void)putchar('\n');
     if (member_text(engine, "problem")[0] != '\0') {
         (void)printf("%s! ", display_colour(COLOUR_YELLOW));
-        display_print(member_text(engine, "problem"));
+        display_sentence(member_text(engine, "problem"));
         (void)printf("%s\n", display_colour(COLOUR_PLAIN));
     }
 }

@@ -29,7 +29,7 @@ static void print_watch(const json_t *watch)
     char count[DISPLAY_BYTES], lag[DISPLAY_BYTES];
     double coverage = json_real_value(json_object_get(watch, "coverage"));
     begin_row("Watch");
-    display_print(member_text(watch, "state"));
+    display_print(say(member_text(watch, "state")));
     (void)printf(say(", %s directories (%.1f %%)"),
                  display_count(count, member_number(watch, "directories_watched")), coverage * 100);
     print_some(watch, "directories_unwatched", "not watched");
@@ -45,7 +45,7 @@ static void print_scanner(const json_t *scanner)
 {
     char count[DISPLAY_BYTES], age[DISPLAY_BYTES];
     begin_row("Scanner");
-    display_print(member_text(scanner, "state"));
+    display_print(say(member_text(scanner, "state")));
     (void)printf(say(", %s signatures"),
                  display_count(count, member_number(scanner, "signatures")));
     if (member_text(scanner, "signatures_time")[0] != '\0')
@@ -60,7 +60,7 @@ static void print_scanner(const json_t *scanner)
     (void)putchar('\n');
     begin_row("Sandbox");
     display_print(member_text(scanner, "sandbox")[0] != '\0' ? member_text(scanner, "sandbox")
-                                                             : "not known yet");
+                                                             : say("not known yet"));
     (void)putchar('\n');
 }
 
@@ -90,7 +90,7 @@ static void print_console(const json_t *console)
     if (text_equal(member_text(console, "state"), "none"))
         return;
     begin_row("Console");
-    display_print(member_text(console, "state"));
+    display_print(say(member_text(console, "state")));
     if (member_text(console, "url")[0] != '\0') {
         (void)printf(", ");
         display_print(member_text(console, "url"));
@@ -100,9 +100,9 @@ static void print_console(const json_t *console)
         return;
     }
     (void)printf(": ");
-    display_print(member_text(console, "problem"));
+    display_sentence(member_text(console, "problem"));
     if (member_text(console, "next_try")[0] != '\0') {
-        (void)printf("; next try ");
+        (void)printf("%s", say("; next try "));
         display_print(member_text(console, "next_try"));
     }
     (void)putchar('\n');
@@ -137,7 +137,7 @@ static void print_logs(const json_t *logs)
     if (text_equal(member_text(logs, "state"), "off"))
         return;
     begin_row("Logs");
-    display_print(member_text(logs, "state"));
+    display_print(say(member_text(logs, "state")));
     (void)printf(say(", %s lines"), display_count(count, member_number(logs, "lines")));
     print_some(logs, "told", "matches told");
     print_some(logs, "folded", "folded");
@@ -152,7 +152,7 @@ static void print_integrity(const json_t *integrity)
     if (text_equal(member_text(integrity, "state"), "off"))
         return;
     begin_row("Integrity");
-    display_print(member_text(integrity, "state"));
+    display_print(say(member_text(integrity, "state")));
     (void)printf(say(", %s entries"), display_count(count, member_number(integrity, "entries")));
     print_some(integrity, "changed", "not as approved");
     print_some(integrity, "waiting", "waiting");
@@ -165,7 +165,7 @@ static void print_prevention(const json_t *prevention)
     if (text_equal(member_text(prevention, "state"), "off"))
         return;
     begin_row("Prevent");
-    display_print(member_text(prevention, "state"));
+    display_print(say(member_text(prevention, "state")));
     (void)printf(say(", %s opens asked for"),
                  display_count(count, member_number(prevention, "opens")));
     print_some(prevention, "denied", "denied");
@@ -176,7 +176,7 @@ static void print_prevention(const json_t *prevention)
         !text_equal(member_text(prevention, "state"), "working"))
         return;
     begin_row("");
-    display_print(member_text(prevention, "problem"));
+    display_sentence(member_text(prevention, "problem"));
     (void)putchar('\n');
 }
 
@@ -186,9 +186,9 @@ static void print_application_control(const json_t *control)
     if (text_equal(member_text(control, "state"), "off"))
         return;
     begin_row("Programs");
-    display_print(member_text(control, "state"));
+    display_print(say(member_text(control, "state")));
     (void)printf(" (");
-    display_print(member_text(control, "mode"));
+    display_print(say(member_text(control, "mode")));
     (void)printf(say("), %s known"), display_count(count, member_number(control, "programs")));
     print_some(control, "blocked", "blocked");
     print_some(control, "unknown", "unknown that ran");
@@ -202,11 +202,11 @@ static void print_schedule(const json_t *schedule)
     if (text_equal(member_text(schedule, "state"), "off"))
         return;
     begin_row("Schedule");
-    display_print(member_text(schedule, "state"));
+    display_print(say(member_text(schedule, "state")));
     (void)printf(say(", %s files"), display_count(count, member_number(schedule, "files")));
     print_some(schedule, "infected", "infected");
     if (text_equal(member_text(schedule, "state"), "waiting")) {
-        (void)printf(", next ");
+        (void)printf("%s", say(", next "));
         display_print(member_text(schedule, "next"));
     }
     (void)putchar('\n');
@@ -235,8 +235,8 @@ static void print_agent(const json_t *status)
     const json_t *agent = json_object_get(status, "agent");
     begin_row("Policy");
     display_print(member_text(policy, "name"));
-    (void)printf(" (%.12s), malware: ", member_text(policy, "digest"));
-    display_print(member_text(policy, "action"));
+    (void)printf(say(" (%.12s), malware: "), member_text(policy, "digest"));
+    display_print(say(member_text(policy, "action")));
     (void)putchar('\n');
     print_watch(json_object_get(status, "watch"));
     print_scanner(json_object_get(status, "scanner"));
@@ -256,10 +256,10 @@ static void print_agent(const json_t *status)
     print_some(store, "dropped", "dropped before they were delivered");
     (void)putchar('\n');
     begin_row("Running");
-    (void)printf("%s, version ",
+    (void)printf(say("%s, version "),
                  display_duration(text, member_number(agent, "uptime") * NS_PER_SECOND));
     display_print(member_text(agent, "version"));
-    (void)printf(", process %llu\n", (unsigned long long)member_number(agent, "pid"));
+    (void)printf(say(", process %llu\n"), (unsigned long long)member_number(agent, "pid"));
 }
 
 static void print_problems(const json_t *problems)
@@ -269,9 +269,9 @@ static void print_problems(const json_t *problems)
     json_array_foreach((json_t *)problems, index, problem)
     {
         (void)printf("%s! %s: ", display_colour(COLOUR_YELLOW), member_text(problem, "module"));
-        display_print(member_text(problem, "problem"));
+        display_sentence(member_text(problem, "problem"));
         (void)printf("%s\n    ", display_colour(COLOUR_PLAIN));
-        display_print(member_text(problem, "cure"));
+        display_sentence(member_text(problem, "cure"));
         (void)putchar('\n');
     }
 }

@@ -90,7 +90,8 @@ static int take_line(char *text, control_line *line, void *user, int *ret_exit)
         *ret_exit = command_fail("the agent's answer is not understood; is it another version?");
         ended = 1;
     } else if (problem != NULL) {
-        AUTO_FREE char *shown = display_text_new(say(problem));
+        AUTO_FREE char *said = said_new(problem);
+        AUTO_FREE char *shown = display_text_new(said != NULL ? said : problem);
         (void)command_fail("%s", shown != NULL ? shown : "the agent reports an error");
         *ret_exit = (int)json_integer_value(json_object_get(object, "exit"));
         ended = 1;

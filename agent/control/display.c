@@ -1,6 +1,7 @@
 /* Owns how yaguractl's output looks. Whether it is a terminal is asked once. */
 #include "agent/control/display.h"
 
+#include "agent/control/messages.h"
 #include "common/buffers/buffer.h"
 #include "common/limits.h"
 #include "common/text/text.h"
@@ -35,6 +36,12 @@ void display_print(const char *text)
 {
     AUTO_FREE char *shown = display_text_new(text);
     (void)fputs(shown != NULL ? shown : "?", stdout);
+}
+
+void display_sentence(const char *english)
+{
+    AUTO_FREE char *said = said_new(english);
+    display_print(said != NULL ? said : english);
 }
 
 const char *display_colour(enum display_colour colour)

@@ -12,7 +12,8 @@
 /* Control, bidirectional and invisible characters become \xNN; a backslash stays, because what the
  * agent sends is escaped already. NULL when out of memory. */
 char *display_text_new(const char *text);
-void display_print(const char *text); /* the same to standard output */
+void display_print(const char *text);       /* the same to standard output */
+void display_sentence(const char *english); /* the same in the reader's language */
 
 enum display_colour { COLOUR_PLAIN, COLOUR_BOLD, COLOUR_GREEN, COLOUR_YELLOW, COLOUR_RED };
 /* The control sequence, or "" when standard output is no terminal or NO_COLOR is set. */

@@ -3,6 +3,7 @@
 
 #include "agent/control/messages_ja.h"
 #include "common/attributes.h"
+#include "common/sentences/sentences.h"
 #include "common/text/text.h"
 
 #include <stdlib.h>
@@ -40,6 +41,13 @@ const char *say(const char *english)
         if (text_equal(table[i].english, english))
             return table[i].japanese;
     return english;
+}
+
+char *said_new(const char *english)
+{
+    char *found = japanese ? sentence_in_japanese(english) : NULL;
+
+    return found != NULL ? found : strdup(say(english));
 }
 
 size_t messages_width(const char *text)

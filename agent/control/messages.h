@@ -1,6 +1,7 @@
 /* What yaguractl says to people, in the language of the locale. The English text itself is the key:
  * it stands where it is said, and a text without a translation is said in English. Japanese so far,
- * where the locale is UTF-8. JSON, exit codes and logs are never translated. */
+ * where the locale is UTF-8. What the agent sends is looked up in common/sentences. JSON, exit
+ * codes and logs are never translated. */
 #ifndef AGENT_CONTROL_MESSAGES_H
 #define AGENT_CONTROL_MESSAGES_H
 
@@ -9,6 +10,9 @@
 
 /* The translation, which takes the same arguments in the same order; or english itself. */
 const char *say(const char *english) __attribute__((format_arg(1)));
+
+/* The same for a sentence of the agent, with its values; to be freed, NULL when out of memory. */
+char *said_new(const char *english);
 
 /* Chooses by LC_ALL, LC_MESSAGES, LANG, the first that is set. Before say; once. */
 void messages_choose(void);

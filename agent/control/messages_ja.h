@@ -561,6 +561,82 @@
       "記録 %s 件、%s") \
     X("protecting", \
       "保護中") \
+    X("ready", \
+      "準備完了") \
+    X("loading", \
+      "読み込み中") \
+    X("reloading", \
+      "新しいシグネチャを読み込み中") \
+    X("no-signatures", \
+      "シグネチャなし") \
+    X("failed", \
+      "失敗") \
+    X("watching", \
+      "監視中") \
+    X("limited", \
+      "制限あり") \
+    X("off", \
+      "停止") \
+    X("working", \
+      "動作中") \
+    X("learning", \
+      "学習中") \
+    X("maintenance", \
+      "メンテナンス中") \
+    X("building", \
+      "ベースラインを作成中") \
+    X("checking", \
+      "確認中") \
+    X("idle", \
+      "待機中") \
+    X("activating", \
+      "登録中") \
+    X("refused", \
+      "拒否") \
+    X("online", \
+      "オンライン") \
+    X("offline", \
+      "オフライン") \
+    X("deactivated", \
+      "登録解除済み") \
+    X("running", \
+      "実行中") \
+    X("learn", \
+      "学習") \
+    X("report", \
+      "報告") \
+    X("block", \
+      "ブロック") \
+    X("pass", \
+      "そのまま") \
+    X("quarantine", \
+      "隔離") \
+    X("delete", \
+      "削除") \
+    X("not known yet", \
+      "まだ不明") \
+    X("; next try ", \
+      "。次の試行 ") \
+    X(", next ", \
+      "、次回 ") \
+    X(" (%.12s), malware: ", \
+      " (%.12s)、マルウェア: ") \
+    X("%s, version ", \
+      "%s、バージョン ") \
+    X(", process %llu\n", \
+      "、プロセス %llu\n") \
+    X("memory", \
+      "メモリーの上限") \
+    X("CPU", \
+      "CPU の上限") \
+    X("not limited", \
+      "なし") \
+    X("%s%-10s%s %s of memory, %s of CPU", \
+      "%s%-10s%s メモリー %s、CPU %s") \
+    X(" (weight %llu)\n", \
+      "（重み %llu）\n") \
+    X("%llu.%02llu cores", \
+      "%llu.%02llu コア") \
     X("resting", \
       "休止中") \
     X("starting", \

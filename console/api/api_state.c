@@ -1,4 +1,5 @@
 /* Owns what the console says about itself: health, metrics, facts for agents, overview. */
+#include "common/sentences/sentences.h"
 #include "common/text/text.h"
 #include "console/alerts/alert_engine.h"
 #include "console/alerts/alert_store.h"
@@ -10,7 +11,6 @@
 #define HOUR_MS 3600000LL
 
 extern const char openapi_begin[], openapi_end[];
-extern const char sentences_ja_begin[], sentences_ja_end[];
 
 void api_openapi(struct http_request *request, void *user UNUSED)
 {
@@ -21,9 +21,11 @@ void api_openapi(struct http_request *request, void *user UNUSED)
 /* English sentences of console and agents, each with its translation. */
 void api_sentences(struct http_request *request, void *user UNUSED)
 {
+    size_t length;
+
+    const char *sentences = sentences_japanese(&length);
     if (text_equal(http_request_segment(request, 0), "ja"))
-        http_respond(request, 200, "application/json", sentences_ja_begin,
-                     (size_t)(sentences_ja_end - sentences_ja_begin));
+        http_respond(request, 200, "application/json", sentences, length);
     else
         api_respond_error(request, -ENOENT);
 }

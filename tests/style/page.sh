@@ -69,7 +69,7 @@ NEVER_ASKED = {"access_key_id and secret_access_key come together", "an API key 
                "role must be administrator, operator, auditor or reader", "the last commit failed: {}; {}",
                "this type of command does not exist", "{} needs arguments.{}", ' in {}{}{}; correct the name', "(no folder given)",
                "no policy {}.", "out of memory", ": beat\n\n", " yagura - ", "(long key)", "{} must be the number of a revision"}
-known = json.load(open("console/api/sentences.ja.json", encoding="utf-8"))
+known = json.load(open("common/sentences/sentences.ja.json", encoding="utf-8"))
 for english, text in known.items():
     if {int(hole) for hole in re.findall(r"\{(\d)\}", text)} - set(range(1, english.count("{}") + 1)):
         print("other values:", english)

@@ -1,5 +1,6 @@
 """yaguractl is documented, and speaks the language of the locale."""
 import glob
+import json
 import os
 import re
 import subprocess
@@ -15,6 +16,16 @@ PLACES = (rf"command_fail\(\s*{LITERAL}", rf"\bsay\(\s*{LITERAL}", rf"\.summary\
           rf"begin_row\({LITERAL}", rf'print_some\(\w+, "[^"]*",\s*{LITERAL}',
           rf"(?:passed|failed)\(\s*test,\s*{LITERAL}(?:,\s*{LITERAL})?",
           rf"QUARANTINE_COMMAND\(\w+, \"[^\"]*\", \w+, \w+,\s*{LITERAL}")
+
+
+# What the agent sends in sentences with values: their translations stand in common/sentences.
+SENTENCES = ((os.path.join(FOLDER, "*.c"), rf"control_request_fail\(\s*[\w>.-]+,\s*\d,\s*{LITERAL}"),
+             (os.path.join(TOP, "scanner", "client", "*.c"), rf"set_problem\(\w+,\s*{LITERAL}"),
+             *((os.path.join(TOP, folder, "*.c"),
+                rf"text_(?:format|copy)\(\s*[\w>.-]*(?:problem|cure|text),\s*sizeof[^,]*,\s*{LITERAL}")
+               for folder in ("scanner", "agent/messenger", "agent/delivery", "agent/supervisor", "agent/health")))
+# The first half of one that names versions, which only programs of different versions say; a name and a word of the system's.
+NO_SENTENCES = {"this agent (", "{}: {}", "{}{}"}
 
 
 def joined(literals):
@@ -50,6 +61,41 @@ def test_every_text_has_its_translation():
                     if joined(literals) not in known | {"", "%s"}:
                         missing[joined(literals)] = os.path.basename(path)
     assert not missing, missing
+
+
+def sentence(literals):
+    text = re.sub(r"\\(.)", lambda found: {"n": "\n"}.get(found[1], found[1]), joined(literals))
+    return re.sub(r"%[-+ #0]*\d*(?:\.\d+|\.\*)?(?:ll|l|z|h|j)?[diouxXsc]", "{}", text).replace("%%", "%")
+
+
+def test_every_sentence_of_the_agent_has_its_translation():
+    with open(os.path.join(TOP, "common", "sentences", "sentences.ja.json"), encoding="utf-8") as stream:
+        known = json.load(stream)
+    found = set()
+    for files, place in SENTENCES:
+        for path in glob.glob(files):
+            with open(path, encoding="utf-8") as stream:
+                found.update(sentence(match[1]) for match in re.finditer(place, stream.read()))
+    assert len(found) > 40, found
+    missing = {text for text in found - NO_SENTENCES if " " in text and text not in known}
+    assert not missing, missing
+
+
+def test_problems_and_refusals_are_said_in_japanese(place):
+    agent = place.agent(databases=[place.folder("none")]).start()
+    agent.until(lambda now: now["scanner"]["state"] == "no-signatures", "no signatures")
+    ask = ("--socket", agent.socket)
+    said = control(*ask, "status", language="ja_JP.UTF-8").stdout.decode()
+    assert "のデータベースディレクトリにシグネチャを" in said, said
+    assert "とほかのフォルダーにシグネチャファイルがありません" in said, said
+    left = set(re.findall("[a-z]{3,}", re.sub(r"/\S+|\([0-9a-f]+\)|\w+\.conf|freshclam|scanner|policy", "", said)))
+    assert not left - {"agura", "lam"}, (left, said)
+    refused = control(*ask, "scan", agent.watched, language="ja_JP.UTF-8")
+    assert refused.returncode == 2 and "スキャンできません: ".encode() in refused.stderr, refused
+    plain = control("--json", *ask, "status", language="ja_JP.UTF-8").stdout.decode()
+    assert "put signatures" in plain, plain
+    refused = control(*ask, "quarantine", "show", "ffff", language="ja_JP.UTF-8")
+    assert "ffff: 項目または".encode() in refused.stderr, refused
 
 
 def test_the_locale_chooses():

@@ -1,4 +1,4 @@
-/* Carries console/api/sentences.ja.json in the program. */
+/* Carries sentences.ja.json in the program. */
 extern const char sentences_ja_begin[], sentences_ja_end[];
 
 __asm__(".section .rodata\n"
