@@ -1,10 +1,11 @@
 """Each process has a control group of its own, and its limits hold."""
 import json
 import os
+import shutil
 import subprocess
 
 import harness
-from harness import CLEAN, put
+from harness import CLEAN, EICAR, put
 
 
 def hierarchy():
@@ -92,6 +93,56 @@ def test_a_limit_of_memory_and_of_cpu_holds(place):
         put(os.path.join(folder, str(number)), CLEAN * 5000)
     agent.scan(folder, options=("--no-cache",))
     assert limits_of(agent)[0]["scanner"]["throttled"] >= 1
+
+
+def older_memory_group(place):
+    """A group of version 1's controller: on hosts that have no memory controller of version 2."""
+    with open("/proc/self/mountinfo", encoding="utf-8") as stream:
+        mounts = [line.split(" - ") for line in stream]
+    found = [before.split()[4] for before, after in mounts
+             if after.startswith("cgroup ") and "memory" in after.split()[2].split(",")]
+    if not found:
+        raise harness.Skip("no memory controller of version 1 is mounted")
+    path = os.path.join(found[0], f"yagura-test-{os.getpid()}")
+    try:
+        os.mkdir(path)
+    except OSError as error:
+        raise harness.Skip(f"no control group can be made: {error}") from error
+    place.cleanups.append(lambda: subprocess.run(["rmdir", path], check=False))
+    return path
+
+
+def write_large_signatures(folder):
+    """Some 160 bytes of memory each, loaded."""
+    with open(os.path.join(folder, "large.hsb"), "w", encoding="ascii") as stream:
+        for number in range(1000000):
+            stream.write(f"{os.urandom(32).hex()}:{number + 1000}:Large.{number}:73\n")
+
+
+def test_the_agent_goes_on_when_the_kernel_ends_its_scanner_for_memory(place):
+    """The limit of memory is the kernel's: whoever of ours is ended by it, it is told, and repaired."""
+    path = older_memory_group(place)
+    put(os.path.join(path, "memory.swappiness"), b"0")
+    put(os.path.join(path, "memory.limit_in_bytes"), b"96M")
+    databases = place.folder("signatures")
+    for name in os.listdir(harness.SIGNATURES):
+        shutil.copy(os.path.join(harness.SIGNATURES, name), databases)
+    write_large_signatures(databases)
+    agent = place.agent(databases=[databases], scan__workers=1)
+    agent.start(preexec_fn=lambda: put(os.path.join(path, "cgroup.procs"), b"0"))
+    status = agent.until(lambda now: "out of memory?" in now["scanner"]["problem"], "it is told")
+    assert status["state"] == "degraded" and agent.process.poll() is None, status
+    with open(os.path.join(path, "memory.oom_control"), encoding="ascii") as stream:
+        kills = dict(line.split() for line in stream)
+    assert int(kills.get("oom_kill", "1")) >= 1, kills
+    assert any("out of memory?" in event["detail"]["problem"]
+               for event in agent.events("scanner_problem")), agent.events()
+    bad = put(os.path.join(agent.watched, "bad"), EICAR)
+    put(os.path.join(path, "memory.limit_in_bytes"), b"-1")
+    agent.until(lambda now: now["scanner"]["state"] == "ready", "it recovers")
+    agent.sync()
+    agent.expect_found(bad)
+    agent.stop()
 
 
 if __name__ == "__main__":
