@@ -411,10 +411,12 @@ int mirror_read(const char *directory, const char *sha256, uint64_t offset, size
     char *room;
 
     int r = text_format(path, sizeof(path), "%s/%s", directory, sha256);
-    if (r > 0)
-        r = file_open_at(AT_FDCWD, path, O_RDONLY, 0, &fd);
-    if (r == 0)
-        r = buffer_reserve(piece, length, &room);
+    if (r < 0)
+        return r;
+    r = file_open_at(AT_FDCWD, path, O_RDONLY, 0, &fd);
+    if (r < 0)
+        return r;
+    r = buffer_reserve(piece, length, &room);
     if (r < 0)
         return r;
     ssize_t got = file_read_at(fd, room, length, offset);
