@@ -31,7 +31,8 @@ def test_files_at_the_very_moment_are_scanned(place):
     agent = place.agent(scan__idle_exit="100ms", respond__action="pass").start()
     written = []
     for turn in range(12):
-        agent.until(lambda now: now["scanner"]["state"] == ("resting" if turn % 3 else "ready"), "turn")
+        if turn % 3:
+            resting(agent)
         for part in range(3):
             written.append(put(os.path.join(agent.watched, f"bad-{turn}-{part}"), EICAR))
             put(os.path.join(agent.watched, f"good-{turn}-{part}"), CLEAN)
