@@ -395,6 +395,13 @@ await journey("a group's functions are protected, by keyboard alone", async () =
     checkComplaints();
 });
 
+await journey("a group that is not found does not change the policy of all", async () => {
+    await show(page, "functions?tab=protections&group=nowhere");
+    await page.locator("main [role=alert]").waitFor();
+    check((await page.getByRole("button", { name: "Review changes" }).count()) === 0, "changes are offered");
+    checkComplaints();
+});
+
 await journey("a rule places new computers", async () => {
     await show(page, "activation");
     await page.getByRole("button", { name: "New rule" }).click();

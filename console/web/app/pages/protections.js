@@ -118,6 +118,6 @@ export function Protections({ group }) {
     const policy = chosen?.policy ?? BASE;
     return html`
         <search class="filters"><${ChoiceFilter} label=${t("group")} name="group" all=${t("protection.no_group")} options=${groups.data.groups.map((/** @type {any} */ each) => [each.name, each.name])} /></search>
-        <${Modes} key=${`${group}/${policy}`} group=${chosen} policy=${policy} />
+        ${group && !chosen ? html`<p class="note bad" role="alert">${t("problem.not_found")}</p>` : html`<${Modes} key=${`${group}/${policy}`} group=${chosen} policy=${policy} />`}
     `;
 }
