@@ -440,16 +440,19 @@ static enum application_state state_of(struct application_control *control,
 static void fill_problem(const struct application_control *control,
                          struct application_control_status *status)
 {
+    char learned[192];
     const struct {
         int result;
         const char *what;
     } problems[] = {
         /* The last one that there is, is told. */
-        {control->walk_problem, "programs could not be learned"},
+        {control->walk_problem, learned},
         {control->write_problem, "the inventory of programs cannot be written"},
         {control->start_problem, "it could not be started (yaguractl reload tries again)"},
     };
 
+    (void)text_format(learned, sizeof learned, "programs could not be learned%s%s",
+                      control->walk_place[0] != '\0' ? " at " : "", control->walk_place);
     (void)text_copy(status->problem, sizeof status->problem, status->guard.problem);
     if (status->state == APPLICATION_STATE_OFF || status->guard.state == PREVENTION_DEGRADED)
         return;

@@ -91,6 +91,7 @@ struct application_control {
     uint64_t added;         /* programs, during maintenance */
     uint64_t generation;    /* moves when what the guard remembers counts no more */
     int start_problem, write_problem, walk_problem; /* 0, or -errno: of the last try */
+    char walk_place[128]; /* of the policy's paths: where the last walk failed, escaped; "" */
     uint64_t known, unknown, blocked, trusted, looked_at;
     struct told_program told[TOLD_PROGRAMS];
 };

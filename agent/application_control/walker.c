@@ -29,6 +29,7 @@ struct walk {
     uint64_t since_ns, until_ns; /* realtime: of the files' last changes */
     unsigned unwritten;
     uint64_t added;
+    const char *place; /* of the policy's paths */
 };
 
 static bool walk_enters(void *user, const char *path, size_t length)
@@ -124,7 +125,8 @@ static int walk_all(struct walk *walk)
 
     int r = mount_classes_new(&mounts);
     for (size_t i = 0; r == 0 && walk->rules->paths[i] != NULL; i++) {
-        r = tree_walk(walk->rules->paths[i], true, mounts, &visitor, walk);
+        walk->place = walk->rules->paths[i];
+        r = tree_walk(walk->place, true, mounts, &visitor, walk);
         r = r == -ENOENT ? 0 : r;
     }
     (void)mount_classes_free(mounts);
@@ -175,16 +177,21 @@ static void finish_maintenance(struct application_control *control, uint64_t add
     tell_end(control, "maintenance_ended", EVENT_MEDIUM, "added", added);
 }
 
-static void note_result(struct application_control *control, int result)
+static void note_result(const struct walk *walk, int result)
 {
+    struct application_control *control = walk->control;
+    char place[sizeof control->walk_place] = "";
+
     if (result == -ECANCELED)
         return;
+    (void)text_escape(place, sizeof place, walk->place, strlen(walk->place));
     if (result < 0)
-        log_warning("programs_not_learned", "error", log_error_text(result), NULL);
+        log_warning("programs_not_learned", "path", place, "error", log_error_text(result), NULL);
     /* Of one that is full status says so itself. */
     bool full = result == -ENOSPC && inventory_is_full(control->inventory);
     (void)pthread_mutex_lock(&control->lock);
     control->walk_problem = full ? 0 : result;
+    (void)text_copy(control->walk_place, sizeof control->walk_place, place);
     control->walk_retry_ns = clock_monotonic_ns() + RETRY_NS;
     (void)pthread_mutex_unlock(&control->lock);
 }
@@ -194,16 +201,19 @@ static void do_walk(struct application_control *control, uint64_t since_ns)
     struct walk walk = {
         .control = control,
         .rules = application_rules_take(control),
+        .place = "",
         .since_ns = since_ns,
         .until_ns =
             since_ns != 0 ? inventory_marks(control->inventory).maintenance_until_ns : UINT64_MAX,
     };
 
     int r = walk_all(&walk);
-    application_rules_drop(control, walk.rules);
-    if (r == 0)
+    if (r == 0) {
+        walk.place = "";
         r = inventory_commit(control->inventory);
-    note_result(control, r);
+    }
+    note_result(&walk, r);
+    application_rules_drop(control, walk.rules);
     if (r == 0 && since_ns == 0)
         finish_learning(control);
     if (since_ns != 0 && r != -ECANCELED)

@@ -265,7 +265,7 @@ static void a_walk_that_failed_is_told_until_the_next_one(void **state UNUSED)
     control.walk_wanted = true;
     walk();
     keep();
-    assert_true(status_says("programs could not be learned: "));
+    assert_true(status_says("programs could not be learned at /: "));
     walk_result = 0;
     control.walk_wanted = true;
     walk();
