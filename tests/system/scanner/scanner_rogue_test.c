@@ -18,9 +18,12 @@
 static void use_rogue(struct scan_fixture *fixture, const char *mode)
 {
     static char program[160];
-    assert_non_null(getenv("YAGURA_ROGUE"));
+    const char *rogue = getenv("YAGURA_ROGUE");
+    assert_non_null(rogue);
+    if (rogue == NULL) /* for the analyzer */
+        return;
     (void)text_format(program, sizeof(program), "%s/%s", fixture->folder, mode);
-    assert_int_equal(symlink(getenv("YAGURA_ROGUE"), program), 0);
+    assert_int_equal(symlink(rogue, program), 0);
     fixture->options.program = program;
     fixture->options.user = NULL;
 }
