@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdlib.h>
 
 struct asked {
     struct http_request *request;
@@ -63,16 +64,14 @@ static void answer(const struct signature_desk *desk, const struct asked *asked)
 {
     struct set_read read = {.group_id = asked->group_id};
     int r = console_store_read(desk->service->store, read_set, &read);
-    AUTO_FREE char *content = read.content;
-    if (r == 0) {
-        http_respond_problem(asked->request, 404, "no_signatures",
-                             "this console has no signatures for this computer");
-        return;
-    }
     if (r > 0)
         r = respond_set(desk, asked, &read);
+    else if (r == 0)
+        http_respond_problem(asked->request, 404, "no_signatures",
+                             "this console has no signatures for this computer");
     if (r < 0)
         agent_respond_failure(asked->request, r);
+    free(read.content);
 }
 
 /* --- the queue */
