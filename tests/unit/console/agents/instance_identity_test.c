@@ -176,6 +176,10 @@ static void what_a_pinned_certificate_signed_passes(void **state)
            "identity_region");
 }
 
+#define LONG_ACCOUNT                                                                \
+    "{\"accountId\":\"12345678901234567890123456789012\",\"region\":\"eu-west-1\"," \
+    "\"instanceId\":\"i\"}"
+
 static void what_is_none_is_refused(void **state)
 {
     const struct world *world = *state;
@@ -186,8 +190,7 @@ static void what_is_none_is_refused(void **state)
         "{\"accountId\":\"1\",\"region\":\"eu-west-1\"}",
         "{\"accountId\":1,\"region\":\"eu-west-1\",\"instanceId\":\"i\"}",
         "{\"accountId\":\"1\",\"region\":\"../eu-west-1\",\"instanceId\":\"i\"}",
-        "{\"accountId\":\"12345678901234567890123456789012\",\"region\":\"eu-west-1\","
-        "\"instanceId\":\"i\"}",
+        LONG_ACCOUNT,
     };
     AUTO_FREE char *good = sign(&world->pinned, EVP_sha256(), NULL);
     AUTO_FREE char *cut = text_new(good, 200);
