@@ -12,17 +12,22 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <poll.h>
 #include <pthread.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 
 #define CONNECT_TIMEOUT_NS (15 * NS_PER_SECOND)
 #define MOST_HEAD_BYTES    16384
+#define BLIND_WAIT_MS      100
 #define PIN_DIGITS         44 /* base64 of 32 bytes */
 
 struct http_client {
     CURL *easy;
+    CURLM *multi;            /* of exchanges that are polled for; NULL: there were none */
+    struct pending *pending; /* one that has begun */
     bool (*allowed)(const struct sockaddr *address);
     char pin[KEY_PIN_BYTES];
     STACK_OF(X509) * authorities;
@@ -215,11 +220,16 @@ int http_client_new(const struct http_trust *trust, struct http_client **ret_cli
     return 0;
 }
 
+/* Ends an exchange that has begun. */
+static void give_up(struct http_client *client);
+
 struct http_client *http_client_free(struct http_client *client)
 {
     if (client == NULL)
         return NULL;
+    give_up(client);
     curl_easy_cleanup(client->easy);
+    (void)curl_multi_cleanup(client->multi);
     sk_X509_pop_free(client->authorities, X509_free);
     X509_free(client->certificate);
     EVP_PKEY_free(client->key);
@@ -527,13 +537,14 @@ static void set_request(struct http_client *client, const struct http_request *r
     set_method(easy, request);
 }
 
-static int run(struct exchange *exchange)
+/* What came of it. */
+static int conclude(const struct exchange *exchange, CURLcode code)
 {
     struct http_client *client = exchange->client;
     struct http_answer *answer = exchange->answer;
     curl_off_t connect_us = 0;
 
-    CURLcode code = curl_easy_perform(client->easy);
+    (void)curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, NULL);
     (void)curl_easy_getinfo(client->easy, CURLINFO_RESPONSE_CODE, &answer->status);
     (void)curl_easy_getinfo(client->easy, CURLINFO_CONNECT_TIME_T, &connect_us);
     answer->connected = code == CURLE_OK || connect_us > 0;
@@ -553,24 +564,133 @@ static int run(struct exchange *exchange)
     return r;
 }
 
+/* The headers are freed by the caller, after the exchange. */
+static int prepare(struct exchange *exchange, struct curl_slist **ret_headers)
+{
+    const struct http_request *request = exchange->request;
+    struct http_client *client = exchange->client;
+
+    *exchange->answer = (struct http_answer){.body = BUFFER_WITH_MAXIMUM(request->maximum_answer),
+                                             .head = BUFFER_WITH_MAXIMUM(MOST_HEAD_BYTES)};
+    client->curl_text[0] = '\0';
+    client->verify_error = X509_V_OK;
+    client->pin_unmet = false;
+    int r = make_headers(request, ret_headers);
+    if (r < 0)
+        return r;
+    set_request(client, request, exchange);
+    (void)curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, *ret_headers);
+    return 0;
+}
+
 int http_client_perform(struct http_client *client, const struct http_request *request,
                         struct http_answer *ret_answer)
 {
     struct exchange exchange = {.client = client, .request = request, .answer = ret_answer};
     struct curl_slist *headers = NULL;
 
-    *ret_answer = (struct http_answer){.body = BUFFER_WITH_MAXIMUM(request->maximum_answer),
-                                       .head = BUFFER_WITH_MAXIMUM(MOST_HEAD_BYTES)};
-    client->curl_text[0] = '\0';
-    client->verify_error = X509_V_OK;
-    client->pin_unmet = false;
-    int r = make_headers(request, &headers);
-    if (r < 0)
-        return r;
-    set_request(client, request, &exchange);
-    (void)curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, headers);
-    r = run(&exchange);
-    (void)curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, NULL);
+    int r = prepare(&exchange, &headers);
+    if (r == 0)
+        r = conclude(&exchange, curl_easy_perform(client->easy));
     curl_slist_free_all(headers);
     return r;
+}
+
+/* ---- an exchange that is polled for ---- */
+
+struct pending {
+    struct exchange exchange;
+    struct http_request request;
+    struct http_answer answer;
+    struct curl_slist *headers;
+};
+
+static void give_up(struct http_client *client)
+{
+    struct pending *pending = client->pending;
+
+    if (pending == NULL)
+        return;
+    client->pending = NULL;
+    (void)curl_multi_remove_handle(client->multi, client->easy);
+    (void)curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, NULL);
+    curl_slist_free_all(pending->headers);
+    http_answer_done(&pending->answer);
+    free(pending);
+}
+
+int http_client_begin(struct http_client *client, const struct http_request *request)
+{
+    if (client->pending != NULL || request->sink != NULL || request->source != NULL)
+        return -EINVAL;
+    if (client->multi == NULL)
+        client->multi = curl_multi_init();
+    struct pending *pending = client->multi != NULL ? calloc(1, sizeof *pending) : NULL;
+    if (pending == NULL)
+        return -ENOMEM;
+    pending->request = *request;
+    pending->exchange = (struct exchange){.client = client,
+                                          .request = &pending->request,
+                                          .answer = &pending->answer};
+    int r = prepare(&pending->exchange, &pending->headers);
+    if (r == 0 && curl_multi_add_handle(client->multi, client->easy) != CURLM_OK) {
+        curl_slist_free_all(pending->headers);
+        r = -ENOMEM;
+    }
+    if (r < 0) {
+        free(pending);
+        return r;
+    }
+    client->pending = pending;
+    return 0;
+}
+
+size_t http_client_polls(struct http_client *client, struct pollfd *polls, size_t most,
+                         uint64_t *ret_wait_ns)
+{
+    fd_set in, out, other;
+    int last = -1;
+    long wait_ms = -1;
+    size_t count = 0;
+
+    *ret_wait_ns = UINT64_MAX;
+    if (client->pending == NULL)
+        return 0;
+    FD_ZERO(&in);
+    FD_ZERO(&out);
+    FD_ZERO(&other);
+    (void)curl_multi_fdset(client->multi, &in, &out, &other, &last);
+    (void)curl_multi_timeout(client->multi, &wait_ms);
+    for (int fd = 0; fd <= last && count < most; fd++) {
+        short events =
+            (short)((FD_ISSET(fd, &in) ? POLLIN : 0) | (FD_ISSET(fd, &out) ? POLLOUT : 0));
+        if (events != 0)
+            polls[count++] = (struct pollfd){.fd = fd, .events = events};
+    }
+    if (count == 0 && (wait_ms < 0 || wait_ms > BLIND_WAIT_MS))
+        wait_ms = BLIND_WAIT_MS; /* libcurl has nothing to show, as while it looks for a name */
+    if (wait_ms >= 0)
+        *ret_wait_ns = (uint64_t)wait_ms * NS_PER_MS;
+    return count;
+}
+
+bool http_client_advance(struct http_client *client, int *ret_result,
+                         struct http_answer *ret_answer)
+{
+    struct pending *pending = client->pending;
+    int running = 0, left = 0;
+
+    if (pending == NULL)
+        return false;
+    CURLMcode code = curl_multi_perform(client->multi, &running);
+    if (code == CURLM_OK && running > 0)
+        return false;
+    const CURLMsg *message = curl_multi_info_read(client->multi, &left);
+    *ret_result =
+        conclude(&pending->exchange,
+                 code != CURLM_OK || message == NULL ? CURLE_OUT_OF_MEMORY : message->data.result);
+    *ret_answer = pending->answer;
+    pending->answer = (struct http_answer){.body = BUFFER_WITH_MAXIMUM(0)};
+    give_up(client);
+    return true;
 }

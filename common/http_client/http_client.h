@@ -111,4 +111,17 @@ int http_client_perform(struct http_client *client, const struct http_request *r
                         struct http_answer *ret_answer) MUST_USE;
 void http_answer_done(struct http_answer *answer);
 
+/* The same without waiting for the answer, for programs that poll; without sink and source. One
+ * exchange at a time: until it has ended the client takes no other. The texts of the request are
+ * not needed afterwards, its body is. -EINVAL, -ENOMEM. */
+int http_client_begin(struct http_client *client, const struct http_request *request) MUST_USE;
+struct pollfd;
+/* What http_client_advance waits for: descriptors, as many as there is room for, and a time. */
+size_t http_client_polls(struct http_client *client, struct pollfd *polls, size_t most,
+                         uint64_t *ret_wait_ns);
+/* Does what can be done now. True: it has ended, *ret_result and the answer as of
+ * http_client_perform. */
+bool http_client_advance(struct http_client *client, int *ret_result,
+                         struct http_answer *ret_answer);
+
 #endif

@@ -11,6 +11,7 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -159,6 +160,31 @@ static void stop(struct server *server)
     SSL_CTX_free(server->tls);
 }
 
+/* Every test runs twice: waiting for the answer, and polling for it. */
+static bool polled;
+
+static int perform(struct http_client *client, const struct http_request *request,
+                   struct http_answer *answer)
+{
+    struct pollfd polls[8];
+    uint64_t wait_ns;
+    int r;
+
+    if (!polled)
+        return http_client_perform(client, request, answer);
+    assert_int_equal(http_client_polls(client, polls, ARRAY_LENGTH(polls), &wait_ns), 0);
+    assert_true(wait_ns == UINT64_MAX);
+    assert_false(http_client_advance(client, &r, answer));
+    assert_int_equal(http_client_begin(client, request), 0);
+    assert_int_equal(http_client_begin(client, request), -EINVAL); /* one at a time */
+    while (!http_client_advance(client, &r, answer)) {
+        size_t count = http_client_polls(client, polls, ARRAY_LENGTH(polls), &wait_ns);
+        const struct timespec timeout = timespec_from_ns(wait_ns);
+        assert_true(ppoll(polls, count, wait_ns == UINT64_MAX ? NULL : &timeout, NULL) >= 0);
+    }
+    return r;
+}
+
 static int ask(const struct server *server, const struct http_trust *trust,
                struct http_answer *answer)
 {
@@ -169,7 +195,7 @@ static int ask(const struct server *server, const struct http_trust *trust,
     assert_int_equal(http_client_new(trust, &client), 0);
     const struct http_request request = {
         .method = "GET", .url = url, .timeout_ns = 20 * NS_PER_SECOND, .maximum_answer = 1000};
-    int r = http_client_perform(client, &request, answer);
+    int r = perform(client, &request, answer);
     (void)http_client_free(client);
     return r;
 }
@@ -458,10 +484,35 @@ static void test_only_https(void **state UNUSED)
     for (size_t i = 0; i < ARRAY_LENGTH(urls); i++) {
         const struct http_request request = {
             .method = "GET", .url = urls[i], .timeout_ns = NS_PER_SECOND, .maximum_answer = 10};
-        assert_int_equal(http_client_perform(client, &request, &answer), -EPROTO);
+        assert_int_equal(perform(client, &request, &answer), -EPROTO);
         http_answer_done(&answer);
     }
     (void)http_client_free(client);
+}
+
+static void test_one_that_has_begun_is_given_up(void **state)
+{
+    struct world *world = *state;
+    const struct http_trust trust = {.authority = world->root_pem};
+    struct http_client *client = NULL;
+    struct http_answer answer;
+    struct server server;
+    char url[64];
+    int r;
+
+    start(&server, &world->leaf, NULL, ANSWER);
+    assert_true(text_format(url, sizeof url, "https://127.0.0.1:%u/", server.port) > 0);
+    struct http_request request = {.method = "GET", .url = url, .maximum_answer = 10};
+    assert_int_equal(http_client_new(&trust, &client), 0);
+    assert_int_equal(http_client_begin(client, &request), 0);
+    assert_false(http_client_advance(client, &r, &answer));
+    (void)http_client_free(client);
+    const struct http_sink sink = {NULL, NULL, NULL};
+    request.sink = &sink;
+    assert_int_equal(http_client_new(&trust, &client), 0);
+    assert_int_equal(http_client_begin(client, &request), -EINVAL);
+    (void)http_client_free(client);
+    stop(&server);
 }
 
 int main(void)
@@ -481,7 +532,10 @@ int main(void)
         cmocka_unit_test(test_headers_cannot_be_smuggled),
         cmocka_unit_test(test_headers_of_the_answer),
         cmocka_unit_test(test_only_https),
+        cmocka_unit_test(test_one_that_has_begun_is_given_up),
     };
     (void)signal(SIGPIPE, SIG_IGN);
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    int failed = cmocka_run_group_tests(tests, set_up, tear_down);
+    polled = true;
+    return failed + cmocka_run_group_tests(tests, set_up, tear_down);
 }
