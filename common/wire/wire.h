@@ -115,6 +115,7 @@ struct wire_heartbeat_reply {
     const char
         *group_id; /* "" = it is in none; NULL: not said. Only a hint: a policy says it signed */
     bool renew;
+    uint64_t wait_seconds; /* how long a request for news is held; 0 = the console holds none */
     const char **commands; /* signed documents as JSON texts (encode), see wire_signed */
     json_t *commands_json; /* decode: array of wire_signed objects */
     size_t command_count;

@@ -236,6 +236,8 @@ int wire_heartbeat_reply_encode(const struct wire_heartbeat_reply *reply, struct
         add_text(body, ",\"signatures_digest\":", reply->signatures_digest);
     if (reply->group_id)
         add_text(body, ",\"group_id\":", reply->group_id);
+    if (reply->wait_seconds > 0)
+        add_number(body, ",\"wait_seconds\":", reply->wait_seconds);
     (void)buffer_append_text(body, reply->renew ? ",\"renew\":true,\"commands\":["
                                                 : ",\"renew\":false,\"commands\":[");
     for (size_t i = 0; i < reply->command_count; i++) {
@@ -262,6 +264,8 @@ int wire_heartbeat_reply_decode(const char *body, size_t length,
     reply.signatures_digest = wire_read_text(&reader, "signatures_digest", 0, 64, "");
     if (json_object_get(root, "group_id"))
         reply.group_id = wire_read_text(&reader, "group_id", 0, 36, "");
+    if (json_object_get(root, "wait_seconds"))
+        reply.wait_seconds = wire_read_number(&reader, "wait_seconds", false);
     reply.renew = wire_read_bool(&reader, "renew", false);
     reply.commands_json = wire_read_array(&reader, "commands", LIMIT_HEARTBEAT_COMMANDS, true);
     reply.command_count = reply.commands_json ? json_array_size(reply.commands_json) : 0;

@@ -1,6 +1,7 @@
 /* Owns the agent's goodbye. Must not remove anything: the record and its history stay. */
 #include "common/text/text.h"
 #include "console/agents/agent_internal.h"
+#include "console/agents/waiting_agents.h"
 #include "console/events/event_store.h"
 #include "console/people/audit.h"
 #include "console/store/console_store.h"
@@ -8,6 +9,7 @@
 #include <errno.h>
 
 struct goodbye {
+    struct waiting_agents *waiting;
     struct http_request *request;
     struct agent_row row;
 };
@@ -32,6 +34,7 @@ static int deactivate_work(struct sql *sql, void *user)
 static void said_goodbye(void *user, int result)
 {
     const struct goodbye *goodbye = user;
+    waiting_agents_wake(goodbye->waiting, goodbye->row.number);
     if (result < 0)
         agent_respond_failure(goodbye->request, result);
     else
@@ -52,7 +55,7 @@ void agent_deactivate(struct http_request *request, void *user)
         agent_respond_failure(request, -ENOMEM);
         return;
     }
-    *goodbye = (struct goodbye){request, row};
+    *goodbye = (struct goodbye){service->waiting, request, row};
     http_request_set_context(request, goodbye, free);
     http_request_hold(request);
     int r = console_store_submit(service->store, deactivate_work, said_goodbye, goodbye);

@@ -40,6 +40,9 @@ void agent_deactivate(struct http_request *request, void *service);
 void agent_bundle(struct http_request *request, void *service);
 void agent_signatures(struct http_request *request, void *service);
 void agent_signature_file(struct http_request *request, void *service);
+void agent_wait(struct http_request *request, void *service);
+/* waiting_agents_options.answer. */
+void agent_wait_answer(struct http_request *request, void *waiting_agent);
 
 /* The client certificate's digest, or false when it has answered 401. */
 bool agent_certificate(struct http_request *request, char ret_digest[static 65]);

@@ -24,6 +24,7 @@ const struct http_route AGENT_ROUTES[] = {
     {"POST", "/agent/v1/commands/{id}/bundle", LIMIT_BUNDLE_BYTES, agent_bundle, 0},
     {"GET", "/agent/v1/signatures", 0, agent_signatures, 0},
     {"GET", "/agent/v1/signatures/files/{sha256}", 0, agent_signature_file, 0},
+    {"GET", "/agent/v1/wait", 0, agent_wait, 0},
     {"GET", "/health", 0, answer_health, 0},
 };
 const size_t AGENT_ROUTE_COUNT = ARRAY_LENGTH(AGENT_ROUTES);

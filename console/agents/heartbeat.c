@@ -6,6 +6,7 @@
 #include "common/text/text.h"
 #include "console/agents/heartbeat_internal.h"
 #include "console/agents/presence.h"
+#include "console/agents/waiting_agents.h"
 #include "console/signatures/signature_sets.h"
 
 #include <errno.h>
@@ -66,18 +67,19 @@ static void respond(struct heartbeat *heartbeat)
     char signatures[65];
     note_presence(heartbeat);
     signature_sets_digest(heartbeat->service->signatures, heartbeat->group, signatures);
-    struct wire_heartbeat_reply reply = {.epoch = heartbeat->wire.epoch,
-                                         .acknowledged = heartbeat->acknowledged,
-                                         .server_ms = (uint64_t)now,
-                                         .next_seconds = heartbeat->service->heartbeat_seconds,
-                                         .policy_digest = heartbeat->policy_digest,
-                                         .group_id = heartbeat->group,
-                                         .signatures_digest = signatures,
-                                         .renew = heartbeat->certificate_expires_ms - now <
-                                                  (int64_t)heartbeat->service->certificate_seconds *
-                                                      1000 / 3,
-                                         .commands = (const char **)(uintptr_t)heartbeat->commands,
-                                         .command_count = heartbeat->command_count};
+    struct wire_heartbeat_reply reply = {
+        .epoch = heartbeat->wire.epoch,
+        .acknowledged = heartbeat->acknowledged,
+        .server_ms = (uint64_t)now,
+        .next_seconds = heartbeat->service->heartbeat_seconds,
+        .policy_digest = heartbeat->policy_digest,
+        .group_id = heartbeat->group,
+        .signatures_digest = signatures,
+        .wait_seconds = heartbeat->service->waiting ? WAITING_SECONDS : 0,
+        .renew = heartbeat->certificate_expires_ms - now <
+                 (int64_t)heartbeat->service->certificate_seconds * 1000 / 3,
+        .commands = (const char **)(uintptr_t)heartbeat->commands,
+        .command_count = heartbeat->command_count};
     AUTO_BUFFER struct buffer body = BUFFER_WITH_MAXIMUM(2 * LIMIT_HEARTBEAT_BYTES);
     char *space; /* a failure shows in the buffer */
     if (buffer_reserve(&body, REPLY_USUAL_BYTES, &space) == 0)

@@ -1,9 +1,11 @@
 /* Owns computers as people see them: list, detail, change, deactivate, delete. */
 #include "common/text/text.h"
+#include "console/agents/waiting_agents.h"
 #include "console/api/api_internal.h"
 #include "console/events/event_moves.h"
 #include "console/events/event_store.h"
 #include "console/policies/policy_store.h"
+#include "console/store/agent_news.h"
 
 #include <errno.h>
 
@@ -272,6 +274,8 @@ static int change_computer(struct sql *sql, void *user)
     }
     if (r == 0)
         r = policy_store_assign(sql, number);
+    if (r == 0 && (change->group || change->policy))
+        r = agent_news_note(sql);
     return r == 0 ? api_audit(sql, change->request, "computer_changed", hostname, "") : r;
 }
 
@@ -298,6 +302,7 @@ void api_computer_change(struct http_request *request, void *user)
     change.tags = tags;
     if (!api_refused(request, &form.reader)) {
         int r = console_store_write(service->store, change_computer, &change);
+        waiting_agents_look(service->agents->waiting);
         if (r < 0)
             api_respond_error(request, r);
         else
@@ -316,6 +321,8 @@ static int deactivate(struct sql *sql, void *user)
                     number);
     if (r == 0)
         r = event_store_add_own(sql, number, "deactivated", 1, api_viewer(request)->actor, "{}");
+    if (r == 0)
+        r = agent_news_note(sql);
     return r == 0 ? api_audit(sql, request, "computer_deactivated", hostname, "") : r;
 }
 
@@ -323,6 +330,7 @@ void api_computer_deactivate(struct http_request *request, void *user)
 {
     struct api_service *service = user;
     int r = console_store_write(service->store, deactivate, request);
+    waiting_agents_look(service->agents->waiting);
     if (r < 0)
         api_respond_error(request, r);
     else
@@ -343,6 +351,8 @@ static int delete_computer(struct sql *sql, void *user)
         r = sql_run(sql, statements[i], NULL, "n", number);
     if (r == 0)
         r = event_moves_begin(sql, number);
+    if (r == 0)
+        r = agent_news_note(sql);
     return r == 0 ? api_audit(sql, request, "computer_deleted", hostname, "") : r;
 }
 
@@ -350,5 +360,6 @@ void api_computer_delete(struct http_request *request, void *user)
 {
     struct api_service *service = user;
     int r = console_store_write(service->store, delete_computer, request);
+    waiting_agents_look(service->agents->waiting);
     api_respond_done(request, r);
 }

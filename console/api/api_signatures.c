@@ -3,6 +3,7 @@
  * limited to groups changes only theirs. */
 #include "common/limits.h"
 #include "common/text/text.h"
+#include "console/agents/waiting_agents.h"
 #include "console/api/api_internal.h"
 #include "console/signatures/hash_list.h"
 #include "console/signatures/mirror_entry.h"
@@ -170,10 +171,11 @@ static void respond_failure(struct http_request *request, int error)
         api_respond_error(request, error);
 }
 
-/* What changed here, agents hear of with their next heartbeat. */
+/* What changed here, agents hear of at once, or with their next heartbeat. */
 static void tell_agents(struct api_service *service)
 {
     (void)!signature_sets_refresh(service->agents->signatures, service->store);
+    waiting_agents_look(service->agents->waiting);
 }
 
 /* False when it has answered. */

@@ -1,6 +1,7 @@
 /* Owns what the console says about itself: health, metrics, facts for agents, overview. */
 #include "common/sentences/sentences.h"
 #include "common/text/text.h"
+#include "console/agents/waiting_agents.h"
 #include "console/alerts/alert_engine.h"
 #include "console/alerts/alert_store.h"
 #include "console/api/api_internal.h"
@@ -86,6 +87,13 @@ void api_metrics(struct http_request *request, void *user)
            atomic_load(&agents->activations));
     metric(&body, "activations_refused_total", "counter", "Activations refused.",
            atomic_load(&agents->refused));
+    struct waiting_agents_status waiting;
+    waiting_agents_status(agents->waiting, &waiting);
+    metric(&body, "agents_waiting", "gauge", "Agents that wait for news.", waiting.waiting);
+    metric(&body, "agents_woken_total", "counter", "Agents told that there is something new.",
+           waiting.woken);
+    metric(&body, "agents_not_waiting_total", "counter", "Requests to wait refused: too many.",
+           waiting.refused);
     metric(&body, "transactions_total", "counter", "Transactions of the writer.",
            status.transactions);
     metric(&body, "transactions_failed_total", "counter", "Transactions that failed.",

@@ -3,6 +3,7 @@
 #include "console/policies/policy_store.h"
 
 #include "common/text/text.h"
+#include "console/store/agent_news.h"
 #include "console/store/console_store.h"
 
 #include <errno.h>
@@ -163,6 +164,8 @@ int policy_store_assign_all(struct sql *sql)
 {
     const struct policy_target all = {.number = 0};
     int r = assign(sql, &all);
+    if (r == 0)
+        r = agent_news_note(sql);
     if (r < 0)
         return r;
     return sql_run(sql,

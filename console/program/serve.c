@@ -8,6 +8,7 @@
 #include "common/time/clock.h"
 #include "console/agents/presence.h"
 #include "console/agents/signature_desk.h"
+#include "console/agents/waiting_agents.h"
 #include "console/alerts/alert_engine.h"
 #include "console/api/api_service.h"
 #include "console/forward/forwarder.h"
@@ -394,7 +395,8 @@ static int start_servers(struct running *running)
         .hosts = (const char *const *)running->names,
         .client_authority_pem = running->identity.authority_pem,
         .threads = (unsigned)console_settings_number(settings, CONSOLE_AGENTS_THREADS),
-        .connections = (unsigned)console_settings_number(settings, CONSOLE_AGENTS_CONNECTIONS),
+        .connections = (unsigned)(console_settings_number(settings, CONSOLE_AGENTS_CONNECTIONS) +
+                                  console_settings_number(settings, CONSOLE_AGENTS_WAITING)),
         .connections_per_address = PER_ADDRESS_AGENTS,
         .idle_seconds = AGENT_IDLE_SECONDS,
         .head_bytes = LIMIT_AGENT_HEAD_BYTES,
@@ -519,6 +521,10 @@ static int start(struct running *running)
     housekeeping_begin(&running->housekeeping);
     running->agents.queue = console_settings_number(running->settings, CONSOLE_AGENTS_QUEUE);
     init_buckets(running);
+    r = agent_waiting_start(&running->agents,
+                            console_settings_number(running->settings, CONSOLE_AGENTS_WAITING));
+    if (r < 0)
+        return r;
     running->agents.mirror_directory = running->mirror_directory;
     running->api.judge = running->mirror.judge;
     running->api.store = running->store;
@@ -553,10 +559,12 @@ static void stop(struct running *running)
 {
     if (running->agent_server)
         http_server_drain(running->agent_server);
+    waiting_agents_close(running->agents.waiting);
     api_stream_close(running->api.stream);
     running->people_server = http_server_stop(running->people_server);
     running->agent_server = http_server_stop(running->agent_server);
     running->agents.desk = signature_desk_close(running->agents.desk);
+    running->agents.waiting = waiting_agents_free(running->agents.waiting);
     running->api.stream = api_stream_stop(running->api.stream);
     running->api.alerts = alert_engine_stop(running->api.alerts);
     running->api.forwarder = forwarder_stop(running->api.forwarder);

@@ -6,6 +6,7 @@
 #include "common/wire/wire.h"
 #include "console/signatures/hash_list.h"
 #include "console/signatures/signature_list.h"
+#include "console/store/agent_news.h"
 
 #include <errno.h>
 #include <string.h>
@@ -258,7 +259,7 @@ static int make_all_sets(struct sql *sql)
         int made = make_set(sql, sql_text(row, 0));
         r = made < 0 ? made : sql_step(row);
     }
-    return r;
+    return r < 0 ? r : agent_news_note(sql);
 }
 
 int signature_sets_make(struct sql *sql, const char *scope)

@@ -47,13 +47,16 @@ static void a_reply_is_written_as_the_protocol_says(void **state UNUSED)
     assert_int_equal(read.command_count, 2);
     assert_true(read.renew);
     assert_null(read.group_id);
+    assert_int_equal(read.wait_seconds, 0); /* of a console that holds no requests */
     wire_heartbeat_reply_done(&read);
     reply.group_id = EPOCH;
+    reply.wait_seconds = 50;
     buffer_clear(&body);
     assert_int_equal(wire_heartbeat_reply_encode(&reply, &body), 0);
     assert_int_equal(wire_heartbeat_reply_decode(buffer_text(&body), body.length, &read, &problem),
                      0);
     assert_string_equal(read.group_id, EPOCH);
+    assert_int_equal(read.wait_seconds, 50);
     wire_heartbeat_reply_done(&read);
     struct buffer small = BUFFER_WITH_MAXIMUM(100);
     assert_int_equal(wire_heartbeat_reply_encode(&reply, &small), -EMSGSIZE);
