@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define EXCHANGE_TIMEOUT_NS (60 * NS_PER_SECOND)
+#define WAIT_GRACE_NS       (20 * NS_PER_SECOND) /* for a console that ends a wait late */
 
 struct console_client {
     struct http_client *http;
@@ -124,6 +125,19 @@ struct call {
     size_t most;                      /* bytes of the answer; 0: as of a document */
 };
 
+static void read_result(int error, const struct http_answer *answer, struct console_result *result)
+{
+    *result = (struct console_result){.outcome = CONSOLE_OK};
+    if (error < 0) {
+        read_failure(error, answer, result);
+        return;
+    }
+    result->outcome = outcome_of_status(answer->status);
+    result->retry_after_ns = MIN(answer->retry_after_s, 86400U) * NS_PER_SECOND;
+    if (result->outcome != CONSOLE_OK)
+        read_problem(answer, result);
+}
+
 /* One exchange; the answer's body goes to ret_body. */
 static void perform(struct console_client *client, const struct call *call, struct buffer *ret_body,
                     struct console_result *result)
@@ -143,18 +157,10 @@ static void perform(struct console_client *client, const struct call *call, stru
         .maximum_answer = call->most > 0 ? call->most + 4096 : LIMIT_SIGNED_DOCUMENT_BYTES,
     };
 
-    *result = (struct console_result){.outcome = CONSOLE_OK};
     *ret_body = BUFFER_WITH_MAXIMUM(LIMIT_SIGNED_DOCUMENT_BYTES);
     (void)text_format(url, sizeof url, "%s%s", client->url, call->path);
     int r = http_client_perform(client->http, &request, &answer);
-    if (r < 0) {
-        read_failure(r, &answer, result);
-    } else {
-        result->outcome = outcome_of_status(answer.status);
-        result->retry_after_ns = MIN(answer.retry_after_s, 86400U) * NS_PER_SECOND;
-        if (result->outcome != CONSOLE_OK)
-            read_problem(&answer, result);
-    }
+    read_result(r, &answer, result);
     if (result->outcome == CONSOLE_OK) {
         *ret_body = answer.body;
         answer.body = BUFFER_WITH_MAXIMUM(0);
@@ -403,4 +409,38 @@ void console_client_leave(struct console_client *client, struct console_result *
     AUTO_BUFFER struct buffer answer = BUFFER_WITH_MAXIMUM(0);
 
     exchange(client, "POST", "/agent/v1/deactivate", NULL, &answer, ret_result);
+}
+
+int console_client_wait(struct console_client *client, const char *told, uint64_t seconds)
+{
+    char url[2 * LINK_TEXT_BYTES];
+    const struct http_request request = {
+        .method = "GET",
+        .url = url,
+        .timeout_ns = seconds * NS_PER_SECOND + WAIT_GRACE_NS,
+        .maximum_answer = 4096,
+    };
+
+    int r = text_format(url, sizeof url, "%s/agent/v1/wait?%s", client->url, told);
+    return r < 0 ? r : http_client_begin(client->http, &request);
+}
+
+size_t console_client_polls(struct console_client *client, struct pollfd *polls, size_t most,
+                            uint64_t *ret_wait_ns)
+{
+    return http_client_polls(client->http, polls, most, ret_wait_ns);
+}
+
+bool console_client_waited(struct console_client *client, struct console_result *ret_result,
+                           bool *ret_news)
+{
+    struct http_answer answer;
+    int r;
+
+    if (!http_client_advance(client->http, &r, &answer))
+        return false;
+    read_result(r, &answer, ret_result);
+    *ret_news = ret_result->outcome == CONSOLE_OK && answer.status == 200;
+    http_answer_done(&answer);
+    return true;
 }

@@ -65,6 +65,18 @@ void console_client_signatures(struct console_client *client, struct buffer *ret
 void console_client_piece(struct console_client *client, const char *sha256, uint64_t offset,
                           uint64_t length, struct buffer *ret_body,
                           struct console_result *ret_result);
+/* Asks to be told when there is something new, beside what seconds the console holds such a
+ * request; told: the query that says what is known. Does not wait: the client is busy until it
+ * ends. */
+int console_client_wait(struct console_client *client, const char *told, uint64_t seconds) MUST_USE;
+struct pollfd;
+/* As http_client_polls. */
+size_t console_client_polls(struct console_client *client, struct pollfd *polls, size_t most,
+                            uint64_t *ret_wait_ns);
+/* True: it has ended. ret_news: with CONSOLE_OK, whether there is something; otherwise its time is
+ * over. */
+bool console_client_waited(struct console_client *client, struct console_result *ret_result,
+                           bool *ret_news);
 /* The signed policy's JSON. */
 void console_client_policy(struct console_client *client, struct buffer *ret_body,
                            struct console_result *ret_result);

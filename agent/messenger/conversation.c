@@ -9,6 +9,7 @@
 #include "agent/messenger/console_client.h"
 #include "agent/messenger/delay.h"
 #include "agent/messenger/link.h"
+#include "agent/messenger/news_wait.h"
 #include "common/log/log.h"
 #include "common/messages/message.h"
 #include "common/text/text.h"
@@ -35,6 +36,7 @@ struct conversation {
     bool by_parameters;            /* url and token are Parameter Store's */
     bool wants_files;              /* root opens files for it */
     struct console_client *client; /* for the identity there is, or for none */
+    struct news_wait *news;
     struct link_state state;
     struct delay delay;
     uint64_t next_ns, last_beat_ns, policy_after_ns, signatures_after_ns; /* monotonic */
@@ -48,6 +50,11 @@ int conversation_new(int link, struct conversation **ret_conversation)
     conversation->link = link;
     conversation->next_ns = UINT64_MAX;
     conversation->delay.interval_ns = DEFAULT_INTERVAL_NS;
+    int r = news_wait_new(&conversation->settings, &conversation->identity, &conversation->news);
+    if (r < 0) {
+        free(conversation);
+        return r;
+    }
     *ret_conversation = conversation;
     return 0;
 }
@@ -57,6 +64,7 @@ struct conversation *conversation_free(struct conversation *conversation)
     if (conversation == NULL)
         return NULL;
     (void)console_client_free(conversation->client);
+    (void)news_wait_free(conversation->news);
     (void)cloud_source_free(conversation->cloud);
     explicit_bzero(conversation, sizeof *conversation);
     free(conversation);
@@ -73,6 +81,7 @@ static void wait_for(struct conversation *conversation, uint64_t delay_ns)
 
 static void halt(struct conversation *conversation)
 {
+    news_wait_stop(conversation->news);
     conversation->halted = true;
     conversation->next_ns = UINT64_MAX;
     conversation->state.next_try_ns = 0;
@@ -89,6 +98,7 @@ static int tell_state(struct conversation *conversation, enum link_state_code co
 static int connect_anew(struct conversation *conversation)
 {
     conversation->client = console_client_free(conversation->client);
+    news_wait_stop(conversation->news);
     int r = console_client_new(&conversation->settings,
                                conversation->activated ? &conversation->identity : NULL,
                                &conversation->client);
@@ -296,6 +306,7 @@ static int renew(struct conversation *conversation)
 
     console_client_renew(conversation->client, &conversation->identity, &identity, &result);
     int r = result.outcome == CONSOLE_OK ? take_identity(conversation, &identity) : 0;
+    conversation->urgent |= result.outcome == CONSOLE_OK; /* it counts when a heartbeat shows it */
     explicit_bzero(&identity, sizeof identity);
     return r;
 }
@@ -380,6 +391,7 @@ static int beat_succeeded(struct conversation *conversation, const struct buffer
         conversation->delay.interval_ns = MIN(reply.next_seconds, 86400U) * NS_PER_SECOND;
     conversation->state.last_contact_ns = clock_realtime_ns();
     wait_for(conversation, delay_next(&conversation->delay));
+    news_wait_told(conversation->news, &reply);
     int r = take_reply(conversation, &reply);
     wire_heartbeat_reply_done(&reply);
     return r < 0 ? r : tell_state(conversation, LINK_STATE_ONLINE, "");
@@ -654,7 +666,7 @@ static uint64_t due_ns(const struct conversation *conversation)
                : conversation->next_ns;
 }
 
-uint64_t conversation_wait_ns(const struct conversation *conversation)
+static uint64_t beat_wait_ns(const struct conversation *conversation)
 {
     uint64_t now = clock_monotonic_ns(), due = due_ns(conversation);
 
@@ -663,9 +675,20 @@ uint64_t conversation_wait_ns(const struct conversation *conversation)
     return due > now ? due - now : 0;
 }
 
+size_t conversation_polls(struct conversation *conversation, struct pollfd *polls, size_t most,
+                          uint64_t *ret_wait_ns)
+{
+    uint64_t wait_ns;
+
+    size_t count = news_wait_polls(conversation->news, polls, most, &wait_ns);
+    *ret_wait_ns = MIN(wait_ns, beat_wait_ns(conversation));
+    return count;
+}
+
 int conversation_act(struct conversation *conversation)
 {
-    if (conversation_wait_ns(conversation) > 0)
+    conversation->urgent |= news_wait_act(conversation->news);
+    if (beat_wait_ns(conversation) > 0)
         return 0;
     if (needs_parameters(conversation))
         return want_files(conversation);

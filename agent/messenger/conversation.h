@@ -16,9 +16,11 @@ struct conversation *conversation_free(struct conversation *conversation);
 
 /* A message of root. < 0: root is broken, or gone. */
 int conversation_take(struct conversation *conversation, struct message *message) MUST_USE;
-/* How long until conversation_act has something to do. UINT64_MAX: nothing but root can change
- * that. */
-uint64_t conversation_wait_ns(const struct conversation *conversation);
+/* What conversation_act waits for besides root: descriptors, as many as there is room for, and a
+ * time, UINT64_MAX: none. */
+struct pollfd;
+size_t conversation_polls(struct conversation *conversation, struct pollfd *polls, size_t most,
+                          uint64_t *ret_wait_ns);
 /* Does what is due; may take as long as an exchange with the console. */
 int conversation_act(struct conversation *conversation) MUST_USE;
 

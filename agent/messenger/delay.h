@@ -23,6 +23,9 @@ uint64_t delay_next(struct delay *delay);
  * What the server asked for (Retry-After) wins, plus up to a fifth. lost: it was reachable before
  * and is not now: up to half an interval more, DELAY_LOST_MOST_NS at most. */
 uint64_t delay_after_failure(struct delay *delay, uint64_t retry_after_ns, bool lost);
+/* Before the next request for news: random(0..most), most doubling from 30 s to DELAY_LONGEST_NS;
+ * what the server asked for wins, plus up to a fifth. failures: in a row, this one too. */
+uint64_t delay_of_wait(unsigned failures, uint64_t retry_after_ns);
 /* The first heartbeat after a start: somewhere in the first interval. */
 uint64_t delay_first(const struct delay *delay);
 

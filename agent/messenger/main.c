@@ -3,6 +3,7 @@
  * loop. */
 #include "agent/messenger/conversation.h"
 #include "agent/messenger/messenger_sandbox.h"
+#include "agent/messenger/news_wait.h"
 #include "common/log/log.h"
 #include "common/messages/message.h"
 #include "common/text/text.h"
@@ -49,13 +50,14 @@ static int take_messages(struct conversation *conversation)
     }
 }
 
-static int wait_for_root(const struct conversation *conversation)
+static int wait_for_something(struct conversation *conversation)
 {
-    uint64_t wait_ns = conversation_wait_ns(conversation);
-    struct timespec timeout = timespec_from_ns(wait_ns);
-    struct pollfd root = {.fd = ROOT_SOCKET, .events = POLLIN};
+    struct pollfd polls[1 + NEWS_WAIT_POLLS] = {{.fd = ROOT_SOCKET, .events = POLLIN}};
+    uint64_t wait_ns;
 
-    int r = ppoll(&root, 1, wait_ns == UINT64_MAX ? NULL : &timeout, NULL);
+    size_t others = conversation_polls(conversation, polls + 1, NEWS_WAIT_POLLS, &wait_ns);
+    struct timespec timeout = timespec_from_ns(wait_ns);
+    int r = ppoll(polls, 1 + others, wait_ns == UINT64_MAX ? NULL : &timeout, NULL);
     return r < 0 && errno != EINTR ? -errno : 0;
 }
 
@@ -64,7 +66,7 @@ static int run(struct conversation *conversation)
     int r;
 
     do {
-        r = wait_for_root(conversation);
+        r = wait_for_something(conversation);
         if (r == 0)
             r = take_messages(conversation);
         if (r == 0)

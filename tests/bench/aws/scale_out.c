@@ -8,6 +8,7 @@
  * wait, and the last thing that was wrong. */
 #include "agent/messenger/conversation.h"
 #include "agent/messenger/link_cloud.h"
+#include "agent/messenger/news_wait.h"
 #include "common/crypto/random.h"
 #include "common/messages/message.h"
 #include "common/text/text.h"
@@ -138,10 +139,11 @@ static void *run(void *user)
     introduce(host);
     (void)pthread_barrier_wait(&start);
     while (!host->done && clock_monotonic_ns() - begin_ns < LONGEST_NS) {
-        uint64_t wait_ns = MIN(conversation_wait_ns(conversation), NS_PER_SECOND);
-        struct timespec timeout = timespec_from_ns(wait_ns);
-        struct pollfd root = {.fd = host->theirs, .events = POLLIN};
-        (void)ppoll(&root, 1, &timeout, NULL);
+        struct pollfd polls[1 + NEWS_WAIT_POLLS] = {{.fd = host->theirs, .events = POLLIN}};
+        uint64_t wait_ns;
+        size_t others = conversation_polls(conversation, polls + 1, NEWS_WAIT_POLLS, &wait_ns);
+        struct timespec timeout = timespec_from_ns(MIN(wait_ns, NS_PER_SECOND));
+        (void)ppoll(polls, 1 + others, &timeout, NULL);
         take_messages(host, conversation);
         require(conversation_act(conversation) == 0, "conversation");
         play_root(host);

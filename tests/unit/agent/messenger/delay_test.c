@@ -34,6 +34,24 @@ static void test_failures_double_up_to_the_cap(void **state UNUSED)
     }
 }
 
+static void test_a_wait_is_tried_again_anywhere_up_to_a_bound(void **state UNUSED)
+{
+    for (unsigned failures = 0; failures < 40; failures++) {
+        uint64_t most =
+            MIN(30 * SECOND_NS << MIN(failures > 0 ? failures - 1 : 0, 5U), DELAY_LONGEST_NS);
+        uint64_t shortest = UINT64_MAX, longest = 0;
+        for (int i = 0; i < 500; i++) {
+            uint64_t waits = delay_of_wait(failures, 0);
+            shortest = MIN(shortest, waits);
+            longest = MAX(longest, waits);
+        }
+        assert_true(longest <= most && longest > most * 9 / 10 && shortest < most / 10);
+    }
+    for (int i = 0; i < TRIES; i++)
+        assert_in_range(delay_of_wait(9, 100 * SECOND_NS), 100 * SECOND_NS, 120 * SECOND_NS);
+    assert_true(delay_of_wait(1, UINT64_MAX) <= DELAY_LONGEST_NS * 6 / 5);
+}
+
 /* The jitter is drawn after the cap: at the cap, hosts still spread over half of it. */
 static void test_at_the_cap_a_fleet_is_spread(void **state UNUSED)
 {
@@ -161,6 +179,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_after_success_it_is_the_interval_more_or_less),
+        cmocka_unit_test(test_a_wait_is_tried_again_anywhere_up_to_a_bound),
         cmocka_unit_test(test_failures_double_up_to_the_cap),
         cmocka_unit_test(test_at_the_cap_a_fleet_is_spread),
         cmocka_unit_test(test_the_jitter_is_even),
