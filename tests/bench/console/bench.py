@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""The figures of the console. Usage: bench.py [--quick] [heartbeats] [fleet] [outage] [pages] [browser]
+"""The figures of the console. Usage: bench.py [--quick] [heartbeats] [fleet] [waiting] [outage] [pages] [browser]
 
-pages takes --events=COUNT and --database=sqlite or postgresql (both without)."""
+waiting takes --agents=COUNT; pages takes --events=COUNT and --database=sqlite or postgresql (both without)."""
 
 import sys
 
@@ -22,6 +22,9 @@ def main():
             heartbeats.run(*((2, 1) if quick else (6, 5)))
         if not wanted or "fleet" in wanted:
             fleet.run(*((300, 5, 3, 10) if quick else ()))
+        if not wanted or "waiting" in wanted:
+            chosen = dict(word[2:].split("=") for word in sys.argv[1:] if "=" in word)
+            fleet.run_waiting(*((300, 5, 10) if quick else (int(chosen.get("agents", fleet.AGENTS)),)))
         if not wanted or "outage" in wanted:
             fleet.run_long_outage()
         if not wanted or "pages" in wanted:

@@ -2,6 +2,7 @@
  *
  *     console_load closed PORT AUTHORITY TOKEN AGENTS SECONDS PATH EVENTS PID [OTHER-PORT]
  *     console_load fleet PORT AUTHORITY TOKEN AGENTS SECONDS INTERVAL EVENTS PID
+ *     console_load waiting PORT AUTHORITY TOKEN AGENTS SECONDS INTERVAL EVENTS PID
  *
  * closed: every agent sends the next heartbeat when the last is answered. PATH /agent/v1/heartbeat;
  * "bare" instead: heartbeats to a server that answers them with nothing (bare_server); /health:
@@ -12,7 +13,10 @@
  * fleet: every agent sends one in INTERVAL seconds, and waits after failures as yagura-messenger
  * does. Prints "back COUNT SECONDS-SINCE-MARK" each second until all were answered.
  *
- * Both begin with "begun": from then on, SIGUSR1 marks the begin of a new count; SIGUSR2 prints
+ * waiting: as fleet, and every agent waits for news over a second connection, as yagura-messenger
+ * does; "waits" WOKEN UNWOKEN FAILED is printed before "sums".
+ *
+ * All begin with "begun": from then on, SIGUSR1 marks the begin of a new count; SIGUSR2 prints
  * "sums", answered, errors, refused, handshakes, then as above; SIGTERM ends early, with "agent
  * EPOCH NUMBER" for each: what was acknowledged. */
 #include "common/text/text.h"
@@ -68,6 +72,20 @@ static void wait_until(struct agent *agent, uint64_t due_ns)
     }
 }
 
+/* Of one that waits in the heap. */
+static void hurry(struct agent *agent)
+{
+    size_t at = 0;
+    while (at < heap_count && heap[at] != agent)
+        at++;
+    if (at == heap_count)
+        return;
+    agent->due_ns = clock_monotonic_ns();
+    for (; at > 0 && heap[(at - 1) / 2]->due_ns > agent->due_ns; at = (at - 1) / 2)
+        heap[at] = heap[(at - 1) / 2];
+    heap[at] = agent;
+}
+
 static struct agent *take_first(void)
 {
     struct agent *agent = heap[0];
@@ -104,9 +122,42 @@ static uint64_t delay_of(struct agent *agent, unsigned status, uint64_t retry_af
                                status == 0 && agent->online);
 }
 
+/* News are followed by a heartbeat, and that by the next wait. */
+static void finished_waiting(struct agent *waiter, unsigned status, uint64_t retry_after_s)
+{
+    struct fleet *fleet = waiter->fleet;
+    fleet->woken += status == 200;
+    fleet->unwoken += status == 204;
+    fleet->failed += status != 200 && status != 204;
+    waiter->delay.failures = status == 204 ? 0 : waiter->delay.failures + 1;
+    if (status == 200) {
+        waiter->delay.failures = 0;
+        waiter->idle = true;
+        hurry(waiter->other);
+    } else if (status == 204) {
+        load_begin(waiter);
+    } else {
+        wait_until(waiter, clock_monotonic_ns() + delay_of_wait(waiter->delay.failures,
+                                                                retry_after_s * NS_PER_SECOND));
+    }
+}
+
+static void begin_waiting(struct agent *waiter, const char *body)
+{
+    load_note_told(waiter, body);
+    if (!waiter->idle)
+        return;
+    waiter->idle = false;
+    load_begin(waiter);
+}
+
 void load_finished(struct agent *agent, unsigned status, uint64_t retry_after_s, const char *body)
 {
     struct fleet *fleet = agent->fleet;
+    if (agent->waits) {
+        finished_waiting(agent, status, retry_after_s);
+        return;
+    }
     uint64_t delay = delay_of(agent, status, retry_after_s);
     agent->online = status == 200;
     if (status == 200) {
@@ -115,6 +166,8 @@ void load_finished(struct agent *agent, unsigned status, uint64_t retry_after_s,
         agent->number += fleet->events;
         note_latency(fleet, agent->begun_ns);
         note_back(agent);
+        if (agent->other)
+            begin_waiting(agent->other, body);
     } else {
         fleet->errors += status == 0;
         fleet->refused += status != 0;
@@ -144,7 +197,7 @@ static void mark(struct fleet *fleet)
     marked = 0;
     fleet->back = 0;
     fleet->latency_count = fleet->requests = fleet->errors = fleet->refused = 0;
-    fleet->handshakes = 0;
+    fleet->handshakes = fleet->woken = fleet->unwoken = fleet->failed = 0;
     for (size_t i = 0; i < fleet->agent_count; i++)
         fleet->agents[i].back = false;
 }
@@ -195,6 +248,9 @@ static void print(struct fleet *fleet, bool sums, double seconds, const double u
     qsort(fleet->latencies, fleet->latency_count, sizeof(*fleet->latencies), compare);
     if (fleet->wrong)
         load_fail("an answer did not acknowledge what was sent");
+    if (fleet->waits)
+        (void)printf("waits %llu %llu %llu\n", (unsigned long long)fleet->woken,
+                     (unsigned long long)fleet->unwoken, (unsigned long long)fleet->failed);
     if (!sums)
         (void)printf("%.0f %llu", (double)fleet->requests / seconds,
                      (unsigned long long)(fleet->errors + fleet->refused));
@@ -271,6 +327,7 @@ static uint64_t number_of(const char *text, uint64_t most)
 static void prepare(struct fleet *fleet, char **argv)
 {
     fleet->closed = text_equal(argv[1], "closed");
+    fleet->waits = text_equal(argv[1], "waiting");
     fleet->port = (uint16_t)number_of(argv[2], UINT16_MAX);
     fleet->authority = argv[3];
     fleet->token = argv[4];
@@ -283,11 +340,13 @@ static void prepare(struct fleet *fleet, char **argv)
     fleet->events = number_of(argv[8], 16);
     fleet->server = number_of(argv[9], INT32_MAX);
     fleet->agents = calloc(fleet->agent_count, sizeof(*fleet->agents));
-    heap = calloc(fleet->agent_count, sizeof(struct agent *));
+    fleet->waiters = fleet->waits ? calloc(fleet->agent_count, sizeof(*fleet->agents)) : NULL;
+    heap = calloc(2 * fleet->agent_count, sizeof(struct agent *));
     fleet->latencies = calloc(LATENCIES_KEPT, sizeof(*fleet->latencies));
     fleet->context = SSL_CTX_new(TLS_client_method());
     fleet->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (!fleet->agents || !heap || !fleet->latencies || !fleet->context || fleet->epoll < 0)
+    if (!fleet->agents || (fleet->waits && !fleet->waiters) || !heap || !fleet->latencies ||
+        !fleet->context || fleet->epoll < 0)
         load_fail("no memory");
     SSL_CTX_set_verify(fleet->context, SSL_VERIFY_PEER, NULL);
     (void)SSL_CTX_set_mode(fleet->context, SSL_MODE_RELEASE_BUFFERS);
@@ -307,12 +366,19 @@ int main(int argc, char **argv)
     (void)printf("begun\n");
     (void)fflush(stdout);
     prepare(&fleet, argv);
-    allow_descriptors(fleet.agent_count);
-    for (size_t i = 0; i < fleet.agent_count; i++)
+    allow_descriptors((fleet.waits ? 2 : 1) * fleet.agent_count);
+    for (size_t i = 0; i < fleet.agent_count; i++) {
         fleet.agents[i] = (struct agent){.fleet = &fleet,
                                          .fd = -1,
                                          .message = BUFFER_WITH_MAXIMUM(1 << 20),
                                          .delay = {.interval_ns = fleet.interval_ns}};
+        if (!fleet.waits)
+            continue;
+        fleet.waiters[i] = fleet.agents[i];
+        fleet.waiters[i].waits = fleet.waiters[i].idle = true;
+        fleet.waiters[i].other = &fleet.agents[i];
+        fleet.agents[i].other = &fleet.waiters[i];
+    }
     load_activate(&fleet);
     if (argc == 11)
         fleet.port = (uint16_t)number_of(argv[10], UINT16_MAX);

@@ -8,8 +8,9 @@ import subprocess
 import threading
 import time
 
-from tools import FixedConsole, program, resident_mb
+from tools import FixedConsole, harness, program, resident_mb
 
+until = harness.until
 AGENTS = 10000
 INTERVAL = 60
 OUTAGE = 30
@@ -25,10 +26,10 @@ BAR_BACK_AFTER_A_DAY_S = 900  # the longest delay
 class Fleet:
     """console_load, and what it says."""
 
-    def __init__(self, console, agents, seconds, interval):
+    def __init__(self, console, agents, seconds, interval, mode="fleet"):
         token = console.run("token", "create", "--uses", str(agents)).stdout.strip()
         self.process = subprocess.Popen(
-            [program("console_load"), "fleet", str(console.agents_port), console.authority, token,
+            [program("console_load"), mode, str(console.agents_port), console.authority, token,
              str(agents), str(seconds), str(interval), str(EVENTS), str(console.process.pid)],
             stdout=subprocess.PIPE, text=True)
         self.agents = agents
@@ -57,6 +58,15 @@ class Fleet:
         with self.said:
             self.lines.clear()
         self.process.send_signal(signal.SIGUSR1)
+
+    def sums(self):
+        """answered, errors, refused, handshakes, p50, p99, worst; and of waits: woken, unwoken, failed."""
+        self.process.send_signal(signal.SIGUSR2)
+        with self.said:
+            self.said.wait_for(lambda: self.lines and self.lines[-1][0] == "sums")
+            waits = [line for line in self.lines if line[0] == "waits"]
+            return ([float(word) for word in self.lines[-1][1:8]],
+                    [int(word) for word in waits[-1][1:]] if waits else [])
 
     def stop(self):
         self.process.kill()
@@ -89,10 +99,7 @@ def measure_quiet(console, fleet, watched):
     used = processor_seconds(console.process.pid)
     time.sleep(watched)
     used = (processor_seconds(console.process.pid) - used) / watched / os.cpu_count()
-    fleet.process.send_signal(signal.SIGUSR2)
-    with fleet.said:
-        fleet.said.wait_for(lambda: fleet.lines and fleet.lines[-1][0] == "sums")
-        answered, errors, refused, _, median, p99, worst = map(float, fleet.lines[-1][1:8])
+    (answered, errors, refused, _, median, p99, worst), _ = fleet.sums()
     print(f"{watched} s: {answered:.0f} heartbeats, {errors + refused:.0f} failed,"
           f" p50 {median:.1f} ms, p99 {p99:.1f} ms (bar {BAR_LATENCY_MS}), worst {worst:.0f} ms")
     print(f"{used * 100:.1f} % of {os.cpu_count()} processors (bar {BAR_PROCESSOR * 100:.0f} %),"
@@ -113,6 +120,49 @@ def measure_outage(console, fleet, outage):
     print(f"away for {ready - gone:.0f} s: all {fleet.agents} back {back:.0f} s after the return"
           f" (bar {BAR_BACK_S}), {used / passed / os.cpu_count() * 100:.0f} % of the processors,"
           f" {resident_mb(console.process.pid, 'VmRSS'):.0f} MB", flush=True)
+
+
+def metric(client, name):
+    for line in client.get("/metrics", expect=200).body.decode().splitlines():
+        if line.startswith("yagura_console_" + name + " "):
+            return int(line.split()[1])
+    raise AssertionError(name)
+
+
+def run_waiting(agents=AGENTS, interval=INTERVAL, watched=120):
+    """What waiting agents cost, beside the same fleet without; then something is new for all."""
+    for mode in ("fleet", "waiting"):
+        with FixedConsole() as console:
+            fleet = Fleet(console, agents, 100000, interval, mode)
+            try:
+                fleet.wait_until_back()
+                client = console.administrator()
+                if mode == "waiting":
+                    until(lambda: metric(client, "agents_waiting") >= agents * 0.99, 600)
+                    print(f"{metric(client, 'agents_waiting')} of {agents} wait:", flush=True)
+                measure_quiet(console, fleet, watched)
+                if mode == "waiting":
+                    measure_assignment(console, fleet, client)
+            finally:
+                fleet.stop()
+
+
+def measure_assignment(console, fleet, client):
+    """A policy for all: how soon the last one has it, and the busiest second."""
+    fleet.mark()
+    used, begun = processor_seconds(console.process.pid), time.monotonic()
+    tag = client.get("/api/v1/policies/base").headers["ETag"]
+    client.put("/api/v1/policies/base", {"text": "scan = {\n  heuristics = false;\n};\n"}, If_Match=tag,
+               expect=200)
+    counts = []
+    while fleet.sums()[1][0] < fleet.agents * 0.99 and time.monotonic() < begun + 300:
+        counts.append(metric(client, "heartbeats_total"))
+        time.sleep(1)
+    passed = time.monotonic() - begun
+    used = processor_seconds(console.process.pid) - used
+    busiest = max(later - sooner for sooner, later in zip(counts, counts[1:]))
+    print(f"something new for all: 99 % were told within {passed:.0f} s, {busiest} heartbeats in the"
+          f" busiest second, {used / passed / os.cpu_count() * 100:.1f} % of the processors", flush=True)
 
 
 def run_long_outage(agents=AGENTS, interval=INTERVAL, outage=DAY):

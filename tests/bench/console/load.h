@@ -22,13 +22,15 @@ struct fleet {
     bool closed; /* the next request follows the answer at once */
     bool check;  /* the answer must acknowledge what was sent */
     bool empty_get;
+    bool waits; /* every agent has a second connection, which waits for news */
     SSL_CTX *context;
     int epoll;
-    struct agent *agents;
+    struct agent *agents, *waiters; /* waiters: their second connections, or NULL */
     size_t agent_count;
     /* what came of it */
     uint64_t requests, errors, refused, handshakes, wrong;
-    uint32_t *latencies; /* us */
+    uint64_t woken, unwoken, failed; /* of the waits */
+    uint32_t *latencies;             /* us */
     size_t latency_count;
     size_t back; /* agents that were answered since the last mark */
     uint64_t last_back_ns;
@@ -40,8 +42,11 @@ struct agent {
     SSL *tls;
     int fd;
     enum step step;
-    bool awake;  /* in the heap of timers */
-    bool online; /* answered last time */
+    struct agent *other; /* of two connections; NULL: there is one */
+    bool waits;          /* this is the second one */
+    bool idle;           /* a waiter that is to begin after the next heartbeat */
+    char told[256];      /* what a waiter asks with */
+    bool online;         /* answered last time */
     bool back;
     uint64_t due_ns, begun_ns;
     struct delay delay;
@@ -62,6 +67,8 @@ void load_activate(struct fleet *fleet);
 void load_encode(struct agent *agent);
 /* Whether the answer's body acknowledges what was sent. */
 bool load_acknowledged(const struct agent *agent, const char *body);
+/* What the waiter says from now on. */
+void load_note_told(struct agent *waiter, const char *body);
 
 /* --- load_connection.c */
 

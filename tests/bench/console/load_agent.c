@@ -28,8 +28,34 @@ static struct wire_host host_of(const struct agent *agent)
                               .display_name = ""};
 }
 
+static void encode_wait(struct agent *agent)
+{
+    buffer_clear(&agent->message);
+    (void)buffer_append_format(&agent->message,
+                               "GET /agent/v1/wait?%s HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                               agent->told);
+    if (buffer_failed(&agent->message) < 0)
+        load_fail("no memory");
+}
+
+void load_note_told(struct agent *waiter, const char *body)
+{
+    struct wire_heartbeat_reply reply;
+    struct wire_problem problem;
+    if (wire_heartbeat_reply_decode(body, strlen(body), &reply, &problem) < 0)
+        load_fail(problem.text);
+    (void)text_format(waiter->told, sizeof(waiter->told), "policy=%s&signatures=%s&group=%s",
+                      reply.policy_digest, reply.signatures_digest,
+                      reply.group_id ? reply.group_id : "");
+    wire_heartbeat_reply_done(&reply);
+}
+
 void load_encode(struct agent *agent)
 {
+    if (agent->waits) {
+        encode_wait(agent);
+        return;
+    }
     struct fleet *fleet = agent->fleet;
     struct wire_event events[16];
     char ids[16][UUID_TEXT_BYTES];
@@ -167,6 +193,8 @@ static void activate_one(struct activators *activators, struct agent *agent, cha
     if (wire_activation_reply_decode(text, strlen(text), &reply, &problem) < 0)
         load_fail(problem.text);
     agent->certificate = read_certificate(reply.certificate);
+    if (agent->other)
+        agent->other->certificate = agent->certificate;
     if (!agent->certificate)
         load_fail("the certificate cannot be read");
     wire_activation_reply_done(&reply);

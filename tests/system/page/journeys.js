@@ -215,7 +215,7 @@ await journey("a false positive is restored with an exclusion", async () => {
     await page.locator("tr", { hasText: "/srv/report.pdf" }).getByRole("button", { name: "Restore" }).click();
     await page.getByLabel("It is no malware").check();
     await page.locator("dialog").getByRole("button", { name: "Restore" }).click();
-    await shows(page, "Restoring at the next heartbeat");
+    await shows(page, "Asked to restore");
     const [order] = await ask("commands", "0");
     check(order?.type === "quarantine_restore", `the agent was ordered ${JSON.stringify(order)}`);
     check(order.arguments.exclude === true, `no exclusion in ${JSON.stringify(order)}`);
@@ -234,7 +234,7 @@ await journey("a real agent: malware appears, comes back with an exclusion, and 
     await row.getByRole("button", { name: "Restore" }).click();
     await page.getByLabel("It is no malware").check();
     await page.locator("dialog").getByRole("button", { name: "Restore" }).click();
-    await shows(page, "Restoring at the next heartbeat");
+    await shows(page, "Asked to restore");
     const end = Date.now() + 4 * PATIENCE;
     for (let turn = 1; !(await ask("lies_there", "report.com")); turn++) {
         check(Date.now() < end, "the file did not come back");
