@@ -82,8 +82,8 @@ static void send_away(struct http_request *request, unsigned status, uint64_t le
     uint64_t more = 0;
     char seconds[24];
     (void)!random_bytes(&more, sizeof(more)); /* without entropy all get the least */
-    (void)text_format(seconds, sizeof(seconds), "%llu",
-                      (unsigned long long)(least_s + more % (least_s + 1)));
+    const uint64_t wait_s = least_s + more % (least_s + 1);
+    (void)text_format(seconds, sizeof(seconds), "%llu", (unsigned long long)wait_s);
     http_response_header(request, "Retry-After", seconds);
     http_response_header(request, "Connection", "close");
     if (status == 429)

@@ -1,5 +1,7 @@
 """Requests that wait for news: what ends them, what bounds them."""
 
+import contextlib
+import http.client
 import os
 import shutil
 import threading
@@ -26,12 +28,13 @@ class Wait(threading.Thread):
             f"{name}={self.told.get(key, '')}" for name, key in names.items())
 
     def run(self):
-        self.answer = self.client.get(self.path())
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            self.answer = self.client.get(self.path())
         self.client.close()
 
     def status(self):
         self.join(120)
-        return self.answer.status
+        return self.answer.status if self.answer else 0  # 0: broken off
 
 
 def metric(admin, name):
@@ -194,8 +197,9 @@ class BoundTest(ConsoleTest):
         self.assertIsNone(replacing.answer)
         self.assertEqual(self.console.stop(), 0)  # with two that wait
         for wait in (last, replacing):
-            self.assertEqual(wait.status(), 503)
-            self.assertTrue(5 <= int(wait.answer.headers["Retry-After"]) <= 10)
+            self.assertIn(wait.status(), (503, 0))  # answered, unless the connection ends first
+            if wait.answer:
+                self.assertTrue(5 <= int(wait.answer.headers["Retry-After"]) <= 10)
         self.console.start()
         several[2].client = Client(self.console, self.console.agents_port,
                                    certificate=several[2].certificate)
