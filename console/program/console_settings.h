@@ -19,7 +19,7 @@
     X(AGENTS_THREADS, "agents.threads", NUMBER, "2", "1..64", "threads that serve agents")       \
     X(AGENTS_CONNECTIONS, "agents.connections", NUMBER, "20000", "16..100000",                   \
       "most agents connected at once")                                                           \
-    X(AGENTS_WAITING, "agents.waiting", NUMBER, "10000", "0..100000",                            \
+    X(AGENTS_WAITING, "agents.waiting", NUMBER, "4000", "0..100000",                             \
       "agents that may wait for news, beside agents.connections; 0: none")                       \
     X(AGENTS_ACTIVATIONS, "agents.activations_per_second", NUMBER, "100", "1..100000",           \
       "activations a second; more are asked to come again")                                      \

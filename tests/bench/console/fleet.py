@@ -132,7 +132,7 @@ def metric(client, name):
 def run_waiting(agents=AGENTS, interval=INTERVAL, watched=120):
     """What waiting agents cost, beside the same fleet without; then something is new for all."""
     for mode in ("fleet", "waiting"):
-        with FixedConsole() as console:
+        with FixedConsole(agents=f"waiting = {agents}; ") as console:
             fleet = Fleet(console, agents, 100000, interval, mode)
             try:
                 fleet.wait_until_back()
