@@ -306,7 +306,10 @@ static int renew(struct conversation *conversation)
 
     console_client_renew(conversation->client, &conversation->identity, &identity, &result);
     int r = result.outcome == CONSOLE_OK ? take_identity(conversation, &identity) : 0;
-    conversation->urgent |= result.outcome == CONSOLE_OK; /* it counts when a heartbeat shows it */
+    /* It counts when a heartbeat shows it. One that is due at once is of a host whose clock is
+     * ahead: that may wait. */
+    conversation->urgent |= result.outcome == CONSOLE_OK &&
+                            !console_client_is_due(&conversation->identity, clock_realtime_ns());
     explicit_bzero(&identity, sizeof identity);
     return r;
 }

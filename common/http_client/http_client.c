@@ -633,11 +633,11 @@ int http_client_begin(struct http_client *client, const struct http_request *req
                                           .request = &pending->request,
                                           .answer = &pending->answer};
     int r = prepare(&pending->exchange, &pending->headers);
-    if (r == 0 && curl_multi_add_handle(client->multi, client->easy) != CURLM_OK) {
-        curl_slist_free_all(pending->headers);
+    if (r == 0 && curl_multi_add_handle(client->multi, client->easy) != CURLM_OK)
         r = -ENOMEM;
-    }
     if (r < 0) {
+        (void)curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, NULL);
+        curl_slist_free_all(pending->headers);
         free(pending);
         return r;
     }

@@ -160,9 +160,14 @@ static int put_file(const struct console_settings *settings, int argc, char **ar
     int count = command_options(argc, argv, 2, options, take_put_option, &put, &words);
     if (count != 3 || !signature_is_list_name(words[0]) || !signature_is_type(words[1]))
         return -1;
-    int r = scratch ? file_make_directories(scratch, 0700) : -ENOMEM;
-    if (r == 0)
-        r = file_read_all(words[2], &text);
+    if (!scratch ||
+        access(scratch, W_OK) < 0) { /* never made here: it would not be the console's */
+        (void)fprintf(stderr,
+                      "yagura-console: %s: %s; start the console once, and run this as its user\n",
+                      scratch ? scratch : words[2], strerrordesc_np(scratch ? errno : ENOMEM));
+        return 1;
+    }
+    int r = file_read_all(words[2], &text);
     if (r < 0)
         return command_failed(words[2], r);
     if (strlen(buffer_text(&text)) != text.length)

@@ -15,7 +15,7 @@
 #define COMPUTERS_AN_HOUR 1000
 #define HOUR_MS           3600000LL
 #define DAY_MS            (24 * HOUR_MS)
-#define WITNESSES         1000 /* events that are looked at for the time */
+#define WITNESSES         1000000 /* events looked at for the time: one sender cannot fill them */
 #define ORG               1LL
 
 struct piece {

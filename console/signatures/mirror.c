@@ -228,11 +228,7 @@ static int read_and_take(struct taking *taking, int from)
 /* For what the file is. */
 static bool is_refused(int result)
 {
-    static const int errors[] = {EBADMSG, EINVAL, EFBIG, ELOOP, ENXIO, EISDIR, EACCES, ENOENT};
-    for (size_t i = 0; i < ARRAY_LENGTH(errors); i++)
-        if (result == -errors[i])
-            return true;
-    return false;
+    return result == -EBADMSG || result == -EINVAL || result == -EFBIG;
 }
 
 /* 1 taken, 0 it is there already. */
