@@ -259,7 +259,7 @@ static int make_all_sets(struct sql *sql)
         int made = make_set(sql, sql_text(row, 0));
         r = made < 0 ? made : sql_step(row);
     }
-    return r < 0 ? r : agent_news_note(sql);
+    return r;
 }
 
 int signature_sets_make(struct sql *sql, const char *scope)
@@ -268,7 +268,8 @@ int signature_sets_make(struct sql *sql, const char *scope)
     int r = scope[0] ? sql_run(sql, "SELECT 1 FROM signature_sets WHERE scope = ''", NULL, "") : 0;
     if (r < 0)
         return r;
-    return r == 1 ? make_set_of_group(sql, scope) : make_all_sets(sql);
+    r = r == 1 ? make_set_of_group(sql, scope) : make_all_sets(sql);
+    return r < 0 ? r : agent_news_note(sql);
 }
 
 int signature_set_read(struct sql *sql, const char *group_id, char ret_digest[static 65],

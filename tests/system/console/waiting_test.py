@@ -128,6 +128,36 @@ class WaitingTest(ConsoleTest):
         self.admin.delete("/api/v1/signature-lists/waiting", expect=204)
         self.assertEqual(wait.status(), 200)
 
+    def put_list(self, name, group):
+        path = f"/api/v1/signature-lists/{name}"
+        known = self.admin.get(path)
+        headers = {"If_Match": known.headers["ETag"]} if known.status == 200 else \
+            {"If_None_Match": "*"}
+        answer = self.admin.put(path, {"type": "deny", "text": "c" * 64, "group": group}, **headers)
+        self.assertIn(answer.status, (200, 201), answer)
+
+    def test_signatures_of_a_group(self):
+        self.admin.put("/api/v1/signature-lists/of-all", {"type": "deny", "text": "d" * 64},
+                       If_None_Match="*", expect=201)  # so that there is a set of all
+        first, second, other = self.agent(), self.agent(), self.agent()
+        for agent, group in ((first, "first"), (second, "second")):
+            self.admin.post("/api/v1/groups", {"name": group}, expect=201)
+            self.admin.patch(f"/api/v1/computers/{agent.id}", {"group": group}, expect=200)
+        held = self.wait(other)
+        wait = self.wait(first)
+        self.put_list("of-a-group", "first")
+        self.assertEqual(wait.status(), 200)
+        left, got = self.wait(first), self.wait(second)
+        self.put_list("of-a-group", "second")
+        self.assertEqual(left.status(), 200)
+        self.assertEqual(got.status(), 200)
+        wait = self.wait(second)
+        self.admin.delete("/api/v1/signature-lists/of-a-group", expect=204)
+        self.assertEqual(wait.status(), 200)
+        self.assertIsNone(held.answer)
+        self.command(other)
+        self.assertEqual(held.status(), 200)
+
     def test_the_end_of_service(self):
         agent, other, third = self.agent(), self.agent(), self.agent()
         wait, others, thirds = self.wait(agent), self.wait(other), self.wait(third)
