@@ -10,6 +10,12 @@ import harness
 from harness import Agent, Client, Console, ConsoleTest, until
 
 
+def wait_path(told):
+    names = {"policy": "policy_digest", "signatures": "signatures_digest", "group": "group_id"}
+    return "/agent/v1/wait?" + "&".join(
+        f"{name}={told.get(key, '')}" for name, key in names.items())
+
+
 class Wait(threading.Thread):
     """A request of its own, over a connection of its own. Nothing ends it with 200 but news: after
     its time it is 204."""
@@ -22,14 +28,9 @@ class Wait(threading.Thread):
         self.answer = None
         self.start()
 
-    def path(self):
-        names = {"policy": "policy_digest", "signatures": "signatures_digest", "group": "group_id"}
-        return "/agent/v1/wait?" + "&".join(
-            f"{name}={self.told.get(key, '')}" for name, key in names.items())
-
     def run(self):
         with contextlib.suppress(OSError, http.client.HTTPException):
-            self.answer = self.client.get(self.path())
+            self.answer = self.client.get(wait_path(self.told))
         self.client.close()
 
     def status(self):
@@ -186,10 +187,22 @@ class WaitingTest(ConsoleTest):
         agent = self.agent()
         told = agent.heartbeat().json
         told["policy_digest"] = "0" * 64
-        answers = {Wait(agent, told).status()}
-        while 429 not in answers:  # ten a second
-            several = [Wait(agent, told) for _ in range(20)]
-            answers |= {wait.status() for wait in several}
+        clients = [Client(self.console, self.console.agents_port, certificate=agent.certificate)
+                   for _ in range(40)]
+        for client in clients:
+            client.connection.connect()  # this takes long, what follows does not
+        answers = set()
+
+        def is_refused():  # ten a second
+            for client in clients:
+                client.connection.request("GET", wait_path(told))
+            answers.update(harness.Answer(client.connection.getresponse()).status
+                           for client in clients)
+            return 429 in answers
+
+        until(is_refused)
+        for client in clients:
+            client.close()
         self.assertEqual(answers, {200, 429})
 
     def test_nonsense(self):
