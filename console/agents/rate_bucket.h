@@ -27,19 +27,16 @@ bool rate_bucket_take(struct rate_bucket *bucket);
 /* 5 to 30, for who is sent away: all at once would come back at once. */
 unsigned rate_retry_seconds(void);
 
-/* A small one for each asker, so that none takes the bucket of all. Of askers that fall on one
- * place the last one has it, and begins with a full one. */
+/* Small ones, so that none takes the bucket of all. Askers that fall on one place share it: those
+ * of one host with several identities that take turns, too. */
 struct rate_shares {
     pthread_mutex_t lock;
     double per_second;
-    struct {
-        int64_t asker;
-        struct rate_level level;
-    } places[RATE_SHARES];
+    struct rate_level places[RATE_SHARES];
 };
 
 void rate_shares_init(struct rate_shares *shares, uint64_t per_second);
-/* asker: any number above 0. False: come again in a second. */
+/* False: come again in a second. */
 bool rate_shares_take(struct rate_shares *shares, int64_t asker);
 
 #endif

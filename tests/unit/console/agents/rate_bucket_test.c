@@ -48,16 +48,45 @@ static void test_one_for_each(void **state)
     now_ns += NS_PER_SECOND / 2;
     assert_true(rate_shares_take(&shares, 1));
     assert_false(rate_shares_take(&shares, 1));
-    /* On the first one's place. */
-    assert_true(rate_shares_take(&shares, 1 + RATE_SHARES));
-    assert_true(rate_shares_take(&shares, 1 + RATE_SHARES));
-    assert_false(rate_shares_take(&shares, 1 + RATE_SHARES));
+}
+
+static void test_two_that_take_turns(void **state)
+{
+    (void)state;
+    static struct rate_shares shares;
+    int64_t other = 1;
+
+    do { /* another one on the place of 1 */
+        other++;
+        rate_shares_init(&shares, 1);
+        assert_true(rate_shares_take(&shares, 1));
+    } while (rate_shares_take(&shares, other) && other < 100LL * RATE_SHARES);
+    assert_false(rate_shares_take(&shares, 1));
+    now_ns += NS_PER_SECOND;
+    assert_true(rate_shares_take(&shares, other));
+    assert_false(rate_shares_take(&shares, 1));
+    assert_false(rate_shares_take(&shares, other));
+}
+
+/* Numbers of computers: each of another millisecond, the first of it. */
+static void test_computers_have_places_of_their_own(void **state)
+{
+    (void)state;
+    static struct rate_shares shares;
+    size_t taken = 0;
+
+    rate_shares_init(&shares, 1);
+    for (int64_t i = 0; i < RATE_SHARES; i++)
+        taken += rate_shares_take(&shares, (200000000000LL + 1000 * i) << 22);
+    assert_in_range(taken, RATE_SHARES / 2, RATE_SHARES);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_one_for_all),
-                                       cmocka_unit_test(test_one_for_each)};
+                                       cmocka_unit_test(test_one_for_each),
+                                       cmocka_unit_test(test_two_that_take_turns),
+                                       cmocka_unit_test(test_computers_have_places_of_their_own)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
