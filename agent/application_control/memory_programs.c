@@ -22,6 +22,8 @@
 #define KNOWN_NS      (60 * NS_PER_SECOND)
 /* A turn reads so much, and the rest of the last program; package questions wait meanwhile. */
 #define TURN_BYTES ((uint64_t)32 * 1024 * 1024)
+/* Where one may be in the table: files' numbers are near each other, or far by a round number. */
+#define PLACES 8
 
 struct memory_program {
     pid_t pid;
@@ -133,12 +135,28 @@ static void take_unknown(struct application_control *control, const struct memor
     (void)application_control_add(control, &program);
 }
 
+/* Its own place, or the one that was read longest ago: of one that has ended, if there is any. */
+static struct known_memory *find_place(struct memory_programs *memory,
+                                       const struct file_identity *identity)
+{
+    struct known_memory *oldest = NULL;
+
+    for (uint64_t i = 0; i < PLACES; i++) {
+        struct known_memory *place = &memory->known[(identity->inode + i) % MEMORY_PROGRAMS];
+        if (file_identity_equal(&place->identity, identity))
+            return place;
+        if (oldest == NULL || place->until_ns < oldest->until_ns)
+            oldest = place;
+    }
+    return oldest;
+}
+
 /* NULL: no more is read in this turn. */
 static struct known_memory *take_known(struct memory_programs *memory,
                                        const struct memory_program *program, uint64_t most_bytes)
 {
     const struct file_identity identity = file_identity_of(&program->status);
-    struct known_memory *known = &memory->known[identity.inode % MEMORY_PROGRAMS];
+    struct known_memory *known = find_place(memory, &identity);
     bool same = file_identity_equal(&known->identity, &identity);
     const struct known_memory before = *known;
     uint64_t now = clock_monotonic_ns();
