@@ -81,7 +81,8 @@ static bool maintenance_is_over(struct application_control *control)
     struct inventory_marks marks = inventory_marks(control->inventory);
 
     return marks.maintenance_until_ns != 0 && !control->maintenance_ends &&
-           clock_realtime_ns() >= marks.maintenance_until_ns;
+           clock_realtime_ns() >= marks.maintenance_until_ns &&
+           clock_monotonic_ns() >= control->walk_retry_ns;
 }
 
 /* What came meanwhile and was not run yet is found by a walk, at whose end it is told. */

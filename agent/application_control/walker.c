@@ -158,12 +158,13 @@ static void finish_learning(struct application_control *control)
              inventory_count(control->inventory));
 }
 
-/* Unless somebody made it longer during the walk. */
-static void finish_maintenance(struct application_control *control, uint64_t added)
+/* Unless somebody made it longer during the walk, or the walk failed: then the keeper wants another
+ * one. */
+static void finish_maintenance(struct application_control *control, uint64_t added, bool failed)
 {
     (void)pthread_mutex_lock(&control->lock);
     struct inventory_marks marks = inventory_marks(control->inventory);
-    bool goes_on = marks.maintenance_until_ns > clock_realtime_ns();
+    bool goes_on = failed || marks.maintenance_until_ns > clock_realtime_ns();
     control->maintenance_ends = false;
     if (!goes_on) {
         marks.maintenance_from_ns = marks.maintenance_until_ns = 0;
@@ -177,22 +178,19 @@ static void finish_maintenance(struct application_control *control, uint64_t add
     tell_end(control, "maintenance_ended", EVENT_MEDIUM, "added", added);
 }
 
-static void note_result(const struct walk *walk, int result)
+/* problem: 0 also of an inventory that is full; status says so itself. */
+static void note_result(const struct walk *walk, int result, int problem)
 {
     struct application_control *control = walk->control;
     char place[sizeof control->walk_place] = "";
 
-    if (result == -ECANCELED)
-        return;
     (void)text_escape(place, sizeof place, walk->place, strlen(walk->place));
     if (result < 0)
         log_warning("programs_not_learned", "path", place, "error", log_error_text(result), NULL);
-    /* Of one that is full status says so itself. */
-    bool full = result == -ENOSPC && inventory_is_full(control->inventory);
     (void)pthread_mutex_lock(&control->lock);
-    control->walk_problem = full ? 0 : result;
+    control->walk_problem = problem;
     (void)text_copy(control->walk_place, sizeof control->walk_place, place);
-    control->walk_retry_ns = clock_monotonic_ns() + RETRY_NS;
+    control->walk_retry_ns = problem < 0 ? clock_monotonic_ns() + RETRY_NS : 0;
     (void)pthread_mutex_unlock(&control->lock);
 }
 
@@ -212,12 +210,14 @@ static void do_walk(struct application_control *control, uint64_t since_ns)
         walk.place = "";
         r = inventory_commit(control->inventory);
     }
-    note_result(&walk, r);
+    int problem = r == -ENOSPC && inventory_is_full(control->inventory) ? 0 : r;
+    if (r != -ECANCELED)
+        note_result(&walk, r, problem);
     application_rules_drop(control, walk.rules);
     if (r == 0 && since_ns == 0)
         finish_learning(control);
     if (since_ns != 0 && r != -ECANCELED)
-        finish_maintenance(control, walk.added);
+        finish_maintenance(control, walk.added, problem < 0);
 }
 
 static void give_way(void)

@@ -181,18 +181,6 @@ static void maintenance_ends_with_its_walk(void **state UNUSED)
     assert_false(control.maintenance_ends);
 }
 
-static void maintenance_made_longer_during_its_walk_goes_on(void **state UNUSED)
-{
-    extends = true;
-    end_maintenance();
-    walk();
-    struct inventory_marks marks = inventory_marks(control.inventory);
-    assert_int_equal(marks.maintenance_from_ns, 2);
-    assert_true(marks.maintenance_until_ns > clock_realtime_ns());
-    assert_int_equal(ends_told, 0);
-    assert_false(control.maintenance_ends);
-}
-
 static uint64_t make(const char *name)
 {
     struct stat status;
@@ -205,6 +193,56 @@ static uint64_t make(const char *name)
     assert_int_equal(fstat(fd, &status), 0);
     (void)close(fd);
     return file_identity_of(&status).ctime_ns;
+}
+
+static void its_walk_that_failed_is_tried_again(void **state UNUSED)
+{
+    const struct inventory_marks over = {.complete_ns = 1,
+                                         .maintenance_from_ns = 1,
+                                         .maintenance_until_ns = clock_realtime_ns() - 1};
+
+    (void)make("meanwhile");
+    found = "meanwhile";
+    walk_result = -EIO;
+    end_maintenance();
+    inventory_set_marks(control.inventory, &over);
+    walk();
+    struct inventory_marks marks = inventory_marks(control.inventory);
+    assert_int_equal(marks.maintenance_from_ns, over.maintenance_from_ns);
+    assert_int_equal(marks.maintenance_until_ns, over.maintenance_until_ns);
+    assert_int_equal(ends_told, 0);
+    keep();
+    assert_false(control.walk_wanted); /* not yet */
+    control.walk_retry_ns = 0;
+    keep();
+    assert_true(control.walk_wanted);
+    assert_int_equal(control.walk_since_ns, over.maintenance_from_ns);
+    walk_result = 0;
+    walk();
+    assert_int_equal(inventory_marks(control.inventory).maintenance_from_ns, 0);
+    assert_int_equal(ends_told, 1);
+}
+
+static void its_walk_through_a_full_inventory_ends_it(void **state UNUSED)
+{
+    full = true;
+    walk_result = -ENOSPC;
+    end_maintenance();
+    walk();
+    assert_int_equal(inventory_marks(control.inventory).maintenance_from_ns, 0);
+    assert_int_equal(ends_told, 1);
+}
+
+static void maintenance_made_longer_during_its_walk_goes_on(void **state UNUSED)
+{
+    extends = true;
+    end_maintenance();
+    walk();
+    struct inventory_marks marks = inventory_marks(control.inventory);
+    assert_int_equal(marks.maintenance_from_ns, 2);
+    assert_true(marks.maintenance_until_ns > clock_realtime_ns());
+    assert_int_equal(ends_told, 0);
+    assert_false(control.maintenance_ends);
 }
 
 static uint64_t count_after_walk_until(const char *name, uint64_t until_ns)
@@ -355,6 +393,9 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(
             an_inventory_that_cannot_be_cleared_leaves_maintenance_an_end, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(its_walk_that_failed_is_tried_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(its_walk_through_a_full_inventory_ends_it, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(its_walk_takes_what_came_until_its_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(its_end_is_ordered_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_walk_that_failed_is_told_until_the_next_one, set_up,
