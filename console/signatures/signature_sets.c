@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 struct scope {
@@ -22,6 +23,14 @@ struct scopes {
 struct signature_sets {
     pthread_rwlock_t lock;
     struct scopes scopes;
+    atomic_uint_fast64_t begun; /* reads */
+    uint64_t installed;         /* which of them */
+};
+
+struct reading {
+    struct signature_sets *sets;
+    struct scopes scopes;
+    uint64_t number; /* a higher one has seen all that was committed before a lower one was given */
 };
 
 int signature_sets_new(struct signature_sets **ret_sets)
@@ -64,8 +73,10 @@ static int take_scope(struct scopes *scopes, const char *group, const char *dige
 
 static int read_scopes(struct sql *sql, void *user)
 {
-    struct scopes *scopes = user;
+    struct reading *reading = user;
+    struct scopes *scopes = &reading->scopes;
     AUTO_STATEMENT struct sql_statement *row = NULL;
+    reading->number = 1 + atomic_fetch_add(&reading->sets->begun, 1);
     int r = sql_run(sql, "SELECT scope, digest FROM signature_sets", &row, "");
     while (r == 1) {
         int taken = take_scope(scopes, sql_text(row, 0), sql_text(row, 1));
@@ -79,22 +90,31 @@ static int compare(const void *left, const void *right)
     return strcmp(((const struct scope *)left)->group, ((const struct scope *)right)->group);
 }
 
+/* Unless one is there that was begun later: it knows more. What is not wanted is in the reading
+ * afterwards. */
+static void install(struct signature_sets *sets, struct reading *reading)
+{
+    (void)pthread_rwlock_wrlock(&sets->lock);
+    if (reading->number > sets->installed) {
+        struct scopes old = sets->scopes;
+        sets->scopes = reading->scopes;
+        reading->scopes = old;
+        sets->installed = reading->number;
+    }
+    (void)pthread_rwlock_unlock(&sets->lock);
+}
+
 int signature_sets_refresh(struct signature_sets *sets, struct console_store *store)
 {
-    struct scopes scopes = {.list = NULL};
-    int r = console_store_read(store, read_scopes, &scopes);
-    if (r < 0) {
-        free(scopes.list);
-        return r;
-    }
-    if (scopes.count > 0)
-        qsort(scopes.list, scopes.count, sizeof(*scopes.list), compare);
-    (void)pthread_rwlock_wrlock(&sets->lock);
-    struct scope *old = sets->scopes.list;
-    sets->scopes = scopes;
-    (void)pthread_rwlock_unlock(&sets->lock);
-    free(old);
-    return 0;
+    struct reading reading = {.sets = sets};
+    struct scopes *scopes = &reading.scopes;
+    int r = console_store_read(store, read_scopes, &reading);
+    if (r == 0 && scopes->count > 0)
+        qsort(scopes->list, scopes->count, sizeof(*scopes->list), compare);
+    if (r == 0)
+        install(sets, &reading);
+    free(scopes->list);
+    return r;
 }
 
 void signature_sets_digest(struct signature_sets *sets, const char *group_id,
