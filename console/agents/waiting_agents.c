@@ -19,8 +19,9 @@
 #define GAP_NS     (250 * NS_PER_MS) /* between two looks, when much is changed here */
 #define SHARE      4                 /* a look that takes long is followed by this times as long */
 #define RELEASE_NS (50 * NS_PER_MS)  /* those that could not be woken yet */
-#define ALONE_MS   2000LL
-#define SHARED_MS  7000LL /* how late what another node has written may become visible */
+/* How late a command may become visible after its number was made, by another node or a slow
+ * transaction: whoever has begun to wait since has found it by itself. */
+#define MARGIN_MS (WAITING_SECONDS * 1000LL + 10000)
 
 struct waiting_list {
     size_t links; /* offset in the agent */
@@ -129,10 +130,9 @@ bool agent_told_differs(const struct agent_told *told, struct signature_sets *si
 static int look_for_commands(struct sql *sql, void *user)
 {
     struct waiting_agents *agents = user;
-    int64_t margin = console_store_is_shared(agents->options.store) ? SHARED_MS : ALONE_MS;
     AUTO_STATEMENT struct sql_statement *row = NULL;
     int r = sql_run(sql, "SELECT computer FROM commands WHERE changed > $1 AND state = 'queued'",
-                    &row, "n", console_store_number_at(agents->looked_ms - margin));
+                    &row, "n", console_store_number_at(agents->looked_ms - MARGIN_MS));
     for (; r == 1; r = sql_step(row)) {
         (void)pthread_mutex_lock(&agents->lock);
         struct waiting_agent *agent = *place_of(agents, sql_number(row, 0));
@@ -263,7 +263,7 @@ static void finish_those_over(struct waiting_agents *agents)
     }
 }
 
-/* Under the lock. */
+/* Under the lock, while somebody waits. */
 static void rest(struct waiting_agents *agents)
 {
     uint64_t now = clock_monotonic_ns();
@@ -272,6 +272,7 @@ static void rest(struct waiting_agents *agents)
                                          : agents->next_look_ns;
     if (woken)
         until = MIN(until, now + RELEASE_NS);
+    until = MIN(until, agents->by_time.first->until_ns);
     struct timespec end = clock_deadline(until > now ? until - now : 0);
     bool wanted = agents->look_wanted;
     int r = 0;
@@ -312,6 +313,15 @@ static void *run(void *user)
 
 /* --- joining */
 
+/* Under the lock. Whether the last comparison knew less than this request's own did. */
+static bool missed_comparison(const struct waiting_agents *agents,
+                              const struct waiting_agent *agent, int64_t news)
+{
+    char digest[65];
+    signature_sets_digest(agents->options.signatures, agent->told.group_id, digest);
+    return news != agents->news || !text_equal(agent->told.signatures_digest, digest);
+}
+
 int waiting_agents_join(struct waiting_agents *agents, struct waiting_agent *agent, int64_t news)
 {
     (void)pthread_mutex_lock(&agents->lock);
@@ -330,8 +340,7 @@ int waiting_agents_join(struct waiting_agents *agents, struct waiting_agent *age
         *place = agent;
         append(&agents->by_time, agent);
         agents->count++;
-        if (news != agents->news) /* it was not part of the last comparison */
-            agents->compare_wanted = true;
+        agents->compare_wanted |= missed_comparison(agents, agent, news);
         if (agents->count == 1)
             (void)pthread_cond_signal(&agents->changed);
     } else {

@@ -34,10 +34,26 @@ void __wrap_http_request_finish(struct http_request *request UNUSED, http_handle
     atomic_fetch_add(&finished, 1);
 }
 
+static atomic_uint slow_reads; /* that follow */
+
+int __real_console_store_read(struct console_store *store, console_store_work *work, void *user);
+int __wrap_console_store_read(struct console_store *store, console_store_work *work, void *user);
+
 static void pass(uint64_t ns)
 {
     now_ns += ns;
     clock_set_fake(now_ns, clock_realtime_ns());
+}
+
+/* Two that are slow take nearly as long as a request waits. */
+int __wrap_console_store_read(struct console_store *store, console_store_work *work, void *user)
+{
+    int r = __real_console_store_read(store, work, user);
+    if (atomic_load(&slow_reads) > 0) {
+        pass(WAITING_SECONDS * NS_PER_SECOND / 2 - 50 * NS_PER_MS);
+        atomic_fetch_sub(&slow_reads, 1);
+    }
+    return r;
 }
 
 /* Whoever waits longer than the test may is a failure. */
@@ -89,13 +105,21 @@ static int remove_first(struct sql *sql, void *user UNUSED)
     return r == 0 ? agent_news_note(sql) : r;
 }
 
-static int command_last(struct sql *sql, void *user UNUSED)
+static int command_last(struct sql *sql, void *user)
 {
+    const int64_t *number = user;
     return sql_run(sql,
                    "INSERT INTO commands (id, org_id, computer, type, arguments, state, created_ms,"
                    " created_by, expires_ms, delivered_ms, finished_ms, output, changed)"
                    " VALUES ('id', 1, $1, 'scan', '{}', 'queued', 0, '', 0, 0, 0, '', $2)",
-                   NULL, "nn", (int64_t)MANY, console_store_new_number());
+                   NULL, "nn", (int64_t)MANY, *number);
+}
+
+static int add_set(struct sql *sql, void *user UNUSED)
+{
+    return sql_run(sql,
+                   "INSERT INTO signature_sets (scope, digest, content) VALUES ('', 'digest', '')",
+                   NULL, "");
 }
 
 struct world {
@@ -146,7 +170,8 @@ static void test_many_are_told_in_turn(void **state)
     begin(&world, state, MANY);
     for (size_t i = 1; i <= MANY; i++)
         assert_int_equal(join(&world, i), 0);
-    assert_int_equal(console_store_write(world.place->store, command_last, NULL), 0);
+    int64_t number = console_store_new_number();
+    assert_int_equal(console_store_write(world.place->store, command_last, &number), 0);
     assert_int_equal(console_store_write(world.place->store, change_all, NULL), 0);
     waiting_agents_look(world.waiting);
     pass(NS_PER_SECOND);
@@ -188,6 +213,50 @@ static void test_the_time_of_all_is_over(void **state)
     assert_int_equal(atomic_load(&finished), MANY + 2);
 }
 
+/* Of a node whose clock is behind, or of a transaction that took long. */
+static void test_a_command_that_becomes_visible_late(void **state)
+{
+    struct world world;
+    begin(&world, state, MANY);
+    assert_int_equal(join(&world, MANY), 0);
+    int64_t number = console_store_number_at(console_store_now_ms() - WAITING_SECONDS * 1000LL);
+    assert_int_equal(console_store_write(world.place->store, command_last, &number), 0);
+    waiting_agents_look(world.waiting);
+    pass(NS_PER_SECOND);
+    until_finished(1);
+    assert_int_equal(agents[MANY].outcome, WAIT_NEWS);
+    end(&world);
+}
+
+static void test_a_slow_look_ends_no_wait_late(void **state)
+{
+    struct world world;
+    begin(&world, state, MANY);
+    atomic_store(&slow_reads, 2);
+    assert_int_equal(join(&world, 1), 0);
+    while (atomic_load(&slow_reads) > 0)
+        (void)usleep(1000);
+    (void)usleep(50000); /* it rests: only then the test can fail */
+    pass(NS_PER_SECOND);
+    until_finished(1);
+    assert_int_equal(agents[1].outcome, WAIT_NOTHING);
+    end(&world);
+}
+
+/* The copy of what sets there are became another one after it was looked at, before it waits. */
+static void test_a_set_that_came_in_between(void **state)
+{
+    struct world world;
+    begin(&world, state, MANY);
+    assert_int_equal(console_store_write(world.place->store, add_set, NULL), 0);
+    assert_int_equal(signature_sets_refresh(world.sets, world.place->store), 0);
+    assert_int_equal(join(&world, 1), 0);
+    pass(NS_PER_SECOND);
+    until_finished(1);
+    assert_int_equal(agents[1].outcome, WAIT_NEWS);
+    end(&world);
+}
+
 static void test_no_more_than_may(void **state)
 {
     struct waiting_agents_status status;
@@ -218,6 +287,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_many_are_told_in_turn, store_place_open,
                                         store_place_close),
         cmocka_unit_test_setup_teardown(test_the_time_of_all_is_over, store_place_open,
+                                        store_place_close),
+        cmocka_unit_test_setup_teardown(test_a_command_that_becomes_visible_late, store_place_open,
+                                        store_place_close),
+        cmocka_unit_test_setup_teardown(test_a_slow_look_ends_no_wait_late, store_place_open,
+                                        store_place_close),
+        cmocka_unit_test_setup_teardown(test_a_set_that_came_in_between, store_place_open,
                                         store_place_close),
         cmocka_unit_test_setup_teardown(test_no_more_than_may, store_place_open, store_place_close),
     };
