@@ -183,7 +183,7 @@ static bool is_program_byte(char byte)
     return byte > ' ' && byte != ':' && byte != '[' && byte != ']' && (unsigned char)byte < 0x7f;
 }
 
-/* "sshd[77]: ", "kernel: ", "CROND[5]: ". */
+/* "sshd[77]: ", "kernel: ", "CROND[5]: "; GDM writes itself "gdm-password][77]: ". */
 static bool take_tag(struct cursor *cursor, struct log_line *line)
 {
     struct cursor next = *cursor;
@@ -191,9 +191,11 @@ static bool take_tag(struct cursor *cursor, struct log_line *line)
 
     while (next.at < next.end && next.at - cursor->at < PROGRAM_BYTES && is_program_byte(*next.at))
         next.at++;
-    size_t length = (size_t)(next.at - cursor->at);
-    if (length == 0)
+    if (next.at == cursor->at)
         return false;
+    if (next.end - next.at >= 2 && next.at[0] == ']' && next.at[1] == '[')
+        next.at++;
+    size_t length = (size_t)(next.at - cursor->at);
     if (take(&next, "[")) {
         for (; next.at < next.end && *next.at >= '0' && *next.at <= '9'; next.at++)
             pid = pid * 10 + (uint32_t)(*next.at - '0');

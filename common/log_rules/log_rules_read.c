@@ -135,7 +135,7 @@ static bool is_name(const char *text)
     if (!isalnum((unsigned char)text[0]) || strlen(text) > LIMIT_LOG_NAME_BYTES)
         return false;
     for (; *text != '\0'; text++)
-        if (!isalnum((unsigned char)*text) && strchr("_.-/()@+", *text) == NULL)
+        if (!isalnum((unsigned char)*text) && strchr("_.-/()@+]", *text) == NULL)
             return false;
     return true;
 }
@@ -147,7 +147,7 @@ static int add_name(const struct reader *reader, const config_setting_t *setting
 
     if (text == NULL || !is_name(text))
         return fail(reader, setting,
-                    "must be a name in quotes: letters, digits and _.-/()@+, not too long");
+                    "must be a name in quotes: letters, digits and _.-/()@+], not too long");
     texts->entries[texts->count] = strdup(text);
     if (texts->entries[texts->count] == NULL)
         return -ENOMEM;

@@ -34,6 +34,9 @@ static void test_syslog(void **state)
           "Failed password", NOW - NS_PER_SECOND / 2);
     check("2026-01-02T12:04:05+09:00 host sudo:   bob : TTY=x", "sudo", 0, "  bob : TTY=x", NOW);
     check("<38>Jan  2 03:04:05 host su: hello", "su", 0, "hello", NOW);
+    check("Jan  2 03:04:05 host gdm-password][1931]: x", "gdm-password]", 1931, "x", NOW);
+    check("Jan  2 03:04:05 host ][1]: x", "auth.log", 0, "][1]: x", NOW);
+    check("Jan  2 03:04:05 host a]: x", "auth.log", 0, "a]: x", NOW);
     check("2026-01-02T03:04:05Z host kernel: [   12.345678] traps: x", "kernel", 0, "traps: x",
           NOW);
 }

@@ -52,6 +52,9 @@ static const struct {
     {AT
      "vsftpd[1]: pam_unix(vsftpd:auth): authentication failure; logname= uid=0 euid=0 tty=ftp ruser=bob rhost=1.2.3.4  user=bob",
      "x", 1009, "source_address=1.2.3.4;user=bob"},
+    {AT
+     "gdm-password][1931]: pam_unix(gdm-password:auth): authentication failure; logname=bob uid=0 euid=0 tty=/dev/tty1 ruser= rhost=  user=bob",
+     "x", 1009, "service=gdm-password;user=bob"},
     {AT "sshd[1]: Accepted publickey for bob from 1.2.3.4 port 5 ssh2: ED25519 SHA256:abc", "x",
      1202, "user=bob"},
     {AT "login[1]: ROOT LOGIN ON tty1", "x", 1203, "tty=tty1"},
@@ -229,6 +232,42 @@ static void test_lines(void **state)
     }
 }
 
+/* As a program is named in the journal. */
+static void test_programs_of_the_journal(void **state)
+{
+    static const struct {
+        const char *program, *service;
+    } programs[] = {
+        {"gdm-password]", "gdm-password"},
+        {"gdm-fingerprint]", "gdm-fingerprint"},
+        {"gdm-smartcard]", "gdm-smartcard"},
+        {"doas", "doas"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(programs); i++) {
+        struct log_engine *engine = NULL;
+        struct seen seen = {.count = 0};
+        char text[256], field[64];
+        (void)text_format(text, sizeof text,
+                          "pam_unix(%s:auth): authentication failure; logname= uid=0 euid=0 "
+                          "tty=/dev/tty1 ruser= rhost=  user=bob",
+                          programs[i].service);
+        (void)text_format(field, sizeof field, "service=%s;user=bob", programs[i].service);
+        const struct log_line line = {.time_ns = NOW,
+                                      .program = programs[i].program,
+                                      .program_length = strlen(programs[i].program),
+                                      .message = text,
+                                      .message_length = strlen(text)};
+        assert_int_equal(log_engine_new(rules, &engine), 0);
+        assert_int_equal(log_engine_take(engine, &line, note, &seen), 0);
+        assert_int_equal(seen.count, 1);
+        assert_int_equal(seen.ids[0], 1009);
+        check_fields(seen.fields, field);
+        (void)log_engine_free(engine);
+    }
+}
+
 /* Behind what of a field is told, and behind words at which an expression begins in vain. */
 static void test_commands_that_hide_something(void **state)
 {
@@ -306,6 +345,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_programs_of_the_journal),
         cmocka_unit_test(test_commands_that_hide_something),
         cmocka_unit_test(test_brute_force),
     };
