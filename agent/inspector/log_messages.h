@@ -28,7 +28,7 @@ enum log_message {
                       description, Japanese description, decoder, program, unit, line, u32 fields,
                       (text name, text value) for each */
     LOG_STATE_END, /* u32 decoders, u32 rules, u32 whether the journal can be read, text problem */
-    LOG_READ_END,  /* u64 offset, then counts */
+    LOG_READ_END,  /* u64 offset, u32 errno of reading the file (0: none), then counts */
     LOG_JOURNAL_END, /* text cursor, u64 time of the last entry, u32 whether entries were lost, then
                         counts */
 };

@@ -227,8 +227,8 @@ static int answer_read(void *user, struct message *message)
         return -EBADMSG;
     begin(reader);
     ssize_t length = file_read_at(message->fds[0], reader->bytes, most, offset);
-    if (length < 0)
-        return (int)length;
+    uint32_t error = length < 0 ? (uint32_t)-length : 0; /* of the file: the others can be read */
+    length = MAX(length, 0);
     reader->more = (size_t)length == most;
     /* Part of a line at the end is only final when the file is read to its end. */
     ssize_t taken = take_lines(reader, name, (size_t)length, final && !reader->more);
@@ -240,6 +240,7 @@ static int answer_read(void *user, struct message *message)
     }
     reader->answer = (struct message_writer){.length = 0};
     message_write_u64(&reader->answer, offset + (uint64_t)taken);
+    message_write_u32(&reader->answer, error);
     write_counts(reader);
     return message_writer_send(&reader->answer, reader->socket, LOG_READ_END, -1);
 }

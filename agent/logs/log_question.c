@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 
 /* A line may be of more than one rule: what one answer can tell beyond LIMIT_LOG_MATCHES. */
+enum { MOST_ERRNO = 4095 };
 enum { MOST_TOLD = LIMIT_LOG_MATCHES + LIMIT_LOG_RULES, JOURNAL_ENTRIES = 5000 };
 static const uint64_t PAUSE_NS = NS_PER_SECOND;
 
@@ -170,8 +171,11 @@ static int take_answer(void *user, const struct message *message)
         return take_match(question, &reader);
     if (message->type == LOG_READ_END && question->path != NULL) {
         answer->offset = message_read_u64(&reader);
-        if (answer->offset < question->offset || answer->offset - question->offset > question->most)
+        uint32_t error = message_read_u32(&reader);
+        if (answer->offset < question->offset ||
+            answer->offset - question->offset > question->most || error > MOST_ERRNO)
             return -EBADMSG;
+        answer->error = -(int)error;
         return take_counts(question, &reader);
     }
     if (message->type == LOG_JOURNAL_END && question->path == NULL) {

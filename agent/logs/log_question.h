@@ -32,6 +32,7 @@ struct log_answer {
     struct log_counts counts;
     bool more;
     uint64_t offset;               /* of a file */
+    int error;                     /* of reading it: 0, or -errno, with nothing read */
     char cursor[LOG_CURSOR_BYTES]; /* of the journal */
     uint64_t last_ns;              /* time of the last entry; 0: there was none */
     bool lost;                     /* entries of the journal are gone */

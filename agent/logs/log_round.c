@@ -8,6 +8,7 @@
 #include "common/time/clock.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 /* A place at which so many inspectors ended that had answered before is read in small pieces, then
@@ -16,6 +17,8 @@ enum { FAILURES_NARROW = 2, FAILURES_SKIP = 3 };
 static const uint64_t COMMIT_NS = 5 * NS_PER_SECOND;
 /* Between two looks for a journal that was not there. */
 static const uint64_t JOURNAL_NS = 30 * NS_PER_SECOND;
+/* Between two events about what was left out of one file: it may fail everywhere. */
+static const uint64_t SKIPPED_NS = 60 * NS_PER_SECOND;
 
 /* ---- what is told ---- */
 
@@ -95,13 +98,42 @@ static void commit(struct logs *logs)
 
 /* ---- files ---- */
 
+static void tell_skipped(struct logs *logs, struct log_source *source)
+{
+    char reason[256];
+
+    if (source->skipped.bytes == 0)
+        return;
+    (void)text_format(reason, sizeof reason,
+                      "%" PRIu64 " bytes are left out: reading or inspecting them failed again and "
+                      "again (%s)",
+                      source->skipped.bytes, log_error_text(source->skipped.error));
+    tell(logs, "log_skipped", EVENT_HIGH, source->path, reason);
+    source->skipped.bytes = 0;
+    source->skipped.told_ns = clock_monotonic_ns();
+}
+
+static void tell_skipped_when_due(struct logs *logs, struct log_source *source)
+{
+    uint64_t told_ns = source->skipped.told_ns;
+
+    if (told_ns == 0 || clock_monotonic_ns() - told_ns >= SKIPPED_NS)
+        tell_skipped(logs, source);
+}
+
+void logs_tell_skipped(struct logs *logs)
+{
+    for (size_t i = 0; i < logs->source_count; i++)
+        tell_skipped(logs, &logs->sources[i]);
+}
+
 static void skip_place(struct logs *logs, struct log_source *source,
-                       struct log_generation *generation)
+                       struct log_generation *generation, int error)
 {
     uint64_t offset = MIN(generation->offset + LIMIT_LOG_INSPECTED_BYTES, generation->size);
 
-    tell(logs, "log_skipped", EVENT_HIGH, source->path,
-         "the inspector fails at this place of the log again and again; it is left out");
+    source->skipped.bytes += offset - generation->offset;
+    source->skipped.error = error;
     log_source_advance(source, generation, offset, false);
     logs->counted.lost++;
 }
@@ -113,6 +145,17 @@ static void note_inspector(struct logs *logs, const char *what, int error)
                     "it is started again; lines wait", NULL);
     logs->inspector_failed = logs->failure_said = true;
     note_problem(logs, what, log_error_text(error));
+}
+
+static void note_failure(struct logs *logs, struct log_source *source,
+                         struct log_generation *generation, int error)
+{
+    logs->file_failed = true;
+    source->failed_at = ++logs->failures;
+    if (++source->failures == FAILURES_NARROW)
+        source->narrow = LIMIT_LOG_READ_BYTES;
+    if (source->failures >= FAILURES_SKIP)
+        skip_place(logs, source, generation, error);
 }
 
 static void read_source(struct logs *logs, struct log_source *source, bool *more)
@@ -129,10 +172,12 @@ static void read_source(struct logs *logs, struct log_source *source, bool *more
         r = take_answer(logs);
     if (r < 0) {
         note_inspector(logs, source->path, r);
-        if (++source->failures == FAILURES_NARROW)
-            source->narrow = LIMIT_LOG_READ_BYTES;
-        if (source->failures >= FAILURES_SKIP)
-            skip_place(logs, source, generation);
+    } else if (logs->answer.error < 0) {
+        r = logs->answer.error;
+        note_problem(logs, source->path, log_error_text(r));
+    }
+    if (r < 0) {
+        note_failure(logs, source, generation, r);
         return;
     }
     *more = *more || logs->answer.more;
@@ -155,13 +200,12 @@ static void look_at_source(struct logs *logs, struct log_source *source)
         note_problem(logs, source->path, log_error_text(r));
 }
 
-static void read_files(struct logs *logs, bool *more)
+static void take_file(struct logs *logs, struct log_source *source, bool *more)
 {
-    for (size_t i = 0; i < logs->source_count; i++) {
-        look_at_source(logs, &logs->sources[i]);
-        read_source(logs, &logs->sources[i], more);
-        commit(logs);
-    }
+    look_at_source(logs, source);
+    read_source(logs, source, more);
+    tell_skipped_when_due(logs, source);
+    commit(logs);
 }
 
 /* ---- the journal ---- */
@@ -231,6 +275,7 @@ static void read_journal(struct logs *logs, bool *more)
         r = take_answer(logs);
     if (r < 0) {
         note_inspector(logs, LOGS_JOURNAL, r);
+        logs->journal_failed_at = ++logs->failures;
         if (++logs->journal_failures >= FAILURES_SKIP)
             give_up_journal(logs);
         return;
@@ -289,21 +334,56 @@ static int prepare(struct logs *logs)
     return 0;
 }
 
-static void count_files(struct logs *logs)
+/* The journal stands behind the files. */
+static uint64_t turn_failed_at(const struct logs *logs, size_t turn)
 {
+    return turn < logs->source_count ? logs->sources[turn].failed_at : logs->journal_failed_at;
+}
+
+/* What failed last comes last: the inspector would end at it before all others again. */
+static void order_turns(const struct logs *logs, size_t turns[LIMIT_LOG_FILES + 1])
+{
+    for (size_t i = 0; i <= logs->source_count; i++) {
+        size_t turn = i > 0 ? i - 1 : logs->source_count, at = i;
+        for (; at > 0 && turn_failed_at(logs, turns[at - 1]) > turn_failed_at(logs, turn); at--)
+            turns[at] = turns[at - 1];
+        turns[at] = turn;
+    }
+}
+
+static void read_all(struct logs *logs, bool *more)
+{
+    size_t turns[LIMIT_LOG_FILES + 1];
+
+    order_turns(logs, turns);
+    for (size_t i = 0; i <= logs->source_count; i++)
+        if (turns[i] < logs->source_count)
+            take_file(logs, &logs->sources[turns[i]], more);
+        else
+            read_journal(logs, more);
+}
+
+/* Whether there is more to read at once: what fails gets a moment. */
+static bool count_files(struct logs *logs)
+{
+    bool more = false;
+
     logs->counted.files = 0;
     logs->counted.lag_bytes = 0;
     for (size_t i = 0; i < logs->source_count; i++) {
+        uint64_t lag = log_source_lag(&logs->sources[i]);
         logs->counted.files += logs->sources[i].count > 0;
-        logs->counted.lag_bytes += log_source_lag(&logs->sources[i]);
+        logs->counted.lag_bytes += lag;
+        more = more || (lag > 0 && logs->sources[i].failures == 0);
     }
+    return more;
 }
 
 void logs_round(struct logs *logs, bool *ret_more)
 {
     *ret_more = false;
     logs->problem[0] = '\0';
-    logs->inspector_failed = false;
+    logs->inspector_failed = logs->file_failed = false;
     int r = prepare(logs);
     if (r < 0) {
         note_problem(logs, "the event store", log_error_text(r));
@@ -316,18 +396,12 @@ void logs_round(struct logs *logs, bool *ret_more)
     }
     if (logs->reader.problem[0] != '\0')
         note_problem(logs, "log_inspection.rules", logs->reader.problem);
-    /* At which an inspector ended comes last: it would end before all others again. */
-    bool journal_first = logs->journal_failures == 0;
-    if (journal_first)
-        read_journal(logs, ret_more);
-    read_files(logs, ret_more);
-    if (!journal_first)
-        read_journal(logs, ret_more);
+    read_all(logs, ret_more);
     if (log_folds_end(logs->folds, clock_monotonic_ns(), &logs->batch) < 0)
         log_error("log_events_not_stored", "error", log_error_text(-ENOMEM), NULL);
     commit(logs);
-    count_files(logs);
-    *ret_more = !logs->inspector_failed && (*ret_more || logs->counted.lag_bytes > 0);
+    bool files_have_more = count_files(logs);
+    *ret_more = !logs->inspector_failed && (*ret_more || files_have_more);
     logs->failure_said = logs->inspector_failed;
 }
 
@@ -371,8 +445,9 @@ int logs_take_settings(struct logs *logs, struct logs_settings *settings)
     };
     struct log_question *question = NULL;
     struct log_source *sources = NULL;
-    int r = logs_has_news(logs) ? logs_commit(logs) : 0;
 
+    logs_tell_skipped(logs);
+    int r = logs_has_news(logs) ? logs_commit(logs) : 0;
     if (r == 0)
         r = log_question_new(&options, &question);
     if (r == 0)

@@ -37,9 +37,15 @@ struct log_source {
     const char *name;                                         /* of the file, inside path */
     struct log_generation generations[LIMIT_LOG_GENERATIONS]; /* oldest first */
     size_t count;
-    bool known;        /* it has a position: a file that appears is read from its beginning */
-    bool changed;      /* its position is not stored yet */
-    unsigned failures; /* of reading it at its present place, one after the other */
+    bool known;         /* it has a position: a file that appears is read from its beginning */
+    bool changed;       /* its position is not stored yet */
+    unsigned failures;  /* of reading it at its present place, one after the other */
+    uint64_t failed_at; /* the last of them, in the order of all sources' failures; 0: never */
+    struct {
+        uint64_t bytes; /* that are not told yet */
+        uint64_t told_ns;
+        int error;
+    } skipped;
     uint64_t narrow; /* bytes to be read in small pieces yet: something in them is not read well */
 };
 

@@ -114,6 +114,7 @@ static void publish(struct logs *logs)
 
 static void switch_off(struct logs *logs)
 {
+    logs_tell_skipped(logs);
     if (log_folds_end(logs->folds, UINT64_MAX, &logs->batch) < 0 ||
         (logs_has_news(logs) && logs_commit(logs) < 0))
         log_error("log_events_not_stored", NULL);
@@ -184,9 +185,10 @@ static void run_rounds(struct logs *logs, bool drain, bool *more)
 
     for (int round = 0; round < MOST_ROUNDS; round++) {
         logs_round(logs, more);
-        if (!drain || (!*more && !logs->inspector_failed))
+        bool failed = logs->inspector_failed || logs->file_failed;
+        if (!drain || (!*more && !failed))
             break;
-        if (logs->inspector_failed && (++failures >= MOST_FAILURES || !wait_for_inspector(logs)))
+        if (failed && (++failures >= MOST_FAILURES || !wait_for_inspector(logs)))
             break;
     }
     if (drain && logs_has_news(logs) && logs_commit(logs) < 0)
@@ -212,6 +214,7 @@ static void *logs_main(void *user)
         run_drains(drains);
     }
     (void)free_settings(settings);
+    logs_tell_skipped(logs);
     if (logs_has_news(logs) && logs_commit(logs) < 0)
         log_error("log_events_not_stored", NULL);
     run_drains(drains);

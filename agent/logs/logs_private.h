@@ -49,7 +49,9 @@ struct logs {
     char cursor[LOG_CURSOR_BYTES];
     bool cursor_changed, folds_read;
     unsigned journal_failures;
-    bool inspector_failed; /* in this round; another is started after a pause */
+    uint64_t failures, journal_failed_at; /* see log_source.h */
+    bool inspector_failed;                /* in this round; another is started after a pause */
+    bool file_failed;      /* reading one did, in this round: it is tried again in the next */
     bool failure_said;     /* since a round in which it did not */
     uint64_t known_starts; /* of the inspector, whose state is known */
     struct log_reader_state reader;
@@ -75,6 +77,8 @@ int logs_read_folds(struct logs *logs) MUST_USE;
 
 /* Looks at everything and reads one piece of each; ret_more: there is more, and it can be read. */
 void logs_round(struct logs *logs, bool *ret_more);
+/* What was left out of files and is not told yet becomes events. */
+void logs_tell_skipped(struct logs *logs);
 /* Another policy. -ENOMEM: the one before stays. */
 int logs_take_settings(struct logs *logs, struct logs_settings *settings) MUST_USE;
 void logs_forget_sources(struct logs *logs);

@@ -1,8 +1,21 @@
 /* Beside yagura-inspector's main file: it dies at a line that says so, as of a fault in what reads
- * lines. The linker puts this in front of log_engine_take. */
+ * lines, and cannot read a piece that says so, as of a bad disk. The linker puts this in front of
+ * log_engine_take and file_read_at. */
+#include "common/files/file.h"
 #include "common/log_rules/log_engine.h"
 
+#include <errno.h>
 #include <string.h>
+
+ssize_t __real_file_read_at(int fd, void *data, size_t length, uint64_t offset);
+ssize_t __wrap_file_read_at(int fd, void *data, size_t length, uint64_t offset);
+ssize_t __wrap_file_read_at(int fd, void *data, size_t length, uint64_t offset)
+{
+    static const char bad[] = "unreadable line";
+    ssize_t r = __real_file_read_at(fd, data, length, offset);
+
+    return r > 0 && memmem(data, (size_t)r, bad, sizeof bad - 1) != NULL ? -EIO : r;
+}
 
 typedef int sink_function(void *user, const struct log_line *line, const struct log_match *match);
 

@@ -407,14 +407,19 @@ def programs_with(place, inspector):
     return folder
 
 
+def bad_inspector(place):
+    if not os.path.exists(BAD_INSPECTOR):
+        raise Skip(f"{BAD_INSPECTOR} is missing: no inspector can be made to fail")
+    return programs_with(place, BAD_INSPECTOR)
+
+
 def test_a_line_that_kills_the_inspector(place):
     """Its place is left out and told, once; what stands around it is told."""
-    if not os.path.exists(BAD_INSPECTOR):
-        raise Skip(f"{BAD_INSPECTOR} is missing: no inspector can be made to die")
+    programs = bad_inspector(place)
     log = os.path.join(place.folder("log"), "app.log")
     append(log, "")
     agent = agent_of(place, log, **NUMBERED)
-    agent.write_config(policy_directory=POLICIES, program_directory=programs_with(place, BAD_INSPECTOR))
+    agent.write_config(policy_directory=POLICIES, program_directory=programs)
     agent.start()
     agent.sync()
     # Far enough from either that the piece which is left out ends within filling.
@@ -428,6 +433,27 @@ def test_a_line_that_kills_the_inspector(place):
     expect_numbers(agent, 41)
     assert len(agent.events("log_skipped")) == 1
     assert agent.status()["logs"]["lost"] == 1, agent.status()["logs"]
+    agent.stop()
+
+
+def test_a_log_that_cannot_be_read(place):
+    """As on a disk with a bad place: it costs that place, no process, and no line of another log."""
+    programs = bad_inspector(place)
+    folder = place.folder("log")
+    broken, log = os.path.join(folder, "broken.log"), os.path.join(folder, "app.log")
+    append(broken, "")
+    append(log, "")
+    agent = agent_of(place, broken, log, **NUMBERED)
+    agent.write_config(policy_directory=POLICIES, program_directory=programs)
+    agent.start()
+    agent.sync()
+    filling = "filling\n" * 2000
+    append(log, numbered(0))
+    append(broken, numbered(1) + filling + "an unreadable line\n" + filling + numbered(2))
+    expect_numbers(agent, 3)
+    skipped, = agent.events("log_skipped")
+    assert skipped["subject"] == broken and "Input/output error" in json.dumps(skipped["detail"]), skipped
+    assert agent.status()["logs"]["restarts"] == 0, agent.status()["logs"]
     agent.stop()
 
 

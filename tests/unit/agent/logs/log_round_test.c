@@ -23,13 +23,21 @@ static struct logs logs;
 static struct logs_settings settings;
 static struct log_source sources[2];
 static size_t kinds; /* of events */
-static char last_kind[64];
+static char last_kind[64], last_detail[512];
+static uint64_t now_ns;
 
 /* The inspector. */
-static int state_answer, read_answer, journal_answer;
+static int state_answer, read_answer, file_error, journal_answer;
 static uint64_t starts, poison, reads, failures, journal_asked, bytes_read;
+static uint64_t read_of[2]; /* bytes of each source */
 static unsigned said;
-static bool alive;
+static bool alive, all_poisoned[2];
+
+uint64_t __wrap_clock_monotonic_ns(void);
+uint64_t __wrap_clock_monotonic_ns(void)
+{
+    return now_ns;
+}
 
 int __wrap_log_question_state(struct log_question *question, struct log_reader_state *ret_state);
 int __wrap_log_question_state(struct log_question *question UNUSED,
@@ -45,21 +53,25 @@ int __wrap_log_question_state(struct log_question *question UNUSED,
 
 int __wrap_log_question_read(struct log_question *question, int fd, const char *path,
                              uint64_t offset, uint32_t most, bool final, struct log_answer *answer);
-int __wrap_log_question_read(struct log_question *question UNUSED, int fd, const char *path UNUSED,
+int __wrap_log_question_read(struct log_question *question UNUSED, int fd, const char *path,
                              uint64_t offset, uint32_t most, bool final UNUSED,
                              struct log_answer *answer)
 {
     struct stat status;
+    size_t which = text_equal(path, sources[1].path);
 
     reads++;
+    *answer = (struct log_answer){.offset = offset};
     assert_int_equal(fstat(fd, &status), 0);
     uint64_t end = MIN(offset + most, (uint64_t)status.st_size);
-    if (read_answer < 0 || (poison >= offset && poison < end)) {
+    if (read_answer < 0 || all_poisoned[which] || (poison >= offset && poison < end)) {
         failures++;
-        alive = false;
-        return read_answer < 0 ? read_answer : -EPIPE;
+        answer->error = file_error;
+        alive = file_error < 0;
+        return file_error < 0 ? 0 : read_answer < 0 ? read_answer : -EPIPE;
     }
     bytes_read += end - offset;
+    read_of[which] += end - offset;
     answer->offset = end;
     answer->more = end < (uint64_t)status.st_size;
     return 0;
@@ -97,8 +109,10 @@ pid_t __wrap_log_question_pid(const struct log_question *question UNUSED)
 int __wrap_logs_commit(struct logs *all);
 int __wrap_logs_commit(struct logs *all)
 {
-    for (size_t i = 0; i < all->batch.count; i++)
+    for (size_t i = 0; i < all->batch.count; i++) {
         (void)text_copy(last_kind, sizeof last_kind, all->batch.drafts[i].kind);
+        (void)text_copy(last_detail, sizeof last_detail, all->batch.drafts[i].detail);
+    }
     kinds += all->batch.count;
     log_batch_clear(&all->batch);
     return 0;
@@ -150,8 +164,11 @@ static int set_up(void **state UNUSED)
     settings = (struct logs_settings){.enabled = true, .journal_directory = folder};
     logs = (struct logs){.now = &settings, .sources = sources, .source_count = 2};
     assert_int_equal(log_folds_new(&logs.folds), 0);
-    state_answer = read_answer = journal_answer = 0;
+    state_answer = read_answer = file_error = journal_answer = 0;
     starts = reads = failures = journal_asked = bytes_read = said = 0;
+    memset(read_of, 0, sizeof read_of);
+    memset(all_poisoned, 0, sizeof all_poisoned);
+    now_ns = 1000 * NS_PER_SECOND;
     poison = NO_POISON;
     alive = false;
     kinds = 0;
@@ -249,6 +266,83 @@ static void a_journal_that_is_not_read_holds_up_no_file(void **state UNUSED)
     assert_string_equal(last_kind, "log_gap");
 }
 
+/* Whatever it fails at, and wherever. */
+static void a_log_that_fails_everywhere_holds_up_no_other(void **state UNUSED)
+{
+    all_poisoned[0] = true;
+    append(0, 20 * LIMIT_LOG_INSPECTED_BYTES);
+    append(1, 10);
+    assert_false(go_round());
+    for (uint64_t i = 1; i < 20; i++) {
+        (void)go_round();
+        assert_int_equal(read_of[1], 10 * i);
+        append(1, 10);
+    }
+    assert_true(logs.counted.lost >= 5);
+}
+
+static void two_logs_that_fail_everywhere_take_turns(void **state UNUSED)
+{
+    all_poisoned[0] = all_poisoned[1] = true;
+    append(0, 20 * LIMIT_LOG_INSPECTED_BYTES);
+    append(1, 20 * LIMIT_LOG_INSPECTED_BYTES);
+    for (int i = 0; i < 60; i++)
+        (void)go_round();
+    assert_int_equal(log_source_lag(&sources[0]), 10 * LIMIT_LOG_INSPECTED_BYTES);
+    assert_int_equal(log_source_lag(&sources[1]), 10 * LIMIT_LOG_INSPECTED_BYTES);
+}
+
+static void a_log_and_a_journal_that_fail_take_turns(void **state UNUSED)
+{
+    settings.journal = true;
+    journal_answer = -EPIPE;
+    all_poisoned[0] = true;
+    append(0, 20 * LIMIT_LOG_INSPECTED_BYTES);
+    append(1, 10);
+    for (int i = 0; i < 20; i++)
+        (void)go_round();
+    assert_int_equal(read_of[1], 10);
+    assert_int_equal(journal_asked, 10);
+    assert_int_equal(failures, 10);
+}
+
+/* An unreadable region of a disk, a stale handle: no inspector ends, and no other log waits. */
+static void a_file_that_cannot_be_read_costs_its_own_lines(void **state UNUSED)
+{
+    file_error = -EIO;
+    all_poisoned[0] = true;
+    append(0, 2 * LIMIT_LOG_INSPECTED_BYTES);
+    append(1, 10);
+    assert_false(go_round());
+    assert_int_equal(read_of[1], 10);
+    assert_false(logs.inspector_failed);
+    assert_non_null(strstr(logs.problem, sources[0].path));
+    for (int i = 0; i < 5; i++)
+        (void)go_round();
+    assert_int_equal(log_source_lag(&sources[0]), 0);
+    assert_int_equal(starts, 1);
+    assert_string_equal(last_kind, "log_skipped");
+    assert_non_null(strstr(last_detail, log_error_text(-EIO)));
+}
+
+static void many_places_are_told_once_a_minute(void **state UNUSED)
+{
+    all_poisoned[0] = true;
+    append(0, 4 * LIMIT_LOG_INSPECTED_BYTES);
+    for (int i = 0; i < 20; i++)
+        (void)go_round();
+    assert_int_equal(log_source_lag(&sources[0]), 0);
+    assert_int_equal(kinds, 1);
+    assert_non_null(strstr(last_detail, "8192 bytes"));
+    now_ns += 60 * NS_PER_SECOND;
+    (void)go_round();
+    assert_int_equal(kinds, 2);
+    assert_non_null(strstr(last_detail, "24576 bytes"));
+    now_ns += 60 * NS_PER_SECOND;
+    (void)go_round();
+    assert_int_equal(kinds, 2);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -257,6 +351,11 @@ int main(void)
         TEST(one_that_never_starts_costs_no_line),
         TEST(a_poisonous_place_is_left_out),
         TEST(a_journal_that_is_not_read_holds_up_no_file),
+        TEST(a_log_that_fails_everywhere_holds_up_no_other),
+        TEST(two_logs_that_fail_everywhere_take_turns),
+        TEST(a_log_and_a_journal_that_fail_take_turns),
+        TEST(a_file_that_cannot_be_read_costs_its_own_lines),
+        TEST(many_places_are_told_once_a_minute),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
