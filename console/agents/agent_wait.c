@@ -10,10 +10,9 @@
 #include "console/store/console_store.h"
 
 #include <errno.h>
+#include <string.h>
 
-#define FULL_LEAST_S   300 /* come back after it, and up to that much more */
-#define ENDING_LEAST_S 5
-#define WAITS_OF_ONE   10 /* requests that one computer may begin in a second */
+#define WAITS_OF_ONE 10 /* requests that one computer may begin in a second */
 
 struct wait_read {
     const char *certificate;
@@ -75,22 +74,28 @@ static void respond_news(struct http_request *request)
     http_respond(request, 200, "application/json", body, sizeof(body) - 1);
 }
 
-/* least to twice as much: who is sent away does not come back together with all others. The
- * connection is given back: it may be wanted for heartbeats. */
-static void send_away(struct http_request *request, unsigned status, uint64_t least_s)
+struct refusal {
+    unsigned status;
+    uint64_t least_s; /* come back after it, and up to that much more */
+    const char *code, *detail;
+};
+static const struct refusal FULL = {429, 300, "too_many_wait",
+                                    "no more agents may wait here; go on with heartbeats"};
+static const struct refusal ENDING = {503, 5, "ending", "the console stops; come again"};
+static const struct refusal BUSY = {503, 5, "busy", "too many ask at once; come again"};
+
+/* Who is sent away does not come back together with all others. The connection is given back: it
+ * may be wanted for heartbeats. */
+static void send_away(struct http_request *request, const struct refusal *refusal)
 {
     uint64_t more = 0;
     char seconds[24];
     (void)!random_bytes(&more, sizeof(more)); /* without entropy all get the least */
-    const uint64_t wait_s = least_s + more % (least_s + 1);
+    const uint64_t wait_s = refusal->least_s + more % (refusal->least_s + 1);
     (void)text_format(seconds, sizeof(seconds), "%llu", (unsigned long long)wait_s);
     http_response_header(request, "Retry-After", seconds);
     http_response_header(request, "Connection", "close");
-    if (status == 429)
-        http_respond_problem(request, 429, "too_many_wait",
-                             "no more agents may wait here; go on with heartbeats");
-    else
-        http_respond_problem(request, 503, "ending", "the console stops; come again");
+    http_respond_problem(request, refusal->status, refusal->code, "%s", refusal->detail);
 }
 
 void agent_wait_answer(struct http_request *request, void *user)
@@ -105,29 +110,43 @@ void agent_wait_answer(struct http_request *request, void *user)
         http_respond_problem(request, 409, "replaced", "this computer waits by another request");
         return;
     case WAIT_ENDING:
-        send_away(request, 503, ENDING_LEAST_S);
+        send_away(request, &ENDING);
         return;
     case WAIT_NOTHING:
         http_respond(request, 204, NULL, NULL, 0);
     }
 }
 
-/* False when it has answered. */
+/* Before anything is read for it. False when it has answered. */
+static bool has_share(struct http_request *request, struct agent_service *service,
+                      const char *certificate)
+{
+    uint8_t digest[32] = {0};
+    int64_t asker; /* its beginning is enough */
+    (void)!text_parse_hex(certificate, digest, sizeof(digest));
+    memcpy(&asker, digest, sizeof(asker));
+    if (rate_shares_take(&service->wait_shares, asker))
+        return true;
+    http_response_header(request, "Retry-After", "5");
+    http_respond_problem(request, 429, "busy",
+                         "this computer asks for more than its share; come again");
+    return false;
+}
+
+/* False when it has answered. Waits for no reader: other agents wait for this thread. */
 static bool may_wait(struct http_request *request, struct agent_service *service,
                      struct wait_read *read)
 {
-    int r = console_store_read(service->store, read_computer, read);
-    if (r < 0) {
+    int r = console_store_read_now(service->store, read_computer, read);
+    if (r == -EBUSY) {
+        send_away(request, &BUSY);
+    } else if (r < 0) {
         agent_respond_failure(request, r);
     } else if (r == 0) {
         http_respond_problem(request, 401, "certificate_unknown",
                              "no computer has this certificate; activate again");
     } else if (!text_equal(read->state, "active")) {
         agent_respond_deactivated(request);
-    } else if (!rate_shares_take(&service->wait_shares, read->agent->computer)) {
-        http_response_header(request, "Retry-After", "5");
-        http_respond_problem(request, 429, "busy",
-                             "this computer asks for more than its share; come again");
     } else {
         return true;
     }
@@ -144,6 +163,8 @@ void agent_wait(struct http_request *request, void *user)
         http_respond_problem(request, 404, "no_waiting", "agents do not wait at this console");
         return;
     }
+    if (!has_share(request, service, certificate))
+        return;
     struct waiting_agent *agent = calloc(1, sizeof(*agent));
     if (!agent) {
         agent_respond_failure(request, -ENOMEM);
@@ -167,5 +188,5 @@ void agent_wait(struct http_request *request, void *user)
     http_request_hold_long(request);
     int r = waiting_agents_join(service->waiting, agent, read.news);
     if (r < 0)
-        send_away(request, r == -EUSERS ? 429 : 503, r == -EUSERS ? FULL_LEAST_S : ENDING_LEAST_S);
+        send_away(request, r == -EUSERS ? &FULL : &ENDING);
 }
