@@ -203,8 +203,16 @@ static bool is_watch_busy(struct health *health)
            (!status.complete && status.directories_unwatched == 0);
 }
 
+static bool is_busy(struct health *health, bool engine)
+{
+    return is_watch_busy(health) || (engine && is_scanner_waking(health));
+}
+
+/* What was busy until just now has had no time for the files yet: one more patience. */
 static void wait_for_markers(struct health *health, bool engine)
 {
+    bool busy = is_busy(health, engine);
+
     (void)pthread_mutex_lock(&health->lock);
     uint64_t patience_ns = health->patience_ns;
     for (unsigned i = 0; i < BUSY_PATIENCES; i++) {
@@ -217,9 +225,10 @@ static void wait_for_markers(struct health *health, bool engine)
         if (health->stopping || is_settled(health, engine))
             break;
         (void)pthread_mutex_unlock(&health->lock);
-        bool busy = is_watch_busy(health) || (engine && is_scanner_waking(health));
+        bool was_busy = busy;
+        busy = is_busy(health, engine);
         (void)pthread_mutex_lock(&health->lock);
-        if (!busy)
+        if (!busy && !was_busy)
             break;
     }
     (void)pthread_mutex_unlock(&health->lock);
