@@ -59,8 +59,9 @@ static void write_scanner_problems(struct json_writer *json, const struct agent_
                       "look into the agent's log");
     else if (scanner->problem[0] != '\0')
         write_problem(json, "scanner", scanner->problem,
-                      "correct the signatures; until then the "
-                      "older ones stay in use");
+                      scanner->state == SCANNER_READY || scanner->state == SCANNER_RELOADING
+                          ? "correct the signatures; until then the older ones stay in use"
+                          : "correct the signatures; files wait until some are loaded");
     if (agent_facts_signature_age_ns(status) > OLD_DAYS * DAY_NS) {
         (void)text_format(text, sizeof(text), "the newest signatures are %llu days old",
                           (unsigned long long)(agent_facts_signature_age_ns(status) / DAY_NS));

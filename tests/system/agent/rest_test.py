@@ -88,6 +88,24 @@ def test_a_scan_that_is_asked_for_waits_for_it(place):
     assert status == 1 and totals["infected"] == 1 and totals["errors"] == 0, lines
 
 
+def test_a_problem_says_what_is_true_at_rest(place):
+    databases = place.folder("signatures")
+    for name in os.listdir(harness.SIGNATURES):
+        shutil.copy(os.path.join(harness.SIGNATURES, name), databases)
+    put(os.path.join(databases, "broken.ndb"), b"this is no signature\n")
+    agent = place.agent(databases=[databases], scan__idle_exit="1s").start()
+    problem, = resting(agent)["problems"]
+    assert "broken.ndb" in problem["problem"] and "files wait" in problem["cure"], problem
+    bad = put(os.path.join(agent.watched, "bad"), EICAR)
+    agent.sync()
+    agent.expect_found(bad)
+    agent.set_policy(scan__idle_exit="0s")
+    agent.control("reload")
+    status = agent.until(lambda now: now["scanner"]["state"] == "ready", "there again")
+    problem, = status["problems"]
+    assert "broken.ndb" in problem["problem"] and "stay in use" in problem["cure"], problem
+
+
 def test_without_the_setting_it_stays_and_comes_back(place):
     agent = place.agent(scan__idle_exit="1s").start()
     resting(agent)
