@@ -87,8 +87,7 @@ static void write_scanner(struct metrics *metrics)
     const struct scanner_status *scanner = &metrics->facts->scan.scanner;
 
     gauge(metrics, "scanner_ready", "Whether files can be scanned.",
-          scanner->state == SCANNER_READY || scanner->state == SCANNER_RELOADING ||
-              scanner->state == SCANNER_RESTING);
+          scanner_status_is_ready(scanner));
     gauge(metrics, "scanner_workers", "Processes that scan.", scanner->workers);
     counter(metrics, "scanner_crashes_total", "Processes that crashed.", scanner->crashed);
     counter(metrics, "scanner_timeouts_total", "Processes that took too long.", scanner->timed_out);

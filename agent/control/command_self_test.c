@@ -63,10 +63,12 @@ static int take_status(void *user, const char *key UNUSED, const json_t *status,
                        const char *text UNUSED)
 {
     struct self_test *test = user;
-    const char *scanner = member_text(json_object_get(status, "scanner"), "state");
+    const json_t *scanner = json_object_get(status, "scanner");
+    const char *state = member_text(scanner, "state");
     test->last_number = member_number(json_object_get(status, "store"), "last_number");
-    test->ready = text_equal(scanner, "ready") || text_equal(scanner, "reloading") ||
-                  text_equal(scanner, "resting");
+    bool known = member_number(scanner, "signatures") > 0; /* they come back: it is waited for */
+    test->ready = text_equal(state, "ready") || text_equal(state, "reloading") ||
+                  text_equal(state, "resting") || (text_equal(state, "loading") && known);
     test->watching = !text_equal(member_text(json_object_get(status, "watch"), "state"), "off");
     return 0;
 }

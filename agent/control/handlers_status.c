@@ -1,8 +1,8 @@
 /* status: {"status":{"state","problems":[{"module","problem","cure"}],"agent":{},"policy":{},
  * "watch":{},"scanner":{},"scan":{},"schedule":{},"integrity":{},"logs":{},"prevention":{},"application_control":{},"health":{},
  * "store":{},"protected":B,"tamper":{},"signatures":{},"console":{}}}. state is
- * "starting" (signatures are being loaded, or the first walk is not done), "protecting" or
- * "degraded"; times are in seconds unless a name says otherwise. */
+ * "starting" (the first signatures are being loaded, or the first walk is not done), "protecting"
+ * or "degraded"; times are in seconds unless a name says otherwise. */
 #include "agent/control/agent_facts.h"
 #include "agent/control/handlers_private.h"
 
@@ -462,7 +462,8 @@ static const char *state_of(const struct agent_facts *status, bool degraded)
 {
     if (degraded)
         return "degraded";
-    bool loading = status->scan.scanner.state == SCANNER_LOADING;
+    const struct scanner_status *scanner = &status->scan.scanner;
+    bool loading = scanner->state == SCANNER_LOADING && !scanner_status_is_ready(scanner);
     bool walking = status->watching && agent_facts_is_walking(&status->watch);
     return loading || walking ? "starting" : "protecting";
 }

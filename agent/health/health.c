@@ -136,13 +136,15 @@ static bool is_due(struct health *health, bool first, uint64_t *ret_engine)
     bool untried = scan.scanner.generation != health->tested_generation;
     (void)pthread_mutex_unlock(&health->lock);
     enum scanner_state state = scan.scanner.state;
-    /* One at rest is woken for who asks, and once for new signatures: not every few minutes. */
-    bool ready = state == SCANNER_READY || state == SCANNER_RELOADING ||
-                 (state == SCANNER_RESTING && (asked || untried));
+    /* One at rest is woken for who asks, and once for new signatures: not every few minutes. One
+     * that comes back is waited for by who asks. */
+    bool ready = scanner_status_is_ready(&scan.scanner) &&
+                 (state != SCANNER_RESTING || asked || untried) &&
+                 (state != SCANNER_LOADING || asked);
     *ret_engine = ready ? scan.scanner.generation : 0;
     if (!is_walked(health))
         return asked;
-    return asked || (wanted && (!first || scan.scanner.state != SCANNER_LOADING));
+    return asked || (wanted && (!first || state != SCANNER_LOADING));
 }
 
 /* Until the next round. Sooner while something is wrong, or new signatures are untried. */

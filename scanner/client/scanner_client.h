@@ -75,6 +75,14 @@ struct scanner_status {
     uint64_t scanned, crashed, timed_out, recycled, reloads;
 };
 
+/* Files can be scanned, though perhaps only once the engine that there was is loaded again. */
+static inline bool scanner_status_is_ready(const struct scanner_status *status)
+{
+    return status->state == SCANNER_READY || status->state == SCANNER_RELOADING ||
+           status->state == SCANNER_RESTING ||
+           (status->state == SCANNER_LOADING && status->generation != 0);
+}
+
 /* All may submit further files; none may stop the client. */
 struct scanner_callbacks {
     /* The result of the job submitted with this user pointer: exactly one a job. */

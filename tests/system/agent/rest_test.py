@@ -1,10 +1,12 @@
 """With scan.idle_exit the signatures leave memory while there is nothing to scan. Nobody notices but by the
 time of the next verdict."""
+import json
 import os
 import shutil
+import subprocess
 
 import harness
-from harness import CLEAN, EICAR, put
+from harness import CLEAN, EICAR, PROGRAMS, SECONDS, put
 
 
 def resting(agent):
@@ -86,6 +88,41 @@ def test_a_scan_that_is_asked_for_waits_for_it(place):
     resting(agent)
     status, lines, totals = agent.scan(elsewhere)
     assert status == 1 and totals["infected"] == 1 and totals["errors"] == 0, lines
+
+
+def held_programs(place, hold):
+    """Programs whose scanner does not begin to load while there is a file of that name."""
+    folder = place.folder("programs")
+    for name in ("yagura-messenger", "yagura-guard", "yagura-inspector"):
+        shutil.copy(os.path.join(PROGRAMS, name), folder)
+    scanner = os.path.join(folder, "yagura-scanner")
+    with open(scanner, "w", encoding="ascii") as stream:
+        stream.write(f"#!/bin/sh\nwhile [ -e '{hold}' ]; do /bin/sleep 0.1; done\n"
+                     f"exec '{PROGRAMS}/yagura-scanner' \"$@\"\n")
+    os.chmod(scanner, 0o755)
+    return folder
+
+
+def test_while_it_comes_back_it_is_ready_and_the_self_test_waits(place):
+    hold = os.path.join(place.root, "hold")
+    agent = place.agent(scan__idle_exit="1s")
+    agent.write_config(program_directory=held_programs(place, hold))
+    agent.start()
+    resting(agent)
+    put(hold, b"")
+    put(os.path.join(agent.watched, "first"), CLEAN)
+    status = agent.until(lambda now: now["scanner"]["state"] == "loading", "on its way back")
+    assert status["state"] == "protecting" and not status["problems"], status
+    assert "yagura_scanner_ready 1\n" in agent.control("metrics")
+    with subprocess.Popen([os.path.join(PROGRAMS, "yaguractl"), "--socket", agent.socket, "--json", "self-test",
+                           "--mounts"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as test:
+        agent.until(lambda _: test.poll() is not None or
+                    any(name.startswith(".yagura-marker-") for name in os.listdir(agent.watched)), "test files")
+        os.unlink(hold)
+        said = [json.loads(line) for line in test.communicate(timeout=SECONDS)[0].splitlines()]
+    assert test.returncode == 0 and all(step["passed"] for step in said if "step" in step), said
+    places = [row for row in said if row.get("directory") == agent.watched]
+    assert places and places[0]["verdict_ns"] > 0, said
 
 
 def test_a_problem_says_what_is_true_at_rest(place):
