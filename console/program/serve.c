@@ -18,6 +18,7 @@
 #include "console/people/user_store.h"
 #include "console/program/console.h"
 #include "console/program/data_lock.h"
+#include "console/program/descriptor_limit.h"
 #include "console/program/first_start.h"
 #include "console/program/housekeeping.h"
 #include "console/program/people_routes.h"
@@ -401,6 +402,8 @@ static int start_servers(struct running *running)
         .idle_seconds = AGENT_IDLE_SECONDS,
         .head_bytes = LIMIT_AGENT_HEAD_BYTES,
         .settle = agent_settle};
+    unsigned people_most = (unsigned)console_settings_number(settings, CONSOLE_PEOPLE_CONNECTIONS);
+    descriptor_limit_prepare((uint64_t)agents.connections + people_most);
     int r = http_server_start(&agents, &running->agent_server);
     if (r < 0) {
         log_error("cannot_listen", "setting", "agents.port", "port", log_number(agents.port),
@@ -416,7 +419,7 @@ static int start_servers(struct running *running)
         .route_count = running->people_route_count,
         .user = &running->api,
         .hosts = (const char *const *)running->names,
-        .connections = (unsigned)console_settings_number(settings, CONSOLE_PEOPLE_CONNECTIONS),
+        .connections = people_most,
         .connections_per_address = PER_ADDRESS_PEOPLE,
         .idle_seconds = PEOPLE_IDLE_SECONDS,
         .head_bytes = LIMIT_HTTP_HEAD_BYTES,

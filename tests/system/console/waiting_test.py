@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import os
+import resource
 import shutil
 import threading
 
@@ -253,6 +254,16 @@ class BoundTest(ConsoleTest):
         admin.post(f"/api/v1/computers/{several[2].id}/commands",
                    {"type": "heartbeat", "arguments": {}}, expect=201)
         self.assertEqual(again.status(), 200)
+
+
+class DescriptorsTest(harness.unittest.TestCase):
+    def test_as_many_as_are_to_connect(self):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 1024), hard))
+        with Console(agents="waiting = 900; connections = 700;") as console:
+            self.assertEqual(resource.prlimit(console.process.pid, resource.RLIMIT_NOFILE),
+                             (min(900 + 700 + 256 + 256, hard), hard))
 
 
 class NobodyTest(ConsoleTest):
