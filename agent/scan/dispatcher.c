@@ -59,6 +59,23 @@ static void workers_ready(void *owner)
     dispatcher_fill_workers(owner);
 }
 
+/* One that was given up comes back after a whole load, which no open can wait for. */
+static bool has_engine(const struct dispatcher *dispatcher, enum scanner_state now)
+{
+    switch (now) {
+    case SCANNER_READY:
+    case SCANNER_RELOADING:
+        return true;
+    case SCANNER_RESTING:
+    case SCANNER_NO_SIGNATURES:
+        return false;
+    case SCANNER_LOADING:
+    case SCANNER_FAILED:
+        break;
+    }
+    return dispatcher->has_engine;
+}
+
 static void scanner_changed(void *owner)
 {
     struct dispatcher *dispatcher = owner;
@@ -72,6 +89,7 @@ static void scanner_changed(void *owner)
     dispatcher->status = now;
     (void)pthread_mutex_unlock(&dispatcher->lock);
     atomic_store(&dispatcher->generation, now.generation);
+    dispatcher->has_engine = has_engine(dispatcher, now.state);
     if (now.state == SCANNER_READY && before.state != SCANNER_READY)
         dispatcher->worked_ns = clock_monotonic_ns();
     if (!dispatcher->stopping)

@@ -179,7 +179,7 @@ static void begin_ask(struct dispatcher *dispatcher, struct scan_task *task)
         dispatcher_drop_task(dispatcher, task);
         return;
     }
-    if (dispatcher_generation(dispatcher) == 0) {
+    if (!dispatcher->has_engine) {
         dispatcher_fail_task(dispatcher, task, SCAN_REASON_NO_ENGINE, 0);
         return;
     }
@@ -200,8 +200,7 @@ static void begin_asks(struct dispatcher *dispatcher)
 
     dispatcher_take_asked(dispatcher);
     for (size_t left = dispatcher->asks.count; left > 0; left--) {
-        bool has_engine = dispatcher_generation(dispatcher) != 0;
-        if (has_engine && !scanner_client_has_urgent_room(dispatcher->client))
+        if (dispatcher->has_engine && !scanner_client_has_urgent_room(dispatcher->client))
             return;
         task = next_ask(dispatcher);
         if (task == NULL)

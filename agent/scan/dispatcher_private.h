@@ -51,6 +51,7 @@ struct dispatcher {
     bool asked_is_local;
     struct scan_settings *settings; /* those the client works with */
     bool stopping;
+    bool has_engine;    /* or one that died is replaced at once: whoever asks waits for it */
     uint64_t worked_ns; /* monotonic: the last verdict, or that an engine was there */
 
     atomic_bool hungry, wake_posted;

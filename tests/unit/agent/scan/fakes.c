@@ -33,6 +33,7 @@ struct scanner_client {
 static struct {
     struct scanner_client *client;
     uint64_t generation, submitted;
+    enum scanner_state state;
     size_t room, urgent;
     bool hold;
     struct held_job jobs[MOST];
@@ -136,7 +137,7 @@ struct scanner_client *scanner_client_stop(struct scanner_client *client)
 size_t scanner_client_room(const struct scanner_client *client UNUSED)
 {
     (void)pthread_mutex_lock(&lock);
-    size_t room = scanner.generation == 0 || scanner.job_count >= scanner.room
+    size_t room = scanner.state != SCANNER_READY || scanner.job_count >= scanner.room
                       ? 0
                       : scanner.room - scanner.job_count;
     (void)pthread_mutex_unlock(&lock);
@@ -205,7 +206,7 @@ void scanner_client_status(const struct scanner_client *client UNUSED,
 {
     (void)pthread_mutex_lock(&lock);
     *ret_status = (struct scanner_status){
-        .state = scanner.generation != 0 ? SCANNER_READY : SCANNER_LOADING,
+        .state = scanner.state,
         .generation = scanner.generation,
         .in_flight = scanner.job_count,
     };
@@ -226,6 +227,15 @@ void fake_scanner_set_generation(uint64_t generation)
 {
     (void)pthread_mutex_lock(&lock);
     scanner.generation = generation;
+    scanner.state = generation != 0 ? SCANNER_READY : SCANNER_LOADING;
+    post(tell_changed);
+    (void)pthread_mutex_unlock(&lock);
+}
+
+void fake_scanner_set_state(enum scanner_state state)
+{
+    (void)pthread_mutex_lock(&lock);
+    scanner.state = state;
     post(tell_changed);
     (void)pthread_mutex_unlock(&lock);
 }
@@ -398,6 +408,7 @@ void fakes_reset(void)
     memset(&store, 0, sizeof store);
     scanner.client = NULL;
     scanner.generation = 1;
+    scanner.state = SCANNER_READY;
     scanner.submitted = 0;
     scanner.room = 4;
     scanner.hold = false;

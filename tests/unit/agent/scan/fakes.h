@@ -2,7 +2,7 @@
 #ifndef TESTS_UNIT_AGENT_SCAN_FAKES_H
 #define TESTS_UNIT_AGENT_SCAN_FAKES_H
 
-#include "scanner/client/scan_result.h"
+#include "scanner/client/scanner_client.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,6 +12,8 @@
  * "crash" is an error, any other one is clean. Thread-safe, all of them. */
 void fakes_reset(void);
 void fake_scanner_set_generation(uint64_t generation); /* 0: no engine, no room */
+/* The generation stays; room is there only when it is ready. */
+void fake_scanner_set_state(enum scanner_state state);
 void fake_scanner_set_room(size_t room);
 size_t fake_scanner_urgent(void); /* of those submitted */
 /* While held, submitted files wait; let_go answers those that wait now. */

@@ -892,6 +892,57 @@ static void test_an_ask_that_nobody_waits_for_takes_no_worker(void **state)
     assert_int_equal(fake_scanner_submitted(), 1);
 }
 
+static void set_scanner_state(struct fixture *fixture, enum scanner_state state)
+{
+    fake_scanner_set_state(state);
+    while (status_of(fixture).scanner.state != state)
+        (void)sched_yield();
+}
+
+static void test_an_ask_does_not_wait_for_signatures_that_were_given_up(void **state)
+{
+    struct fixture *fixture = *state;
+    const char *path = put_file(fixture, "asked", "x");
+    struct gate gates[3];
+    uint64_t until_ns;
+
+    clock_set_fake(0, 0);
+    until_ns = clock_monotonic_ns() + 3600 * NS_PER_SECOND;
+    set_scanner_state(fixture, SCANNER_RESTING);
+    ask(fixture, path, until_ns, &gates[0]);
+    gate_wait(&gates[0]);
+    set_scanner_state(fixture, SCANNER_LOADING);
+    ask(fixture, path, until_ns, &gates[1]);
+    gate_wait(&gates[1]);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(gates[i].last.verdict, SCAN_ERROR);
+        assert_int_equal(gates[i].last.reason, SCAN_REASON_NO_ENGINE);
+    }
+    set_scanner_state(fixture, SCANNER_READY);
+    ask(fixture, path, until_ns, &gates[2]);
+    gate_wait(&gates[2]);
+    assert_int_equal(gates[2].last.verdict, SCAN_CLEAN);
+}
+
+static void test_an_ask_waits_for_an_engine_that_died(void **state)
+{
+    struct fixture *fixture = *state;
+    const char *path = put_file(fixture, "asked", "x");
+    struct gate waits, gone;
+
+    clock_set_fake(0, 0);
+    uint64_t now = clock_monotonic_ns();
+    set_scanner_state(fixture, SCANNER_READY);
+    set_scanner_state(fixture, SCANNER_FAILED);
+    ask(fixture, path, now + 3600 * NS_PER_SECOND, &waits);
+    ask(fixture, path, now + NS_PER_SECOND / 10, &gone);
+    gate_wait(&gone);
+    assert_false(gate_is_open(&waits));
+    set_scanner_state(fixture, SCANNER_READY);
+    gate_wait(&waits);
+    assert_int_equal(waits.last.verdict, SCAN_CLEAN);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -922,6 +973,8 @@ int main(void)
         TEST(test_a_busy_host_does_not_hold_new_signatures_for_ever),
         TEST(test_users_who_wait_take_turns),
         TEST(test_an_ask_that_nobody_waits_for_takes_no_worker),
+        TEST(test_an_ask_does_not_wait_for_signatures_that_were_given_up),
+        TEST(test_an_ask_waits_for_an_engine_that_died),
     };
 
     return cmocka_run_group_tests_name("agent/scan/scan_pipeline", tests, NULL, NULL);
