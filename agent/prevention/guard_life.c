@@ -328,8 +328,7 @@ void guard_life_renew(struct prevention *prevention)
     }
     if (prevention->current.number == 0 && !prevention->told_degraded)
         set_state(prevention, PREVENTION_STARTING, "");
-    prevention->mounts_print = guard_plan_fingerprint(prevention->plan);
-    guard_plan_watch(prevention->plan, prevention->unmounts_fd);
+    prevention_watch_marks(prevention);
     int r = spawn_guard(prevention, &prevention->next);
     if (r == 0)
         return;

@@ -116,19 +116,17 @@ static void renew_late(struct prevention *prevention)
 }
 
 /* A mount that came to be below a protected path has its own marks; mounts come in crowds. While
- * opens wait for the guard before, no third one is started: it would end that one. */
+ * opens wait for the guard before, no third one is started: it would end that one. Nor while one
+ * starts: where mounts come and go all the time none would ever take over. */
 static void check_mounts(struct prevention *prevention)
 {
-    if (prevention->old.number != 0 || !prevention->plan->enabled ||
+    if (prevention->old.number != 0 || prevention->next.number != 0 || !prevention->plan->enabled ||
         !(prevention->mounts_moved || prevention->mark_lost))
         return;
-    bool lost = TAKE_FLAG(prevention->mark_lost);
     prevention->mounts_moved = false;
-    uint64_t print = guard_plan_fingerprint(prevention->plan);
-    if (!lost && print == prevention->mounts_print)
-        return;
-    prevention->mounts_print = print;
-    guard_life_renew(prevention);
+    if (prevention->mark_lost ||
+        guard_plan_fingerprint(prevention->plan) != prevention->mounts_print)
+        guard_life_renew(prevention);
 }
 
 static void mounts_changed(void *user, int fd UNUSED, uint32_t epoll_events UNUSED)
@@ -151,6 +149,33 @@ static void take_unmounts(void *user, int fd, uint32_t epoll_events UNUSED)
             prevention->mark_lost |= (event->mask & (IN_UNMOUNT | IN_Q_OVERFLOW)) != 0;
             at += sizeof *event + event->len;
         }
+}
+
+/* In place of the one there is. */
+static int open_unmounts(struct prevention *prevention)
+{
+    int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+
+    if (fd < 0)
+        return -errno;
+    int r = event_loop_add_fd(prevention->loop, fd, EPOLLIN, take_unmounts, prevention);
+    if (r < 0) {
+        (void)close(fd);
+        return r;
+    }
+    event_loop_remove_fd(prevention->loop, prevention->unmounts_fd);
+    if (prevention->unmounts_fd >= 0)
+        (void)close(prevention->unmounts_fd);
+    prevention->unmounts_fd = fd;
+    return 0;
+}
+
+void prevention_watch_marks(struct prevention *prevention)
+{
+    prevention->mounts_moved = prevention->mark_lost = false;
+    prevention->mounts_print = guard_plan_fingerprint(prevention->plan);
+    (void)!open_unmounts(prevention); /* otherwise the one before tells too much */
+    guard_plan_watch(prevention->plan, prevention->unmounts_fd);
 }
 
 static void handle_tick(void *user)
@@ -196,12 +221,7 @@ static int make_loop(struct prevention *prevention)
     if (r == 0)
         r = event_loop_add_fd(prevention->loop, prevention->mounts_fd, EPOLLPRI, mounts_changed,
                               prevention);
-    if (r == 0 && (prevention->unmounts_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) < 0)
-        r = -errno;
-    if (r == 0)
-        r = event_loop_add_fd(prevention->loop, prevention->unmounts_fd, EPOLLIN, take_unmounts,
-                              prevention);
-    return r;
+    return r == 0 ? open_unmounts(prevention) : r;
 }
 
 /* ---- life ---- */

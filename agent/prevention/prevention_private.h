@@ -83,6 +83,9 @@ bool prevention_post(struct prevention *prevention, event_post_handler *work, vo
 const char *prevention_module(const struct prevention *prevention);
 void prevention_record(struct prevention *prevention, const char *kind,
                        enum event_severity severity, const char *subject, const char *detail);
+/* What is told of mounts from now on is news to a guard that is started next: of the plan's file
+ * systems, not of those of the plan before. */
+void prevention_watch_marks(struct prevention *prevention);
 
 /* ---- guard_life.c ---- */
 
