@@ -125,12 +125,14 @@ bool application_control_lets_all_run(struct application_control *control,
     return learning || clock_realtime_ns() < marks.maintenance_until_ns;
 }
 
-bool application_control_changed_between(const struct stat *status, uint64_t from_ns,
-                                         uint64_t until_ns)
+bool application_control_came_in_maintenance(const struct inventory_marks *marks,
+                                             const struct stat *status)
 {
     uint64_t changed_ns = file_identity_of(status).ctime_ns;
+    bool in_gap = changed_ns > marks->gap_from_ns && changed_ns + TICK_NS < marks->gap_until_ns;
 
-    return changed_ns + TICK_NS >= from_ns && changed_ns <= until_ns;
+    return marks->maintenance_from_ns != 0 && changed_ns + TICK_NS >= marks->maintenance_from_ns &&
+           changed_ns <= marks->maintenance_until_ns && !in_gap;
 }
 
 void application_control_record(struct application_control *control, const char *kind,
@@ -503,6 +505,15 @@ static bool is_off(struct application_control *control)
     return off;
 }
 
+/* Put on again before what came in it has been found: nobody allowed what comes in between. There
+ * is one gap; another one takes in what came since the one before and has not been found either. */
+static void leave_gap(struct inventory_marks *marks, uint64_t now)
+{
+    if (marks->gap_until_ns == 0)
+        marks->gap_from_ns = marks->maintenance_until_ns;
+    marks->gap_until_ns = now;
+}
+
 static void set_maintenance(struct application_control *control, uint64_t minutes)
 {
     struct inventory_marks marks = inventory_marks(control->inventory);
@@ -510,6 +521,8 @@ static void set_maintenance(struct application_control *control, uint64_t minute
 
     if (minutes > 0 && marks.maintenance_from_ns == 0)
         marks.maintenance_from_ns = now;
+    else if (minutes > 0 && marks.maintenance_until_ns < now)
+        leave_gap(&marks, now);
     if (minutes > 0)
         marks.maintenance_until_ns = now + minutes * NS_PER_MINUTE;
     else /* its time may be over already */
@@ -566,8 +579,7 @@ int application_control_learn(struct application_control *control, const char *b
     (void)pthread_mutex_lock(&control->lock);
     control->clearing = false;
     if (r == 0) {
-        control->walk_wanted = true;
-        control->walk_since_ns = 0;
+        control->walk_wanted = control->walk_everything = true;
         control->walk_problem = 0;
         control->generation++;
     }

@@ -81,8 +81,9 @@ void application_control_status(struct application_control *control,
 
 #define APPLICATION_MAINTENANCE_MOST_MINUTES (24 * 60)
 /* For so long whatever is run is known from then on, and so is what came or was changed until its
- * time was over: a walk looks for that. 0 ends it now. It outlives the agent's end. by: who asked,
- * for the event. -EOPNOTSUPP: it is off, -EALREADY: it does not enforce anything yet, -ERANGE. */
+ * time was over: a walk looks for that. Put on again before that is found, it leaves out what came
+ * in between. 0 ends it now. It outlives the agent's end. by: who asked, for the event.
+ * -EOPNOTSUPP: it is off, -EALREADY: it does not enforce anything yet, -ERANGE. */
 int application_control_maintain(struct application_control *control, uint64_t minutes,
                                  const char *by) MUST_USE;
 /* Forgets all programs and learns anew what is there. -EOPNOTSUPP, -errno of the file. */

@@ -87,7 +87,7 @@ struct application_control {
     bool clearing;          /* the inventory: no walk begins */
     bool maintenance_ends;  /* its walk is wanted or under way */
     uint64_t walk_retry_ns; /* monotonic: a failed one is not tried before */
-    uint64_t walk_since_ns; /* realtime: only what changed since; 0: everything */
+    bool walk_everything;   /* or only what came in maintenance */
     uint64_t added;         /* programs, during maintenance */
     uint64_t generation;    /* moves when what the guard remembers counts no more */
     int start_problem, write_problem, walk_problem; /* 0, or -errno: of the last try */
@@ -109,9 +109,9 @@ bool application_control_in_maintenance(struct application_control *control);
  * is why it is known then. */
 bool application_control_lets_all_run(struct application_control *control,
                                       enum inventory_origin *ret_origin);
-/* Whether a file last changed between the two, realtime. */
-bool application_control_changed_between(const struct stat *status, uint64_t from_ns,
-                                         uint64_t until_ns);
+/* Whether a file last changed in maintenance, while its time was not over. */
+bool application_control_came_in_maintenance(const struct inventory_marks *marks,
+                                             const struct stat *status);
 void application_control_record(struct application_control *control, const char *kind,
                                 enum event_severity severity, const char *subject,
                                 const char *detail);

@@ -55,6 +55,8 @@ static const struct database_migration migrations[] = {
      " sum BLOB NOT NULL, complete_ns INTEGER NOT NULL, maintenance_from_ns INTEGER NOT NULL,"
      " maintenance_until_ns INTEGER NOT NULL, tampered INTEGER NOT NULL,"
      " signature TEXT NOT NULL)"},
+    {"ALTER TABLE header ADD COLUMN gap_from_ns INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE header ADD COLUMN gap_until_ns INTEGER NOT NULL DEFAULT 0"},
 };
 
 /* ---- rows ---- */
@@ -142,20 +144,26 @@ static int load_rows(struct inventory *inventory)
 
 /* ---- the header ---- */
 
+/* Without a gap it is as it was before there were any. */
 static int header_text(const struct header *header, char text[static HEADER_BYTES])
 {
-    char sum[2 * sizeof header->sum.limbs + 1];
+    const struct inventory_marks *marks = &header->marks;
+    char sum[2 * sizeof header->sum.limbs + 1], gap[64] = "";
     uint8_t bytes[sizeof header->sum.limbs];
 
     memcpy(bytes, header->sum.limbs, sizeof bytes);
     text_hex(sum, bytes, sizeof bytes);
+    if (marks->gap_until_ns != 0)
+        (void)text_format(gap, sizeof gap, "gap %llu %llu\n",
+                          (unsigned long long)marks->gap_from_ns,
+                          (unsigned long long)marks->gap_until_ns);
     int r = text_format(text, HEADER_BYTES,
                         "yagura programs 1\nprograms %llu\nsum %s\ncomplete %llu\n"
-                        "maintenance %llu %llu\ntampered %d\n",
+                        "maintenance %llu %llu\ntampered %d\n%s",
                         (unsigned long long)header->programs, sum,
-                        (unsigned long long)header->marks.complete_ns,
-                        (unsigned long long)header->marks.maintenance_from_ns,
-                        (unsigned long long)header->marks.maintenance_until_ns, header->tampered);
+                        (unsigned long long)marks->complete_ns,
+                        (unsigned long long)marks->maintenance_from_ns,
+                        (unsigned long long)marks->maintenance_until_ns, header->tampered, gap);
     return r < 0 ? r : 0;
 }
 
@@ -166,7 +174,9 @@ static int take_header(struct inventory *inventory, sqlite3_stmt *row)
         .programs = (uint64_t)sqlite3_column_int64(row, 0),
         .marks = {.complete_ns = (uint64_t)sqlite3_column_int64(row, 2),
                   .maintenance_from_ns = (uint64_t)sqlite3_column_int64(row, 3),
-                  .maintenance_until_ns = (uint64_t)sqlite3_column_int64(row, 4)},
+                  .maintenance_until_ns = (uint64_t)sqlite3_column_int64(row, 4),
+                  .gap_from_ns = (uint64_t)sqlite3_column_int64(row, 7),
+                  .gap_until_ns = (uint64_t)sqlite3_column_int64(row, 8)},
         .tampered = sqlite3_column_int(row, 5) != 0,
     };
     char text[HEADER_BYTES];
@@ -192,7 +202,8 @@ static int load_header(struct inventory *inventory)
     sqlite3_stmt *statement = NULL;
     int r = database_prepare(inventory->database,
                              "SELECT programs, sum, complete_ns, maintenance_from_ns, "
-                             "maintenance_until_ns, tampered, signature FROM header WHERE id = 1",
+                             "maintenance_until_ns, tampered, signature, gap_from_ns, "
+                             "gap_until_ns FROM header WHERE id = 1",
                              &statement);
 
     if (r < 0)
@@ -222,8 +233,8 @@ static int write_header(struct inventory *inventory, const struct header *header
     if (r == 0)
         r = database_prepare(inventory->database,
                              "INSERT OR REPLACE INTO header(id, programs, sum, complete_ns, "
-                             "maintenance_from_ns, maintenance_until_ns, tampered, signature) "
-                             "VALUES(1, ?, ?, ?, ?, ?, ?, ?)",
+                             "maintenance_from_ns, maintenance_until_ns, tampered, signature, "
+                             "gap_from_ns, gap_until_ns) VALUES(1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                              &statement);
     if (r < 0)
         return r;
@@ -235,6 +246,8 @@ static int write_header(struct inventory *inventory, const struct header *header
     (void)sqlite3_bind_int64(statement, 5, (int64_t)header->marks.maintenance_until_ns);
     (void)sqlite3_bind_int(statement, 6, header->tampered);
     (void)sqlite3_bind_text(statement, 7, signature, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_int64(statement, 8, (int64_t)header->marks.gap_from_ns);
+    (void)sqlite3_bind_int64(statement, 9, (int64_t)header->marks.gap_until_ns);
     int step = sqlite3_step(statement);
     (void)sqlite3_finalize(statement);
     return step == SQLITE_DONE ? 0 : database_errno(step);

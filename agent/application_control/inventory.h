@@ -37,6 +37,7 @@ struct inventory_program {
 struct inventory_marks {
     uint64_t complete_ns; /* when everything there was had been looked at */
     uint64_t maintenance_from_ns, maintenance_until_ns;
+    uint64_t gap_from_ns, gap_until_ns; /* of it: its time was over, then it was put on again */
 };
 
 /* key_path: made when it is missing. ret_notice: "" or what had to be done. A file that was corrupt

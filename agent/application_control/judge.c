@@ -80,9 +80,7 @@ static bool came_in_maintenance(struct application_control *control,
 {
     struct inventory_marks marks = inventory_marks(control->inventory);
 
-    return marks.maintenance_from_ns != 0 &&
-           application_control_changed_between(&ask->status, marks.maintenance_from_ns,
-                                               marks.maintenance_until_ns);
+    return application_control_came_in_maintenance(&marks, &ask->status);
 }
 
 static void answer_known(struct application_control *control, struct application_ask *ask,

@@ -92,7 +92,7 @@ static void end_maintenance(struct application_control *control)
     if (control->rules->mode != APPLICATION_OFF && maintenance_is_over(control) &&
         !control->walking && !control->walk_wanted) {
         control->maintenance_ends = control->walk_wanted = true;
-        control->walk_since_ns = inventory_marks(control->inventory).maintenance_from_ns;
+        control->walk_everything = false;
         (void)pthread_cond_broadcast(&control->changed);
     }
     (void)pthread_mutex_unlock(&control->lock);
@@ -106,8 +106,7 @@ static void begin_learning(struct application_control *control)
     if (control->rules->mode != APPLICATION_OFF && !control->walking && !control->walk_wanted &&
         inventory_marks(control->inventory).complete_ns == 0 &&
         !inventory_is_full(control->inventory) && clock_monotonic_ns() >= control->walk_retry_ns) {
-        control->walk_wanted = true;
-        control->walk_since_ns = 0;
+        control->walk_wanted = control->walk_everything = true;
         (void)pthread_cond_broadcast(&control->changed);
     }
     (void)pthread_mutex_unlock(&control->lock);

@@ -26,7 +26,9 @@
 struct walk {
     struct application_control *control;
     struct application_rules *rules;
-    uint64_t since_ns, until_ns; /* realtime: of the files' last changes */
+    bool everything; /* otherwise what came in maintenance */
+    struct inventory_marks marks;
+    uint64_t began_ns; /* realtime */
     unsigned unwritten;
     uint64_t added;
     const char *place; /* of the policy's paths */
@@ -79,7 +81,7 @@ static bool may_be_run(const struct stat *status)
 static bool is_wanted(const struct walk *walk, const struct stat *status)
 {
     return may_be_run(status) && (uint64_t)status->st_size <= walk->rules->most_bytes &&
-           application_control_changed_between(status, walk->since_ns, walk->until_ns);
+           (walk->everything || application_control_came_in_maintenance(&walk->marks, status));
 }
 
 /* A file that cannot be read now is asked for when it is run. */
@@ -91,7 +93,7 @@ static int walk_file(void *user, const struct tree_walk_file *file)
     struct stat status;
     struct inventory_program program = {
         .path = file->path,
-        .origin = walk->since_ns != 0 ? INVENTORY_MAINTENANCE : INVENTORY_FOUND,
+        .origin = walk->everything ? INVENTORY_FOUND : INVENTORY_MAINTENANCE,
         .package = "",
     };
 
@@ -158,19 +160,30 @@ static void finish_learning(struct application_control *control)
              inventory_count(control->inventory));
 }
 
-/* Unless somebody made it longer during the walk, or the walk failed: then the keeper wants another
- * one. */
-static void finish_maintenance(struct application_control *control, uint64_t added, bool failed)
+/* What came before the gap has been found. */
+static void close_gap(struct inventory_marks *marks)
 {
+    marks->maintenance_from_ns = marks->gap_until_ns;
+    marks->gap_from_ns = marks->gap_until_ns = 0;
+}
+
+/* Unless somebody put it on again since the walk began, or the walk failed: then the keeper wants
+ * another one. */
+static void finish_maintenance(const struct walk *walk, bool failed)
+{
+    struct application_control *control = walk->control;
+
     (void)pthread_mutex_lock(&control->lock);
     struct inventory_marks marks = inventory_marks(control->inventory);
-    bool goes_on = failed || marks.maintenance_until_ns > clock_realtime_ns();
+    bool goes_on = failed || marks.maintenance_until_ns > clock_realtime_ns() ||
+                   marks.maintenance_until_ns != walk->marks.maintenance_until_ns;
     control->maintenance_ends = false;
-    if (!goes_on) {
-        marks.maintenance_from_ns = marks.maintenance_until_ns = 0;
-        inventory_set_marks(control->inventory, &marks);
-    }
-    added += control->added;
+    if (!goes_on)
+        marks = (struct inventory_marks){.complete_ns = marks.complete_ns};
+    else if (!failed && marks.gap_until_ns != 0 && marks.gap_from_ns <= walk->began_ns)
+        close_gap(&marks);
+    inventory_set_marks(control->inventory, &marks);
+    uint64_t added = control->added + walk->added;
     control->added = goes_on ? added : 0;
     (void)pthread_mutex_unlock(&control->lock);
     if (goes_on)
@@ -194,15 +207,15 @@ static void note_result(const struct walk *walk, int result, int problem)
     (void)pthread_mutex_unlock(&control->lock);
 }
 
-static void do_walk(struct application_control *control, uint64_t since_ns)
+static void do_walk(struct application_control *control, bool everything)
 {
     struct walk walk = {
         .control = control,
         .rules = application_rules_take(control),
         .place = "",
-        .since_ns = since_ns,
-        .until_ns =
-            since_ns != 0 ? inventory_marks(control->inventory).maintenance_until_ns : UINT64_MAX,
+        .everything = everything,
+        .marks = inventory_marks(control->inventory),
+        .began_ns = clock_realtime_ns(),
     };
 
     int r = walk_all(&walk);
@@ -214,10 +227,10 @@ static void do_walk(struct application_control *control, uint64_t since_ns)
     if (r != -ECANCELED)
         note_result(&walk, r, problem);
     application_rules_drop(control, walk.rules);
-    if (r == 0 && since_ns == 0)
+    if (r == 0 && everything)
         finish_learning(control);
-    if (since_ns != 0 && r != -ECANCELED)
-        finish_maintenance(control, walk.added, problem < 0);
+    if (!everything && r != -ECANCELED)
+        finish_maintenance(&walk, problem < 0);
 }
 
 static void give_way(void)
@@ -237,12 +250,12 @@ void *application_walker_run(void *user)
             application_control_wait(control, UINT64_MAX);
             continue;
         }
-        uint64_t since_ns = control->walk_since_ns;
+        bool everything = control->walk_everything;
         control->walk_wanted = control->walk_stops = false;
         control->walking = true;
         control->looked_at = 0;
         (void)pthread_mutex_unlock(&control->lock);
-        do_walk(control, since_ns);
+        do_walk(control, everything);
         (void)pthread_mutex_lock(&control->lock);
         control->walking = false;
         (void)pthread_cond_broadcast(&control->changed);

@@ -2,6 +2,8 @@
  * noticed. */
 #include "agent/application_control/digest_table.h"
 #include "agent/application_control/inventory.h"
+#include "common/crypto/seals.h"
+#include "common/crypto/signatures.h"
 #include "common/text/text.h"
 
 #include <errno.h>
@@ -49,7 +51,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     static const char *const names[] = {"programs.db", "programs.db-wal", "programs.db-shm",
-                                        "programs.key"};
+                                        "programs.db.v1", "programs.key"};
     struct fixture *fixture = *state;
     char path[128];
 
@@ -106,7 +108,9 @@ static void programs_and_marks_are_kept(void **state)
     struct fixture *fixture = *state;
     const struct inventory_marks marks = {.complete_ns = 5,
                                           .maintenance_from_ns = 6,
-                                          .maintenance_until_ns = 7};
+                                          .maintenance_until_ns = 9,
+                                          .gap_from_ns = 7,
+                                          .gap_until_ns = 8};
 
     for (unsigned i = 0; i < MANY; i++)
         assert_int_equal(add(fixture, i), 1);
@@ -150,6 +154,7 @@ static void what_others_write_is_noticed(void **state)
          " FROM program WHERE size = 1"),
         "UPDATE header SET maintenance_until_ns = 99",
         "UPDATE header SET complete_ns = 0",
+        "UPDATE header SET gap_until_ns = 99",
         "DELETE FROM header",
     };
     struct fixture *fixture = *state;
@@ -164,6 +169,7 @@ static void what_others_write_is_noticed(void **state)
         struct inventory_marks marks = inventory_marks(fixture->inventory);
         assert_int_not_equal(marks.complete_ns, 0);
         assert_int_equal(marks.maintenance_until_ns, 0);
+        assert_int_equal(marks.gap_until_ns, 0);
         /* It stays so until it is made anew. */
         inventory_set_marks(fixture->inventory, &marks);
         assert_int_equal(inventory_commit(fixture->inventory), 0);
@@ -172,6 +178,55 @@ static void what_others_write_is_noticed(void **state)
         assert_int_equal(inventory_clear(fixture->inventory), 0);
         assert_false(inventory_is_tampered(fixture->inventory));
     }
+}
+
+/* As it was signed then. */
+static void sign_without_gaps(struct fixture *fixture, sqlite3 *database)
+{
+    struct sealer *sealer = NULL;
+    char signature[SIGNATURE_TEXT_BYTES], change[256];
+    sqlite3_stmt *row;
+
+    assert_int_equal(sqlite3_prepare_v2(database,
+                                        "SELECT 'yagura programs 1' || char(10) || 'programs ' || "
+                                        "programs || char(10) || 'sum ' || lower(hex(sum)) || "
+                                        "char(10) || 'complete 5' || char(10) || "
+                                        "'maintenance 0 0' || char(10) || 'tampered 0' || char(10) "
+                                        "FROM header",
+                                        -1, &row, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(row), SQLITE_ROW);
+    assert_int_equal(
+        sealer_open(fixture->key, "yagura inventory of programs: key of the seals, 1", &sealer), 0);
+    assert_int_equal(signature_make(sealer_key(sealer), sqlite3_column_text(row, 0),
+                                    (size_t)sqlite3_column_bytes(row, 0), signature),
+                     0);
+    (void)sealer_close(sealer);
+    assert_int_equal(sqlite3_finalize(row), SQLITE_OK);
+    (void)text_format(change, sizeof change, "UPDATE header SET signature = '%s'", signature);
+    assert_int_equal(sqlite3_exec(database, change, NULL, NULL, NULL), SQLITE_OK);
+}
+
+static void one_of_before_there_were_gaps_is_ours(void **state)
+{
+    struct fixture *fixture = *state;
+    sqlite3 *database;
+
+    fill(fixture);
+    fixture->inventory = inventory_close(fixture->inventory);
+    assert_int_equal(sqlite3_open(fixture->path, &database), SQLITE_OK);
+    sign_without_gaps(fixture, database);
+    assert_int_equal(sqlite3_exec(database,
+                                  "ALTER TABLE header DROP COLUMN gap_from_ns;"
+                                  "ALTER TABLE header DROP COLUMN gap_until_ns;"
+                                  "PRAGMA user_version = 1",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_close(database), SQLITE_OK);
+    open_it(fixture);
+    assert_false(inventory_is_tampered(fixture->inventory));
+    assert_int_equal(inventory_count(fixture->inventory), 3);
+    assert_int_equal(inventory_marks(fixture->inventory).complete_ns, 5);
 }
 
 static void another_key_seals_nothing(void **state)
@@ -206,6 +261,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(programs_and_marks_are_kept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_others_write_is_noticed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_of_before_there_were_gaps_is_ours, set_up, tear_down),
         cmocka_unit_test_setup_teardown(another_key_seals_nothing, set_up, tear_down),
         cmocka_unit_test(hashes_of_the_policy_are_read),
     };

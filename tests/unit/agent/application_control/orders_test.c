@@ -18,7 +18,8 @@
 static char folder[64];
 static struct application_rules rules;
 static struct application_control control;
-static bool extends; /* somebody makes maintenance longer during the walk */
+static bool extends; /* somebody puts maintenance on again during the walk */
+static bool ends;    /* and off */
 static int clear_result, walk_result, commit_result;
 static bool full;
 static const char *found; /* what the walk meets in folder; NULL: nothing */
@@ -57,6 +58,8 @@ int __wrap_tree_walk(const char *top UNUSED, bool stay UNUSED, struct mount_clas
         meet(visitor, user);
     if (extends)
         assert_int_equal(application_control_maintain(&control, 30, "a test"), 0);
+    if (ends)
+        assert_int_equal(application_control_maintain(&control, 0, "a test"), 0);
     (void)pthread_mutex_lock(&control.lock);
     control.stopping = true; /* after this walk */
     (void)pthread_mutex_unlock(&control.lock);
@@ -112,7 +115,7 @@ static int set_up(void **state UNUSED)
     (void)text_format(path, sizeof path, "%s/programs.db", folder);
     (void)text_format(key, sizeof key, "%s/programs.key", folder);
     assert_int_equal(inventory_open(path, key, &control.inventory, notice), 0);
-    extends = false;
+    extends = ends = false;
     clear_result = walk_result = commit_result = 0;
     full = false;
     found = NULL;
@@ -142,7 +145,7 @@ static void end_maintenance(void)
 
     inventory_set_marks(control.inventory, &over);
     control.walk_wanted = control.maintenance_ends = true;
-    control.walk_since_ns = over.maintenance_from_ns;
+    control.walk_everything = false;
 }
 
 static void run(void *(*thread_run)(void *user))
@@ -216,7 +219,7 @@ static void its_walk_that_failed_is_tried_again(void **state UNUSED)
     control.walk_retry_ns = 0;
     keep();
     assert_true(control.walk_wanted);
-    assert_int_equal(control.walk_since_ns, over.maintenance_from_ns);
+    assert_false(control.walk_everything);
     walk_result = 0;
     walk();
     assert_int_equal(inventory_marks(control.inventory).maintenance_from_ns, 0);
@@ -233,38 +236,106 @@ static void its_walk_through_a_full_inventory_ends_it(void **state UNUSED)
     assert_int_equal(ends_told, 1);
 }
 
-static void maintenance_made_longer_during_its_walk_goes_on(void **state UNUSED)
+static void maintenance_put_on_again_during_its_walk_begins_then(void **state UNUSED)
 {
+    uint64_t before_ns = clock_realtime_ns();
+
     extends = true;
     end_maintenance();
     walk();
     struct inventory_marks marks = inventory_marks(control.inventory);
-    assert_int_equal(marks.maintenance_from_ns, 2);
+    assert_true(marks.maintenance_from_ns >= before_ns);
     assert_true(marks.maintenance_until_ns > clock_realtime_ns());
+    assert_int_equal(marks.gap_until_ns, 0);
     assert_int_equal(ends_told, 0);
     assert_false(control.maintenance_ends);
 }
 
-static uint64_t count_after_walk_until(const char *name, uint64_t until_ns)
+static void maintenance_that_was_put_on_and_ended_during_its_walk_has_another(void **state UNUSED)
 {
-    const struct inventory_marks over = {.complete_ns = 1,
-                                         .maintenance_from_ns = 2,
-                                         .maintenance_until_ns = until_ns};
+    extends = ends = true;
+    end_maintenance();
+    walk();
+    assert_int_not_equal(inventory_marks(control.inventory).maintenance_from_ns, 0);
+    assert_int_equal(ends_told, 0);
+    extends = ends = false;
+    keep();
+    assert_true(control.walk_wanted);
+    walk();
+    assert_int_equal(inventory_marks(control.inventory).maintenance_from_ns, 0);
+    assert_int_equal(ends_told, 1);
+}
 
+static uint64_t make_after(const char *name, uint64_t time_ns)
+{
+    uint64_t changed_ns;
+
+    while ((changed_ns = make(name)) <= time_ns)
+        ;
+    return changed_ns;
+}
+
+static uint64_t count_after_walk(const char *name, const struct inventory_marks *marks)
+{
     found = name;
     end_maintenance();
-    inventory_set_marks(control.inventory, &over);
+    inventory_set_marks(control.inventory, marks);
     walk();
     return inventory_count(control.inventory);
 }
 
 static void its_walk_takes_what_came_until_its_end(void **state UNUSED)
 {
-    uint64_t until_ns = make("meanwhile");
-    while (make("afterwards") <= until_ns)
-        ;
-    assert_int_equal(count_after_walk_until("meanwhile", until_ns), 1);
-    assert_int_equal(count_after_walk_until("afterwards", until_ns), 1);
+    const struct inventory_marks over = {.complete_ns = 1,
+                                         .maintenance_from_ns = 2,
+                                         .maintenance_until_ns = make("meanwhile")};
+
+    (void)make_after("afterwards", over.maintenance_until_ns);
+    assert_int_equal(count_after_walk("meanwhile", &over), 1);
+    assert_int_equal(count_after_walk("afterwards", &over), 1);
+}
+
+static void its_walk_leaves_out_what_came_before_it_was_put_on_again(void **state UNUSED)
+{
+    struct inventory_marks over = {.complete_ns = 1, .maintenance_from_ns = 2};
+
+    over.gap_from_ns = make("meanwhile");
+    uint64_t between_ns = make_after("between", over.gap_from_ns);
+    over.gap_until_ns = over.maintenance_until_ns =
+        make_after("again", between_ns + NS_PER_SECOND / 10);
+    assert_int_equal(count_after_walk("between", &over), 0);
+    assert_int_equal(count_after_walk("meanwhile", &over), 1);
+    assert_int_equal(count_after_walk("again", &over), 2);
+}
+
+static void put_on_again_before_its_walk_it_leaves_a_gap(void **state UNUSED)
+{
+    const struct inventory_marks over = {.complete_ns = 1,
+                                         .maintenance_from_ns = 2,
+                                         .maintenance_until_ns = 3};
+    struct inventory_marks marks;
+    uint64_t before_ns = clock_realtime_ns();
+
+    inventory_set_marks(control.inventory, &over);
+    for (int i = 0; i < 2; i++) { /* what came in between, and was not found, is in the gap, too */
+        assert_int_equal(application_control_maintain(&control, 30, "a test"), 0);
+        marks = inventory_marks(control.inventory);
+        assert_int_equal(marks.maintenance_from_ns, 2);
+        assert_int_equal(marks.gap_from_ns, 3);
+        assert_true(marks.gap_until_ns >= before_ns);
+        assert_true(marks.maintenance_until_ns > marks.gap_until_ns);
+        assert_int_equal(application_control_maintain(&control, 0, "a test"), 0);
+        before_ns = inventory_marks(control.inventory).maintenance_until_ns;
+        while (clock_realtime_ns() <= before_ns)
+            ;
+    }
+    end_maintenance();
+    inventory_set_marks(control.inventory, &marks);
+    extends = true; /* only longer: it is not over */
+    walk();
+    marks = inventory_marks(control.inventory);
+    assert_true(marks.maintenance_from_ns > 3);
+    assert_int_equal(marks.gap_until_ns, 0);
 }
 
 static void its_end_is_ordered_once(void **state UNUSED)
@@ -292,7 +363,7 @@ static void learning_anew_drops_the_walk_that_was_wanted(void **state UNUSED)
     end_maintenance();
     assert_int_equal(application_control_learn(&control, "a test"), 0);
     assert_true(control.walk_wanted);
-    assert_int_equal(control.walk_since_ns, 0);
+    assert_true(control.walk_everything);
     assert_false(control.maintenance_ends);
     assert_false(control.clearing);
 }
@@ -364,7 +435,7 @@ static void what_is_switched_off_is_not_walked_for(void **state UNUSED)
     control.rules = &rules;
     keep();
     assert_true(control.walk_wanted);
-    assert_int_equal(control.walk_since_ns, 2);
+    assert_false(control.walk_everything);
 }
 
 static void what_could_not_be_started_is_degraded(void **state UNUSED)
@@ -389,14 +460,20 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(maintenance_ends_with_its_walk, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(maintenance_made_longer_during_its_walk_goes_on, set_up,
-                                        tear_down),
+        cmocka_unit_test_setup_teardown(maintenance_put_on_again_during_its_walk_begins_then,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            maintenance_that_was_put_on_and_ended_during_its_walk_has_another, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             an_inventory_that_cannot_be_cleared_leaves_maintenance_an_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(its_walk_that_failed_is_tried_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(its_walk_through_a_full_inventory_ends_it, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(its_walk_takes_what_came_until_its_end, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(its_walk_leaves_out_what_came_before_it_was_put_on_again,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(put_on_again_before_its_walk_it_leaves_a_gap, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(its_end_is_ordered_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_walk_that_failed_is_told_until_the_next_one, set_up,
                                         tear_down),
