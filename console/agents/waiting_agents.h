@@ -3,8 +3,9 @@
  * timer of their own. One thread looks at the store, at once when something was changed here and
  * once a second for other nodes and programs, and only while anybody waits.
  *
- * What is new for many is told to WAITING_WAKES_A_SECOND of them, those with commands first.
- * Thread-safe. */
+ * Of those for whom something new is found while they wait, WAITING_WAKES_A_SECOND are told in a
+ * second, and as many more at first, those with commands first. At once are told: whose time is
+ * over meanwhile, who comes with something old, and whom waiting_agents_wake names. Thread-safe. */
 #ifndef CONSOLE_AGENTS_WAITING_AGENTS_H
 #define CONSOLE_AGENTS_WAITING_AGENTS_H
 
