@@ -353,7 +353,7 @@ static void order_turns(const struct logs *logs, size_t turns[LIMIT_LOG_FILES + 
 
 static void read_all(struct logs *logs, bool *more)
 {
-    size_t turns[LIMIT_LOG_FILES + 1];
+    size_t turns[LIMIT_LOG_FILES + 1] = {0};
 
     order_turns(logs, turns);
     for (size_t i = 0; i <= logs->source_count; i++)
