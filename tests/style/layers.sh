@@ -56,7 +56,7 @@ empty "only scanner/CMakeLists.txt and cmake/ name libclamav" "$(
 # What the built programs really load.
 bin=build/release-hardened/bin
 needed_libraries() {
-    readelf -dW "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'
+    readelf -dW "$1" 2>/dev/null | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'
 }
 if [ -d "$bin" ] && command -v readelf >/dev/null 2>&1; then
     for program in "$bin"/yagura*; do
