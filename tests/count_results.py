@@ -44,19 +44,23 @@ def last_words(output):
     return chosen[-LAST_WORDS:]
 
 
+def count_test(case):
+    """The same of one element of the file."""
+    status = "passed"
+    if case.find("failure") is not None or case.find("error") is not None:
+        status = "failed"
+    elif case.find("skipped") is not None or case.get("status") in ("notrun", "disabled"):
+        status = "skipped"
+    return count_case(status, case.findtext("system-out") or "")
+
+
 def main():
     totals = [0, 0, 0]
     for case in ElementTree.parse(sys.argv[1]).iter("testcase"):
-        output = case.findtext("system-out") or ""
-        if case.find("failure") is not None or case.find("error") is not None:
-            status = "failed"
-        elif case.find("skipped") is not None or case.get("status") in ("notrun", "disabled"):
-            status = "skipped"
-        else:
-            status = "passed"
-        counts = count_case(status, output)
+        counts = count_test(case)
         totals = [a + b for a, b in zip(totals, counts)]
         if counts[1]:
+            output = case.findtext("system-out") or ""
             print(case.get("name"), *("    " + line for line in last_words(output)), sep="\n", file=sys.stderr)
     print(*totals)
 
