@@ -140,7 +140,8 @@ static int read_escape(struct reader *reader, struct table_class *class)
     return byte_is_letter(letter) || byte_is_digit(letter) ? -2 : (unsigned char)letter;
 }
 
-static void add_posix(struct table_class *class, struct span name)
+/* False: not one we know. */
+static bool add_posix(struct table_class *class, struct span name)
 {
     for (unsigned byte = 0; byte < 128; byte++) {
         char c = (char)byte;
@@ -155,20 +156,30 @@ static void add_posix(struct table_class *class, struct span name)
     static const char *const known[] = {"alpha", "digit", "alnum", "space", "xdigit"};
     for (size_t i = 0; i < ARRAY_LENGTH(known); i++) {
         if (span_is(name, known[i]))
-            return;
+            return true;
     }
-    memset(class, 0xff, sizeof(*class)); /* not one we know: anything */
+    return false;
+}
+
+/* Behind "[:": the name before ":]", as PCRE2 takes it, which knows none with a ']' in it. */
+static bool find_posix_name(const struct reader *reader, struct span *ret_name)
+{
+    const char *begin = reader->at + 2, *at = begin;
+    while (at < reader->end && (byte_is_letter(*at) || *at == '^'))
+        at++;
+    *ret_name = (struct span){begin, (size_t)(at - begin)};
+    return reader->end - at >= 2 && at[0] == ':' && at[1] == ']';
 }
 
 /* One byte, escape or "[:name:]" inside brackets. The byte, or -1 when a set was joined. */
 static int read_set_item(struct reader *reader, struct table_class *class)
 {
     if (*reader->at == '[' && reader->end - reader->at > 2 && reader->at[1] == ':') {
-        struct span rest = {reader->at + 2, (size_t)(reader->end - reader->at - 2)};
-        const char *close = memmem(rest.data, rest.length, ":]", 2);
-        if (close != NULL) {
-            add_posix(class, (struct span){rest.data, (size_t)(close - rest.data)});
-            reader->at = close + 2;
+        struct span name;
+        if (find_posix_name(reader, &name)) {
+            if (!add_posix(class, name))
+                reader->lost = true;
+            reader->at = name.data + name.length + 2;
             return -1;
         }
     }
