@@ -19,7 +19,7 @@ Without options: installs what is missing, builds, tests and checks everything.
 
 Environment: YAGURA_FUZZ_SECONDS (default 3): seconds for each fuzz target.
              YAGURA_TEST_JOBS (default: number of processors): compilers and unit tests at once;
-             of system tests three times as many.
+             of system tests twice as many.
 TEXT
 }
 
@@ -171,7 +171,7 @@ run_ctest() {
     rm -f "$junit"
     passed=true
     jobs=$JOBS
-    [ "$2" != system ] || jobs=$((JOBS * 3)) # which wait for disks and for each other's processes most of the time
+    [ "$2" != system ] || jobs=$((JOBS * 2)) # which wait for disks and for each other's processes most of the time
     logged "$2-$1" ctest --test-dir "$tree" -L "^$2\$" -j "$jobs" --timeout 300 \
         --output-on-failure --no-tests=ignore --test-output-size-passed 1000000 \
         --test-output-size-failed 1000000 --output-junit "$junit" || passed=false
