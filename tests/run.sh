@@ -390,12 +390,15 @@ summarize() {
         sed 's/^/  /' "$FAILURES" >&3
     fi
     failed=$(total_of failed)
+    took=$(($(date +%s) - RUN_BEGUN))
+    note "The run took $((took / 60)) min $((took % 60)) s on $(nproc) processors, load now $(cut -d ' ' -f 1 /proc/loadavg)."
     note "$(total_of passed) passed, $failed failed, $(total_of skipped) skipped"
     [ "$failed" -eq 0 ]
 }
 
 main() {
     exec 3>&1 </dev/null
+    RUN_BEGUN=$(date +%s)
     ROOT=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
     cd "$ROOT"
     parse_options "$@"
