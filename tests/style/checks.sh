@@ -38,8 +38,22 @@ make_wrong_tree() {
     put docs/key.txt 'AKIAABCDEFGHIJKLMNOP'
     : >"$tree/docs/odd name.txt"
     put packaging/man/p.8 '.TH p 8' '.BOGUS x'
-    put packaging/systemd/bad.service '[Service]' 'ExecStart=/bin/true' 'User=root'
+    put packaging/systemd/bad.service '# Exposure: 100' '[Service]' 'ExecStart=/bin/true' 'User=root'
     put packaging/CMakeLists.txt 'yagura_program(lonely DIRECTORY bin)'
+}
+
+# A program without anything that cmake/yagura_compiler.cmake asks for.
+make_bare_program() {
+    mkdir -p "$tree/build/release-hardened/bin"
+    case $(uname -m) in
+    x86_64) no_pads=-fcf-protection=none ;;
+    aarch64) no_pads=-mbranch-protection=none ;;
+    *) no_pads=-w ;;
+    esac
+    printf '%s\n' '#include <stdio.h>' '#include <string.h>' \
+        'int main(int n, char **v) { char a[64]; strncpy(a, v[n - 1], 64); return puts(a); }' |
+        cc -x c -O2 -w -U_FORTIFY_SOURCE -no-pie -fno-stack-protector "$no_pads" -Wl,-z,norelro,-z,lazy \
+            -Wl,-z,execstack,-rpath,/lib -o "$tree/build/release-hardened/bin/yagura-bare" -
 }
 
 # finds CHECK TEST...: CHECK fails each of these tests on the wrong tree.
@@ -80,4 +94,8 @@ finds shell "shellcheck tool.sh" "scripts are POSIX sh"
 finds format "C files are formatted"
 finds manual_pages "groff packaging/man/p.8" "lonely has a man page"
 finds units "exposure of bad.service"
+make_bare_program
+finds hardening "yagura-bare: position-independent" "yagura-bare: RELRO" "yagura-bare: no executable stack" \
+    "yagura-bare: immediate binding" "yagura-bare: stack protector" "yagura-bare: fortified calls" \
+    "yagura-bare: branch protection" "yagura-bare: no search path of libraries"
 finish

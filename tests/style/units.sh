@@ -1,5 +1,5 @@
 #!/bin/sh
-# systemd accepts the units, and their exposure stays below the threshold each states
+# systemd accepts the units, and their exposure stays below what stands here for each
 set -eu
 # shellcheck source=tests/style/tap.sh
 . "$(dirname "$0")/tap.sh"
@@ -7,6 +7,15 @@ set -eu
 need systemd-analyze "systemd units"
 units=$(files 'packaging/systemd/*.service' 'packaging/systemd/*.service.in')
 [ -n "$units" ] || skip "systemd units" "there are none"
+
+# most_exposed UNIT: tenths, as systemd-analyze counts. The agent acts on the host's own tree (its unit says what that
+# costs); all others hold to what the console does.
+most_exposed() {
+    case $1 in
+    yagura-agent.service) echo 44 ;;
+    *) echo 15 ;;
+    esac
+}
 
 private=$(mktemp -d)
 trap 'rm -rf "$private"' EXIT
@@ -17,11 +26,8 @@ for unit in $units; do
         -e 's,^\(Exec[A-Za-z]*=[-+!@:]*\)/[^ ]*,\1/bin/true,' "$unit" >"$private/$name"
     empty "systemd-analyze verify $name" "$(systemd-analyze verify "$private/$name" 2>&1 |
         grep -F "$name" | grep -vE "is not executable|Cannot add dependency|Command 'man " || true)"
-    # "# Exposure: 45" in the unit is the threshold (tenths), so that it is read where it is met.
-    threshold=$(sed -n 's/^# Exposure: *\([0-9]*\).*/\1/p' "$unit")
-    if [ -z "$threshold" ]; then
-        fail "exposure of $name" "the unit does not state its threshold: a line '# Exposure: 45'"
-    elif said=$(systemd-analyze security --offline=true --no-pager --threshold="$threshold" "$private/$name" 2>&1); then
+    threshold=$(most_exposed "$name")
+    if said=$(systemd-analyze security --offline=true --no-pager --threshold="$threshold" "$private/$name" 2>&1); then
         pass "exposure of $name: $(printf '%s\n' "$said" | tail -n 1 | sed 's/.*: *\([0-9.]*\).*/\1/') (at most $threshold tenths)"
     else
         fail "exposure of $name" "$(printf '%s\n' "$said" | tail -n 1)"
