@@ -18,6 +18,7 @@ import os
 import platform
 import random
 import shutil
+import subprocess
 import sys
 import time
 
@@ -161,10 +162,10 @@ def choose(options):
     return order[:options.turns]
 
 
-def page(options, rows, failed):
+def page(options, rows, failed, skipped, commit):
     lines = ["# Faults, last run", "",
              f"`tests/faults/run.sh --seed {options.seed} --turns {options.turns}`, "
-             f"{time.strftime('%Y-%m-%d')}, Linux {platform.release()}, "
+             f"{time.strftime('%Y-%m-%d')}, {commit}, Linux {platform.release()}, "
              f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.0f}. "
              f"{len(rows)} turns held, {failed} broken.", "",
              "| fault | turns | service back after, at most | said |", "| --- | --- | --- | --- |"]
@@ -172,6 +173,7 @@ def page(options, rows, failed):
         mine = [row for row in rows if row["fault"] == name]
         lines.append(f"| {name.replace('_', ' ')} | {len(mine)} | "
                      f"{max(row['back'] for row in mine):.1f} s | `{mine[-1]['said']}` |")
+    lines += [f"| {name.replace('_', ' ')} | 0 | - | skipped: {skipped[name]} |" for name in sorted(skipped)]
     if rows:
         lines += ["", f"{rows[-1]['files']:,} files were written; each malicious one has its event and is "
                   f"gone, each clean one is there. {rows[-1]['events']:,} events were committed; each is in "
@@ -180,15 +182,16 @@ def page(options, rows, failed):
 
 
 def run(options):
+    commit = subprocess.run([os.path.join(HERE, "../commit.sh")], capture_output=True, text=True, check=True).stdout.strip()
     place = agents.Place()
-    rows, failed, skipped = [], 0, 0
+    rows, failed, skipped = [], 0, {}
     try:
         subject = Subject(place)
         for fault in choose(options):
             try:
                 row = take_turn(subject, fault)
             except inflict.Skip as reason:
-                skipped += 1
+                skipped[fault.name] = str(reason)
                 print(f"ok - {fault.name} # SKIP {reason}", flush=True)
                 continue
             except Exception as error:  # pylint: disable=broad-except
@@ -200,10 +203,10 @@ def run(options):
                   f"{row['events']} events; said {row['said']!r}", flush=True)
     finally:
         place.remove()
-    print(f"{len(rows)} passed, {failed} failed, {skipped} skipped")
+    print(f"{len(rows)} passed, {failed} failed, {len(skipped)} skipped")
     if options.record:
         with open(options.record, "w", encoding="utf-8") as stream:
-            stream.write(page(options, rows, failed))
+            stream.write(page(options, rows, failed, skipped, commit))
     return 1 if failed else 0
 
 

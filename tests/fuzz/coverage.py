@@ -71,11 +71,11 @@ def measure(build, sources):
         return list(pool.map(one, sources))
 
 
-def page(rows, targets, corpora):
+def page(rows, targets, corpora, commit):
     below = [row for row in rows if row[2] and 100 * row[1] / row[2] < LEAST]
     reached, all_lines = sum(row[1] for row in rows), sum(row[2] for row in rows)
     lines = ["# Lines of parsers that tests reach, last run", "",
-             f"`tests/fuzz/coverage.sh{' --corpora' if corpora else ''}`, {time.strftime('%Y-%m-%d')}: "
+             f"`tests/fuzz/coverage.sh{' --corpora' if corpora else ''}`, {time.strftime('%Y-%m-%d')}, {commit}: "
              f"{'fuzz corpora alone, which unit tests add to' if corpora else 'fuzz corpora and unit tests'}, {reached:,} of {all_lines:,} lines "
              f"({100 * reached / max(all_lines, 1):.1f} %). {len(below)} of {len(rows)} parsers are below {LEAST:.0f} %.", "",
              "| parser | fuzz targets | lines | reached |", "| --- | --- | --- | --- |"]
@@ -91,8 +91,9 @@ def main():
     parser.add_argument("--corpora", action="store_true", help="only these were run")
     parser.add_argument("--record")
     options = parser.parse_args()
+    commit = subprocess.run([os.path.join(ROOT, "tests/commit.sh")], capture_output=True, text=True, check=True).stdout.strip()
     targets = parsers()
-    text, below = page(measure(os.path.realpath(options.build), list(targets)), targets, options.corpora)
+    text, below = page(measure(os.path.realpath(options.build), list(targets)), targets, options.corpora, commit)
     print(text)
     if options.record:
         with open(options.record, "w", encoding="utf-8") as stream:
@@ -100,4 +101,5 @@ def main():
     return 1 if below else 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -78,8 +78,8 @@ parse_options() {
 write_record() {
     printf '# Fuzzing, last run\n\n'
     # shellcheck disable=SC2016  # Markdown
-    printf '`tests/fuzz/run.sh --seconds %s`, %s, clang %s, AddressSanitizer and UBSan, %s at once on %s processors, load %s.\n' \
-        "$SECONDS_EACH" "$(date -u +%F)" "$(clang -dumpversion)" "$JOBS" "$(nproc)" "$(cut -d ' ' -f 1 /proc/loadavg)"
+    printf '`tests/fuzz/run.sh --seconds %s`, %s, %s, clang %s, AddressSanitizer and UBSan, %s at once on %s processors, load %s.\n' \
+        "$SECONDS_EACH" "$(date -u +%F)" "$COMMIT" "$(clang -dumpversion)" "$JOBS" "$(nproc)" "$(cut -d ' ' -f 1 /proc/loadavg)"
     printf '%s targets found nothing, %s found something, in %s minutes each. ' \
         "$(grep -c '^ok' "$1" || true)" "$(grep -c '^not ok' "$1" || true)" \
         "$(awk "BEGIN { printf \"%.3g\", $SECONDS_EACH / 60 }")"
@@ -104,6 +104,7 @@ main() {
         echo "ok - fuzz targets # SKIP no clang with libFuzzer (packages clang and libclang-rt-dev)"
         return
     fi
+    COMMIT=$(tests/commit.sh)
     log=build/fuzz-build.log
     mkdir -p build
     if ! { cmake --preset fuzz && cmake --build build/fuzz -j "$JOBS" --target yagura_fuzzers; } >"$log" 2>&1; then

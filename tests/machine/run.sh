@@ -129,7 +129,7 @@ write_record() {
     {
         echo "# A machine of its own, last run"
         echo
-        echo "\`tests/machine/run.sh $PATTERN\`, $(date -u +%F). $(sed -n 's/^machine: //p' "$RUN/output")"
+        echo "\`tests/machine/run.sh $PATTERN\`, $(date -u +%F), $COMMIT. $(sed -n 's/^machine: //p' "$RUN/output")"
         echo
         sed -n '/^| /p' "$RUN/output"
         echo
@@ -146,6 +146,7 @@ end() {
 main() {
     ROOT=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
     parse_options "$@"
+    COMMIT=$("$ROOT/tests/commit.sh")
     # shellcheck source=installer/dependencies.sh
     . "$ROOT/installer/dependencies.sh"
     packages_install qemu-system-x86 cpio || fail "qemu-system-x86 cannot be installed"

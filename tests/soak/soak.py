@@ -16,6 +16,7 @@ import os
 import platform
 import re
 import statistics
+import subprocess
 import sys
 import threading
 import time
@@ -37,6 +38,7 @@ CACHES_KIB = {"yagura-console": 32768}  # what SQLite keeps of the database (con
 PATIENCE = 600
 HEAD = "# Soak, last runs\n"
 SANITIZER_SAID = re.compile(r"^.*(?:ERROR: \w+Sanitizer|runtime error:).*$", re.MULTILINE)
+COMMIT = subprocess.run([os.path.join(HERE, "../commit.sh")], capture_output=True, text=True, check=True).stdout.strip()
 SANITIZED = "asan" in agents.PROGRAMS
 
 
@@ -182,7 +184,7 @@ def title():
 def section(options, churn, watcher, faults, events):
     command = "tests/soak/run.sh" + (" --sanitized" if SANITIZED else "") + f" --minutes {options.minutes:g} --rate {options.rate:g}"
     lines = [title(), "",
-             f"`{command}`, {time.strftime('%Y-%m-%d')}, Linux {platform.release()}, {os.cpu_count()} processors, load "
+             f"`{command}`, {time.strftime('%Y-%m-%d')}, {COMMIT}, Linux {platform.release()}, {os.cpu_count()} processors, load "
              f"{statistics.median(watcher.loads):.0f} (at most {max(watcher.loads):.0f}). {churn.number:,} file operations, "
              f"{len(churn.bad):,} malicious files, all found and gone; {events:,} events, each in the console once, none without a cause. "
              f"{len(faults)} faults.", "",

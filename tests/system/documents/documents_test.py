@@ -1,6 +1,6 @@
 """Every command that a document tells a person to type exists: the program, the command, each option.
 
-docs/dependencies.md names every library, tests that are named exist, figures are what was recorded, and the pages in Japanese are in step with the English ones. Looks at fenced blocks, indented lines and `spans` of all Markdown files; help texts are the judges."""
+docs/dependencies.md names every library, tests that are named exist, figures are what was recorded, records say of what commit, and the pages in Japanese are in step with the English ones. Looks at fenced blocks, indented lines and `spans` of all Markdown files; help texts are the judges."""
 import functools
 import glob
 import os
@@ -198,6 +198,23 @@ def figures():
                 yield f"docs/{name}: {section.splitlines()[0]} was quick, and its figures do not say so"
 
 
+RECORDS = ("coverage", "faults", "fuzzing", "machine", "soak")
+RECORDED = re.compile(r"^`tests/\S.*?`.*?, \d{4}-\d\d-\d\d", re.M)
+
+
+def records():
+    """Faults of pages of results: they say of which commit."""
+    for name in RECORDS:
+        with open(os.path.join(ROOT, f"docs/{name}.md"), encoding="utf-8") as stream:
+            text = stream.read()
+        runs = [line for line in text.splitlines() if RECORDED.match(line)]
+        if not runs:
+            yield f"docs/{name}.md names no run: is this looking at it?"
+        for line in runs:
+            if not re.search(r", commit ([0-9a-f]{7,}(-dirty)?|not recorded)\b", line):
+                yield f"docs/{name}.md does not say of which commit: {line[:60]}"
+
+
 def translations():
     """Faults of the pages in Japanese."""
     pages = {name for name in documents() if name.endswith(".ja.md")}
@@ -216,7 +233,7 @@ def main():
         good += not faults
         for fault in faults:
             print(f"FAILED {fault}")
-    for fault in [*dependencies(), *named_tests(), *figures(), *translations()]:
+    for fault in [*dependencies(), *named_tests(), *figures(), *records(), *translations()]:
         print(f"FAILED {fault}")
         failed += 1
     if total < 50:
