@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 #include <time.h>
 
 #define BAR_WIDTH 24
@@ -149,12 +150,24 @@ void display_progress_clear(void)
     }
 }
 
+/* "2h" and "2h ago". */
+static int parse_ago(const char *text, uint64_t *ret_ns)
+{
+    static const char ago[] = " ago";
+    char duration[32];
+    size_t length = strlen(text) - (text_ends_with(text, ago) ? sizeof ago - 1 : 0);
+    if (length >= sizeof duration)
+        return -EINVAL;
+    (void)text_format(duration, sizeof duration, "%.*s", (int)length, text);
+    return text_parse_duration(duration, ret_ns);
+}
+
 int display_parse_moment(const char *text, uint64_t *ret_realtime_ns)
 {
     static const char *const formats[] = {"%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S",
                                           "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%d"};
     uint64_t ago_ns = 0, now_ns = clock_realtime_ns();
-    if (text_parse_duration(text, &ago_ns) == 0) {
+    if (parse_ago(text, &ago_ns) == 0) {
         *ret_realtime_ns = ago_ns < now_ns ? now_ns - ago_ns : 0;
         return 0;
     }

@@ -37,8 +37,8 @@ uint64_t member_number(const json_t *object, const char *key);
 void display_progress(uint64_t done, uint64_t total, const char *line);
 void display_progress_clear(void);
 
-/* Moments as people write them: "2h" ago, "2026-11-22", "2026-11-22 10:00[:00]" in local time,
- * "2026-11-22T10:00:00Z". -EINVAL. */
+/* Moments as people write them: "2h" or "2h ago", "2026-11-22", "2026-11-22 10:00[:00]" in local
+ * time, "2026-11-22T10:00:00Z". -EINVAL. */
 int display_parse_moment(const char *text, uint64_t *ret_realtime_ns) MUST_USE;
 
 #endif

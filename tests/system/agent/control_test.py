@@ -241,6 +241,8 @@ def test_events_are_filtered(place):
     assert len(lines_of(agent, "events", "--text", "bad3", "--kind", "malware_found")) == 1
     assert lines_of(agent, "events", "--severity", "critical", "--module", "malware") == []
     assert lines_of(agent, "events", "--since", "1h") == lines_of(agent, "events")
+    assert lines_of(agent, "events", "--since", "2h ago") == lines_of(agent, "events")
+    assert run(agent, "events", "--since", "ago").returncode == 2
     assert lines_of(agent, "events", "--until", "1h") == []
     csv = agent.control("events", "--csv", "--kind", "malware_found")
     assert csv.count("\r\n") == 6 or csv.count("\n") == 6, csv
