@@ -77,6 +77,7 @@ struct delivery {
     bool leaving;            /* deactivated by the console, once the results are delivered */
     bool more;               /* events that had no room in the last heartbeat */
     bool greeted;            /* this run knows what the console has of the store's epoch */
+    int64_t clock_offset_ns; /* of the wall clock, at the last heartbeat; 0: none yet */
     struct beat beat;
     struct application application;
     char bundle_id[40];    /* of the bundle that the messenger is sending; "" = none */

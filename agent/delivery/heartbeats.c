@@ -8,11 +8,13 @@
 #include "common/event_loop/event_loop.h"
 #include "common/log/log.h"
 #include "common/text/text.h"
+#include "common/time/clock.h"
 
 #include <errno.h>
 #include <string.h>
 
-#define FACTS_BYTES 16000
+#define FACTS_BYTES  16000
+#define CLOCK_STEP_S 60
 
 static int send_beat(struct delivery *delivery, const char *facts)
 {
@@ -114,6 +116,18 @@ static void take_acknowledgement(struct delivery *delivery, const struct link_be
         delivery->greeted = true; /* for good: from now on the console has more than was found */
 }
 
+/* The wall clock was set, forwards or back: whoever reads times around it should know. */
+static void watch_clock(struct delivery *delivery)
+{
+    int64_t offset_ns = (int64_t)(clock_realtime_ns() - clock_monotonic_ns());
+    int64_t seconds = (offset_ns - delivery->clock_offset_ns) / (int64_t)NS_PER_SECOND;
+
+    if (delivery->clock_offset_ns != 0 && (seconds >= CLOCK_STEP_S || seconds <= -CLOCK_STEP_S))
+        log_warning("clock_stepped", "seconds", log_number(seconds), "effect",
+                    "events before and after it tell times of two clocks", NULL);
+    delivery->clock_offset_ns = offset_ns;
+}
+
 int heartbeats_take_done(void *user, struct message *message)
 {
     struct delivery *delivery = user;
@@ -122,6 +136,7 @@ int heartbeats_take_done(void *user, struct message *message)
     int r = link_read_beat_done(message, &done);
     if (r < 0)
         return r;
+    watch_clock(delivery);
     size_t results = command_results_settle(delivery->results, done.delivered);
     if (!done.delivered)
         return 0;

@@ -22,6 +22,7 @@
 #define DEFAULT_INTERVAL_NS (60 * NS_PER_SECOND)
 #define URGENT_GAP_NS       (1 * NS_PER_SECOND)  /* between heartbeats that cannot wait */
 #define BEAT_WAIT_NS        (60 * NS_PER_SECOND) /* for root to write a heartbeat */
+#define CLOCKS_APART_MS     600000ULL            /* from here on one of both is wrong */
 
 struct conversation {
     int link;
@@ -29,6 +30,7 @@ struct conversation {
     bool asked;  /* root writes a heartbeat */
     bool urgent; /* something happened since the last heartbeat was written */
     bool halted; /* only root can change anything: refused, or deactivated */
+    bool clocks_apart;
     struct link_settings settings;
     struct link_identity identity;
     struct link_token token;
@@ -357,6 +359,25 @@ static int hand_on_commands(struct conversation *conversation, const json_t *com
     return r;
 }
 
+/* One line when they part, and one when they agree again. */
+static void compare_clocks(struct conversation *conversation, uint64_t console_ms)
+{
+    uint64_t host_ms = clock_realtime_ns() / NS_PER_MS;
+    bool ahead = host_ms > console_ms;
+    uint64_t apart_ms = ahead ? host_ms - console_ms : console_ms - host_ms;
+    bool apart = console_ms != 0 && apart_ms >= CLOCKS_APART_MS;
+
+    if (apart == conversation->clocks_apart)
+        return;
+    conversation->clocks_apart = apart;
+    if (apart)
+        log_warning("clocks_apart", "seconds", log_number((int64_t)(apart_ms / 1000)), "host",
+                    ahead ? "ahead" : "behind", "effect", "events tell other times than happened",
+                    "cure", "set the clock of this host, or the console's", NULL);
+    else
+        log_event(LOG_LEVEL_INFO, "clocks_agree", NULL);
+}
+
 static int take_reply(struct conversation *conversation, const struct wire_heartbeat_reply *reply)
 {
     struct link_beat_done done = {.delivered = true,
@@ -395,6 +416,7 @@ static int beat_succeeded(struct conversation *conversation, const struct buffer
     conversation->state.last_contact_ns = clock_realtime_ns();
     wait_for(conversation, delay_next(&conversation->delay));
     news_wait_told(conversation->news, &reply);
+    compare_clocks(conversation, reply.server_ms);
     int r = take_reply(conversation, &reply);
     wire_heartbeat_reply_done(&reply);
     return r < 0 ? r : tell_state(conversation, LINK_STATE_ONLINE, "");

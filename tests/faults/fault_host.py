@@ -78,7 +78,7 @@ def memory_refused(subject):
     well(subject)
 
 
-MEMORY_SAID = re.compile(r"scanner_problem|scanner_crashed|agent_started")
+MEMORY_SAID = re.compile(r"scanner_problem|scanner_crashed|agent_died")
 
 
 class MemoryGroup:
@@ -172,7 +172,7 @@ def replace_program(folder, name):
     os.rename(path + ".new", path)
 
 
-@fault(r"agent_started")
+@fault(r"scanner_problem")
 def programs_swapped(subject):
     """programs are replaced one by one while they run and end; one is not there for a while"""
     folder = agents.PROGRAMS
@@ -197,12 +197,16 @@ def programs_swapped(subject):
     restart(subject)
 
 
-@fault(r"agent_started")
+CLOCK_SAID = re.compile(r"clock_stepped")
+
+
+@fault(CLOCK_SAID.pattern)
 def clock_stepped(subject):
     """the agent's clock jumps a year ahead, two back, and is right again"""
     subject.needs_clock()
     for days in (365, -365, 0):
         subject.clock.set(days)
+        subject.pair.until(lambda: subject.said(CLOCK_SAID), "the step is noticed")
         some_files(subject, 30)
         assert subject.agent.process.poll() is None, "the agent ended"
         well(subject)

@@ -6,7 +6,7 @@ import signal
 
 from inflict import PATIENCE, agents, child, fault, kill, policy, restart, some_files, well
 
-@fault(r"agent_started")
+@fault(r"agent_died")
 def agent_killed(subject):
     """kill -9 of yagura-agent at a random moment; started again as systemd would"""
     some_files(subject, random.randrange(5, 40))
@@ -103,7 +103,7 @@ def inspector_killed(subject):
     well(subject)
 
 
-@fault(r"agent_started", quick=False)
+@fault(r"agent_died", quick=False)
 def all_killed(subject):
     """kill -9 of every process of agent and console, in random order"""
     some_files(subject, random.randrange(5, 40))

@@ -8,7 +8,7 @@ Each turn inflicts one fault (inflict.py), waits until the service is back by it
 
   1. every malicious file written so far has its event and is gone, every clean one is still there;
   2. every event that the agent committed is in the console, once;
-  3. something in the logs or the events says what happened.
+  3. something in the logs or the events says what happened, which nothing says in a turn without a fault.
 
 The order is random; --seed repeats it. --sample: the faults that take seconds, once each, for the
 main run. --record: the result as a page."""
@@ -150,6 +150,19 @@ def take_turn(subject, fault):
             "said": said.group(0)}
 
 
+def take_quiet_turn(subject, faults):
+    """Without a fault nobody says what these are to be known by."""
+    subject.turn = subject.mark()
+    subject.load.write(40)
+    with subject.load.running():
+        inflict.some_files(subject)
+    subject.verdicts_hold()
+    subject.events_hold()
+    for fault in faults:
+        said = subject.said(fault.said)
+        assert not said, f"{fault.name}: {said.group(0)} is said without it, too"
+
+
 def choose(options):
     known = {fault.name: fault for fault in inflict.FAULTS}
     if options.only:
@@ -177,7 +190,7 @@ def page(options, rows, failed, skipped, commit):
     if rows:
         lines += ["", f"{rows[-1]['files']:,} files were written; each malicious one has its event and is "
                   f"gone, each clean one is there. {rows[-1]['events']:,} events were committed; each is in "
-                  "the console once."]
+                  "the console once. In a turn without a fault nobody said any of this."]
     return "\n".join(lines) + "\n"
 
 
@@ -187,7 +200,10 @@ def run(options):
     rows, failed, skipped = [], 0, {}
     try:
         subject = Subject(place)
-        for fault in choose(options):
+        chosen = choose(options)
+        take_quiet_turn(subject, chosen)
+        print("ok - no fault: nobody says that there was one", flush=True)
+        for fault in chosen:
             try:
                 row = take_turn(subject, fault)
             except inflict.Skip as reason:
@@ -203,7 +219,7 @@ def run(options):
                   f"{row['events']} events; said {row['said']!r}", flush=True)
     finally:
         place.remove()
-    print(f"{len(rows)} passed, {failed} failed, {len(skipped)} skipped")
+    print(f"{len(rows) + 1} passed, {failed} failed, {len(skipped)} skipped")
     if options.record:
         with open(options.record, "w", encoding="utf-8") as stream:
             stream.write(page(options, rows, failed, skipped, commit))

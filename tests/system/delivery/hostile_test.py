@@ -3,6 +3,7 @@ and is there again afterwards."""
 import base64
 import email.utils
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -62,6 +63,27 @@ def test_the_consoles_delays_are_obeyed(place):
         agent.until(lambda status: status["console"]["state"] == "online", "it is back")
     numbers = [event["number"] for beat in console.bodies for event in beat["events"]]
     assert sorted(set(numbers)) == list(range(1, max(numbers) + 1)), numbers
+
+
+def test_clocks_that_differ_are_told(place):
+    """Once when they part, once when they agree again, whichever is ahead."""
+    console, agent = joined(place)
+
+    def told():
+        with open(agent.log, encoding="utf-8", errors="replace") as stream:
+            text = stream.read()
+        return [re.search(r"host=\"?(\w+)", line).group(1) if "clocks_apart" in line else "agree"
+                for line in text.splitlines() if "clocks_" in line]
+    wanted = []
+    for hours, host in ((-1, "ahead"), (2, "behind")):
+        console.beats = lambda connection, beat, hours=hours: connection.answer(
+            200, console.reply(beat, server_ms=int((time.time() + hours * 3600) * 1000)))
+        seen = len(console.times)
+        until(lambda: len(told()) > len(wanted) and len(console.times) > seen + 2, "they differ")
+        console.beats = lambda connection, beat: connection.answer(200, console.reply(beat))
+        until(lambda: len(told()) > len(wanted) + 1, "they agree")
+        wanted += [host, "agree"]
+        assert told() == wanted, told()
 
 
 def test_answers_that_are_no_answers(place):
