@@ -225,13 +225,15 @@ static int seal_again(struct baseline *baseline, const char *directory)
     bool there = false;
 
     baseline_bind(baseline->find_seal, 1, directory, length);
-    if (sqlite3_step(baseline->find_seal) == SQLITE_ROW &&
-        sqlite3_column_bytes(baseline->find_seal, 0) == SEAL_BYTES) {
+    int step = sqlite3_step(baseline->find_seal);
+    if (step == SQLITE_ROW && sqlite3_column_bytes(baseline->find_seal, 0) == SEAL_BYTES) {
         memcpy(seal, sqlite3_column_blob(baseline->find_seal, 0), SEAL_BYTES);
         seal_sum_subtract(&baseline->header.sum, seal);
         there = true;
     }
     (void)sqlite3_reset(baseline->find_seal);
+    if (step != SQLITE_ROW && step != SQLITE_DONE)
+        return database_errno(step); /* not for "there is none": its seal would stay in the sum */
     int r = baseline_load_and_seal(baseline, directory, length, &page, seal);
     if (r < 0)
         return r;
