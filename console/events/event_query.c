@@ -134,12 +134,15 @@ static void add_indexed(struct query *query, const struct event_filter *filter, 
     add_end(query, limit);
 }
 
-/* SQLite: and of those that are not yet; they are few. */
+/* SQLite: and of those that are not yet; they are few, with one lower bound: of two it would seek
+ * by the first. */
 static void add_waiting(struct query *query, const struct event_filter *filter, int64_t limit)
 {
-    query_add(query, " UNION ALL SELECT number FROM (SELECT number FROM events WHERE ");
-    add_numbers(query, filter);
-    query_add(query, " AND number > (SELECT filled.number FROM index_filled AS filled)");
+    query_add(query, " UNION ALL SELECT number FROM (SELECT number FROM events WHERE number >="
+                     " max((SELECT filled.number + 1 FROM index_filled AS filled), ");
+    query_add_number(query, filter->from);
+    query_add(query, ") AND number < ");
+    query_add_number(query, filter->until);
     add_owner(query, filter);
     add_severity_list(query, " AND severity IN (", filter);
     add_equal(query, "", "module", filter->module);

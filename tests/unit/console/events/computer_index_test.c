@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #define COMPUTERS 7
 
@@ -171,6 +172,47 @@ static void what_waits_is_found_and_entered_later(void **state)
     pages_have_all_below(place, COMPUTER_INDEX_WAITING + 12);
 }
 
+/* Steps of SQLite's machine for a page, on a connection of the test's own. */
+static int steps_of_page(const struct store_place *place, const struct event_filter *filter)
+{
+    const struct viewer all = {.group_count = 0};
+    AUTO_QUERY struct query query;
+    sqlite3 *database;
+    sqlite3_stmt *page;
+    query_init(&query);
+    event_query_page(&query, filter, &all, 50);
+    assert_int_equal(sqlite3_open(place->path, &database), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(database, buffer_text(&query.text), -1, &page, NULL),
+                     SQLITE_OK);
+    for (int i = 0; i < query.count; i++) {
+        const char *text = query.parameters[i].text;
+        assert_int_equal(text ? sqlite3_bind_text(page, i + 1, text, -1, SQLITE_STATIC)
+                              : sqlite3_bind_int64(page, i + 1, query.parameters[i].number),
+                         SQLITE_OK);
+    }
+    while (sqlite3_step(page) == SQLITE_ROW)
+        continue;
+    int steps = sqlite3_stmt_status(page, SQLITE_STMTSTATUS_VM_STEP, 0);
+    assert_int_equal(sqlite3_finalize(page), SQLITE_OK);
+    assert_int_equal(sqlite3_close(database), SQLITE_OK);
+    return steps;
+}
+
+static void a_page_looks_through_nothing_that_is_entered(void **state)
+{
+    const struct store_place *place = *state;
+    if (place->postgres)
+        skip();
+    assert_int_equal(console_store_write(place->store, add_computer, NULL), 0);
+    add_events(place, 1, COMPUTER_INDEX_WAITING + 1);
+    assert_int_equal(entered(place), COMPUTER_INDEX_WAITING + 1);
+    execute(place, "UPDATE computers SET number = 1000"); /* who has no event */
+    struct event_filter filter = {.subject = EVENTS_OF_COMPUTER, .id = "three", .until = INT64_MAX};
+    assert_in_range(steps_of_page(place, &filter), 1, COMPUTER_INDEX_WAITING / 8);
+    filter.module = "watch";
+    assert_in_range(steps_of_page(place, &filter), 1, COMPUTER_INDEX_WAITING / 8);
+}
+
 static void what_is_undone_or_removed_is_not_in_it(void **state)
 {
     const struct store_place *place = *state;
@@ -240,6 +282,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_waits_is_found_and_entered_later, store_place_open,
                                         store_place_close),
+        cmocka_unit_test_setup_teardown(a_page_looks_through_nothing_that_is_entered,
+                                        store_place_open, store_place_close),
         cmocka_unit_test_setup_teardown(what_is_undone_or_removed_is_not_in_it, store_place_open,
                                         store_place_close),
         cmocka_unit_test_setup_teardown(numbers_of_the_past_are_entered_at_once, store_place_open,
