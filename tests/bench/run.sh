@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds the product and the bench tools (release-hardened) and runs the benchmarks; see README.md.
-# --application first: application protection; --console first: the console's benchmarks instead. YAGURA_BUILD_DIR: use this build folder instead.
+# YAGURA_BUILD_DIR: use this build folder instead.
 set -eu
 
 die()
@@ -30,20 +30,7 @@ main()
     *) build ;;
     esac
     status=0
-    if [ "${1:-}" = --application ]; then
-        export PYTHONDONTWRITEBYTECODE=1
-        python3 "$source_dir/tests/bench/application/detection.py" "$build_dir" || status=$?
-        python3 "$source_dir/tests/bench/relay/bench.py" "$build_dir" || status=$?
-        exit "$status"
-    fi
-    if [ "${1:-}" = --console ]; then
-        shift
-        YAGURA_BUILD_DIR=$build_dir PYTHONDONTWRITEBYTECODE=1 \
-            python3 "$source_dir/tests/bench/console/bench.py" "$@" || status=$?
-        exit "$status"
-    fi
-    PYTHONDONTWRITEBYTECODE=1 python3 "$source_dir/tests/bench/bench.py" --build "$build_dir" "$@" ||
-        status=$?
+    PYTHONDONTWRITEBYTECODE=1 python3 "$source_dir/tests/bench/bench.py" --build "$build_dir" "$@" || status=$?
     exit "$status"
 }
 

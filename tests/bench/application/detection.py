@@ -1,7 +1,5 @@
-#!/usr/bin/env python3
-"""The figures of application protection's detection: beside libmodsecurity with the same rules, in one
-run. detection.py BUILD-FOLDER; tests/bench/run.sh --application builds first and goes on with
-tests/bench/relay/bench.py."""
+"""Application protection's judging beside libmodsecurity with the same rules, in one run."""
+
 import base64
 import json
 import os
@@ -14,7 +12,6 @@ import tempfile
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "system",
                                 "application"))
 import crs  # noqa: E402
-import figures  # noqa: E402
 import own_traffic_test  # noqa: E402
 
 
@@ -51,29 +48,30 @@ def samples():
     ]
 
 
-def show_cost(judges, build):
+def cost(bench, judges):
     """The median of 101 rounds of ours, of 11 of libmodsecurity; event parsing is in ours alone."""
     for name, sample, most, least in samples():
-        done = subprocess.run([os.path.join(build, "bench", "judge_cost"), judges.table],
+        done = subprocess.run([os.path.join(bench.build, "bench", "judge_cost"), judges.table],
                               input=json.dumps(sample) + "\n", capture_output=True, text=True,
                               check=True, timeout=300)
         ours = float(done.stdout)
         theirs = statistics.median(answer["us"] for answer in
                                    judges.libmodsecurity([sample] * 11, cpu=True))
-        figures.show(f"{name}: CPU of judging", ours, "us", most=most)
-        figures.show(f"{name}: libmodsecurity, same rules", theirs / ours, "times", least=least)
+        bench.figure(f"{name}: CPU of judging", ours, "us", most=most,
+                     beside={"unit": "us", "kind": "latency", "values": {"Yagura": ours, "libmodsecurity": theirs}})
+        bench.figure(f"{name}: libmodsecurity's CPU, same rules / ours", theirs / ours, "x", least=least, note=f"{theirs:,.0f} us")
         if name.startswith("GET"):
-            figures.show("opening table and policy, CPU", float(done.stderr.split()[1]), "us")
+            bench.figure("opening table and policy, CPU", float(done.stderr.split()[1]), "us")
 
 
-def show_exact(judges, rules, everything):
+def exact(bench, judges, rules, everything):
     count, same, _ = crs.compare(judges.exact(everything), judges.libmodsecurity(everything))
-    figures.show("--crs-exact: verdicts as libmodsecurity's", 100 * same / count, "%", least=99.5, detail=f"{same} of {count}")
+    bench.figure("--crs-exact: verdicts as libmodsecurity's", 100 * same / count, "%", least=99.5, note=f"{same} of {count}")
     passed, kept = crs.regression(rules, judges.exact(rules, 4), judges.libmodsecurity(rules, 4))
-    figures.show("regression tests that libmodsecurity passes", 100 * kept / passed, "%", least=98, detail=f"{kept} of {passed}")
+    bench.figure("regression tests that libmodsecurity passes", 100 * kept / passed, "%", least=98, note=f"{kept} of {passed}")
 
 
-def show_product(judges, parameters, legitimate):
+def product(bench, judges, parameters, legitimate):
     sets = [("HttpParams attacks", [e for e in parameters if e["label"] == "bad"], None, 98),
             ("HttpParams normal", [e for e in parameters if e["label"] == "ok"], 0, None),
             ("legitimate, all", legitimate, 0.7, None)]
@@ -82,35 +80,35 @@ def show_product(judges, parameters, legitimate):
         sets.append(("legitimate, " + kind, [e for e in legitimate if e["cat"] == kind], bars.get(kind), None))
     for name, events, most, least in sets:
         taken = crs.found(judges.ours(events))
-        figures.show("taken for attacks: " + name, 100 * taken / len(events), "%", most, least, f"{taken} of {len(events)}")
+        bench.figure("taken for attacks: " + name, 100 * taken / len(events), "%",
+                     most=most, least=least, note=f"{taken} of {len(events)}")
 
 
-def show_own(judges):
+def own(bench, judges):
+    """A figure of each set, and of each kind in it that is below its bar; the worst kind stands in the note."""
+    kinds = {}
     for name, key, taken, of, bar, attack in own_traffic_test.measure(judges):
-        bars = {"least": 100 * bar} if attack else {"most": 100 * bar if bar < 1 else None}
-        figures.show(f"taken for attacks: {name}, {'attacks' if attack else 'ordinary'}, {key}", 100 * taken / of, "%",
-                     detail=f"{taken} of {of}", **bars)
+        limit = {"least": 100 * bar} if attack else {"most": 100 * bar if bar < 1 else None}
+        kinds.setdefault((name, attack), {})[key] = (100 * taken / of, limit, f"{taken} of {of}")
+    for (name, attack), rows in kinds.items():
+        what = f"taken for attacks: {name}, {'attacks' if attack else 'ordinary'}"
+        percent, limit, note = rows.pop("all")
+        worst = (min if attack else max)(rows, key=lambda key, of=rows: of[key][0])
+        bench.figure(what, percent, "%", note=f"{note}; {'least' if attack else 'most'} of {worst}: {rows[worst][2]}", **limit)
+        for key, (percent, limit, note) in rows.items():
+            if percent < limit.get("least", 0) or percent > (limit.get("most") or 100):
+                bench.figure(f"{what}, {key}", percent, "%", note=note, **limit)
 
 
-def main():
-    build = os.path.abspath(sys.argv[1])
+def detection(bench):
     with tempfile.TemporaryDirectory(prefix="yagura-bench-") as folder:
-        judges = crs.Judges(build, folder)
+        judges = crs.Judges(bench.build, folder)
         rules, parameters = crs.load("crs-3.3.4-regression"), crs.load("httpparams-sample")
         legitimate = crs.load("legitimate-sample")
-        print(judges.said)
-        show_cost(judges, build)
-        show_product(judges, parameters, legitimate)
-        show_own(judges)
-        show_exact(judges, rules, rules + crs.load("aws-event-shapes") + parameters + legitimate)
-        print("\nwhere product mode deliberately differs from the rule set (rules concerned, reason)")
-        print(subprocess.run([judges.inspect, "--rules", judges.table, "--differences"], check=True,
-                             capture_output=True, text=True, timeout=60).stdout, end="")
-    return figures.finish()
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except crs.Skip as reason:
-        sys.exit(f"skipped: {reason}")
+        cost(bench, judges)
+        product(bench, judges, parameters, legitimate)
+        own(bench, judges)
+        exact(bench, judges, rules, rules + crs.load("aws-event-shapes") + parameters + legitimate)
+        differences = subprocess.run([judges.inspect, "--rules", judges.table, "--differences"], check=True,
+                                     capture_output=True, text=True, timeout=60).stdout
+    bench.say("where product mode deliberately differs from the rule set (rules concerned, reason)\n" + differences.rstrip())

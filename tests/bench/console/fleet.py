@@ -8,19 +8,13 @@ import subprocess
 import threading
 import time
 
-from tools import FixedConsole, harness, program, resident_mb
+from console.tools import FixedConsole, harness, processor_seconds, program, resident_mb
 
 until = harness.until
-AGENTS = 10000
 INTERVAL = 60
 OUTAGE = 30
 EVENTS = 1
-BAR_LATENCY_MS = 250
-BAR_PROCESSOR = 0.25
-BAR_MEMORY_MB = 400
-BAR_BACK_S = 120
 DAY = 86400
-BAR_BACK_AFTER_A_DAY_S = 900  # the longest delay
 
 
 class Fleet:
@@ -74,52 +68,49 @@ class Fleet:
         self.process.stdout.close()
 
 
-def processor_seconds(pid):
-    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-        fields = file.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def sizes(bench, agents):
+    """(agents, seconds between heartbeats, seconds to watch)."""
+    return (bench.size(agents, 300), bench.size(INTERVAL, 5), bench.size(120, 10))
 
 
-def run(agents=AGENTS, interval=INTERVAL, outage=OUTAGE, watched=120):
+def fleet(bench):
+    agents, interval, watched = sizes(bench, 10000)
     with FixedConsole() as console:
-        begun = time.monotonic()
-        fleet = Fleet(console, agents, 100000, interval)
+        crowd = Fleet(console, agents, 100000, interval)
         try:
-            first = fleet.wait_until_back()
-            print(f"{agents} agents: activated and answered after {time.monotonic() - begun:.0f} s"
-                  f" ({first:.0f} s of these first heartbeats)", flush=True)
-            measure_quiet(console, fleet, watched)
-            measure_outage(console, fleet, outage)
+            crowd.wait_until_back()
+            measure_quiet(bench, console, crowd, watched, f"{agents:,} agents, a heartbeat with an event every {interval} s")
+            measure_outage(bench, console, crowd, bench.size(OUTAGE, 3))
         finally:
-            fleet.stop()
+            crowd.stop()
 
 
-def measure_quiet(console, fleet, watched):
-    fleet.mark()
-    used = processor_seconds(console.process.pid)
+def measure_quiet(bench, console, crowd, watched, name):
+    crowd.mark()
+    used = processor_seconds(console.process)
     time.sleep(watched)
-    used = (processor_seconds(console.process.pid) - used) / watched / os.cpu_count()
-    (answered, errors, refused, _, median, p99, worst), _ = fleet.sums()
-    print(f"{watched} s: {answered:.0f} heartbeats, {errors + refused:.0f} failed,"
-          f" p50 {median:.1f} ms, p99 {p99:.1f} ms (bar {BAR_LATENCY_MS}), worst {worst:.0f} ms")
-    print(f"{used * 100:.1f} % of {os.cpu_count()} processors (bar {BAR_PROCESSOR * 100:.0f} %),"
-          f" {resident_mb(console.process.pid, 'VmRSS'):.0f} MB (bar {BAR_MEMORY_MB})", flush=True)
+    used = (processor_seconds(console.process) - used) / watched / os.cpu_count()
+    (answered, errors, refused, _, median, p99, worst), _ = crowd.sums()
+    bench.figure(f"{name}: p99", p99, "ms", most=250,
+                 note=f"{answered:.0f} in {watched} s, p50 {median:.1f} ms, worst {worst:.0f} ms")
+    bench.figure(f"{name}: failed", int(errors + refused), "", most=0)
+    bench.figure(f"{name}: processor", used * 100, "%", most=25, note=f"of {os.cpu_count()}")
+    bench.figure(f"{name}: memory", resident_mb(console.process.pid, "VmRSS"), "MB", most=400)
 
 
-def measure_outage(console, fleet, outage):
+def measure_outage(bench, console, crowd, outage):
     gone = time.monotonic()
     console.stop(signal.SIGKILL)
     time.sleep(outage)
     console.start()
     ready = time.monotonic()
-    used = processor_seconds(console.process.pid)
-    fleet.mark()
-    back = fleet.wait_until_back()
+    used = processor_seconds(console.process)
+    crowd.mark()
+    back = crowd.wait_until_back()
     passed = time.monotonic() - ready
-    used = processor_seconds(console.process.pid) - used
-    print(f"away for {ready - gone:.0f} s: all {fleet.agents} back {back:.0f} s after the return"
-          f" (bar {BAR_BACK_S}), {used / passed / os.cpu_count() * 100:.0f} % of the processors,"
-          f" {resident_mb(console.process.pid, 'VmRSS'):.0f} MB", flush=True)
+    used = (processor_seconds(console.process) - used) / passed / os.cpu_count()
+    bench.figure(f"console killed, away for {ready - gone:.0f} s: all {crowd.agents:,} back after", back, "s", most=120,
+                 note=f"{used * 100:.0f} % of {os.cpu_count()} processors, {resident_mb(console.process.pid, 'VmRSS'):.0f} MB")
 
 
 def metric(client, name):
@@ -129,46 +120,46 @@ def metric(client, name):
     raise AssertionError(name)
 
 
-def run_waiting(agents=AGENTS, interval=INTERVAL, watched=120):
+def waiting(bench):
     """What waiting agents cost, beside the same fleet without; then something is new for all."""
+    agents, interval, watched = sizes(bench, 4000)
     for mode in ("fleet", "waiting"):
         with FixedConsole(agents=f"waiting = {agents}; ") as console:
-            fleet = Fleet(console, agents, 100000, interval, mode)
+            crowd = Fleet(console, agents, 100000, interval, mode)
             try:
-                fleet.wait_until_back()
+                crowd.wait_until_back()
                 client = console.administrator()
                 if mode == "waiting":
                     until(lambda: metric(client, "agents_waiting") >= agents * 0.99, 600)
-                    print(f"{metric(client, 'agents_waiting')} of {agents} wait:", flush=True)
-                measure_quiet(console, fleet, watched)
+                measure_quiet(bench, console, crowd, watched,
+                              f"{agents:,} agents, {'all wait' if mode == 'waiting' else 'none waits'}")
                 if mode == "waiting":
-                    measure_assignment(console, fleet, client)
+                    measure_assignment(bench, console, crowd, client)
             finally:
-                fleet.stop()
+                crowd.stop()
 
 
-def measure_assignment(console, fleet, client):
+def measure_assignment(bench, console, crowd, client):
     """A policy for all: how soon the last one has it, and the busiest second."""
-    fleet.mark()
-    used, begun = processor_seconds(console.process.pid), time.monotonic()
+    crowd.mark()
+    used, begun = processor_seconds(console.process), time.monotonic()
     tag = client.get("/api/v1/policies/base").headers["ETag"]
     client.put("/api/v1/policies/base", {"text": "scan = {\n  heuristics = false;\n};\n"}, If_Match=tag,
                expect=200)
-    counts = []
-    while fleet.sums()[1][0] < fleet.agents * 0.99 and time.monotonic() < begun + 300:
-        counts.append(metric(client, "heartbeats_total"))
+    counts = [metric(client, "heartbeats_total")]
+    while crowd.sums()[1][0] < crowd.agents * 0.99 and time.monotonic() < begun + 300:
         time.sleep(1)
+        counts.append(metric(client, "heartbeats_total"))
     passed = time.monotonic() - begun
-    used = processor_seconds(console.process.pid) - used
-    busiest = max(later - sooner for sooner, later in zip(counts, counts[1:]))
-    print(f"something new for all: 99 % were told within {passed:.0f} s, {busiest} heartbeats in the"
-          f" busiest second, {used / passed / os.cpu_count() * 100:.1f} % of the processors", flush=True)
+    used = processor_seconds(console.process) - used
+    busiest = max((later - sooner for sooner, later in zip(counts, counts[1:])), default=0)
+    bench.figure("something new for all: 99 % told within", passed, "s",
+                 note=f"{busiest} heartbeats in the busiest second, {used / passed / os.cpu_count() * 100:.1f} % of {os.cpu_count()} processors")
 
 
-def run_long_outage(agents=AGENTS, interval=INTERVAL, outage=DAY):
-    said = subprocess.run([program("long_outage"), str(agents), str(outage), str(interval)],
+def long_outage(bench):
+    said = subprocess.run([program("long_outage"), "10000", str(DAY), str(INTERVAL)],
                           capture_output=True, text=True, check=True).stdout
     half, back, busiest, failures = map(float, said.split())
-    print(f"away for {outage / 3600:.0f} hours: all {agents} back {back:.0f} s after the return"
-          f" (bar {BAR_BACK_AFTER_A_DAY_S}), half of them {half:.0f} s; {busiest:.0f} in the busiest"
-          f" second, at least {failures:.0f} failures each", flush=True)
+    bench.figure("console away for a day: all 10,000 agents back after", back, "s", most=900,  # the longest delay
+                 note=f"half of them {half:.0f} s; {busiest:.0f} in the busiest second, at least {failures:.0f} failures each")

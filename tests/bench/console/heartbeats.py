@@ -5,11 +5,12 @@ interleaved and ratios are of medians, because other work on the machine comes a
 import statistics
 import subprocess
 
-from tools import BareServer, harness, program, resident_mb
+from machine import BenchError
+
+from console.tools import BareServer, harness, program, resident_mb
 
 CONNECTIONS = 1000
-BAR = 0.7
-BAR_POSTGRES = 0.6
+PATH = "/agent/v1/heartbeat"
 
 
 def load(console, seconds, path, events, server=None):
@@ -21,56 +22,60 @@ def load(console, seconds, path, events, server=None):
          str(CONNECTIONS), str(seconds), path, str(events), *where],
         capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SystemExit(done.stderr)
+        raise BenchError(done.stderr)
     names = ("rate", "errors", "p50", "p99", "worst", "server_us", "load_us")
     return dict(zip(names, (float(field) for field in done.stdout.splitlines()[-1].split())))
 
 
-def median(rounds, name):
-    return statistics.median(one[name] for one in rounds)
+class Rounds(list):
+    """Of one kind of request, in the order they were taken."""
+
+    def median(self, name):
+        return statistics.median(one[name] for one in self)
+
+    def processor_us(self):
+        """Of both sides."""
+        return self.median("server_us") + self.median("load_us")
+
+    def note(self):
+        return (f"{self.median('rate'):,.0f}/s, {self.median('server_us'):.0f} us of the server's processor and"
+                f" {self.median('load_us'):.0f} of the load's, p50 {self.median('p50'):.0f} ms, p99 {self.median('p99'):.0f} ms")
 
 
-def show(name, rounds):
-    print(f"{name:34} {median(rounds, 'rate'):7.0f}/s  {median(rounds, 'server_us'):5.0f} us CPU"
-          f" (+{median(rounds, 'load_us'):.0f} load)  p50 {median(rounds, 'p50'):6.1f} ms"
-          f"  p99 {median(rounds, 'p99'):6.1f} ms  {sum(one['errors'] for one in rounds):.0f} errors",
-          flush=True)
+def take_rounds(bench, console, bare, postgres):
+    empty, event, nothing_new, on_postgres = Rounds(), Rounds(), Rounds(), Rounds()
+    seconds = bench.size(6, 2)
+    for _ in range(bench.size(5, 1)):
+        empty.append(load(console, seconds, "bare", 1, bare))
+        event.append(load(console, seconds, PATH, 1))
+        nothing_new.append(load(console, seconds, PATH, 0))
+        if postgres:
+            on_postgres.append(load(postgres, seconds, PATH, 1))
+    return empty, event, nothing_new, on_postgres
 
 
-def processor(rounds):
-    return median(rounds, "server_us") + median(rounds, "load_us")
-
-
-def run(seconds=6, rounds=5):
-    kinds = {"empty handler": [], "SQLite, one event": [], "SQLite, nothing new": []}
+def heartbeats(bench):
+    postgres = None
     try:
-        url = harness.postgres().database()
-        kinds["PostgreSQL, one event"] = []
+        postgres = harness.Console(database=harness.postgres().database()).__enter__()
     except harness.unittest.SkipTest as reason:
-        url = None
-        print(f"PostgreSQL skipped: {reason}")
-    with harness.Console() as console, BareServer(console) as bare:
-        postgres = harness.Console(database=url).__enter__() if url else None
-        try:
-            for _ in range(rounds):
-                kinds["empty handler"].append(load(console, seconds, "bare", 1, bare))
-                kinds["SQLite, one event"].append(
-                    load(console, seconds, "/agent/v1/heartbeat", 1))
-                kinds["SQLite, nothing new"].append(
-                    load(console, seconds, "/agent/v1/heartbeat", 0))
-                if postgres:
-                    kinds["PostgreSQL, one event"].append(
-                        load(postgres, seconds, "/agent/v1/heartbeat", 1))
+        bench.skip("durable heartbeats on PostgreSQL / SQLite", reason)
+    try:
+        with harness.Console() as console, BareServer(console) as bare:
+            empty, event, nothing_new, on_postgres = take_rounds(bench, console, bare, postgres)
             memory = resident_mb(console.process.pid)
-        finally:
-            if postgres:
-                postgres.__exit__(None, None, None)
-    for name, measured in kinds.items():
-        show(name, measured)
-    empty, event = kinds["empty handler"], kinds["SQLite, one event"]
-    print(f"memory of the console: {memory:.0f} MB at most")
-    print(f"durable heartbeat / empty handler: {median(event, 'rate') / median(empty, 'rate'):.2f}"
-          f" (bar {BAR}); by processor time {processor(empty) / processor(event):.2f}")
-    if url:
-        ratio = median(kinds["PostgreSQL, one event"], "rate") / median(event, "rate")
-        print(f"PostgreSQL / SQLite: {ratio:.2f} (bar {BAR_POSTGRES})")
+    finally:
+        if postgres:
+            postgres.__exit__(None, None, None)
+        harness.stop_postgres()
+    bench.figure("durable heartbeats with an event / empty handler, by rate", event.median("rate") / empty.median("rate"), "x",
+                 least=0.7, note=f"{event.note()}; empty: {empty.note()}")
+    bench.figure("the same by processor time of both sides", empty.processor_us() / event.processor_us(), "x", least=0.7)
+    bench.figure("heartbeats with nothing new / empty handler, by rate", nothing_new.median("rate") / empty.median("rate"), "x",
+                 note=nothing_new.note())
+    if postgres:
+        bench.figure("durable heartbeats on PostgreSQL / SQLite, by rate", on_postgres.median("rate") / event.median("rate"), "x",
+                     least=0.6, note=on_postgres.note())
+    bench.figure("requests that failed", int(sum(one["errors"] for rounds in (empty, event, nothing_new, on_postgres)
+                                                 for one in rounds)), "", most=0)
+    bench.figure("memory of the console at most", memory, "MB", note=f"{CONNECTIONS:,} connections of each load")

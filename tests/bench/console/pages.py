@@ -8,10 +8,10 @@ import sqlite3
 import subprocess
 import time
 
-from tools import harness
+from console.tools import harness
+from machine import cpu_seconds
 
 EVENTS = 5000000
-DATABASES = ("sqlite", "postgresql")
 COMPUTERS = 1000
 SMALL_GROUP = 10
 ROUNDS = 100
@@ -69,7 +69,7 @@ def execute(console, text):
     database.close()
 
 
-def fill(console, events, groups):
+def fill(console, events, computers, groups):
     first = int(console.query("SELECT number FROM computers")[0][0])
     now = int(time.time() * 1000)
     names = ["", *groups, *(f"group-{j}" for j in range(3, GROUPS))]
@@ -81,14 +81,14 @@ def fill(console, events, groups):
              "group_of_c": f"({group_number('c')})",
              "groups": " UNION ALL ".join(f"SELECT {j}, '{n}'" for j, n in enumerate(names)),
              "kinds": " UNION ALL ".join(f"SELECT {j}, '{m}', '{k}'"
-                                         for j, (m, k) in enumerate(kinds)), "first": first, "computers": COMPUTERS, "start": now - 90 * DAY_MS,
-             "step": 90 * DAY_MS // events}
+                                         for j, (m, k) in enumerate(kinds)), "first": first, "computers": computers,
+             "start": now - 90 * DAY_MS, "step": 90 * DAY_MS // events}
 
     def insert(what, start, end):
         series = FILL["series"][1 if console.database else 0].format(from_=start, to=end)
         execute(console, FILL[what].format(series=series, **facts))
 
-    insert("computers", 1, COMPUTERS)
+    insert("computers", 1, computers)
     execute(console, "DELETE FROM event_facets")
     insert("facets", 0, 5)
     for start in range(0, events, 500000):
@@ -101,6 +101,32 @@ def fill(console, events, groups):
     execute(console, "ANALYZE")
 
 
+class FilledConsole:
+    """A console that knows so many computers and events, in two groups of this bench's and others."""
+
+    def __init__(self, events, computers, extra="", database=None):
+        self.facts = events, computers
+        self.console = harness.Console(extra, database=database)
+
+    def __enter__(self):
+        console = self.console.__enter__()
+        try:
+            admin = console.administrator()
+            self.groups = [admin.post("/api/v1/groups", {"name": word}, expect=201).json["id"] for word in ("small", "large")]
+            self.agent = harness.Agent(console)
+            self.agent.activate(console.run("token", "create").stdout.strip())
+            console.stop()
+            fill(console, *self.facts, self.groups)
+            console.start()
+        except BaseException:
+            self.console.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.console.__exit__(kind, value, trace)
+
+
 def processor_ms(console):
     """Of the console and, on PostgreSQL, of the server's processes."""
     pids = [console.process.pid]
@@ -108,79 +134,68 @@ def processor_ms(console):
         server = harness.postgres().process.pid
         with open(f"/proc/{server}/task/{server}/children", encoding="ascii") as file:
             pids += [server, *map(int, file.read().split())]
-    ticks = 0
-    for pid in pids:
-        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-            fields = file.read().rsplit(")", 1)[1].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks * 1000 / os.sysconf("SC_CLK_TCK")
+    return cpu_seconds(pids) * 1000
 
 
-def measure(console, client, path):
-    times = []
-    used = processor_ms(console)
-    for _ in range(ROUNDS):
-        begun = time.perf_counter()
-        client.get(path, expect=200)
-        times.append((time.perf_counter() - begun) * 1000)
-    times.sort()
-    return times, (processor_ms(console) - used) / ROUNDS
+class Series:
+    """One address so many times: milliseconds of each, and of the processor in the mean."""
+
+    def __init__(self, console, client, path):
+        self.path = path
+        self.times = []
+        used = processor_ms(console)
+        for _ in range(ROUNDS):
+            begun = time.perf_counter()
+            client.get(path, expect=200)
+            self.times.append((time.perf_counter() - begun) * 1000)
+        self.times.sort()
+        self.processor = (processor_ms(console) - used) / ROUNDS
+
+    def p99(self):
+        return self.times[len(self.times) * 99 // 100]
+
+    def note(self):
+        return f"p50 {self.times[len(self.times) // 2]:.1f} ms, {self.processor:.1f} ms of the processor"
 
 
-def show(name, measured):
-    times, used = measured
-    p99 = times[len(times) * 99 // 100]
-    print(f"  {name:66} p50 {times[len(times) // 2]:6.1f} ms  p99 {p99:6.1f} ms"
-          f"  processor {used:5.1f} ms", flush=True)
-    return p99
-
-
-def pages(console, client, computer, who):
+def pages(console, client, computer):
+    """Every filter, the first page and one deep in the past."""
     old = time.strftime("%Y-%m-%dT00:00:00Z", time.gmtime(time.time() - 80 * 86400))
     filters = ["", "severity=critical", "severity=info,high", "module=watch",
                "module=malware&severity=critical", "kind=malware_found",
                f"computer={computer}", f"computer={computer}&severity=high,critical"]
-    worst = 0
-    for text in filters + [f"{text}&until={old}".lstrip("&") for text in filters]:
-        measured = measure(console, client, "/api/v1/events?" + text)
-        worst = max(worst, show(who + ": " + text.replace(computer, "ID"), measured))
-    return worst
+    return [Series(console, client, "/api/v1/events?" + text)
+            for text in filters + [f"{text}&until={old}".lstrip("&") for text in filters]]
 
 
-def run_on(name, database, events):
-    with harness.Console(database=database) as console:
-        admin = console.administrator()
-        groups = [admin.post("/api/v1/groups", {"name": word}, expect=201).json["id"]
-                  for word in ("small", "large")]
-        token = console.run("token", "create").stdout.strip()
-        agent = harness.Agent(console)
-        agent.activate(token)
-        begun = time.monotonic()
-        console.stop()
-        fill(console, events, groups)
-        console.start()
-        print(f"{name}: {events} events, {GROUPS * KINDS * 5} facets made in {time.monotonic() - begun:.0f} s", flush=True)
+def figure_of_pages(bench, who, events, all_series, computer):
+    worst = max(all_series, key=Series.p99)
+    bench.figure(f"{who}: worst p99 of {len(all_series)} pages", worst.p99(), "ms", most=BAR_MS,
+                 note=f"{worst.path.replace(computer, 'ID')}: {worst.note()}; of {events:,} events the median page took"
+                 f" {sorted(one.times[ROUNDS // 2] for one in all_series)[len(all_series) // 2]:.1f} ms,"
+                 f" at most {max(one.processor for one in all_series):.1f} ms of the processor")
+
+
+def on(bench, database):
+    events = bench.size(EVENTS, 100000)
+    with FilledConsole(events, COMPUTERS, database=database) as filled:
+        console, computer = filled.console, filled.agent.id
         client = console.api()
         client.sign_in("admin", harness.PASSWORD)
-        worst = pages(console, client, agent.id, "all")
-        counts = show("overview", measure(console, client, "/api/v1/overview"))
-        print(f"{name}: worst p99 of a page {worst:.1f} ms, overview {counts:.1f} ms"
-              f" (bar {BAR_MS} ms)")
-        for group, word in zip(groups, ("small group", "large group")):
-            key = client.post("/api/v1/keys", {"name": word, "role": "reader",
-                                                   "groups": [group]}, expect=201).json["key"]
-            limited = pages(console, console.api(key=key), agent.id, word)
-            print(f"{name}: {word}: worst p99 of a page {limited:.1f} ms (bar {BAR_MS} ms)")
+        figure_of_pages(bench, "sees all", events, pages(console, client, computer), computer)
+        for group, word in zip(filled.groups, ("a small group", "a large group")):
+            key = client.post("/api/v1/keys", {"name": word, "role": "reader", "groups": [group]}, expect=201).json["key"]
+            figure_of_pages(bench, f"sees {word}", events, pages(console, console.api(key=key), computer), computer)
+        counts = Series(console, client, "/api/v1/overview")
+        bench.figure("overview: p99", counts.p99(), "ms", most=BAR_MS, note=counts.note())
 
 
-def run(events=EVENTS, databases=DATABASES):
-    if "sqlite" in databases:
-        run_on("SQLite", None, events)
-    if "postgresql" not in databases:
-        return
+def on_sqlite(bench):
+    on(bench, None)
+
+
+def on_postgresql(bench):
     try:
-        url = harness.postgres().database()
-    except harness.unittest.SkipTest as reason:
-        print(f"PostgreSQL skipped: {reason}")
-        return
-    run_on("PostgreSQL", url, events)
+        on(bench, harness.postgres().database())
+    finally:
+        harness.stop_postgres()

@@ -4,11 +4,13 @@ import os
 import subprocess
 import sys
 
+from machine import cpu_seconds
+
 HERE = os.path.dirname(os.path.abspath(__file__))
-BUILD = os.path.abspath(os.environ.get("YAGURA_BUILD_DIR") or
-                        os.path.join(HERE, "../../../build/release-hardened"))
+SOURCE = os.path.abspath(os.path.join(HERE, "../../.."))
+BUILD = os.environ["YAGURA_BUILD_DIR"]
 os.environ["YAGURA_BIN"] = os.path.join(BUILD, "bin")
-sys.path.insert(0, os.path.join(HERE, "../../system/console"))
+sys.path.insert(0, os.path.join(SOURCE, "tests/system/console"))
 
 import harness  # noqa: E402
 from harness import FixedConsole  # noqa: E402
@@ -21,6 +23,10 @@ def program(name):
 def resident_mb(pid, field="VmHWM"):
     with open(f"/proc/{pid}/status", encoding="ascii") as file:
         return int(file.read().split(field + ":")[1].split()[0]) / 1024
+
+
+def processor_seconds(process):
+    return cpu_seconds([process.pid])
 
 
 class BareServer:
@@ -40,4 +46,4 @@ class BareServer:
         self.process.stdout.close()
 
 
-__all__ = ["BareServer", "FixedConsole", "harness", "program", "resident_mb"]
+__all__ = ["BUILD", "SOURCE", "BareServer", "FixedConsole", "harness", "processor_seconds", "program", "resident_mb"]

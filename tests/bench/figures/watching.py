@@ -4,7 +4,7 @@ import os
 import time
 
 import peers
-from machine import BenchError, cpu_seconds, drop_tree, read_file, wait_until
+from machine import BenchError, command_name, cpu_seconds, drop_tree, read_file, wait_until
 
 QUIET_SECONDS = 1.0
 
@@ -70,7 +70,7 @@ def watching(bench):
         bench.detail("watching status", status)
         held = watches_of(agent.root_pid())
         note = f"ours {ours:.2f} s from exec, bare {bare:.2f} s"
-        bench.figure(f"watching {count:,} directories: directories without a watch", count - held,
+        bench.figure(f"watching {count:,} directories: directories without a watch", max(0, count - held),
                      "", most=0)
         bench.figure(f"watching {count:,} directories: ours / find + add_watch", ours / bare, "x",
                      most=2, note=note)
@@ -85,6 +85,11 @@ def watching(bench):
         drop_tree(tree)
 
 
+def proportional_mb(pid):
+    return sum(int(line.split()[1]) for line in read_file(f"/proc/{pid}/smaps_rollup").splitlines()
+               if line.startswith("Pss:")) / 1024
+
+
 def idle(bench, agent):
     seconds = bench.size(60, 5)
     root = bench.machine.pss(agent.root_pid())
@@ -94,6 +99,9 @@ def idle(bench, agent):
     bench.figure(f"idle: processor over {seconds} s", 100 * used / seconds, "%", most=0.2)
     bench.figure("idle: memory of the root process", root["root_rss_kb"] / 1024, "MB", most=25,
                  note=f"resident; proportional {root['root_pss_kb'] / 1024:.1f} MB")
+    own = [pid for pid in agent.pids() if pid not in agent.scanner_pids()]
+    bench.figure("idle: memory of all processes but the scanner's", sum(map(proportional_mb, own)), "MB", most=40,
+                 note=f"proportional; {', '.join(sorted(map(command_name, own)))}")
 
 
 def few_watches(bench):

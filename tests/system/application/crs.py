@@ -3,6 +3,7 @@ import gzip
 import json
 import os
 import subprocess
+import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 DATA = os.path.join(ROOT, "..", "shared", "data", "application")
@@ -10,7 +11,7 @@ RULES = "/usr/share/modsecurity-crs"
 SETUP = "/etc/modsecurity/crs/crs-setup.conf"
 
 
-class Skip(Exception):
+class Skip(unittest.SkipTest):
     """What is needed is not here."""
 
 

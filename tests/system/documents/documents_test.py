@@ -169,6 +169,7 @@ def named_tests():
                 yield f"{document}: no test has a {span}"
         if document in ("README.md", "README.ja.md"):
             yield from claims(document, text, files)
+            yield from measured(document, text)
 
 
 def claims(document, text, files):
@@ -213,6 +214,41 @@ def records():
         for line in runs:
             if not re.search(r", commit ([0-9a-f]{7,}(-dirty)?|not recorded)\b", line):
                 yield f"docs/{name}.md does not say of which commit: {line[:60]}"
+
+
+NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
+
+
+def recorded_numbers(result):
+    """What a benchmark found, and what its notes say, as numbers."""
+    said = " ".join(f"{row['measured']} {row['note']}" for row in result["rows"])
+    return [float(number.replace(",", "")) for number in NUMBER.findall(said)]
+
+
+def is_rounded(number, recorded):
+    """Whether a number of a document is one of these, with fewer digits."""
+    digits = len(number.partition(".")[2])
+    wanted = float(number.replace(",", ""))
+    return any(abs(value - wanted) <= 0.51 * 10 ** -digits for value in recorded)
+
+
+def measured(document, text):
+    """Faults of the table of what was measured: each number of a row stands in the last record of a benchmark it names."""
+    results = {result["name"]: result for result in bench_page.results()}
+    table = re.search(r"^\|[^|\n]*\| Yagura \|[^|\n]*\| `--only` \|\n\|[- |]+\n((?:\|.*\n)+)", text, re.M)
+    rows = table.group(1).splitlines() if table else []
+    if len(rows) < 10:
+        yield f"{document}: the table of what was measured has {len(rows)} rows: is this looking at it?"
+    for row in rows:
+        what, *values, names = [cell.strip() for cell in row.strip("|").split("|")]
+        names = re.findall(r"`([^`]+)`", names)
+        for name in names:
+            if name not in results:
+                yield f"{document}: {what}: `{name}` is not in tests/bench/results"
+        recorded = [number for name in names if name in results for number in recorded_numbers(results[name])]
+        for number in NUMBER.findall(" ".join(values)):
+            if not is_rounded(number, recorded):
+                yield f"{document}: {what}: {number} was not recorded by {', '.join(names)}"
 
 
 def translations():

@@ -100,7 +100,7 @@ WRONG = {
     "a command is missing": lambda text: re.sub(r"`yaguractl [^`]*`", "", text),
     "a command is other": lambda text: text.replace("`yaguractl ", "`yaguractl --other "),
     "a row is missing": lambda text: re.sub(r"^\| `?[a-z\[].*\n", "", text, count=1, flags=re.M),
-    "a figure is other": lambda text: text.replace("870万", "87万"),
+    "a figure is other": lambda text: text.replace("500万", "50万"),
 }
 
 

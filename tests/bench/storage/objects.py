@@ -1,12 +1,7 @@
-#!/usr/bin/env python3
-"""File storage: what an object costs beyond its scan, and how long a finding takes to be told.
+"""File storage: what an object costs beyond its scan, and how long a finding takes to be told. Processor time is
+what counts: it holds on a busy machine. It is that of yagura-storage and its scanners; the stand-in's own is left
+out, as the services' is."""
 
-    tests/bench/storage/bench.py --build BUILD [--large] [--quick]
-
-BUILD is a hardened build with tests. Processor time is what counts: it holds on a busy machine. It
-is that of yagura-storage and its scanners; the stand-in's own is left out, as the services' is.
-"""
-import argparse
 import hashlib
 import io
 import json
@@ -15,16 +10,12 @@ import random
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 import zipfile
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
-sys.path[:0] = [HERE, os.path.join(ROOT, "tests/bench")]
-from fast_aws import REGION, FastAws  # noqa: E402
-from machine import percentile, process_tree, cpu_seconds  # noqa: E402
+from machine import BenchError, cpu_seconds, percentile, process_tree
+from storage.fast_aws import REGION, FastAws
 
 FSS_OBJECTS, FSS_MEGABYTES = 0.5, 4.7  # a worker and second: 1,000 x 10 MB in 40 s on 53 workers
 EICAR = b"X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
@@ -51,9 +42,9 @@ def texts(count, seed=2):
 
 
 class Run:
-    def __init__(self, options, folder, database):
-        self.options, self.folder, self.database = options, folder, database
-        self.programs = os.path.join(options.build, "bin")
+    def __init__(self, bench, folder, database):
+        self.tools, self.folder, self.database = bench.machine.tools, folder, database
+        self.programs = os.path.join(bench.build, "bin")
 
     def storage(self, objects, name, acts=False):
         """A yagura-storage on a FastAws of these objects: (aws, process)."""
@@ -80,7 +71,7 @@ class Run:
                 env={**values, "YAGURA_QUEUE_URL": aws.url + "/1/actions"})
         aws.put_events([next(iter(objects))])  # loaded, warm
         if not aws.wait_told(1, 600):
-            raise SystemExit(f"no result; see {log.name}")
+            raise BenchError(f"no result; see {log.name}")
         return aws, process
 
     def all_objects(self, objects, name):
@@ -92,7 +83,7 @@ class Run:
             before, before_own = cpu_seconds(pids), cpu_seconds(pids[:1])
             aws.put_events(keys)
             if not aws.wait_told(len(keys) + 1, 1800):
-                raise SystemExit("results are missing")
+                raise BenchError("results are missing")
             spent = cpu_seconds(pids) - before
             return spent, spent - (cpu_seconds(pids[:1]) - before_own), len(keys)
         finally:
@@ -118,7 +109,7 @@ class Run:
             with open(f"{self.folder}/{name}.list", "w", encoding="utf-8") as stream:
                 stream.write("\n".join(paths) + "\n")
             process = subprocess.Popen(
-                [os.path.join(self.options.build, "bench", "client_scan"), "--scanner",
+                [os.path.join(self.tools, "client_scan"), "--scanner",
                  self.programs + "/yagura-scanner", "--database", self.database, "--workers", "2",
                  "--list", f"{self.folder}/{name}.list"], stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL)
@@ -128,7 +119,7 @@ class Run:
                 most = max(most, cpu_seconds(process_tree(process.pid)))
                 time.sleep(0.005)
             if process.returncode:
-                raise SystemExit("client_scan failed")
+                raise BenchError("client_scan failed")
             return most
         finally:
             shutil.rmtree(place)
@@ -143,35 +134,30 @@ class Run:
         aws, process = self.storage({f"bad{i}": EICAR for i in range(count + 1)}, "latency", acts=True)
         try:
             if not aws.wait_ended(1, 60):
-                raise SystemExit(f"nothing is quarantined; see {self.folder}/latency.log")
+                raise BenchError(f"nothing is quarantined; see {self.folder}/latency.log")
             for i in range(1, count + 1):
                 aws.put_events([f"bad{i}"])
                 if not aws.wait_ended(i + 1, 60):
-                    raise SystemExit("an object is not quarantined")
+                    raise BenchError("an object is not quarantined")
             keys = list(aws.handed)[1:]
             return [[(moments[key] - aws.handed[key]) * 1000 for key in keys] for moments in (aws.told, aws.ended)]
         finally:
             self.end(aws, process)
 
 
-def show(name, text):
-    print(f"{name}: {text}", flush=True)
-
-
 def compare(run, name, objects, rounds, loading):
-    """Ours beside the bare loop, by turns; processor seconds."""
+    """Ours beside the bare loop, by turns: (objects a core-second, bare's, megabytes of an object, note)."""
     ours, bare, shares, count = [], [], [], 0
     for _ in range(rounds):
         cpu, scanning, count = run.all_objects(objects, name)
         ours.append(cpu)
         shares.append(scanning / cpu)
         bare.append(run.bare(objects, name) - loading)
-    mine, theirs = statistics.median(ours), statistics.median(bare)
-    bytes_each = statistics.mean(len(body) for body in objects.values())
-    show(name, f"{count} objects of {bytes_each / 1e6:.3f} MB: {count / mine:.1f} objects and "
-         f"{count * bytes_each / 1e6 / mine:.1f} MB a core-second; bare loop {count / theirs:.1f} "
-         f"objects; {theirs / mine:.2f} of it; {statistics.median(shares):.2f} of our time is the scanners'")
-    return count / mine, count * bytes_each / 1e6 / mine
+    mine, theirs = count / statistics.median(ours), count / statistics.median(bare)
+    megabytes = statistics.mean(len(body) for body in objects.values()) / 1e6
+    return mine, theirs, megabytes, (
+        f"{count} objects of {megabytes:.3f} MB: {mine:.1f} and {theirs:.1f} a core-second, "
+        f"{mine * megabytes:.1f} MB of ours; {100 * statistics.median(shares):.0f} % of our time is the scanners'")
 
 
 def clamscan(run, rounds):
@@ -190,47 +176,40 @@ def clamscan(run, rounds):
     return statistics.median(spent)
 
 
-def bench(run, quick, large):
-    rounds = 1 if quick or large else 3
-    word = "large database" if large else "small database"
+def measure(bench, profile):
+    """With a database of signatures that the generator makes, and EICAR's."""
+    large = profile == "large"
+    folder = bench.machine.new_folder("storage", 0o755)
+    database = f"{folder}/{profile}"
+    shutil.copytree(bench.machine.database(profile), database)
+    with open(database + "/eicar.hdb", "w", encoding="utf-8") as stream:
+        stream.write(f"{hashlib.md5(EICAR).hexdigest()}:{len(EICAR)}:Eicar-Test\n")
+    run = Run(bench, folder, database)
+    rounds = 1 if bench.quick or large else 3
+    word = f"{profile} database"
     loading = run.loading()
-    show("loading", f"{loading:.2f} core-seconds, {word}")
-    each, megabytes = compare(run, f"10 MB archives, {word}", zips(7 if quick else 25, 10), rounds,
-                              loading)
-    show("beside File Storage Security",
-         f"{each / FSS_OBJECTS:.1f} times its objects and {megabytes / FSS_MEGABYTES:.1f} times its "
-         "MB, a core here against a worker there")
-    small, _ = compare(run, f"small clean objects, {word}", texts(101 if quick else 2001), rounds,
-                       loading)
-    for name, times in zip(("result", "quarantined"), run.latency(50 if quick else 500)):
-        show(f"event to {name}, {word}", f"p50 {percentile(times, 50):.1f} ms, p99 {percentile(times, 99):.1f} ms")
+    each, bare, megabytes, note = compare(run, "archives", zips(bench.size(25, 7), 10), rounds, loading)
+    bench.figure(f"10 MB archives, {word}: of a bare loop's rate", each / bare, "x", least=0.9, note=note)
+    bench.figure(f"10 MB archives, {word}: File Storage Security's objects, a core and a worker", each / FSS_OBJECTS, "x",
+                 least=None if large else 8, note=f"its MB {each * megabytes / FSS_MEGABYTES:.1f} x; "
+                 f"the bare loop {bare / FSS_OBJECTS:.1f} x")
+    small_each, bare, _, note = compare(run, "small", texts(bench.size(2001, 101)), rounds, loading)
+    bench.figure(f"small clean objects, {word}: of a bare loop's rate", small_each / bare, "x", least=0.8, note=note)
+    for name, times, p50, p99 in zip(("result", "quarantined"), run.latency(bench.size(500, 50)), (None, 50), (None, 300)):
+        bench.figure(f"event to {name}, {word}: p50", percentile(times, 50), "ms", most=p50)
+        bench.figure(f"event to {name}, {word}: p99", percentile(times, 99), "ms", most=p99)
     if shutil.which("clamscan"):
         one = clamscan(run, 1 if large else 3)
-        show(f"clamscan an object, {word}", f"{one:.2f} core-seconds; ours is {one * small:.0f} "
-             "times as many objects a core-second")
+        bench.figure(f"clamscan an object's time / ours, {word}", one * small_each, "x", least=50 if large else None,
+                     note=f"clamscan {one:.2f} core-seconds each",
+                     beside={"unit": "core-s", "kind": "throughput", "values": {"Yagura": 1 / small_each, "clamscan": one}})
+    else:
+        bench.skip(f"clamscan an object's time / ours, {word}", "clamscan is not installed (clamav)")
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--build", required=True)
-    parser.add_argument("--large", action="store_true", help="the large synthetic database, too")
-    parser.add_argument("--quick", action="store_true")
-    options = parser.parse_args()
-    options.build = os.path.abspath(options.build)
-    folder = tempfile.mkdtemp(prefix="yagura-bench-")
-    os.chmod(folder, 0o755)
-    try:
-        for profile in ["small"] + (["large"] if options.large else []):
-            database = f"{folder}/{profile}"
-            os.mkdir(database)
-            subprocess.run([os.path.join(options.build, "bench", "signature_generator"),
-                            "--profile", profile, database], check=True)
-            with open(database + "/eicar.hdb", "w", encoding="utf-8") as stream:
-                stream.write(f"{hashlib.md5(EICAR).hexdigest()}:{len(EICAR)}:Eicar-Test\n")
-            bench(Run(options, folder, database), options.quick, profile == "large")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def small(bench):
+    measure(bench, "small")
 
 
-if __name__ == "__main__":
-    main()
+def large(bench):
+    measure(bench, "large")

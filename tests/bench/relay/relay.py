@@ -1,7 +1,5 @@
-#!/usr/bin/env python3
-"""What the relay costs a function: tests/bench/relay/bench.py [BUILD-TREE] (default build/release-hardened).
+"""What the relay costs a function: each latency beside the same function without the layer, in turns."""
 
-Each latency is measured beside the same function without the layer, in turns, in this run."""
 import base64
 import json
 import os
@@ -14,12 +12,10 @@ import tempfile
 import time
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
-BUILD = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else os.path.join(ROOT, "build/release-hardened")
+BUILD = os.environ["YAGURA_BUILD_DIR"]
 os.environ.update(YAGURA_PROGRAMS=os.path.join(BUILD, "bin"), YAGURA_TOOLS=os.path.join(BUILD, "tools"))
 sys.path.insert(0, os.path.join(ROOT, "tests/system/relay"))
-sys.path.insert(0, os.path.join(ROOT, "tests/bench/application"))
 import transparency_test  # noqa: E402
-from figures import finish, show  # noqa: E402
 from functions import Run, http_event  # noqa: E402
 from transparency_test import Relay  # noqa: E402
 
@@ -157,7 +153,7 @@ def layer_mb(place):
     return os.path.getsize(said.stdout.split()[-1]) / 1e6
 
 
-def main():
+def relay(bench):
     place = tempfile.mkdtemp(prefix="yagura-bench-relay-")
     try:
         home = os.path.join(place, "home")
@@ -166,33 +162,42 @@ def main():
             subprocess.run([os.path.join(BUILD, "bin/yagura-rules-compiler"), "--output",
                             os.path.join(home, "rules.bin"), CRS], check=True, stdout=subprocess.DEVNULL)
         else:
-            print("no modsecurity-crs: without its rules")
-        small = http_event("/shop", "id=5&name=blue+chair")
-        wide = http_event("/shop", body=json.dumps({f"field{i}": f"value number {i}" for i in range(300)}))
-        for name, event, repeat, bar in (("small event", small, REPEAT, 0.2), ("8 KB, 300 fields", wide, REPEAT, None),
-                                         ("upload of 1 MB", upload(), 60, None)):
-            direct, alone, judged = added(place, home, event, repeat)
-            show(f"{name}: direct, p50", direct, "ms")
-            show(f"{name}: added by the relay alone, p50", alone, "ms")
-            show(f"{name}: added with inspection, p50", judged, "ms", bar)
-        at_once, later = first_of_its_kind(place, home, 0), first_of_its_kind(place, home, 60)
-        show("first event that many rules look at, at once", at_once / 1000, "ms")
-        show("the same after 60 others: rules are ready by then", at_once / later, "times faster", least=2)
-        cpu, pss, rss = cold_starts(home)
-        slow = throttled_start(place, home)
-        if slow is None:
-            print("cold start at a tenth of a CPU: not measured, control groups may not be made here")
-        else:
-            show("cold start at a tenth of a CPU: exec to ready", slow, "ms", 150)
-        show("cold start: CPU of both processes, exec to ready", cpu, "ms", 10)
-        show("memory when ready: proportional, both processes", pss, "MB", 10)
-        show("memory when ready: resident, shared pages counted twice", rss, "MB")
+            bench.skip("the relay with its rules", "the package modsecurity-crs is not installed: measured without")
+        invocations(bench, place, home)
+        starts(bench, place, home)
         if os.path.isdir(CRS):
-            show("layer zip", layer_mb(place), "MB", 6)
+            bench.figure("layer zip", layer_mb(place), "MB", most=6)
     finally:
         shutil.rmtree(place, ignore_errors=True)
-    return finish()
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def invocations(bench, place, home):
+    small = http_event("/shop", "id=5&name=blue+chair")
+    wide = http_event("/shop", body=json.dumps({f"field{i}": f"value number {i}" for i in range(300)}))
+    everywhere = os.sched_getaffinity(0)
+    for name, event, repeat, bar, processors in (
+            ("small event", small, REPEAT, 0.2, everywhere),
+            ("small event, one processor", small, REPEAT, 0.2, {min(everywhere)}),  # without waking another one that sleeps
+            ("8 KB, 300 fields", wide, REPEAT, None, everywhere), ("upload of 1 MB", upload(), 60, None, everywhere)):
+        os.sched_setaffinity(0, processors)
+        try:
+            direct, alone, judged = added(place, home, event, repeat)
+        finally:
+            os.sched_setaffinity(0, everywhere)
+        bench.figure(f"{name}: added with inspection, p50", judged, "ms", most=bar,
+                     note=f"by the relay alone {alone:.3f} ms; without it {direct:.3f} ms")
+    at_once, later = first_of_its_kind(place, home, 0), first_of_its_kind(place, home, 60)
+    bench.figure("first event that many rules look at, after 60 others: faster than at once", at_once / later, "x", least=2,
+                 note=f"{at_once / 1000:.2f} ms at once, {later / 1000:.2f} ms")
+
+
+def starts(bench, place, home):
+    cpu, pss, rss = cold_starts(home)
+    slow = throttled_start(place, home)
+    if slow is None:
+        bench.skip("cold start at a tenth of a CPU", "control groups may not be made here")
+    else:
+        bench.figure("cold start at a tenth of a CPU: exec to ready", slow, "ms", most=150)
+    bench.figure("cold start: CPU of both processes, exec to ready", cpu, "ms", most=10)
+    bench.figure("memory when ready, proportional, both processes", pss, "MB", most=10,
+                 note=f"resident, shared pages counted twice: {rss:.1f} MB")
