@@ -21,7 +21,7 @@ def link_bad(subject):
     well(subject)
 
 
-@fault(r"console_silent", quick=False)
+@fault(r"console_refuses", quick=False)
 def console_clock_wrong(subject):
     """the console is started a year ahead, its certificate is of then, the agents' are long over; then it is set right"""
     subject.needs_clock()
