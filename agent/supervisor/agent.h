@@ -55,6 +55,8 @@ struct agent {
     char policy_path[LINK_TEXT_BYTES]; /* delivered by the console; "" = as configured */
     uint64_t started_ns;               /* realtime */
     char *stop_detail;                 /* ending.c: who stopped it, as JSON; NULL: not known */
+    char *mark_path;                   /* ending.c: of this run */
+    struct event_timer *sign_timer;    /* ending.c */
     bool failed;                       /* it ends because it cannot protect */
 };
 

@@ -1,4 +1,6 @@
 """Processes are killed under load: no committed event is lost, no file is left without a verdict."""
+import datetime
+import json
 import os
 import random
 import select
@@ -47,18 +49,34 @@ class Load:
         self.thread.join()
 
 
+def now_as_told():
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def ends_told(agent):
+    """Without reading the many others."""
+    return [json.loads(line) for line in agent.control("--json", "events", "--kind", "agent_died").splitlines()]
+
+
 def test_killing_the_agent_loses_nothing(place):
     agent = place.agent().start()
-    committed = set()
+    committed, ends = set(), []
     random.seed(7)
     with Load(agent.watched) as load:
         for turn in range(6):
             load.wait_for((turn + 1) * random.randrange(150, 300))
-            numbers = {event["number"]: event["id"] for event in agent.events()}
-            committed |= set(numbers.items())
+            agent.until(lambda _, told=turn: len(ends_told(agent)) == told, "the end before is told")
+            events = agent.events()
+            committed |= {(event["number"], event["id"]) for event in events}
             agent.kill()
+            ends.append((events[-1]["time"], now_as_told()))
             agent.start()
     agent.sync()
+    died = ends_told(agent)
+    assert len(died) == len(ends), died
+    for event, (last, end) in zip(died, ends):
+        detail = event["detail"]
+        assert detail["started"] <= last <= detail["unseen_from"] <= end <= event["time"], (event, last, end)
     now = {(event["number"], event["id"]) for event in agent.events()}
     assert committed <= now, f"committed events are gone: {sorted(committed - now)[:5]}"
     left = [path for path in load.bad if os.path.exists(path)]
