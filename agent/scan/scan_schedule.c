@@ -275,7 +275,8 @@ static void *run(void *user)
     (void)pthread_setname_np(pthread_self(), "schedule");
     (void)pthread_mutex_lock(&schedule->lock);
     while (!schedule->stopping) {
-        struct timespec until = clock_wait_until(MAX(turn(schedule), NS_PER_MS));
+        uint64_t nothing_ns = turn(schedule);
+        struct timespec until = clock_wait_until(MAX(nothing_ns, NS_PER_MS));
         if (!schedule->stopping && !schedule->ended)
             (void)pthread_cond_clockwait(&schedule->changed, &schedule->lock, CLOCK_MONOTONIC,
                                          &until);

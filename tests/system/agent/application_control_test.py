@@ -75,18 +75,6 @@ def mount_ext4(place, path):
     place.cleanups.append(lambda: subprocess.run(["umount", "-l", path], check=False))
 
 
-def mount_overlay(place, path):
-    parts = os.path.join(place.root, "parts")
-    harness.mount_tmpfs(place, parts)
-    for name in ("lower", "upper", "work"):
-        os.mkdir(os.path.join(parts, name))
-    os.makedirs(path)
-    options = ",".join(f"{name}dir={parts}/{name}" for name in ("lower", "upper", "work"))
-    if subprocess.run(["mount", "-t", "overlay", "-o", options, "overlay", path], check=False).returncode:
-        raise Skip("no overlayfs here")
-    place.cleanups.append(lambda: subprocess.run(["umount", "-l", path], check=False))
-
-
 def mount_shared(place, path):
     harness.mount_tmpfs(place, path, "mode=0777")
 
@@ -238,7 +226,7 @@ def test_a_write_through_a_mapping_moves_no_time_on_tmpfs(place):
 
 
 def test_a_writer_of_overlayfs_meets_no_lease(place):
-    agent, folder = controlled(place, mount=mount_overlay)
+    agent, folder = controlled(place, mount=harness.mount_overlay)
     known = program(os.path.join(folder, "known"), b"1")
     start(agent)
     with mapped(known) as view:

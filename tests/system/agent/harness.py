@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -112,6 +113,7 @@ class Agent:
         self.watched = place.folder("watched")
         self.databases = [SIGNATURES] if databases is None else databases
         self.process = None
+        self.environment = {}
         self.values = {
             "watch.paths": [self.watched],
             "watch.crawl_interval": "0s",
@@ -157,7 +159,7 @@ class Agent:
                 self.process = subprocess.Popen(
                     [os.path.join(PROGRAMS, "yagura-agent"), "--config", self.config,
                      "--foreground"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                    env={**os.environ, "NOTIFY_SOCKET": notify}, **arguments)
+                    env={**os.environ, **self.environment, "NOTIFY_SOCKET": notify}, **arguments)
             deadline = time.monotonic() + SECONDS
             while ready:
                 assert self.process.poll() is None, f"the agent ended: {self.log_end()}"
@@ -224,6 +226,12 @@ class Agent:
 
     def status(self):
         return json.loads(self.control("--json", "status", accept=(0, 1)))
+
+    def metric(self, name):
+        """Without our prefix; with its labels."""
+        values = [line.rsplit(" ", 1)[1] for line in self.control("metrics").splitlines() if line.startswith(f"yagura_{name} ")]
+        assert len(values) == 1, f"{name}: {values}"
+        return float(values[0])
 
     def sync(self, seconds=SECONDS):
         self.control("sync", "--timeout", f"{int(seconds)}s", seconds=seconds + 5)
@@ -325,6 +333,19 @@ def state_of(pid):
     return "Z"
 
 
+def privileges_of(pid):
+    """The lines of /proc/PID/status."""
+    with open(f"/proc/{pid}/status", encoding="utf-8") as stream:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in stream if ":\t" in line)
+
+
+def is_sanitized():
+    """Then the programs make system calls of their own, and have no filter."""
+    with open(os.path.join(PROGRAMS, "yagura-agent"), "rb") as stream:
+        program = stream.read()
+    return b"__asan_init" in program or b"__tsan_init" in program
+
+
 def descendants(pid):
     found = []
     for task in sorted(os.listdir(f"/proc/{pid}/task"), key=int):
@@ -352,6 +373,118 @@ def mount_tmpfs(place, path, *options):
     subprocess.run(["mount", "-t", "tmpfs", "-o", ",".join(options) or "rw", "tmpfs", path],
                    check=True)
     place.cleanups.append(lambda: subprocess.run(["umount", "-l", path], check=False))
+
+
+def mount_overlay(place, path, lower=None):
+    """Its layers on a file system of their own; lower: what it shows at first."""
+    parts = tempfile.mkdtemp(prefix="parts-", dir=place.root)
+    mount_tmpfs(place, parts)
+    for name in ("lower", "upper", "work"):
+        os.mkdir(os.path.join(parts, name))
+    os.makedirs(path, exist_ok=True)
+    options = f"lowerdir={lower or parts + '/lower'},upperdir={parts}/upper,workdir={parts}/work"
+    if subprocess.run(["mount", "-t", "overlay", "-o", options, "overlay", path], check=False).returncode:
+        raise Skip("no overlayfs here")
+    place.cleanups.append(lambda: subprocess.run(["umount", "-l", path], check=False))
+
+
+# ---- containers ----
+
+CONTAINER = "0123456789abcdef" * 4
+LOGIN = 65534
+
+# Does something as a process of a container and of a login, and lives on until it has been looked at.
+CONTAINED = """
+import sys
+group, login, script = sys.argv[1:4]
+arguments = sys.argv[4:]
+with open(group, "w") as stream:
+    stream.write("0")
+problem = ""
+try:
+    with open("/proc/self/loginuid", "w") as stream:
+        stream.write(login)
+except OSError as error:
+    problem = str(error)
+exec(script)
+print(problem, flush=True)
+sys.stdin.read()
+"""
+
+
+def group_hierarchy():
+    """Where groups of processes can be made: of version 2, or the one that systemd would use of version 1."""
+    found = {}
+    with open("/proc/self/mountinfo", encoding="utf-8") as stream:
+        for line in stream:
+            before, after = line.split(" - ")
+            kind = after.split()[0]
+            if kind == "cgroup2" or kind == "cgroup" and "name=" in after:
+                found[kind] = before.split()[4]
+    if not found:
+        raise Skip("no control groups are mounted")
+    return found.get("cgroup2") or found["cgroup"]
+
+
+def remove_groups(*folders):
+    """What has just ended is still in them."""
+    deadline = time.monotonic() + SECONDS
+    for folder in folders:
+        while True:
+            try:
+                os.rmdir(folder)
+                break
+            except OSError:
+                assert time.monotonic() < deadline, f"{folder} cannot be removed"
+                os.sched_yield()
+
+
+@contextlib.contextmanager
+def contained(script, *arguments):
+    """A process of CONTAINER and LOGIN that has run the script. Gives why its login could not be set, or ""."""
+    parent = os.path.join(group_hierarchy(), f"yagura-test-{os.getpid()}")
+    group = os.path.join(parent, f"docker-{CONTAINER}.scope")
+    try:
+        os.makedirs(group)
+    except OSError as error:
+        raise Skip(f"no control group can be made: {error}") from error
+    child = subprocess.Popen([sys.executable, "-c", CONTAINED, os.path.join(group, "cgroup.procs"), str(LOGIN), script, *arguments],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        said = child.stdout.readline().decode()
+        assert said.endswith("\n"), "the contained process ended"
+        yield said.strip()
+    finally:
+        child.communicate()
+        remove_groups(group, parent)
+    assert child.returncode == 0, child.returncode
+
+
+def expect_contained(process, problem):
+    """What is told of it. problem: contained() gave it."""
+    assert process["container"] == CONTAINER, process
+    if problem:
+        assert "login_uid" not in process or process["login_uid"] != LOGIN, process
+        raise Skip(f"the container is told, but no login can be set here: {problem}")
+    assert process["login_uid"] == LOGIN and process["login_user"] == "nobody", process
+
+
+# ---- time ----
+
+class Clock:
+    """The wall clock of an agent, by a library that is preloaded (tests/system/console/fake_clock.c)."""
+
+    def __init__(self, place, agent):
+        library = os.environ.get("YAGURA_FAKE_CLOCK")
+        if not library:
+            raise Skip("YAGURA_FAKE_CLOCK is not set")
+        self.path = put(os.path.join(place.root, "clock"), bytes(16))
+        agent.environment = {"LD_PRELOAD": library, "YAGURA_TEST_CLOCK": self.path,
+                             "ASAN_OPTIONS": "verify_asan_link_order=0"}
+
+    def set_ahead(self, seconds):
+        with open(self.path, "r+b") as stream:
+            stream.write(struct.pack("=qq", seconds * 10**9, 0))
 
 
 # ---- files ----
