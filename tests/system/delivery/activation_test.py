@@ -26,6 +26,46 @@ def test_a_detection_is_in_the_console_within_seconds(place):
     both.until(lambda: both.computer()["facts"].get("watch", {}).get("complete"), "the facts")
 
 
+def test_how_the_agent_is_reaches_the_console(place):
+    """Degraded, with each reason and its cure; then well, with the figures that the agent itself says."""
+    databases = place.folder("databases")
+    for name in "abcdef":
+        place.folder(os.path.join("watched", name))
+    both = Pair(place, agent=place.agent(databases=[databases], watch__budget=3, health__interval="1s"))
+    both.agent.start()
+    both.activate()
+
+    def facts():
+        return both.computer()["facts"]
+
+    def reasons():
+        return {problem["module"]: problem for problem in facts().get("problems", [])}
+    both.until(lambda: {"scanner", "watch"} <= set(reasons()), "both reasons")
+    poor, why = facts(), reasons()
+    assert poor["state"] == "degraded" and poor["scanner"]["state"] == "no-signatures", poor
+    assert "signatures" in why["scanner"]["problem"] and "freshclam" in why["scanner"]["cure"], why
+    assert "budget" in why["watch"]["problem"] and why["watch"]["cure"], why
+    watch = poor["watch"]
+    all_directories = watch["directories_watched"] + watch["directories_unwatched"]
+    assert watch["directories_unwatched"] > 0 and not watch["complete"], watch
+    assert abs(watch["coverage"] - watch["directories_watched"] / all_directories) < 0.01, watch
+    assert poor["health"]["self_test"] != "passed", poor["health"]
+
+    coming = shutil.copy(os.path.join(agents.SIGNATURES, "yagura-demo.ndb"), databases + ".ndb")
+    os.utime(coming, (time.time() - 90000,) * 2)
+    os.rename(coming, os.path.join(databases, "yagura-demo.ndb"))
+    both.put_policy("test", both.policy_text(watch__budget=0))
+    both.agent.until(lambda status: status["state"] == "protecting" and status["health"]["self_test"] == "passed", "it is well")
+    both.agent.sync()  # lag is that of a marker
+    well = both.until(lambda: facts()["state"] == "protecting" and facts()["watch"]["lag_ns"] and facts(), "the console knows")
+    own = both.agent.status()
+    assert well["problems"] == [] and well["health"]["self_test"] == "passed", well
+    assert well["watch"]["coverage"] == 1 and well["watch"]["overflows"] == own["watch"]["overflows"], well["watch"]
+    assert well["scanner"]["engine"] == own["scanner"]["engine"] != "", well["scanner"]
+    assert 90000 <= well["scanner"]["signatures_age"] <= own["scanner"]["signatures_age"], well["scanner"]
+    assert well["store"]["epoch"] == own["store"]["epoch"] and well["store"]["dropped"] == own["store"]["dropped"]
+
+
 def test_the_token_leaves_no_trace(place):
     both = Pair(place)
     both.agent.start()
