@@ -157,6 +157,7 @@ def test_bombs_are_incomplete_and_never_clean(place):
     told = set(agent.subjects("scan_incomplete")) | set(agent.subjects("malware_found"))
     missing = [path for path in paths if harness.escaped(path) not in told]
     assert not missing, f"passed as clean: {missing}"
+    assert agent.metric('cap_hits_total{cap="scan"}') >= 1
     before = len(agent.events("scan_incomplete"))
     agent.scan(folder)
     assert len(agent.events("scan_incomplete")) == before, "the same files were told twice"

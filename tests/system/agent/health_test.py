@@ -293,5 +293,36 @@ def test_metrics_are_printed_and_written(place):
     assert not os.path.exists(os.path.join(agent.run, "metrics.prom"))
 
 
+def test_metrics_count_what_is_not_as_it_should_be(place):
+    databases = place.folder("databases")
+    signatures = shutil.copy(os.path.join(harness.SIGNATURES, "yagura-demo.ndb"), databases)
+    os.utime(signatures, (time.time() - 90000,) * 2)
+    for number in range(8):
+        place.folder(os.path.join("watched", str(number)))
+    agent = place.agent(databases=[databases], watch__budget=3, store__max_size="1M", respond__action="pass")
+    agent.start()
+    agent.until(lambda now: now["watch"]["directories_unwatched"] and now["scanner"]["state"] == "ready", "beyond the budget")
+    status = agent.status()["watch"]
+    assert agent.metric("watch_directories_unwatched") == status["directories_unwatched"] > 0
+    assert agent.metric("watch_directories") == status["directories_watched"] > 0
+    assert agent.metric('up{state="degraded"}') == 0
+    assert 90000 <= agent.metric("signatures_age_seconds") < 90000 + 3600
+    # Events with long subjects, more than the store has room for.
+    deep = os.path.join(place.root, *["x" * 250] * 8)
+    os.makedirs(deep)
+    for turn in range(20):
+        for number in range(200):
+            put(os.path.join(deep, f"{turn}-{number}"), EICAR)
+        agent.scan(deep)
+        if agent.metric('cap_hits_total{cap="store"}') > 0:
+            break
+    assert agent.metric('cap_hits_total{cap="store"}') >= 1, agent.status()["store"]
+    agent.until(lambda _: agent.events("events_dropped"), "it is told, too")
+    agent.set_policy(watch__budget=0)
+    agent.control("reload")
+    agent.until(lambda now: now["state"] == "protecting", "all is watched")
+    assert agent.metric("watch_directories_unwatched") == 0 and agent.metric('up{state="protecting"}') == 1
+
+
 if __name__ == "__main__":
     harness.main()

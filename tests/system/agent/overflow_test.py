@@ -39,6 +39,7 @@ def test_a_kernel_queue_that_overflows_is_made_good(place):
         agent.process.send_signal(signal.SIGCONT)
     agent.sync(seconds=120)
     assert agent.status()["watch"]["overflows"] >= 1, agent.status()["watch"]
+    assert agent.metric("watch_overflows_total") >= 1
     assert agent.events("watch_gap") and agent.events("watch_gap_closed")
     agent.expect_found(*bad)
 
