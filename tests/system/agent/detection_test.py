@@ -1,6 +1,7 @@
 """Malware is found and quarantined whichever way it comes into a watched folder."""
 import os
 import shutil
+import subprocess
 
 import harness
 from harness import CLEAN, EICAR, put
@@ -84,6 +85,23 @@ def test_mapped_writes_are_seen(place):
         memory[:] = EICAR
     agent.sync()
     agent.expect_found(path)
+
+
+def test_what_a_container_writes_into_its_overlay_is_seen(place):
+    """The host watches the merged view; the container has a mount of it in a namespace of its own."""
+    harness.own_mounts()
+    agent, inside = place.agent(), place.folder("inside")
+    merged = os.path.join(agent.watched, "merged")
+    harness.mount_overlay(place, merged)
+    agent.start()
+    agent.sync()
+    script = 'mount --bind "$1" "$2" && mkdir "$2/app" && printf %s "$3" > "$2/app/bad" && printf x > "$2/good"'
+    subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", merged, inside, EICAR.decode()], check=True)
+    bad = os.path.join(merged, "app", "bad")
+    agent.sync()
+    agent.expect_found(bad)
+    agent.expect_gone(bad)
+    assert os.path.exists(os.path.join(merged, "good")) and os.listdir(inside) == []
 
 
 def test_all_of_clamavs_own_test_files(place):

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import sqlite3
+import struct
 import subprocess
 import threading
 import time
@@ -93,6 +94,35 @@ def test_who_changed_a_file_is_told(place):
     assert only(agent, "created", other)[1]["by"] == "unknown"
 
 
+def test_who_changed_a_file_is_told_with_container_and_login(place):
+    agent, folder = monitored(place)
+    agent.start()
+    agent.sync()
+    written = os.path.join(folder, "written")
+    with harness.contained("open(arguments[0], 'w').write('x')", written) as problem:
+        agent.sync()
+        _, detail = only(agent, "created", written)
+        if detail["by"] == "unknown" and "process" not in detail:
+            raise harness.Skip("the kernel does not tell who changes files on this file system")
+        harness.expect_contained(detail["process"], problem)
+
+
+def test_what_the_inspector_may(place):
+    agent, folder = monitored(place, integrity__trust_packages=True, integrity__diff=[place.folder("etc")])
+    changed = put(os.path.join(folder, "changed"), OLD)
+    agent.start()
+    agent.sync()
+    put(changed, NEW)
+    agent.sync()
+    pids = [pid for pid in harness.descendants(agent.process.pid) if harness.command_of(pid) == "yagura-inspecto"]
+    assert pids and "difference" in only(agent, "updated", changed)[1]
+    for inspector in map(harness.privileges_of, pids):
+        assert "0" not in inspector["Uid"].split() and "0" not in inspector["Gid"].split(), inspector
+        assert not any(int(inspector[name], 16) for name in ("CapEff", "CapPrm", "CapInh")), inspector
+        assert inspector["NoNewPrivs"] == "1", inspector
+        assert harness.is_sanitized() or inspector["Seccomp"] == "2", inspector
+
+
 def test_a_monitored_mount_can_be_unmounted(place):
     """Neither the watch nor who is asked for the authors of changes holds it."""
     harness.own_mounts()
@@ -139,6 +169,33 @@ def test_changes_are_told_with_before_and_after(place):
     assert len(changes(agent)) == 5, told(agent)
 
 
+def access_list(user):
+    """That user may read, beside what the mode 0644 says. Source: the kernel's posix_acl_xattr.h."""
+    owner, one_user, group, mask, other, nobody = 0x01, 0x02, 0x04, 0x10, 0x20, 0xFFFFFFFF
+    entries = [(owner, 6, nobody), (one_user, 4, user), (group, 4, nobody), (mask, 4, nobody), (other, 4, nobody)]
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+
+
+def test_access_lists(place):
+    agent, folder = monitored(place)
+    path = put(os.path.join(folder, "file"), b"x")
+    os.chmod(path, 0o644)
+    agent.start()
+    agent.sync()
+    try:
+        os.setxattr(path, "system.posix_acl_access", access_list(12))
+    except OSError as error:
+        raise harness.Skip(f"no access lists on this file system: {error}") from error
+    agent.sync()
+    detail = only(agent, "updated", path)[1]
+    assert detail["changed"] == ["attributes"], detail
+    assert "system.posix_acl_access" in detail["after"]["attributes"], detail
+    os.setxattr(path, "system.posix_acl_access", access_list(34))
+    agent.sync()
+    both = [detail_of(event)["changed"] for event in changes(agent)]
+    assert both == [["attributes"]] * 2, "another user in the list is another change"
+
+
 def test_attributes_links_owners(place):
     agent, folder = monitored(place)
     paths = {name: put(os.path.join(folder, name), b"x") for name in ("mode", "owner", "xattr", "linked", "times")}
@@ -158,6 +215,52 @@ def test_attributes_links_owners(place):
     assert "trusted.note" in only(agent, "updated", paths["xattr"])[1]["after"]["attributes"]
     assert only(agent, "updated", paths["linked"])[1]["after"]["links"] == 2
     assert len(changes(agent)) == 4, told(agent)  # times alone are nobody's business
+
+
+def test_what_nobody_told_is_found_by_the_next_scheduled_check(place):
+    agent, folder = monitored(place, integrity__interval="1s", integrity__jitter="0s")
+    linked = put(os.path.join(folder, "linked"), b"x")
+    agent.start()
+    agent.sync()
+    os.link(linked, os.path.join(place.root, "outside"))
+    agent.until(lambda _: changes(agent), "a check that nobody asked for")
+    detail = only(agent, "updated", linked)[1]
+    assert detail["changed"] == ["links"] and detail["after"]["links"] == 2, detail
+    checked = integrity(agent)["checked"]
+    agent.until(lambda _: integrity(agent)["checked"] > checked, "and another one")
+    assert len(changes(agent)) == 1, told(agent)
+
+
+@again_when_held_up
+def test_the_shipped_rules_for_servers(place):
+    """policies/linux-server.conf over the /etc of this host, whose changes are kept apart."""
+    harness.own_mounts()
+    harness.mount_overlay(place, "/etc", lower="/etc")
+    harness.mount_tmpfs(place, "/var/log")
+    os.makedirs("/etc/cron.d", exist_ok=True)
+    log = put("/var/log/syslog", b"one\n" * 10)
+    config = put("/etc/yagura-test.conf", OLD)
+    agent, _ = monitored(place, integrity__paths=["/etc"], log_inspection__enabled=False)
+    policies = os.path.join(os.path.dirname(os.path.dirname(harness.SIGNATURES)), "policies")
+    for name in ("base.conf", "linux-server.conf"):
+        shutil.copy(os.path.join(policies, name), agent.home)
+    with open(agent.policy, "a", encoding="utf-8") as stream:
+        stream.write('parent = "linux-server";\n')
+    agent.start()
+    agent.sync()
+    with at_once():
+        job = put("/etc/cron.d/yagura-test", b"* * * * * root true\n")
+        put("/etc/mtab.new", b"nothing is mounted\n")
+        os.rename("/etc/mtab.new", "/etc/mtab")
+        with open(log, "ab") as stream:
+            stream.write(b"two\n" * 100)
+        put(config, NEW)
+    agent.sync()
+    assert told(agent) == sorted([("created", job), ("updated", config)]), told(agent)
+    assert only(agent, "created", job)[0]["severity"] == "high"
+    event, detail = only(agent, "updated", config)
+    assert event["severity"] == "medium" and "+root yes" in detail["difference"].splitlines(), event
+    agent.stop()
 
 
 @again_when_held_up

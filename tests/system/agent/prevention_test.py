@@ -31,6 +31,16 @@ while True:
         os.replace(name + ".new", name)
 """
 
+# In a container.
+DENIED = """
+try:
+    open(arguments[0]).read()
+except PermissionError:
+    pass
+else:
+    sys.exit("an infected file was opened")
+"""
+
 # More files at once than one user has room for.
 FLOOD = """
 import os, sys, threading
@@ -163,6 +173,28 @@ def test_an_infected_file_cannot_be_opened_and_is_quarantined(place):
         assert detail["uid"] == 0 and detail["user"] == "root", detail
         events.wait("malware_quarantined", bad)
     assert not os.path.exists(bad)
+
+
+def test_who_is_denied_is_told_with_container_and_login(place):
+    agent, folder = protected(place, respond__action="pass")
+    bad = put(os.path.join(folder, "bad"), EICAR)
+    start(agent)
+    with agent.following() as events, harness.contained(DENIED, bad) as problem:
+        harness.expect_contained(events.wait("prevention_blocked", bad)["detail"], problem)
+
+
+def test_what_the_guard_may(place):
+    agent, _ = protected(place)
+    start(agent)
+    guard = harness.privileges_of(counts(agent)["guard_pid"])
+    read_only_root = 1 << 2  # CAP_DAC_READ_SEARCH
+    assert {int(guard[name], 16) for name in ("CapEff", "CapPrm")} == {read_only_root}, guard
+    assert guard["NoNewPrivs"] == "1", guard
+    if not harness.is_sanitized():
+        assert guard["Seccomp"] == "2", guard
+        locked, whole = (int(guard[name].split()[0]) for name in ("VmLck", "VmSize"))
+        assert locked >= whole - 64 > 0, "all but what the kernel itself maps"
+        assert "LimitMEMLOCK" not in counts(agent)["problem"], counts(agent)
 
 
 def test_a_file_that_only_stays_is_denied_each_time(place):
@@ -349,6 +381,21 @@ def test_a_name_in_another_mount_namespace_hides_nothing(place):
     assert reads_elsewhere(outside, outside, os.path.join(outside, "bad"))
 
 
+def test_overlayfs_is_guarded_as_its_container_sees_it(place):
+    can_guard()
+    folder, inside = os.path.join(place.root, "merged"), place.folder("inside")
+    harness.mount_overlay(place, folder)
+    agent = place.agent(prevention__enabled=True, prevention__paths=[folder], prevention__deadline=DEADLINE,
+                        respond__action="pass")
+    start(agent)
+    script = """mount --bind "$1" "$2"; printf %s "$3" > "$2/bad"; printf x > "$2/good"; cat "$2/good" || exit 3
+                cat "$2/bad" && exit 4; exit 0"""
+    result = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", folder, inside, EICAR.decode()],
+                            check=False, capture_output=True)
+    assert result.returncode == 0 and result.stdout == b"x" and b"not permitted" in result.stderr, result
+    assert is_denied(os.path.join(folder, "bad")) and not is_denied(os.path.join(folder, "good"))
+
+
 def test_a_repeated_open_asks_nobody(place):
     agent, folder = protected(place)
     path = put(os.path.join(folder, "file"), CLEAN)
@@ -490,8 +537,7 @@ def test_metrics_tell_what_opens_waited(place):
     start(agent)
 
     def metric(name):
-        lines = [line for line in agent.control("metrics").splitlines() if line.startswith(f"yagura_prevention_{name} ")]
-        return float(lines[0].split()[1])
+        return agent.metric("prevention_" + name)
     put(os.path.join(folder, "bad"), EICAR)
     assert is_denied(os.path.join(folder, "bad"))
     assert not is_denied(put(os.path.join(folder, "good"), CLEAN))
