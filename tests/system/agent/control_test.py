@@ -1,6 +1,9 @@
 """yaguractl and the control socket, as an administrator uses them."""
+import contextlib
 import json
 import os
+import pty
+import select
 import signal
 import stat
 import subprocess
@@ -76,10 +79,95 @@ def test_scans_need_no_path(place):
     os.unlink(bad)
     full = run(agent, "--json", "scan", "--full", "--no-action")  # nothing of / but its own files
     assert b'"totals"' in full.stdout and b"/srv/old" not in full.stdout, full
+    agent.set_policy(watch__exclude_directories=[top for top in tops if not top.startswith("/srv/")])
+    agent.control("reload")
+    os.makedirs("/srv/deep/er")
+    deep = put("/srv/deep/er/bad", EICAR)
+    full = run(agent, "--json", "scan", "--full", "--no-action")
+    found = {json.loads(line)["result"]["path"] for line in full.stdout.splitlines()[:-1]}
+    assert full.returncode == 1 and {old, deep} <= found, (full.returncode, found)
     for wrong in (["--quick", "--full"], ["--quick", "/srv"], [], ["--changed-days", "0", "/"],
                   ["--changed-days", "1", "--changed-within", "1d", "/"]):
         result = run(agent, "scan", *wrong)
         assert result.returncode == 2 and b"yaguractl: " in result.stderr, (wrong, result)
+
+
+def test_what_changed_lately_is_scanned_alone(place):
+    """To the agent, what is written now is a day and a half old."""
+    agent = place.agent(watch__enabled=False)
+    harness.Clock(place, agent).set_ahead(36 * 3600)
+    bad = put(os.path.join(agent.watched, "bad"), EICAR)
+    agent.start()
+
+    def found(*options):
+        exit_code, lines, totals = agent.scan(agent.watched, options=("--no-action", *options))
+        assert exit_code == totals["infected"], totals
+        return [line["result"]["path"] for line in lines[:-1]]
+    agent.until(lambda now: now["scanner"]["state"] == "ready", "ready")
+    assert found("--changed-days", "1") == [] and found("--changed-within", "35h") == []
+    assert found("--changed-days", "2") == found("--changed-within", "37h") == [bad]
+
+
+@contextlib.contextmanager
+def on_a_terminal(agent, *arguments, **environment):
+    """yaguractl on a terminal of its own: what reads it, up to a text or its end."""
+    ours, its = pty.openpty()
+    variables = {**os.environ, "TERM": "xterm", "LC_ALL": "C.UTF-8", **environment}
+    variables = {name: value for name, value in variables.items() if name != "NO_COLOR" or name in environment}
+    process = subprocess.Popen([os.path.join(harness.PROGRAMS, "yaguractl"), "--socket", agent.socket, *arguments],
+                               stdin=subprocess.DEVNULL, stdout=its, stderr=its, env=variables)
+    os.close(its)
+    shown = b""
+
+    def read(until=None):
+        nonlocal shown
+        deadline = time.monotonic() + harness.SECONDS
+        while until is None or until not in shown:
+            assert select.select([ours], [], [], max(0, deadline - time.monotonic()))[0], (until, shown)
+            try:
+                shown += os.read(ours, 65536)
+            except OSError:  # it has closed its side
+                assert until is None, (until, shown)
+                break
+        return shown
+    try:
+        yield read
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+
+
+def test_progress_and_colours_are_for_terminals(place):
+    agent = place.agent(watch__enabled=False).start()
+    folder = place.folder("elsewhere")
+    put(os.path.join(folder, "good"), CLEAN)
+    bad = put(os.path.join(folder, "bad"), EICAR)
+    agent.until(lambda now: now["scanner"]["state"] == "ready", "ready")
+    held = agent.hold_scanner()
+    with on_a_terminal(agent, "scan", "--no-action", folder) as read:
+        read(b"] 0 of 2 files, 0 infected")
+        for pid in held:
+            os.kill(pid, signal.SIGCONT)
+        shown = read()
+    assert b"\r\x1b[K[------------------------] 0 of 2 files" in shown, shown
+    assert bad.encode() + b": \x1b[31minfected\x1b[0m" in shown, shown
+    with on_a_terminal(agent, "scan", "--no-action", folder, NO_COLOR="1") as read:
+        plain = read()
+    assert bad.encode() + b": infected" in plain and b"\x1b[3" not in plain, plain
+    with on_a_terminal(agent, "scan", "--no-action", folder, TERM="dumb") as read:
+        assert b"\x1b[3" not in read()
+    held = agent.hold_scanner()
+    piped = subprocess.Popen([os.path.join(harness.PROGRAMS, "yaguractl"), "--socket", agent.socket, "scan", "--no-cache",
+                              "--no-action", folder], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    # Whoever asks after it for the same is shown how far it is: by then the other was told, too.
+    with on_a_terminal(agent, "scan", "--no-cache", "--no-action", folder) as read:
+        read(b"] 0 of 2 files, 0 infected")
+    for pid in held:
+        os.kill(pid, signal.SIGCONT)
+    told, complaints = piped.communicate(timeout=harness.SECONDS)
+    assert bad.encode() + b": infected" in told and b"\x1b" not in told + complaints, (told, complaints)
+    assert b"#" not in complaints and b"of 2 files" not in complaints, complaints
 
 
 def test_interrupted_scan_is_cancelled(place):
