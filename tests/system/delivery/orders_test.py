@@ -1,6 +1,8 @@
 """Policies and commands of the console, and what the agent makes of them."""
+import ctypes
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -102,6 +104,59 @@ def test_commands(place):
     assert left["state"] == "done"
     both.until(lambda: both.console_status()["agent_id"] == "", "the identity is gone")
     assert both.shown(left["id"])["state"] == "done"  # the console keeps what it was asked
+
+
+def program(path, more):
+    """One of its own, which no inventory knows."""
+    shutil.copyfile("/bin/true", path)
+    with open(path, "ab") as stream:
+        stream.write(more)
+    os.chmod(path, 0o755)
+    return path
+
+
+def can_run(path):
+    try:
+        return subprocess.run([path], check=False).returncode == 0
+    except PermissionError:
+        return False
+
+
+def test_programs_are_learned_and_maintained_from_the_console(place):
+    libc = ctypes.CDLL(None, use_errno=True)
+    fanotify = libc.fanotify_init(0x05, os.O_RDONLY)  # what the guard asks for
+    if fanotify < 0:
+        raise agents.Skip(f"no fanotify permission events here: {os.strerror(ctypes.get_errno())}")
+    os.close(fanotify)
+    agents.own_mounts()
+    folder = os.path.join(place.root, "programs")
+    agents.mount_tmpfs(place, folder, "mode=0777")
+    both = joined(place)
+    both.put_policy("test", both.policy_text(application_control__mode="block", application_control__paths=[folder],
+                                             application_control__trust_packages=False))
+
+    def is_in(state):
+        control = both.agent.status()["application_control"]
+        return control["state"] == state and control["guard_pid"] and not control["walking"]
+    both.until(lambda: is_in("working"), "application control")
+    before = program(os.path.join(folder, "before"), b"0")
+    assert not can_run(before)
+
+    begun = both.command("maintenance", minutes="30")
+    assert begun["state"] == "done" and "every program runs" in begun["output"], begun
+    both.until(lambda: is_in("maintenance"), "maintenance")
+    brought = program(os.path.join(folder, "brought"), b"1")
+    assert can_run(brought) and "console" in json.dumps(both.agent.events("maintenance_started"))
+    ended = both.command("maintenance", minutes="0")
+    assert ended["state"] == "done" and ended["output"] == "it ends", ended
+    both.until(lambda: is_in("working"), "its end")
+    after = program(os.path.join(folder, "after"), b"2")
+    assert can_run(brought) and not can_run(after), "what maintenance brought runs, and nothing else"
+
+    learned = both.command("learn_programs")
+    assert learned["state"] == "done" and "learned anew" in learned["output"], learned
+    both.until(lambda: is_in("working") and can_run(after), "what is there now is known")
+    assert not can_run(program(os.path.join(folder, "later"), b"3"))
 
 
 def test_the_baseline_is_approved_from_the_console(place):
