@@ -155,6 +155,9 @@ int signature_delivery_take_piece(void *user, struct message *message);
  * in force counts for nothing while it is more than ten minutes ahead of this host's clock. */
 int signature_delivery_judge(const struct wire_signatures *had, const struct wire_signatures *set,
                              const char *agent_id, const char **ret_why) MUST_USE;
+/* A delay below most_ns, another one at each call, so that hosts which hear of new files at the
+ * same time do not fetch them at the same time. 0: none, also without random numbers. */
+uint64_t signature_delivery_spread(uint64_t most_ns);
 /* What this host should have: asked for when it is not in force; goes on with files. */
 int signature_delivery_compare(struct delivery *delivery, const char *digest) MUST_USE;
 /* The console decides no more; files of its mirror stay. */

@@ -63,7 +63,7 @@ static void complain(struct delivery *delivery, const char *kind, const char *su
 
 /* --- the mirror's files */
 
-static uint64_t spread(uint64_t most_ns)
+uint64_t signature_delivery_spread(uint64_t most_ns)
 {
     uint64_t number = 0;
 
@@ -86,7 +86,7 @@ static void try_later(struct delivery *delivery, uint64_t least_ns)
 
     if (pull->failures < UINT32_MAX)
         pull->failures++;
-    wait_for(pull, least_ns + spread(most_ns));
+    wait_for(pull, least_ns + signature_delivery_spread(most_ns));
 }
 
 static void place_files(struct delivery *delivery)
@@ -254,7 +254,7 @@ static void begin_pull(struct delivery *delivery)
         return;
     bool first = mirror_files_count(pull->files) == 0;
     pull->failures = 0;
-    wait_for(pull, first ? 0 : spread(pull->jitter_ns));
+    wait_for(pull, first ? 0 : signature_delivery_spread(pull->jitter_ns));
 }
 
 static int put_in_force(struct delivery *delivery, struct wire_signatures *set, const char *text)

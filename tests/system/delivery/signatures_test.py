@@ -1,5 +1,6 @@
 """Signatures from the console: lists that people write, contents they allow and deny, files of its mirror."""
 import hashlib
+import json
 import os
 import sys
 
@@ -278,6 +279,26 @@ def test_a_console_that_is_away(place):
         both.agent.sync()
         return not os.path.exists(path)
     both.until(found, "the mirror's signatures count")
+
+
+def test_only_the_first_fetch_is_at_once(place):
+    """A fleet that has signatures fetches newer ones spread over the jitter; lists do not wait for that."""
+    both = joined(place, signatures__source="both", signatures__rate="1G", signatures__jitter="24h")
+    folder = place.folder("to-import")
+    hash_file(os.path.join(folder, "first.hdb"), 10)
+    import_files(both, folder, "--unsigned")
+    in_force(both, files=1, fetching="")
+    hash_file(os.path.join(folder, "second.hdb"), 20)
+    import_files(both, folder, "--unsigned")
+    in_force(both, files=2, fetching="second.hdb")
+    put_list(both, "office", "ndb", f"Office.Visitor:0:*:{pattern('office-visitor-7731')}\n")
+    in_force(both, lists=1, files=2, fetching="second.hdb", fetched_bytes=0)
+    is_gone(both, write(both, "visitor", b"an office-visitor-7731"), "the list counts meanwhile")
+    assert both.agent.status()["signatures"]["fetching"] == "second.hdb", "it did not wait"
+    both.put_policy("test", both.policy_text(signatures__jitter="0s"))
+    both.until(lambda: json.loads(both.agent.control("--json", "policy", "explain", "signatures.jitter"))["value"].startswith("0"), "no more jitter")
+    both.admin.delete(f"{LISTS}/office", expect=204)
+    in_force(both, lists=0, files=2, fetching="")
 
 
 def test_no_room_for_the_mirror(place):

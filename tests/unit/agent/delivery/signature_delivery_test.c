@@ -1,4 +1,4 @@
-/* Which of two sets of signatures counts. */
+/* Which of two sets of signatures counts, and when its files are fetched. */
 #include "agent/delivery/delivery_internal.h"
 #include "common/time/clock.h"
 
@@ -58,10 +58,30 @@ static void test_a_console_that_was_ahead(void **state)
     assert_int_equal(judge(now + HOUR_MS / 12, now, now + HOUR_MS, AGENT), -EALREADY);
 }
 
+/* A fleet that hears of new files at once: no tenth of the time is without hosts, or has many more
+ * than its part. */
+static void test_a_fleet_is_spread(void **state)
+{
+    (void)state;
+    enum { HOSTS = 2000, PARTS = 10 };
+    const uint64_t most = 600 * NS_PER_SECOND;
+    unsigned hosts[PARTS] = {0};
+
+    assert_int_equal(signature_delivery_spread(0), 0);
+    for (int i = 0; i < HOSTS; i++) {
+        uint64_t delay = signature_delivery_spread(most);
+        assert_true(delay < most);
+        hosts[delay * PARTS / most]++;
+    }
+    for (int i = 0; i < PARTS; i++)
+        assert_in_range(hosts[i], HOSTS / PARTS / 2, HOSTS / PARTS * 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_older),
-                                       cmocka_unit_test(test_a_console_that_was_ahead)};
+                                       cmocka_unit_test(test_a_console_that_was_ahead),
+                                       cmocka_unit_test(test_a_fleet_is_spread)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
