@@ -118,7 +118,7 @@ AWS = "needs AWS's own program and an account"
 NOT_HERE = {
     CLONE: ("git clone REPOSITORY yagura", "cd yagura"),
     THE_RUN: ("tests/run.sh", "tests/run.sh --quick", "tests/run.sh --only unit --only style/layers"),
-    BENCH: ("tests/bench/run.sh", "chrt -r 1"),
+    BENCH: ("tests/bench/run.sh",),
     BY_HAND: ("tests/faults/run.sh", "tests/faults/run.sh --only worker_hung", "tests/soak/run.sh", "tests/soak/run.sh --sanitized",
               "tests/machine/run.sh", "tests/machine/run.sh system/agent/prevention", "tests/fuzz/coverage.sh"),
     SERVICE: ("systemctl status yagura-agent", "systemctl start yagura-agent", "systemctl stop yagura-agent",

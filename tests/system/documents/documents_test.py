@@ -203,8 +203,16 @@ RECORDS = ("coverage", "faults", "fuzzing", "machine", "soak")
 RECORDED = re.compile(r"^`tests/\S.*?`.*?, \d{4}-\d\d-\d\d", re.M)
 
 
+def faults_there_are():
+    found = set()
+    for path in glob.glob(os.path.join(ROOT, "tests/faults/fault_*.py")):
+        with open(path, encoding="utf-8") as stream:
+            found.update(re.findall(r"^@fault\(.*\)\ndef (\w+)", stream.read(), re.M))
+    return {name.replace("_", " ") for name in found}
+
+
 def records():
-    """Faults of pages of results: they say of which commit."""
+    """Faults of pages of results: they say of which commit; that of faults tells of each."""
     for name in RECORDS:
         with open(os.path.join(ROOT, f"docs/{name}.md"), encoding="utf-8") as stream:
             text = stream.read()
@@ -214,6 +222,10 @@ def records():
         for line in runs:
             if not re.search(r", commit ([0-9a-f]{7,}(-dirty)?|not recorded)\b", line):
                 yield f"docs/{name}.md does not say of which commit: {line[:60]}"
+        if name == "faults":
+            told = set(re.findall(r"^\| ([a-z ]+) \| \d", text, re.M))
+            yield from (f"docs/faults.md: nothing is recorded of {fault}" for fault in sorted(faults_there_are() - told))
+            yield from (f"docs/faults.md: there is no {fault}" for fault in sorted(told - faults_there_are()))
 
 
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
