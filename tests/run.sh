@@ -98,7 +98,16 @@ record_tap() {
 
 # --- steps -----------------------------------------------------------------------------------
 
+# Not an error: it cannot be installed. Nor silent: what needs it is skipped one by one, below.
+note_unpackaged() {
+    for program in $UNPACKAGED_PROGRAMS; do
+        command -v "$program" >/dev/null 2>&1 ||
+            record skipped 1 "packages: $program is missing, and no package of Debian has it; its tests are skipped (docs/development.md)"
+    done
+}
+
 step_packages() {
+    note_unpackaged
     if ! command -v apt-get >/dev/null 2>&1; then
         record skipped 1 "packages: no apt-get here; what is missing shows below"
         return
