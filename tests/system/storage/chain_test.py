@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import signal
 import sys
 import urllib.request
 
@@ -74,6 +75,44 @@ def test_the_whole_way(place):
     assert (back.tags["yagura-scan-status"], back.tags["team"]) == ("clean", "red"), back.tags
     assert gate.read("bad.com") == (302, EICAR)
     assert [one["verdict"] for one in stage.results("bad.com")] == ["infected"] * 2
+
+
+# ---- two pollers ----
+
+def stop_scanner(process):
+    """Its scanner's processes stand still: whatever is scanned takes as long as the test wants."""
+    pids = []
+    while new := [pid for pid in agents.descendants(process.pid)
+                  if agents.command_of(pid).startswith("yagura-scanner") and pid not in pids]:
+        for pid in new:
+            os.kill(pid, signal.SIGSTOP)
+        pids += new
+    return pids
+
+
+def test_a_long_scan_is_nobody_elses(place):
+    """What is worked on stays hidden for as long as that takes, however short the time is that a message is hidden."""
+    stage = Stage(place, visibility="10s")
+    first = stage.start()
+    until(lambda: "poller_ready" in stage.said(first), "a poller", on_wait=stage.said)
+    held = stop_scanner(first)
+    stage.aws.put(stage.bucket, "x", EICAR)
+    (message,) = stage.aws.queues["events"]
+    assert stage.aws.wait(lambda: message.received, SECONDS), stage.said()
+    second = stage.start()
+    until(lambda: "poller_ready" in stage.said(second), "another poller", on_wait=stage.said)
+    # Hidden for 10 s and renewed each 5: after three of them a message that nobody renewed had been visible.
+    assert stage.aws.wait(lambda: stage.aws.count("sqs", "ChangeMessageVisibilityBatch") >= 3 or message.received > 1,
+                          SECONDS), stage.said()
+    assert message.received == 1 and stage.results() == [], (message.received, stage.results())
+    for pid in held:
+        os.kill(pid, signal.SIGCONT)
+    assert stage.result("x")["verdict"] == "infected"
+    stage.until_acknowledged()
+    stage.stop(first)
+    stage.stop(second)
+    assert message.received == 1 and len(stage.results()) == 1, (message.received, stage.results())
+    assert "object_scanned" not in stage.said(second), stage.said(second)
 
 
 if __name__ == "__main__":
