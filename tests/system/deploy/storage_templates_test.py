@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import types
 import unittest
 
@@ -273,7 +274,7 @@ class ScannerTest(TemplateCase):
 
     def test_signature_age(self):
         """The alarm is on the metric that the program writes into its log, by the name that it is given there."""
-        with open(os.path.join(ROOT, "storage/scan/age_metric.c"), encoding="utf-8") as file:
+        with open(os.path.join(ROOT, "storage/scan/scanner_metric.c"), encoding="utf-8") as file:
             words = file.read().replace("\\", "")
         for name, where in (("scanner-lambda", "Scanner"), ("scanner-poller", "Task")):
             template = self.templates[name]
@@ -503,6 +504,20 @@ class TerraformTest(TemplateCase):
             self.skipTest("terraform is missing")
         done = subprocess.run(["terraform", "fmt", "-check", "-diff", self.FOLDER], capture_output=True, text=True, check=False)
         self.assertEqual((done.returncode, done.stdout), (0, ""), done.stderr)
+
+    def test_validates(self):
+        """By Terraform itself, where it and AWS's provider are to be had."""
+        if shutil.which("terraform") is None:
+            self.skipTest("terraform is missing, which no package of Debian has: the module is not validated")
+        with tempfile.TemporaryDirectory() as folder:
+            module = shutil.copytree(self.FOLDER, folder + "/module")
+            begun = subprocess.run(["terraform", f"-chdir={module}", "init", "-backend=false", "-input=false"],
+                                   capture_output=True, text=True, check=False)
+            if begun.returncode != 0:
+                self.skipTest("AWS's provider for terraform is not to be had: " + begun.stderr.strip()[:200])
+            done = subprocess.run(["terraform", f"-chdir={module}", "validate", "-no-color"], capture_output=True, text=True,
+                                  check=False)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     def test_names(self):
         """What is used is declared, and the other way round."""

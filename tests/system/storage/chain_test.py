@@ -9,6 +9,7 @@ import sys
 import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import encrypted_files as encrypted  # noqa: E402
 from harness import CLEAN, EICAR, ROOT, SECONDS, agents, main, until  # noqa: E402
 from stage import Stage  # noqa: E402
 
@@ -113,6 +114,58 @@ def test_a_long_scan_is_nobody_elses(place):
     stage.stop(second)
     assert message.received == 1 and len(stage.results()) == 1, (message.received, stage.results())
     assert "object_scanned" not in stage.said(second), stage.said(second)
+
+
+# ---- what others make of a result ----
+
+with open(ROOT + "/tests/fixtures/fss_result.json", encoding="utf-8") as stream:
+    FSS_RESULT = json.load(stream)
+
+
+def lacking(ours, theirs, path=""):
+    """What of their message ours does not have, or has as another type."""
+    if type(ours) is not type(theirs) and not (isinstance(ours, (int, float)) and isinstance(theirs, (int, float))):
+        return [path]
+    found = []
+    if isinstance(theirs, dict):
+        for name, value in theirs.items():
+            found += lacking(ours[name], value, f"{path}.{name}") if name in ours else [f"{path}.{name}"]
+    elif isinstance(theirs, list) and theirs:
+        found += [place for one in ours for place in lacking(one, theirs[0], path + "[]")]
+    return found
+
+
+def fss_plugin(message):
+    """What File Storage Security's plugin of promotion and quarantine does: nothing about what was not scanned, and then
+    it looks at findings alone (aws-python-promote-or-quarantine/handler.py)."""
+    if message["scanner_status"] != 0:
+        return "nothing"
+    return "quarantine" if message["scanning_result"].get("Findings") else "promote"
+
+
+def test_plugins_of_file_storage_security_understand_it(place):
+    """Each of its fields is there, of its type; and its plugin promotes only what is clean."""
+    stage = Stage(place, maximum_object="5000")
+    assert fss_plugin(FSS_RESULT) == "quarantine"
+    wanted = {"clean": (CLEAN, "promote"), "infected": (EICAR, "quarantine"),
+              "encrypted": (encrypted.aes_zip(EICAR), "nothing"), "large": (bytes(6000), "nothing")}
+    process = stage.start()
+    for key, (body, _) in wanted.items():
+        stage.aws.put(stage.bucket, key, body, content_type="x/y")
+    for key, (_, action) in wanted.items():
+        result = stage.result(key)
+        assert lacking(result, FSS_RESULT) == [], (key, lacking(result, FSS_RESULT), result)
+        assert fss_plugin(result) == action, (key, result)
+    stage.until_acknowledged()
+    stage.stop(process)
+    stage.aws.put(stage.bucket, "given up", CLEAN)
+    stage.start("dead-letter")
+    result = stage.result("given up")
+    assert (result["verdict"], fss_plugin(result), lacking(result, FSS_RESULT)) == ("error", "nothing", []), result
+    # Its Findings are not empty only where something was found, and each names what.
+    for one in stage.results():
+        findings = one["scanning_result"]["Findings"]
+        assert bool(findings) == (one["verdict"] == "infected") and all(found["malware"] for found in findings), one
 
 
 if __name__ == "__main__":
