@@ -352,7 +352,13 @@ enum aws_outcome s3_put_tags(struct aws_client *client, const struct s3_object *
     call.call.body = buffer_text(&xml);
     call.call.body_length = xml.length;
     call.call.content_type = "application/xml";
-    return finish(client, &call, ret_answer);
+    if (finish(client, &call, ret_answer) == AWS_OK &&
+        strstr(buffer_text(&ret_answer->http.body), "<Error") != NULL) {
+        service_error_read_body(ret_answer);
+        (void)text_format(ret_answer->problem, sizeof ret_answer->problem,
+                          "the tags were not taken: %s", ret_answer->code);
+    }
+    return ret_answer->outcome;
 }
 
 /* ---- listings ---- */

@@ -106,7 +106,7 @@ struct s3_tags {
 /* etag is no condition of tags: the service has none. AWS_UNAVAILABLE when the answer is none. */
 enum aws_outcome s3_get_tags(struct aws_client *client, const struct s3_object *object,
                              struct s3_tags *ret_tags, struct aws_answer *ret_answer);
-/* Replaces all; none: an empty set. */
+/* Replaces all; none: an empty set. A 200 that holds an error is that error. */
 enum aws_outcome s3_put_tags(struct aws_client *client, const struct s3_object *object,
                              const struct s3_tags *tags, struct aws_answer *ret_answer);
 /* -EBADMSG. */

@@ -115,11 +115,27 @@ static enum aws_outcome short_of_space(struct fetched *fetched, int error)
     return AWS_TAKER_FAILED;
 }
 
+/* An error may come in a good answer: it names no content, or not the one that was asked for. */
+static bool is_asked_for(const struct s3_object *object, const struct s3_facts *facts)
+{
+    const char *etag = object->etag != NULL ? object->etag : facts->etag;
+    size_t length = strlen(facts->etag), quote = etag[0] == '"';
+
+    return length > 0 && strncmp(etag + quote, facts->etag, length) == 0 &&
+           strlen(etag) == length + 2 * quote;
+}
+
 /* All of it came. An empty body has begun nothing. */
-static enum aws_outcome settle(struct taking *taking, struct fetched *fetched)
+static enum aws_outcome settle(const struct s3_object *object, struct taking *taking,
+                               struct fetched *fetched)
 {
     int r = 0;
 
+    if (!is_asked_for(object, &fetched->facts)) {
+        (void)text_copy(fetched->problem, sizeof fetched->problem,
+                        "the answer is not the object that was asked for");
+        return AWS_UNAVAILABLE;
+    }
     if (taking->length != fetched->facts.size ||
         (taking->size_known && taking->length != taking->size)) {
         (void)text_copy(fetched->problem, sizeof fetched->problem,
@@ -158,7 +174,7 @@ static enum aws_outcome fetch_whole(struct aws_client *client, const struct s3_o
     } else if (outcome == AWS_TAKER_FAILED) {
         outcome = short_of_space(fetched, answer.taker_error);
     } else if (outcome == AWS_OK) {
-        outcome = settle(&taking, fetched);
+        outcome = settle(object, &taking, fetched);
         fetched->by_one_get = outcome == AWS_OK;
     }
     aws_answer_done(&answer);

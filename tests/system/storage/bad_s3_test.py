@@ -5,7 +5,8 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import CLEAN, EICAR, ROOT, Storage, account, main, until  # noqa: E402
+from harness import CLEAN, EICAR, ROOT, SECONDS, Storage, account, main, until  # noqa: E402
+from stage import Stage  # noqa: E402
 
 sys.path.insert(0, os.path.join(ROOT, "tests/stand-ins/bad_s3"))
 from bad_s3 import BadS3  # noqa: E402
@@ -16,6 +17,16 @@ def behind(place, **settings):
     bad.__enter__()
     place.cleanups.insert(0, lambda: bad.__exit__(None))
     return bad, Storage(place, url=bad.url, notify=False, **settings)
+
+
+def small(place, **settings):
+    """The same, on a stage that needs no moto; nothing has an event yet."""
+    stage = Stage(place, notify=False, **settings)
+    bad = BadS3(stage.aws.url)
+    bad.__enter__()
+    place.cleanups.append(lambda: bad.__exit__(None))
+    stage.values["AWS_ENDPOINT_URL_S3"] = bad.url
+    return bad, stage
 
 
 BODY = b"a".join(EICAR[:1] for _ in range(200000))
@@ -121,6 +132,45 @@ def test_archived_and_denied(place):
     scan(storage, "denied", CLEAN)
     until(lambda: "object_later" in storage.said(), "a try that failed")
     until(lambda: sum(storage.left()) == 1, "the first acknowledged, the other not")
+
+
+def test_errors_in_good_answers(place):
+    """200, and an error in it: of a body, also where nobody said how long that is, and of tags."""
+    bad, stage = small(place)
+    for method, target in (("GET", "/known?versionId"), ("GET", "/unknown?versionId"), ("PUT", "/tagged?tagging")):
+        bad.rule(method, target, 1, "error_200")
+    process = stage.start()
+    for key in ("known", "unknown", "tagged"):
+        stage.aws.put(stage.bucket, key, CLEAN)
+        event = stage.event(key)
+        if key == "unknown":
+            del event["Records"][0]["s3"]["object"]["size"]
+        stage.aws.send("events", event)
+    for key in ("known", "unknown", "tagged"):
+        result = stage.result(key)
+        assert (result["verdict"], result["tagged"]) == ("clean", True), result
+        assert result["sha256"] == hashlib.sha256(CLEAN).hexdigest(), result
+        assert stage.aws.latest(stage.bucket, key).tags["yagura-scan-status"] == "clean"
+    stage.until_acknowledged()
+    assert bad.used == ["error_200"] * 3 and len(stage.results()) == 3, (bad.used, stage.results())
+    said = stage.said(process)
+    assert said.count("step=fetch") == 2 and said.count("step=tag") == 1, said
+
+
+def test_a_body_that_stands_still(place):
+    """It is given up and fetched anew, and holds up nothing else meanwhile."""
+    bad, stage = small(place, concurrency=2)
+    bad.rule("GET", "/still?versionId", 1, "stall")
+    stage.start()
+    for key, body in (("still", BODY), ("other", CLEAN)):
+        stage.aws.put(stage.bucket, key, body)
+        stage.aws.send("events", stage.event(key))
+        assert stage.aws.wait(lambda: stage.aws.queues["events"][-1].received, SECONDS), stage.said()
+    assert stage.result("other")["verdict"] == "clean" and stage.results("still") == []
+    result = stage.result("still")
+    assert (result["verdict"], result["sha256"]) == ("clean", hashlib.sha256(BODY).hexdigest()), result
+    stage.until_acknowledged()
+    assert bad.used == ["stall"] and len(stage.results("still")) == 1
 
 
 def test_no_topic_for_a_while(place):

@@ -284,6 +284,9 @@ static void test_tags_are_written(void **state)
     assert_string_equal(world->last.target, "/bucket/a%20b?tagging=&versionId=v%2F1");
     assert_int_equal(s3_tags_read(world->last.body, strlen(world->last.body), &back), 0);
     assert_string_equal(s3_tags_find(&back, "a<"), "b&c\"\n");
+    world->body = "<Error><Code>InternalError</Code></Error>"; /* in a good answer */
+    assert_int_equal(s3_put_tags(world->client, &thing, &tags, &got), AWS_UNAVAILABLE);
+    aws_answer_done(&got);
     world->body = "not xml";
     assert_int_equal(s3_get_tags(world->client, &thing, &back, &got), AWS_UNAVAILABLE);
     aws_answer_done(&got);

@@ -5,6 +5,7 @@
 #include "common/time/clock.h"
 #include "tests/unit/common/aws/http_stand_in.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,6 +26,11 @@ int scan_service_start(const struct storage_settings *settings UNUSED,
 struct scan_service *scan_service_stop(struct scan_service *service UNUSED)
 {
     return NULL;
+}
+
+int scan_service_wait(struct scan_service *service UNUSED, uint64_t deadline_ns UNUSED)
+{
+    return 0;
 }
 
 static uint64_t scan_takes_ns; /* of the fake clock; 0 = the clock is the real one */
@@ -185,6 +191,29 @@ static void test_lasting_refusals(void **state)
         method, "/from/a", 200, "ETag: \"e\"\r\nLast-Modified: " time "\r\n", "" \
     }
 
+/* An error in a good answer has no ETag, another object has another one: neither is scanned. */
+static void test_an_answer_that_is_not_the_object(void **state)
+{
+    static const struct step none[] = {{"GET", "/from/a", 200, "", "<Error/>"}};
+    static const struct step other[] = {{"GET", "/from/a", 200, "ETag: \"ee\"\r\n", "x"}};
+    const struct step *const wrong[] = {none, other};
+    struct world *world = *state;
+    const struct storage_object object = {
+        .bucket = "from", .key = "a", .etag = "\"e\"", .version = "v"};
+    struct storage_result result;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(wrong); i++) {
+        world->steps = wrong[i];
+        world->count = 1;
+        world->at = 0;
+        assert_int_equal(object_scanner_look(world->scanner, &object,
+                                             clock_monotonic_ns() + 60 * NS_PER_SECOND, &result),
+                         -EAGAIN);
+        assert_false(world->strayed);
+        assert_int_equal(result.verdict, STORAGE_ERROR);
+    }
+}
+
 /* A bucket without versions: the ETag is an MD5, of which two contents may have the same. */
 static void test_another_content_of_the_same_etag(void **state)
 {
@@ -279,6 +308,7 @@ int main(void)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_lasting_refusals),
+        TEST(test_an_answer_that_is_not_the_object),
         TEST(test_another_content_of_the_same_etag),
         TEST(test_tags_that_are_not_asked_for),
         TEST(test_tags_are_asked_for_after_a_refusal),
