@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define START_TIME_NS  (8500 * NS_PER_MS) /* as runtime/function.c */
 #define REPORT_TIME_NS (2 * NS_PER_SECOND)
 #define LOOK_AGAIN_NS  (200 * NS_PER_MS)
 #define DEFAULT_LINK_S 3600
@@ -107,7 +106,7 @@ static int serve_function(struct gate *gate, struct scan_resources *resources,
         .begin = begin, .end = end, .handle = handle, .after = tell_console, .user = &function};
 
     /* What is not loaded by then is loaded while readers are asked to come again. */
-    int r = scan_service_wait(resources->service, clock_monotonic_ns() + START_TIME_NS);
+    int r = scan_resources_wait(resources);
     if (r < 0)
         log_warning("signatures_not_loaded", "problem", log_error_text(r), NULL);
     return lambda_runtime_run(&lambda, storage_stop_flag()) < 0 ? 1 : 0;

@@ -332,7 +332,7 @@ static int scan_and_give(struct reading *reading)
     if (scan.verdict == SCAN_ERROR &&
         (scan.reason == SCAN_REASON_NO_ENGINE || scan.reason == SCAN_REASON_TIME))
         return answer_error(reading, 503, "SlowDown", "the scanner is not ready: ask again");
-    scan_service_signatures(reading->lambda->resources->service, reading->result.signatures);
+    scan_resources_note_engine(reading->lambda->resources, &reading->result);
     storage_result_take_scan(&reading->result, &scan, first, length > 0 ? (size_t)length : 0);
     return reading->result.verdict == STORAGE_CLEAN ? give_object(reading)
                                                     : tell_and_refuse(reading);

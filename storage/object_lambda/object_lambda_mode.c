@@ -9,7 +9,6 @@
 
 #include <errno.h>
 
-#define START_TIME_NS  (8500 * NS_PER_MS) /* as runtime/function.c */
 #define REPORT_TIME_NS (2 * NS_PER_SECOND)
 
 struct object_function {
@@ -61,7 +60,7 @@ static int serve(struct scan_resources *resources, struct console_report *report
     const struct lambda_function lambda = {
         .begin = begin, .end = end, .handle = handle, .after = tell_console, .user = &function};
 
-    int r = scan_service_wait(resources->service, clock_monotonic_ns() + START_TIME_NS);
+    int r = scan_resources_wait(resources);
     if (r < 0)
         log_warning("signatures_not_loaded", "problem", log_error_text(r), NULL);
     return lambda_runtime_run(&lambda, storage_stop_flag()) < 0 ? 1 : 0;

@@ -11,9 +11,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* The platform gives 10 s before it begins the start again from nothing; what is not loaded by then
- * is loaded while the first event waits. */
-#define START_TIME_NS  (8500 * NS_PER_MS)
 #define REPORT_TIME_NS (3 * NS_PER_SECOND)
 
 static const char *text_of(const struct json_node *object, const char *key)
@@ -171,7 +168,7 @@ static bool load_for_a_while(struct scan_resources *resources)
 
     if (resources->service == NULL)
         return true;
-    int r = scan_service_wait(resources->service, clock_monotonic_ns() + START_TIME_NS);
+    int r = scan_resources_wait(resources);
     if (r == 0 || r == -ETIMEDOUT)
         return true;
     scan_service_status(resources->service, &status);

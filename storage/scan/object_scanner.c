@@ -12,6 +12,9 @@
 #include <unistd.h>
 
 #define FIRST_BYTES 8
+/* The platform gives a function 10 s before it begins the start again from nothing; what is not
+ * loaded by then is loaded while the first event waits. */
+#define START_TIME_NS (8500 * NS_PER_MS)
 
 /* ---- what is shared ---- */
 
@@ -42,7 +45,8 @@ static void find_name(struct scan_resources *resources)
 int scan_resources_start(const struct storage_settings *settings, bool scans,
                          struct scan_resources *ret_resources)
 {
-    *ret_resources = (struct scan_resources){.settings = settings};
+    *ret_resources =
+        (struct scan_resources){.settings = settings, .begun_ns = clock_monotonic_ns()};
     find_name(ret_resources);
     ret_resources->tagger.prefix = storage_settings_text(settings, STORAGE_TAG_PREFIX);
     int r = tag_format_read(storage_settings_text(settings, STORAGE_TAG_FORMAT),
@@ -78,6 +82,11 @@ void scan_resources_stop(struct scan_resources *resources)
     resources->publisher = publisher_free(resources->publisher);
     resources->tag_sight = tag_sight_free(resources->tag_sight);
     aws_settings_wipe(&resources->aws);
+}
+
+int scan_resources_wait(struct scan_resources *resources)
+{
+    return scan_service_wait(resources->service, resources->begun_ns + START_TIME_NS);
 }
 
 void scan_resources_hurry(struct scan_resources *resources)
@@ -253,7 +262,7 @@ static void take_facts(const struct fetched *fetched, uint64_t asked_ns,
     result->untagged_ns = fetched->by_one_get && fetched->facts.tags == 0 ? asked_ns : 0;
 }
 
-static void note_engine(struct scan_resources *resources, struct storage_result *result)
+void scan_resources_note_engine(struct scan_resources *resources, struct storage_result *result)
 {
     struct scanner_status status;
 
@@ -270,14 +279,14 @@ static int scan_fetched(struct object_scanner *scanner, const struct fetched *fe
     char first[FIRST_BYTES];
 
     if (fetched->too_large) {
-        note_engine(scanner->resources, result);
+        scan_resources_note_engine(scanner->resources, result);
         storage_result_take_incomplete(result, 199, "object-size",
                                        "it is larger than objects are scanned");
         return 0;
     }
     ssize_t length = pread(fetched->fd, first, sizeof first, 0);
     scan_service_scan(scanner->resources->service, fetched->fd, deadline_ns, &scan);
-    note_engine(scanner->resources, result);
+    scan_resources_note_engine(scanner->resources, result);
     /* Ours, not the object's fault: without an engine, or given up while it waited its turn. */
     if (scan.verdict == SCAN_ERROR &&
         (scan.reason == SCAN_REASON_NO_ENGINE || scan.reason == SCAN_REASON_TIME ||
@@ -388,7 +397,7 @@ static bool is_known_clean(struct object_scanner *scanner, const struct storage_
     if (storage_settings_number(scanner->resources->settings, STORAGE_SKIP_SAME) == 0)
         return false;
     begin_result(scanner, object, result);
-    note_engine(scanner->resources, result);
+    scan_resources_note_engine(scanner->resources, result);
     enum aws_outcome outcome = s3_get_tags(scanner->client, &wanted, &tags, &answer);
     aws_answer_done(&answer);
     if (outcome != AWS_OK ||

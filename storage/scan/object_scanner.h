@@ -27,6 +27,7 @@ struct scan_resources {
     struct tag_sight *tag_sight;
     struct publisher *publisher; /* NULL = no topic */
     char name[256];              /* of this scanner */
+    uint64_t begun_ns;           /* when its start began; monotonic */
     bool stopping;               /* atomic: requests end early */
     /* Told of each result, whatever thread; NULL = nobody. */
     void (*told)(void *user, const struct storage_result *result);
@@ -36,6 +37,11 @@ struct scan_resources {
 int scan_resources_start(const struct storage_settings *settings, bool scans,
                          struct scan_resources *ret_resources) MUST_USE;
 void scan_resources_stop(struct scan_resources *resources);
+/* In a function: until there is an engine, or it must ask for its first event. As
+ * scan_service_wait. */
+int scan_resources_wait(struct scan_resources *resources) MUST_USE;
+/* Which engine a result is of, with which signatures, and how it was confined. */
+void scan_resources_note_engine(struct scan_resources *resources, struct storage_result *result);
 /* Requests and scans end as soon as they can. */
 void scan_resources_hurry(struct scan_resources *resources);
 

@@ -35,6 +35,8 @@ class RuntimeApi:
 
     def __init__(self, kill=None):
         self.kill = kill
+        self.most_response = MOST_RESPONSE
+        self.asked_at = None  # by the monotonic clock
         self.waiting = queue.Queue()
         self.known = {}
         self.init_error = None
@@ -104,6 +106,7 @@ class RuntimeApi:
     def hand_out(self):
         with self.lock:
             self.next_calls += 1
+        self.asked_at = self.asked_at or time.monotonic()
         self.asked.set()
         invocation = self.waiting.get()
         if invocation is None:
@@ -136,7 +139,7 @@ class RuntimeApi:
             return 400, b'{"errorType":"InvalidRequestID"}'
         if invocation.ended.is_set():
             return 403, b'{"errorType":"InvalidStateTransition"}'
-        if match[2] == "response" and len(body) > MOST_RESPONSE:
+        if match[2] == "response" and len(body) > self.most_response:
             invocation.end("error", error_type="Function.ResponseSizeTooLarge")
             return 413, b'{"errorType":"RequestEntityTooLarge"}'
         invocation.end(match[2], json.loads(body),
