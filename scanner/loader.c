@@ -5,7 +5,8 @@
  * load anew (the client starts another loader). Single-threaded, because it forks.
  *
  * Steps, in this order, each visible in loader_run: meet the client, warm up, confine and drop ids
- * (loader_sandbox.c), load, give up the last capability, try one scan, move into huge pages, serve.
+ * (loader_sandbox.c), see that workers can be confined, load, give up the last capability, try one
+ * scan, move into huge pages, serve.
  */
 #include "scanner/loader.h"
 
@@ -22,6 +23,7 @@
 #include "scanner/signature_load.h"
 #include "scanner/warm_up.h"
 #include "scanner/worker.h"
+#include "scanner/worker_sandbox.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -36,6 +38,10 @@
 #include <unistd.h>
 
 enum exit_status { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_PROTOCOL = 4 };
+
+#define NO_CONFINEMENT                                                                              \
+    "neither seccomp nor Landlock confines the workers here, so strangers' files are not scanned; " \
+    "allow one of the two, or, for yagura-storage, set scanner.unconfined"
 
 struct slot {
     pid_t pid; /* 0 = free */
@@ -156,7 +162,8 @@ static void become_worker(struct loader *loader, int slot, bool reserve, int soc
                                      .temporary_bytes = loader->configuration.temporary_bytes,
                                      .inherited = loader->sandbox.reached,
                                      .reserve = reserve,
-                                     .seccomp_debug = loader->configuration.seccomp_debug};
+                                     .seccomp_debug = loader->configuration.seccomp_debug,
+                                     .accept_unconfined = loader->configuration.accept_unconfined};
     worker_run(&options);
 }
 
@@ -263,6 +270,27 @@ static int serve(struct loader *loader)
     }
 }
 
+/* Tried by a child, which ends with the answer: 0, or -EPERM; before anything slow is done. */
+static int try_worker_sandbox(const struct loader *loader)
+{
+    const struct worker_sandbox_options options = {
+        .directory_fd = loader->sandbox.slot_fds[0],
+        .temporary_bytes = loader->configuration.temporary_bytes,
+        .accept_unconfined = loader->configuration.accept_unconfined};
+    uint32_t reached;
+    int status;
+    pid_t pid = fork();
+    if (pid < 0)
+        return -errno;
+    if (pid == 0)
+        _exit(worker_sandbox_enter(&options, &reached) < 0 ? EXIT_REFUSED : EXIT_DONE);
+    while (waitpid(pid, &status, 0) < 0) {
+        if (errno != EINTR)
+            return -errno;
+    }
+    return WIFEXITED(status) && WEXITSTATUS(status) == EXIT_DONE ? 0 : -EPERM;
+}
+
 static int open_child_signals(void)
 {
     sigset_t child;
@@ -290,6 +318,9 @@ int loader_run(int socket)
     result = loader_sandbox_enter(&loader.configuration, &loader.sandbox);
     if (result < 0)
         return refuse_internal(&loader, loader.sandbox.problem, result);
+    result = try_worker_sandbox(&loader);
+    if (result < 0)
+        return refuse_internal(&loader, NO_CONFINEMENT, result);
     result = load(&loader);
     if (result != EXIT_DONE)
         return result;

@@ -42,6 +42,15 @@ static int choose_identity(const char *user, struct loader_sandbox *sandbox,
     return text_copy(sandbox->user, sizeof(sandbox->user), entry->pw_name);
 }
 
+/* In namespaces of our own only: elsewhere it would stand on the host, and stay there. */
+static int mount_tmpfs(const struct loader_sandbox *sandbox, const char *path, uint64_t bytes,
+                       const struct identity *identity)
+{
+    if ((sandbox->reached & SCANNER_SANDBOX_NAMESPACES) == 0)
+        return -EOPNOTSUPP;
+    return privileges_mount_private_tmpfs(path, bytes, TEMPORARY_INODES, identity->uid);
+}
+
 static int make_slots(const struct scanner_configuration *configuration,
                       const struct identity *identity, struct loader_sandbox *sandbox)
 {
@@ -54,8 +63,7 @@ static int make_slots(const struct scanner_configuration *configuration,
             return -errno;
         if (chown(path, identity->uid, identity->gid) < 0)
             return -errno;
-        if (privileges_mount_private_tmpfs(path, configuration->temporary_bytes, TEMPORARY_INODES,
-                                           identity->uid) < 0)
+        if (mount_tmpfs(sandbox, path, configuration->temporary_bytes, identity) < 0)
             mounted = false;
         int result = file_open_directory(path, true, &sandbox->slot_fds[i]);
         if (result < 0)
@@ -71,7 +79,7 @@ static int make_directory(const struct scanner_configuration *configuration,
                           const struct identity *identity, struct loader_sandbox *sandbox)
 {
     const char *path = configuration->directory;
-    if (privileges_mount_private_tmpfs(path, 1U << 20, TEMPORARY_INODES, identity->uid) < 0 &&
+    if (mount_tmpfs(sandbox, path, 1U << 20, identity) < 0 &&
         chown(path, identity->uid, identity->gid) < 0)
         return -errno;
     int result = file_open_directory(path, true, &sandbox->directory_fd);

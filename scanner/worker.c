@@ -186,7 +186,8 @@ void worker_run(const struct worker_options *options)
     worker.first_memory = resident_memory(worker.memory_fd);
     struct worker_sandbox_options sandbox = {.directory_fd = options->directory_fd,
                                              .temporary_bytes = options->temporary_bytes,
-                                             .seccomp_debug = options->seccomp_debug};
+                                             .seccomp_debug = options->seccomp_debug,
+                                             .accept_unconfined = options->accept_unconfined};
     uint32_t reached;
     if (worker_sandbox_enter(&sandbox, &reached) < 0)
         _exit(EXIT_CONFINEMENT);

@@ -12,6 +12,7 @@ struct worker_options {
     uint32_t inherited; /* SCANNER_SANDBOX_ bits that the loader reached for us */
     bool reserve;       /* hands containers back */
     bool seccomp_debug;
+    bool accept_unconfined; /* scans with neither seccomp nor Landlock */
 };
 
 /* Confines itself and works until the client closes the socket. Never returns. */

@@ -181,6 +181,8 @@ int worker_sandbox_enter(const struct worker_sandbox_options *options, uint32_t 
         reached |= SCANNER_SANDBOX_LANDLOCK;
     if (privileges_seccomp(calls, ARRAY_LENGTH(calls), options->seccomp_debug) == 0)
         reached |= SCANNER_SANDBOX_SECCOMP | (SANITIZER_BUILD ? SCANNER_SANDBOX_SANITIZER : 0U);
+    if (reached == 0 && !options->accept_unconfined)
+        return -EPERM;
     *ret_reached = reached;
     return 0;
 }

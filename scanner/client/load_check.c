@@ -74,6 +74,7 @@ static int start(struct checking *checking, const struct load_check *check)
     configuration->temporary_bytes = TEMPORARY_BYTES;
     configuration->slots = 1;
     configuration->verify_signed = true;
+    configuration->accept_unconfined = true; /* no file is scanned */
     configuration->limits = (struct scanner_limits){.heuristics = true};
     scanner_configuration_write(configuration, &checking->writer);
     return message_writer_send(&checking->writer, checking->socket, SCANNER_CONFIGURE, -1);

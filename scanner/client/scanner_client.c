@@ -520,6 +520,7 @@ static void fill_configuration(struct scanner_client *client, const char *direct
     configuration->slots = (uint32_t)(2 * (options->workers + 1) + 2);
     configuration->skip_broken = client->current == NULL;
     configuration->seccomp_debug = options->seccomp_debug;
+    configuration->accept_unconfined = options->accept_unconfined;
     configuration->limits = options->limits;
 }
 

@@ -48,6 +48,8 @@ struct scanner_options {
     int niceness; /* of the scanner's processes above ours, 0 to 19 */
     struct scanner_limits limits;
     bool seccomp_debug; /* name the denied system call before dying */
+    /* Scan also where neither seccomp nor Landlock is allowed; otherwise that is a failed load. */
+    bool accept_unconfined;
 };
 
 enum scanner_state {

@@ -53,7 +53,8 @@ enum configuration_flag {
     FLAG_DETECT_BROKEN = 1U << 5,
     FLAG_UNWANTED_APPLICATIONS = 1U << 6,
     FLAG_VERIFY_SIGNED = 1U << 7,
-    FLAG_ALL = (1U << 8) - 1,
+    FLAG_ACCEPT_UNCONFINED = 1U << 8,
+    FLAG_ALL = (1U << 9) - 1,
 };
 
 static uint32_t flags_of(const struct scanner_configuration *configuration)
@@ -62,6 +63,7 @@ static uint32_t flags_of(const struct scanner_configuration *configuration)
     return (configuration->skip_broken ? FLAG_SKIP_BROKEN : 0U) |
            (configuration->seccomp_debug ? FLAG_SECCOMP_DEBUG : 0U) |
            (configuration->verify_signed ? FLAG_VERIFY_SIGNED : 0U) |
+           (configuration->accept_unconfined ? FLAG_ACCEPT_UNCONFINED : 0U) |
            (limits->heuristics ? FLAG_HEURISTICS : 0U) |
            (limits->report_encrypted ? FLAG_REPORT_ENCRYPTED : 0U) |
            (limits->detect_macros ? FLAG_DETECT_MACROS : 0U) |
@@ -75,6 +77,7 @@ static void apply_flags(struct scanner_configuration *configuration, uint32_t fl
     configuration->skip_broken = (flags & FLAG_SKIP_BROKEN) != 0;
     configuration->seccomp_debug = (flags & FLAG_SECCOMP_DEBUG) != 0;
     configuration->verify_signed = (flags & FLAG_VERIFY_SIGNED) != 0;
+    configuration->accept_unconfined = (flags & FLAG_ACCEPT_UNCONFINED) != 0;
     limits->heuristics = (flags & FLAG_HEURISTICS) != 0;
     limits->report_encrypted = (flags & FLAG_REPORT_ENCRYPTED) != 0;
     limits->detect_macros = (flags & FLAG_DETECT_MACROS) != 0;

@@ -55,7 +55,8 @@ struct scanner_configuration {
     uint32_t slots;           /* most workers alive at once */
     bool skip_broken;         /* load what can be loaded rather than nothing */
     bool seccomp_debug;
-    bool verify_signed; /* of signed files check the signature only, and load the others */
+    bool verify_signed;     /* of signed files check the signature only, and load the others */
+    bool accept_unconfined; /* workers may run with neither seccomp nor Landlock */
     struct scanner_limits limits;
     char text[LIMIT_MESSAGE_BYTES]; /* the decoder's storage */
 };

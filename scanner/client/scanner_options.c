@@ -111,6 +111,6 @@ bool scanner_options_same_engine(const struct scanner_options *a, const struct s
     return same_text(a->program, b->program) && same_text(a->user, b->user) &&
            same_text(a->temporary_directory, b->temporary_directory) &&
            a->temporary_bytes == b->temporary_bytes && a->seccomp_debug == b->seccomp_debug &&
-           a->niceness == b->niceness && b->workers <= a->workers &&
-           same_limits(&a->limits, &b->limits);
+           a->accept_unconfined == b->accept_unconfined && a->niceness == b->niceness &&
+           b->workers <= a->workers && same_limits(&a->limits, &b->limits);
 }

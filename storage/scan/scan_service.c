@@ -7,7 +7,7 @@
 #include "common/log/log.h"
 #include "common/text/text.h"
 #include "common/time/clock.h"
-#include "storage/scan/age_metric.h"
+#include "storage/scan/scanner_metric.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -128,7 +128,7 @@ static void tell_age(void *user)
     uint64_t age = made != 0 && now > made ? now - made : 0;
     const char *name = storage_settings_text(service->settings, STORAGE_METRICS);
     if (name[0] != '\0' && made != 0)
-        age_metric_tell(name, age);
+        scanner_metric_tell(name, age, status.sandbox);
     if (age > storage_settings_number(service->settings, STORAGE_DATABASE_AGE))
         log_warning("signatures_old", "days",
                     log_number((int64_t)(age / (24 * 3600 * NS_PER_SECOND))), "cure",
@@ -222,6 +222,7 @@ static int start_client(struct scan_service *service)
         .workers = (size_t)storage_settings_number(settings, STORAGE_WORKERS),
         .recycle_files = storage_settings_number(settings, STORAGE_RECYCLE),
         .reload = reload_of(settings),
+        .accept_unconfined = storage_settings_number(settings, STORAGE_UNCONFINED) != 0,
         .limits =
             {
                 .max_file_size = storage_settings_number(settings, STORAGE_MAXIMUM_OBJECT),

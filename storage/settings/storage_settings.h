@@ -58,6 +58,8 @@
       "a worker ends after this many files")                                                       \
     X(RELOAD, "scanner.reload", CHOICE, "auto", "auto|overlap|sequential",                         \
       "new signatures: beside the old ones, or in their place, which needs less memory")           \
+    X(UNCONFINED, "scanner.unconfined", BOOL, "false", "",                                         \
+      "scan also where the platform allows neither seccomp nor Landlock")                          \
     X(TEMPORARY, "scanner.temporary", SIZE, "512M", "16M..64G", "space of a worker for unpacking") \
     X(SCAN_SIZE, "scanner.max_scan_size", SIZE, "1G", "1M..64G",                                   \
       "most bytes that are looked at in one object, unpacked ones too")                            \

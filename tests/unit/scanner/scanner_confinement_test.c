@@ -8,10 +8,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/landlock.h>
+#include <linux/seccomp.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -21,7 +26,7 @@
 
 #include <cmocka.h>
 
-enum { HARMLESS = 0, ESCAPED = 1, NOT_CONFINED = 2 };
+enum { HARMLESS = 0, ESCAPED = 1, NOT_CONFINED = 2, BROKEN = 3 };
 
 static char base[] = "/tmp/yagura-confinement-XXXXXX";
 static char own[64];       /* the loader's directory */
@@ -41,16 +46,45 @@ static int confined(int (*attempt)(void))
     configuration.temporary_bytes = 1U << 20;
     configuration.slots = 2;
     if (loader_sandbox_enter(&configuration, &loader) < 0)
-        return NOT_CONFINED;
+        return BROKEN;
     struct worker_sandbox_options options = {.directory_fd = loader.slot_fds[0],
-                                             .temporary_bytes = configuration.temporary_bytes};
+                                             .temporary_bytes = configuration.temporary_bytes,
+                                             .accept_unconfined = true};
     uint32_t reached;
     if (worker_sandbox_enter(&options, &reached) < 0)
-        return NOT_CONFINED;
+        return BROKEN;
     reached_bits = loader.reached | reached;
     if ((reached & SCANNER_SANDBOX_LANDLOCK) == 0 || (reached & SCANNER_SANDBOX_SECCOMP) == 0)
         return NOT_CONFINED;
     return attempt();
+}
+
+/* Without our own code: a child of the kernel that it asks. */
+static int confine_directly(void)
+{
+    struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    const struct sock_fprog filter = {.len = 1, .filter = &allow};
+    const struct landlock_ruleset_attr handled = {.handled_access_fs =
+                                                      LANDLOCK_ACCESS_FS_READ_FILE};
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return NOT_CONFINED;
+    int ruleset = (int)syscall(SYS_landlock_create_ruleset, &handled, sizeof handled, 0);
+    if (ruleset < 0 || syscall(SYS_landlock_restrict_self, ruleset, 0) < 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0) < 0)
+        return NOT_CONFINED;
+    return HARMLESS;
+}
+
+static bool kernel_confines(void)
+{
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(confine_directly());
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WIFEXITED(status) && WEXITSTATUS(status) == HARMLESS;
 }
 
 /* The wait status of a confined child. */
@@ -67,13 +101,21 @@ static int run(int (*attempt)(void))
     return status;
 }
 
+/* Only when the kernel refuses the same to somebody else. */
+static void skip_where_nothing_confines(int status)
+{
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != NOT_CONFINED)
+        return;
+    if (kernel_confines())
+        fail_msg("the kernel has Landlock and seccomp, and the worker did not reach them");
+    print_message("skipped: no Landlock or seccomp here\n");
+    skip();
+}
+
 static void expect_harmless(int (*attempt)(void))
 {
     int status = run(attempt);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_CONFINED) {
-        print_message("skipped: no Landlock or seccomp here\n");
-        skip();
-    }
+    skip_where_nothing_confines(status);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), HARMLESS);
 }
@@ -81,10 +123,7 @@ static void expect_harmless(int (*attempt)(void))
 static void expect_killed(int (*attempt)(void))
 {
     int status = run(attempt);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_CONFINED) {
-        print_message("skipped: no Landlock or seccomp here\n");
-        skip();
-    }
+    skip_where_nothing_confines(status);
     assert_true(WIFSIGNALED(status));
     assert_int_equal(WTERMSIG(status), SIGSYS);
 }
@@ -231,6 +270,48 @@ static void test_denied_calls_are_deadly(void **state)
     expect_killed(attempt_terminal_input);
 }
 
+/* A worker that the kernel confines by neither goes on only when it was told to. */
+static int attempt_unconfined(void)
+{
+    struct sock_filter refuse[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_landlock_create_ruleset, 2, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_seccomp, 1, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 1, 3),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_SET_SECCOMP, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+    };
+    const struct sock_fprog filter = {.len = ARRAY_LENGTH(refuse), .filter = refuse};
+    struct worker_sandbox_options options = {.temporary_bytes = 1U << 20,
+                                             .directory_fd = open(base, O_RDONLY | O_DIRECTORY)};
+    uint32_t reached = 77;
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0) < 0)
+        return NOT_CONFINED;
+    if (worker_sandbox_enter(&options, &reached) != -EPERM || reached != 77)
+        return ESCAPED;
+    options.accept_unconfined = true;
+    return worker_sandbox_enter(&options, &reached) == 0 && reached == 0 ? HARMLESS : BROKEN;
+}
+
+static void test_without_both_it_is_refused(void **state)
+{
+    (void)state;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(attempt_unconfined());
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    skip_where_nothing_confines(status);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), HARMLESS);
+}
+
 static int attempt_identity(void)
 {
     return getuid() != 0 && geteuid() != 0 && getgid() != 0 ? HARMLESS : ESCAPED;
@@ -267,6 +348,7 @@ int main(void)
         cmocka_unit_test(test_no_path_outside_the_own_directory),
         cmocka_unit_test(test_own_directory_works_within_its_size),
         cmocka_unit_test(test_denied_calls_are_deadly),
+        cmocka_unit_test(test_without_both_it_is_refused),
         cmocka_unit_test(test_root_becomes_someone_else),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

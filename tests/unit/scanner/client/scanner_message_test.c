@@ -36,6 +36,7 @@ static const struct scanner_configuration sample = {
     .temporary_bytes = 1ULL << 28,
     .slots = 8,
     .skip_broken = true,
+    .accept_unconfined = true,
     .limits = {.max_file_size = 1,
                .max_scan_size = 2,
                .max_files = 3,
@@ -59,7 +60,7 @@ static void test_configuration_travels(void **state)
     assert_string_equal(got.databases[1], "/etc/yagura/signatures");
     assert_true(got.temporary_bytes == sample.temporary_bytes);
     assert_int_equal(got.slots, 8);
-    assert_true(got.skip_broken);
+    assert_true(got.skip_broken && got.accept_unconfined);
     assert_false(got.seccomp_debug);
     assert_memory_equal(&got.limits, &sample.limits, offsetof(struct scanner_limits, heuristics));
     assert_true(got.limits.heuristics && got.limits.detect_macros);

@@ -1,5 +1,5 @@
 /* The form that CloudWatch takes metrics in. */
-#include "storage/scan/age_metric.h"
+#include "storage/scan/scanner_metric.h"
 
 #include "common/json/json_tree.h"
 #include "common/time/clock.h"
@@ -26,8 +26,9 @@ static void test_form(void **state UNUSED)
     struct json_tree *tree;
     char problem[128];
 
-    assert_int_equal(age_metric_write("a \"b\"", 90 * NS_PER_SECOND + 1,
-                                      1700000000123 * NS_PER_MS + 456, &json),
+    assert_int_equal(scanner_metric_write("a \"b\"", 90 * NS_PER_SECOND + 1,
+                                          "user,seccomp; missing: namespaces,tmpfs,landlock",
+                                          1700000000123 * NS_PER_MS + 456, &json),
                      0);
     assert_null(strchr(buffer_text(&json), '\n'));
     assert_int_equal(json_tree_parse(buffer_text(&json), json.length, &tree, problem), 0);
@@ -42,6 +43,11 @@ static void test_form(void **state UNUSED)
     const struct json_node *metric = json_node_first(member(of, "Metrics"));
     assert_string_equal(member(metric, "Name")->text, "SignatureAge");
     assert_string_equal(member(metric, "Unit")->text, "Seconds");
+    metric = json_node_next(metric);
+    assert_string_equal(member(metric, "Name")->text, "SandboxStepsMissing");
+    assert_string_equal(json_tree_text(tree, member(root, "SandboxStepsMissing")), "3");
+    assert_string_equal(member(root, "Sandbox")->text,
+                        "user,seccomp; missing: namespaces,tmpfs,landlock");
     (void)json_tree_free(tree);
 }
 
@@ -49,7 +55,7 @@ static void test_a_name_that_is_too_long(void **state UNUSED)
 {
     AUTO_BUFFER struct buffer json = BUFFER_WITH_MAXIMUM(64);
 
-    assert_int_equal(age_metric_write("name", 0, 0, &json), -EMSGSIZE);
+    assert_int_equal(scanner_metric_write("name", 0, "", 0, &json), -EMSGSIZE);
 }
 
 int main(void)

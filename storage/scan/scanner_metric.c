@@ -1,14 +1,27 @@
-#include "storage/scan/age_metric.h"
+#include "storage/scan/scanner_metric.h"
 
 #include "common/json/json_writer.h"
 #include "common/time/clock.h"
 
 #include <poll.h>
+#include <string.h>
 #include <unistd.h>
 
 #define MOST_LINE 1024 /* below PIPE_BUF: it is written whole */
 
-int age_metric_write(const char *scanner, uint64_t age_ns, uint64_t now_ns, struct buffer *json)
+/* "user,seccomp; missing: namespaces,tmpfs": 2. */
+static uint64_t count_missing(const char *sandbox)
+{
+    const char *list = strstr(sandbox, "missing: ");
+    uint64_t count = 0;
+
+    for (; list != NULL; list = strchr(list + 1, ','))
+        count++;
+    return count;
+}
+
+int scanner_metric_write(const char *name, uint64_t age_ns, const char *sandbox, uint64_t now_ns,
+                         struct buffer *json)
 {
     struct json_writer writer;
 
@@ -19,10 +32,13 @@ int age_metric_write(const char *scanner, uint64_t age_ns, uint64_t now_ns, stru
     json_write_field_unsigned(&writer, "Timestamp", now_ns / NS_PER_MS);
     json_write_key(&writer, "CloudWatchMetrics");
     json_write_raw(&writer, "[{\"Namespace\":\"Yagura/Storage\",\"Dimensions\":[[\"Scanner\"]],"
-                            "\"Metrics\":[{\"Name\":\"SignatureAge\",\"Unit\":\"Seconds\"}]}]");
+                            "\"Metrics\":[{\"Name\":\"SignatureAge\",\"Unit\":\"Seconds\"},"
+                            "{\"Name\":\"SandboxStepsMissing\",\"Unit\":\"Count\"}]}]");
     json_write_object_end(&writer);
-    json_write_field_string(&writer, "Scanner", scanner);
+    json_write_field_string(&writer, "Scanner", name);
     json_write_field_unsigned(&writer, "SignatureAge", age_ns / NS_PER_SECOND);
+    json_write_field_unsigned(&writer, "SandboxStepsMissing", count_missing(sandbox));
+    json_write_field_string(&writer, "Sandbox", sandbox);
     json_write_object_end(&writer);
     return buffer_failed(json);
 }
@@ -35,11 +51,11 @@ static void write_line(const struct buffer *line)
         (void)!write(STDERR_FILENO, line->data, line->length);
 }
 
-void age_metric_tell(const char *scanner, uint64_t age_ns)
+void scanner_metric_tell(const char *name, uint64_t age_ns, const char *sandbox)
 {
     AUTO_BUFFER struct buffer line = BUFFER_WITH_MAXIMUM(MOST_LINE);
 
-    if (age_metric_write(scanner, age_ns, clock_realtime_ns(), &line) == 0 &&
+    if (scanner_metric_write(name, age_ns, sandbox, clock_realtime_ns(), &line) == 0 &&
         buffer_append_text(&line, "\n") == 0)
         write_line(&line);
 }
