@@ -8,6 +8,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import CLEAN, EICAR, ROOT, Storage, agents, main, until  # noqa: E402
+from stage import Stage  # noqa: E402
 
 spec = importlib.util.spec_from_file_location(
     "console_harness", os.path.join(ROOT, "tests/system/console/harness.py"))
@@ -133,6 +134,39 @@ def test_a_console_that_is_away(place):
     storage.result("bad.com", verdict="infected")
     until(lambda: "console_not_told" in storage.said(process), "a word about it")
     storage.stop(process)
+
+
+def test_a_console_that_comes_back(place):
+    """What was found while it was away comes then, each once and none more, however often it goes."""
+    console = consoles.FixedConsole()
+    console.__enter__()
+    place.cleanups.insert(0, lambda: console.__exit__(None, None, None))
+    made = console.administrator().post("/api/v1/sensor-keys", {"name": "for storage", "kind": "storage"}, expect=201).json
+    key = agents.put(place.root + "/key", made["key"].encode() + b"\n")
+    stage = Stage(place, console_key_file=key, console_pin=console.pin, console_url=f"https://127.0.0.1:{console.people_port}")
+    assert console.stop() == 0
+    process = stage.start()
+
+    def subjects():
+        return sorted(one["subject"] for one in client.get("/api/v1/events?module=storage", expect=200).json["events"])
+
+    for round_number in (1, 2):
+        for i in range(4):
+            name = f"bad{round_number}{i}.com"
+            stage.aws.put(stage.bucket, name, EICAR)
+            assert stage.result(name)["verdict"] == "infected"
+        until(lambda count=round_number: stage.said(process).count("console_not_told") >= count, "a word about it",
+              on_wait=stage.said)
+        console.start()
+        client = console.api()
+        client.sign_in("admin", consoles.PASSWORD)
+        wanted = sorted(f"{stage.bucket}/bad{one}{i}.com" for one in range(1, round_number + 1) for i in range(4))
+        until(lambda: len(subjects()) >= len(wanted), "the events", on_wait=stage.said)
+        assert subjects() == wanted, subjects()
+        if round_number == 1:
+            assert console.stop() == 0
+    stage.stop(process)  # and what it says at its end makes them no more
+    assert subjects() == wanted, subjects()
 
 
 if __name__ == "__main__":
