@@ -2,9 +2,12 @@
 """Writes a CycloneDX 1.5 bill of materials: the programs given, every library they load, and for
 each library the package it came from, that package's version and licence, and the file's SHA-256.
 
-Usage: sbom.py --name NAME --version VERSION [--libraries FILE] [--unstripped] PROGRAM... >sbom.cdx.json
-FILE lists the paths of libraries, one a line; without it ldd is asked. Packages are asked of dpkg or
-rpm, whichever knows the file. Scripts among the programs are left out. --unstripped: the programs
+Usage: sbom.py --name NAME --version VERSION [--libraries FILE] [--static PROGRAM:NAME=PACKAGE]...
+               [--vendored FILE] [--unstripped] PROGRAM... >sbom.cdx.json
+FILE of --libraries lists the paths of libraries, one a line, and behind a blank as what file it is shipped
+when that is another; without it ldd is asked. Packages are asked of dpkg or rpm, whichever knows the file.
+--static: what is linked into the program, and the package (Debian's) that it came from. FILE of --vendored
+says by lines "NAME VERSION (LICENCE)" which packages of npm stand in the web page's bundle. Scripts among the programs are left out. --unstripped: the programs
 will still be changed, so their hashes are not told. The same input gives the same bytes: the time is
 SOURCE_DATE_EPOCH."""
 import argparse
@@ -121,10 +124,10 @@ def licence_entries(names):
     return [{"license": {"id": SPDX[name]} if name in SPDX else {"name": name}} for name in names]
 
 
-def library_component(path, package, system):
+def library_component(path, shipped, package, system):
     component = {
-        "type": "library", "bom-ref": "library:" + os.path.basename(path), "name": os.path.basename(path),
-        "hashes": [{"alg": "SHA-256", "content": sha256(path)}],
+        "type": "library", "bom-ref": "library:" + os.path.basename(path), "name": os.path.basename(shipped),
+        "hashes": [{"alg": "SHA-256", "content": sha256(shipped)}],
     }
     if package:
         kind, name, version, architecture, licences = package
@@ -134,6 +137,36 @@ def library_component(path, package, system):
             component["licenses"] = licence_entries(licences)
         component["properties"] = [{"name": "yagura:package", "value": name}]
     return component
+
+
+def static_components(entries, system):
+    """(components, {program: references})"""
+    components, of_program = {}, {}
+    for entry in entries:
+        program, name, package = re.fullmatch(r"([^:]+):([^=]+)=(.+)", entry).groups()
+        lines = lines_of("dpkg-query", "-W", "-f", "${db:Status-Status}\t${Version}\t${Architecture}\n", package)
+        if not lines or not lines[0].startswith("installed\t"):
+            raise SystemExit(f"sbom.py: the package {package}, which {name} is of, is not installed")
+        version, architecture = lines[0].split("\t")[1:]
+        component = {
+            "type": "library", "bom-ref": "static:" + name, "name": name, "version": version,
+            "purl": f"pkg:deb/{system[0]}/{package}@{version}?arch={architecture}&distro={system[0]}-{system[1]}",
+            "properties": [{"name": "yagura:package", "value": package}, {"name": "yagura:linked", "value": "static"}],
+        }
+        licences = debian_licences(package)
+        if licences:
+            component["licenses"] = licence_entries(licences)
+        components[name] = component
+        of_program.setdefault(program, set()).add(component["bom-ref"])
+    return [components[name] for name in sorted(components)], of_program
+
+
+def vendored_components(path):
+    with open(path, encoding="utf-8") as stream:
+        found = re.findall(r"^(\S+) ([0-9]\S*) \((\S+)\)$", stream.read(), re.M)
+    return [{"type": "library", "bom-ref": f"npm:{name}", "name": name, "version": version,
+             "purl": f"pkg:npm/{name.replace('@', '%40')}@{version}", "licenses": [{"license": {"id": licence}}]}
+            for name, version, licence in sorted(found)]
 
 
 def program_component(path, version, hashed):
@@ -155,20 +188,26 @@ def is_script(path):
 def bill(arguments):
     if arguments.libraries:
         with open(arguments.libraries, encoding="utf-8") as stream:
-            libraries = stream.read().split()
+            shipped = {line.split()[0]: line.split()[-1] for line in stream if line.strip()}
     else:
-        libraries = loaded(arguments.programs)
+        shipped = {path: path for path in loaded(arguments.programs)}
+    libraries = list(shipped)
     system = operating_system()
     known = {os.path.basename(path) for path in libraries}
     components = [program_component(path, arguments.version, not arguments.unstripped)
                   for path in sorted(arguments.programs)]
     packages = packages_of(libraries)
-    components += [library_component(path, packages[path], system) for path in libraries]
+    components += [library_component(path, shipped[path], packages[path], system) for path in libraries]
+    linked, of_program = static_components(arguments.static, system)
+    components += linked
+    if arguments.vendored:
+        components += vendored_components(arguments.vendored)
     dependencies = []
     for path in sorted(arguments.programs):
         needed = {os.path.basename(library) for library in loaded([path])} & known
         dependencies.append({"ref": "program:" + os.path.basename(path),
-                             "dependsOn": ["library:" + name for name in sorted(needed)]})
+                             "dependsOn": sorted({"library:" + name for name in needed} |
+                                                 of_program.get(os.path.basename(path), set()))})
     stamp = datetime.datetime.fromtimestamp(int(os.environ.get("SOURCE_DATE_EPOCH", "0")), datetime.timezone.utc)
     body = {
         "bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1,
@@ -188,6 +227,8 @@ def main():
     parser.add_argument("--name", required=True)
     parser.add_argument("--version", required=True)
     parser.add_argument("--libraries")
+    parser.add_argument("--static", action="append", default=[])
+    parser.add_argument("--vendored")
     parser.add_argument("--unstripped", action="store_true")
     parser.add_argument("programs", nargs="+")
     arguments = parser.parse_args()

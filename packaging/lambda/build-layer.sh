@@ -152,6 +152,25 @@ licences() {
     done
 }
 
+# Of what is shipped: the stand-ins are nobody's, the libraries were stripped, the loader has another name.
+bill() {
+    for library in "$LAYER"/yagura/lib/lib*; do
+        is_unused "$(basename "$library")" ||
+            awk -v name="$(basename "$library")" -v shipped="$library" '$1 == name { print $3, shipped; exit }' "$PRIVATE/ldd"
+    done >"$PRIVATE/libraries"
+    echo "$loader $LAYER/yagura/lib/ld-yagura.so" >>"$PRIVATE/libraries"
+    set -- --static rules.bin:modsecurity-crs=modsecurity-crs
+    for entry in libc=libc6-dev libconfig=libconfig-dev pcre2=libpcre2-dev zlib=zlib1g-dev brotli=libbrotli-dev \
+        libinjection=libmodsecurity-dev; do
+        set -- "$@" --static "yagura-application:$entry"
+    done
+    set -- "$@" --static yagura-wrapper:libc=libc6-dev "$LAYER/extensions/yagura-application" "$LAYER/yagura-wrapper" \
+        "$LAYER/yagura/bin/yagura-application-reporter"
+    [ ! -f "$LAYER/yagura/lib/yagura-preload.so" ] || set -- "$@" "$LAYER/yagura/lib/yagura-preload.so"
+    SOURCE_DATE_EPOCH=$(source_time) python3 "$ROOT/packaging/sbom.py" --name yagura-application-layer --version "$VERSION" \
+        --libraries "$PRIVATE/libraries" "$@" >"$LAYER/yagura/sbom.cdx.json"
+}
+
 pack() {
     mkdir -p "$OUTPUT"
     name=$(absolute "$OUTPUT")/yagura-application-layer-$VERSION-$ARCHITECTURE.zip
@@ -167,7 +186,7 @@ main() {
     # shellcheck source=packaging/functions.sh
     . "$ROOT/packaging/functions.sh"
     options "$@"
-    need cmake readelf nm strip zip ldd awk
+    need cmake readelf nm strip zip ldd awk python3
     PRIVATE=$(mktemp -d)
     trap 'rm -rf "$PRIVATE"' EXIT
     LAYER=$PRIVATE/layer
@@ -175,6 +194,7 @@ main() {
     libraries
     rules
     licences
+    bill
     pack
 }
 

@@ -31,6 +31,8 @@ build() {
     done
     loader=$(cd "$root/lib" && ls ld-linux*)
     write_bootstrap "$loader"
+    SOURCE_DATE_EPOCH=0 python3 "$(dirname "$0")/../sbom.py" --name yagura-storage-lambda \
+        --version "$("$bin/yagura-storage" --version | cut -d ' ' -f 2)" "$root/yagura-storage" >"$root/sbom.cdx.json"
     # The same bytes for the same programs.
     find "$root" -exec touch -h -d @0 {} +
     rm -f "$folder/yagura-storage-lambda.zip"

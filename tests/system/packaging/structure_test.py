@@ -2,6 +2,7 @@
 import hashlib
 import json
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -55,6 +56,11 @@ def check_bill(folder, name, hashed):
             for name, component in components.items() if component["type"] == "application"}
     assert told == programs, (told, programs)
     assert ("libclamav.so.12" in components) == (name == "yagura-scanner"), components.keys()
+    with open(os.path.join(hosts.TREE, "console/web/vendor/LICENSES.txt"), encoding="utf-8") as stream:
+        vendored = re.findall(r"^(\S+) ([0-9]\S*) \((\S+)\)$", stream.read(), re.M) if name == "yagura-console" else []
+    told = [(component["name"], component["version"], component["licenses"][0]["license"]["id"])
+            for component in components.values() if component["bom-ref"].startswith("npm:")]
+    assert sorted(told) == sorted(vendored) and bool(told) == (name == "yagura-console"), (told, vendored)
     libraries = [component for component in components.values() if component["type"] == "library"]
     assert all(component["purl"] and component["version"] for component in libraries), libraries
 

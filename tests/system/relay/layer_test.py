@@ -1,6 +1,8 @@
 """The layer as a function gets it: built, unzipped, in the place of /opt; and the scripts around it."""
+import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -45,6 +47,32 @@ def test_the_layer_is_small_and_complete(place):
     for name in ("extensions/yagura-application", "yagura-wrapper"):
         said = subprocess.run(["readelf", "-lW", os.path.join(opt, name)], capture_output=True, text=True, check=True)
         assert "INTERP" not in said.stdout, name + " is static"
+
+
+def test_the_bill_of_materials(place):
+    """Whatever is in the zip: the programs, the libraries as they are shipped, and what is linked in as the document has it."""
+    _, opt = layer(place)
+    with open(os.path.join(opt, "yagura/sbom.cdx.json"), encoding="utf-8") as stream:
+        bill = json.load(stream)
+    named = {component["name"]: component for component in bill["components"]}
+    unused = re.search(r"UNUSED='(.*?)'", open(os.path.join(FOLDER, "build-layer.sh"), encoding="utf-8").read())[1].split()
+    shipped = {"yagura-application": "extensions/yagura-application", "yagura-wrapper": "yagura-wrapper",
+               "yagura-application-reporter": "yagura/bin/yagura-application-reporter",
+               **{name: "yagura/lib/" + name for name in os.listdir(os.path.join(opt, "yagura/lib"))
+                  if not name.startswith(tuple(unused))}}
+    for name, path in shipped.items():
+        with open(os.path.join(opt, path), "rb") as stream:
+            assert named[name]["hashes"][0]["content"] == hashlib.sha256(stream.read()).hexdigest(), name
+    with open(os.path.join(ROOT, "docs/dependencies.md"), encoding="utf-8") as stream:
+        rows = [line.split(" | ") for line in stream if "`yagura-application` (linked in)" in line]
+    linked = {re.search(r"`(.*?)`", row[0])[1] for row in rows} | {"modsecurity-crs"}
+    static = {component["properties"][0]["value"]: component for component in named.values()
+              if component["bom-ref"].startswith("static:")}
+    assert static.keys() == linked and len(named) == len(shipped) + len(linked), (static.keys(), linked, named.keys())
+    for component in named.values():
+        assert component["version"] and (component["type"] == "application" or component["purl"]), component
+    needs = {entry["ref"]: entry["dependsOn"] for entry in bill["dependencies"]}
+    assert "static:libinjection" in needs["program:yagura-application"], needs
 
 
 def test_a_function_with_the_layer(place):

@@ -1,4 +1,6 @@
 """What is rolled out: the image's definition has what the programs load; the zip runs by itself."""
+import hashlib
+import json
 import os
 import re
 import shutil
@@ -68,6 +70,66 @@ def make_root(folder):
         os.mkdir(f"{folder}/{name}")
 
 
+TOOLS = """#!/bin/sh
+printf '%s\\n' "$(basename "$0") $*" >>"$TOOLS_LOG"
+"""
+
+
+def test_the_image_is_built_with_what_it_needs(place):
+    """Its lines are run with tools that only note how they are called: each package of the list is installed first, then
+    the two programs are compiled, without what only others need."""
+    tools = place.folder("tools")
+    for name in ("apt-get", "cmake", "strip", "python3", "sudo"):
+        agents.put(f"{tools}/{name}", TOOLS.encode())
+        os.chmod(f"{tools}/{name}", 0o755)
+    agents.put(f"{tools}/dpkg-query", b"#!/bin/sh\nexit 1\n")
+    os.chmod(f"{tools}/dpkg-query", 0o755)
+    steps = re.search(r"^RUN (.*)$", IMAGE.split("FROM ")[1], re.MULTILINE)[1].replace("build/", place.root + "/build/")
+    place.folder("build")
+    log = place.root + "/tools.log"
+    subprocess.run(["sh", "-eu", "-c", steps], cwd=ROOT, check=True, stdin=subprocess.DEVNULL, capture_output=True,
+                   env={"PATH": tools + ":/usr/bin:/bin", "TOOLS_LOG": log})
+    with open(log, encoding="utf-8") as stream:
+        called = stream.read().splitlines()
+    with open(ROOT + "/installer/dependencies.sh", encoding="utf-8") as stream:
+        wanted = re.search(r'^BUILD_PACKAGES="(.*?)"', stream.read(), re.S | re.MULTILINE)[1].split()
+    installed = next(line for line in called if line.startswith("apt-get") and " install " in line).split()
+    assert set(wanted) | {"python3"} <= set(installed), (wanted, installed)
+    words = [line.split()[0] for line in called]
+    assert words == ["apt-get", "apt-get", "cmake", "cmake", "strip", "python3"], called
+    assert "-DYAGURA_APPLICATION=OFF" in called[2] and "--target yagura-storage yagura-scanner" in called[3], called
+
+
+def check_bill(path, name, programs, libraries):
+    """programs: by name; libraries: names of those that they load."""
+    with open(path, encoding="utf-8") as stream:
+        bill = json.load(stream)
+    assert bill["metadata"]["component"]["name"] == name and bill["metadata"]["component"]["version"], bill["metadata"]
+    found = {component["name"]: component for component in bill["components"]}
+    assert found.keys() == programs.keys() | libraries, found.keys() ^ (programs.keys() | libraries)
+    for program, place in programs.items():
+        with open(place, "rb") as stream:
+            assert found[program]["hashes"][0]["content"] == hashlib.sha256(stream.read()).hexdigest(), program
+    for library in libraries:
+        assert found[library]["version"] and found[library]["purl"].startswith("pkg:"), found[library]
+
+
+def test_the_image_has_a_bill_of_materials(place):
+    """Made as its definition says, of these programs, and put where it stands in the packages."""
+    if is_sanitized():
+        raise Skip("a sanitizer build has libraries that no image gets")
+    made, target = re.search(r"^COPY --from=build /src/(\S+/sbom.cdx.json) (\S+)$", RUNTIME, re.MULTILINE).groups()
+    assert target == "/usr/share/doc/yagura-storage/sbom.cdx.json", target
+    command = re.search(r"&& (python3 packaging/sbom.py .*?>\S+)", IMAGE)[1]
+    assert command.endswith(">" + made), command
+    command = command.replace("build/release-hardened/bin", agents.PROGRAMS).replace(">" + made, f">{place.root}/sbom.json")
+    subprocess.run(["sh", "-euc", command], cwd=ROOT, check=True, stdin=subprocess.DEVNULL)
+    programs = {name: os.path.join(agents.PROGRAMS, name) for name in ("yagura-storage", "yagura-scanner")}
+    said = subprocess.run(["ldd", *programs.values()], check=True, capture_output=True, text=True).stdout
+    check_bill(place.root + "/sbom.json", "yagura-storage-image", programs,
+               {os.path.basename(path) for path in re.findall(r"(/\S+) \(0x", said)})
+
+
 ENTER = """set -eu
 mount --bind "$1" "$1"
 mount -t proc proc "$1/proc"
@@ -125,6 +187,8 @@ def test_the_zip_runs_by_itself(place):
                             text=True).stdout
     outside = [line for line in listed.splitlines() if "=> /" in line and folder not in line]
     assert not outside, outside
+    check_bill(folder + "/sbom.cdx.json", "yagura-storage-lambda", {"yagura-storage": folder + "/yagura-storage"},
+               set(os.listdir(folder + "/lib")))
     storage = Storage(place, notify=False)
     with RuntimeApi() as api:
         values = {**storage.values, "AWS_LAMBDA_RUNTIME_API": api.address,
