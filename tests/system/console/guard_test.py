@@ -26,6 +26,7 @@ class GuardTest(ConsoleTest):
         self.assertEqual(answers(received), 1, received)
         self.assertNotIn(b"no_such_path", received)
         if code:
+            self.assertIn(b"\r\nContent-Type: application/problem+json\r\n", received)
             self.assertIn(b'"code":"' + code.encode() + b'"', received)
 
     def test_takes_a_plain_request(self):
@@ -157,6 +158,13 @@ class GuardTest(ConsoleTest):
                      b"/"):
             received = self.console.raw(b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\n"
                                         b"Connection: close\r\n\r\n")
+            self.assertTrue(received.startswith(b"HTTP/1.1 404 "), path)
+
+    def test_each_port_has_its_own_routes(self):
+        for path, port in ((b"/api/v1/session", self.console.agents_port), (b"/metrics", self.console.agents_port),
+                           (b"/agent/v1/policy", self.console.people_port), (b"/agent/v1/wait", None)):
+            received = self.console.raw(b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+                                        port)
             self.assertTrue(received.startswith(b"HTTP/1.1 404 "), path)
 
 

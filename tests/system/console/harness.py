@@ -19,6 +19,9 @@ import time
 import unittest
 import uuid
 
+sys.path.append(os.path.dirname(os.path.abspath(__file__)))  # also for those who load this by its path
+import contract  # noqa: E402
+
 BIN = os.environ.get("YAGURA_BIN", "build/debug/bin")
 PASSWORD = "correct horse battery"
 
@@ -322,6 +325,7 @@ class Client:
             answer = Answer(self.connection.getresponse())
         if expect is not None and answer.status != expect:
             raise AssertionError(f"{method} {path}: {answer!r}, not {expect}")
+        contract.check(method, path, data, answer)
         return answer
 
     def get(self, path, **more):
