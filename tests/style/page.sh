@@ -31,6 +31,26 @@ for path in sorted(glob.glob("console/web/app/**/*.js", recursive=True)):
 END
 )"
 
+empty "the page knows the API's statuses of computers and no other" "$(python3 - <<'END'
+import json, re
+api = json.load(open("console/api/openapi.json", encoding="utf-8"))
+told = set(api["components"]["schemas"]["Computer"]["properties"]["status"]["enum"])
+asked = next(set(parameter["schema"]["enum"]) for parameter in api["paths"]["/api/v1/computers"]["get"]["parameters"]
+             if parameter.get("name") == "status")
+words = json.load(open("console/web/i18n/en.json", encoding="utf-8"))
+def of(prefix):
+    return {key.removeprefix(prefix) for key in words if key.startswith(prefix)}
+def script(path, name, names):
+    found = re.search(rf"{name} = [{{\[](.*?)[}}\]];", open("console/web/app/" + path, encoding="utf-8").read(), re.S)
+    return set(re.findall(names, found[1]))
+for where, found, wanted in (("words", of("status."), told), ("words of the filter", of("filter.status."), asked),
+                             ("ui/elements.js", script("ui/elements.js", "STATUS_TONES", r'"?([\w()][\w() ]*)"?:'), told),
+                             ("pages/computers.js", script("pages/computers.js", "STATUSES", r'"(\w+)"'), asked)):
+    for status in sorted(found ^ wanted):
+        print(f"{where}: {status}")
+END
+)"
+
 # An event is recorded by a statement that names its severity; its kind is the text with a "_" in it.
 empty "kinds of events and actions of the audit log have words" "$(python3 - <<'END'
 import glob, json, re

@@ -19,7 +19,6 @@ const STATUS_TONES = {
     "Managed (Online)": "good",
     "Managed (Offline)": "bad",
     "Reactivation Required": "bad",
-    "Activation Required": "waiting",
     Deactivated: "off",
 };
 
