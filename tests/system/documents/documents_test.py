@@ -1,6 +1,6 @@
 """Every command that a document tells a person to type exists: the program, the command, each option.
 
-docs/dependencies.md names every library, tests that are named exist, figures are what was recorded, records say of what commit, and the pages in Japanese are in step with the English ones. Looks at fenced blocks, indented lines and `spans` of all Markdown files; help texts are the judges."""
+docs/dependencies.md names every library, tests that are named exist, tables have heads, figures are what was recorded, records say of what commit, and the pages in Japanese are in step with the English ones. Looks at fenced blocks, indented lines and `spans` of all Markdown files; help texts are the judges."""
 import functools
 import glob
 import os
@@ -263,6 +263,17 @@ def measured(document, text):
                 yield f"{document}: {what}: {number} was not recorded by {', '.join(names)}"
 
 
+def tables():
+    """Faults of tables: rows that no head goes before are shown as text."""
+    for document in documents():
+        with open(os.path.join(ROOT, document), encoding="utf-8") as stream:
+            text = re.sub(r"^ *```.*?^ *```", "", stream.read(), flags=re.S | re.M)
+        for table in re.findall(r"(?:^\|.*\n?)+", text, re.M):
+            rows = table.splitlines()
+            if len(rows) < 2 or not re.fullmatch(r"\|( *:?-+:? *\|)+", rows[1]):
+                yield f"{document}: no head is above {rows[0][:60]}"
+
+
 def translations():
     """Faults of the pages in Japanese."""
     pages = {name for name in documents() if name.endswith(".ja.md")}
@@ -281,7 +292,7 @@ def main():
         good += not faults
         for fault in faults:
             print(f"FAILED {fault}")
-    for fault in [*dependencies(), *named_tests(), *figures(), *records(), *translations()]:
+    for fault in [*dependencies(), *named_tests(), *figures(), *records(), *tables(), *translations()]:
         print(f"FAILED {fault}")
         failed += 1
     if total < 50:
