@@ -217,6 +217,8 @@ static void write_csv_row(struct buffer *output, const struct list *list, struct
         char text[CLOCK_TEXT_BYTES];
         if (i)
             (void)buffer_append(output, ",", 1);
+        if (sql_is_null(row, column)) /* a number would read 0, which says something else */
+            continue;
         switch (list->columns[i].type) {
         case LIST_TIME:
             if (sql_number(row, column) > 0) {
