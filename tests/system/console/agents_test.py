@@ -7,6 +7,7 @@ import signal
 import ssl
 import subprocess
 import threading
+import time
 import uuid
 
 import harness
@@ -328,6 +329,23 @@ class HeartbeatTest(ConsoleTest):
         agent.heartbeat(policy={"digest": "", "problem": "web.conf:3: no"})
         computer = self.admin.get(f"/api/v1/computers/{agent.id}").json
         self.assertEqual(computer["policy_problem"], "web.conf:3: no")
+
+
+class OfflineTest(ConsoleTest):
+    settings = 'heartbeat = "1h";\n'
+
+    def test_two_missed_heartbeats_are_offline(self):
+        """Not fewer, with their jitter, and not more."""
+        agent = self.agent()
+        agent.heartbeat()
+        path = f"/api/v1/computers/{agent.id}"
+        for hours, status, word in ((2.4, "Managed (Online)", "online"), (2.7, "Managed (Offline)", "offline")):
+            self.set_last_seen(agent, int((time.time() - hours * 3600) * 1000))
+            self.assertEqual(self.admin.get(path).json["status"], status, hours)
+            counts = self.admin.get("/api/v1/overview").json["computers"]
+            for each in ("online", "offline"):
+                found = self.admin.get("/api/v1/computers?status=" + each).json["computers"]
+                self.assertEqual((len(found), counts[each]), (int(each == word),) * 2, (hours, each))
 
 
 class KillTest(ConsoleTest):

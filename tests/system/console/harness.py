@@ -447,11 +447,16 @@ class ConsoleTest(unittest.TestCase):
         agent.activate(self.token())
         return agent
 
-    def set_offline(self, agent):
-        """As if it had been silent for long. When it was last seen is written behind: not over this."""
+    def set_last_seen(self, agent, ms):
+        """When it was last seen is written behind: not over this."""
         of = f"FROM computers WHERE id = '{agent.id}'"
         until(lambda: int(self.console.query(f"SELECT last_seen_ms {of}")[0][0]) >= agent.heard_ms)
-        self.console.query(f"UPDATE computers SET last_seen_ms = 1 WHERE id = '{agent.id}'")
+        self.console.query(f"UPDATE computers SET last_seen_ms = {ms} WHERE id = '{agent.id}'")
+        agent.heard_ms = 0
+
+    def set_offline(self, agent):
+        """As if it had been silent for long."""
+        self.set_last_seen(agent, 1)
 
 
 def main():
