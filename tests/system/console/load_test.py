@@ -107,6 +107,24 @@ class KillTest(LoadTest):
             self.assert_exact(console, acknowledged)
 
 
+class StopTest(LoadTest):
+    EVENTS = 3
+
+    def test_stop_again_and_again(self):
+        """SIGTERM while heartbeats are in the writer; what is written behind is written by then."""
+        with FixedConsole() as console, Load(console, console.agents_port, 40, self.EVENTS) as load:
+            for _ in range(4):
+                load.wait_for_more(150)
+                self.assertEqual(console.stop(), 0)
+                console.start()
+            begun_ms = int(time.time() * 1000)
+            load.wait_for_more(300)
+            self.assertEqual(console.stop(), 0)
+            self.assert_exact(console, load.stop())
+            seen = console.query("SELECT max(last_seen_ms) FROM computers")
+            self.assertGreaterEqual(int(seen[0][0]), begun_ms)
+
+
 class Lock:
     """Keeps the console's writer waiting."""
 
