@@ -24,4 +24,6 @@ empty "only wrappers open files by name" "$(calls 'open|open64|openat|openat64|c
 empty "only wrappers start programs" "$(calls 'fork|execve|execv|execvpe|fexecve|execveat|execl|execle|posix_spawn|posix_spawnp' 'common/sandbox/|scanner/|application/(wrapper|preload)/')"
 empty "numbers are parsed by common/text" "$(calls 'strtol|strtoul|strtoll|strtoull|strtod|sscanf|scanf|fscanf' 'common/(text|json)/')"
 empty "no warning is silenced in product code" "$(product_files | xargs grep -nE '#[[:space:]]*pragma[[:space:]]+(GCC|clang)[[:space:]]+diagnostic' /dev/null || true)"
+# What a database that speaks PostgreSQL's protocol, or a pool before one, does otherwise or not at all. One trigger is SQLite's only.
+empty "the console's SQL does without triggers, LISTEN and advisory locks" "$(files 'console/*.c' 'console/*.h' | xargs grep -nE '"[^"]*\<(TRIGGER|LISTEN|UNLISTEN|NOTIFY|pg_[a-z_]*advisory_[a-z_]*)\>' /dev/null | grep -v 'CREATE TRIGGER index_events_removed' || true)"
 finish

@@ -23,7 +23,7 @@ make_wrong_tree() {
     put agent/d.c 'const char *s = "strcpy( open( fork(";' 'int ok = file_open(1);'
     put agent/h.h 'struct x { size_t y; };'
     put agent/CMakeLists.txt 'link(PkgConfig::LIBCLAMAV)'
-    put console/c.c '#include "agent/a.h"'
+    put console/c.c '#include "agent/a.h"' 'const char *sql = "SELECT pg_try_advisory_lock(7)";'
     put storage/s.c '#include "console/c.h"'
     put application/p.c '#include "storage/s.h"'
     put README.md 'names common/ only'
@@ -81,7 +81,8 @@ finds layers "common uses only common" "scanner uses common and scanner" \
     "only scanner/CMakeLists.txt and cmake/ name libclamav"
 finds banned "no banned functions" "nobody takes a ban back" "only wrappers open files by name" \
     "only wrappers start programs" "numbers are parsed by common/text" \
-    "no warning is silenced in product code"
+    "no warning is silenced in product code" \
+    "the console's SQL does without triggers, LISTEN and advisory locks"
 empty "banned passes over comments, strings and longer names" \
     "$(YAGURA_STYLE_ROOT=$tree sh tests/style/banned.sh 2>&1 | grep -E 'agent/(c|d)\.c:[0-9]+:.*(open|strcpy|fork)' || true)"
 finds readmes "folders have a README.md" "folders are named in their parent's README.md"

@@ -468,6 +468,17 @@ class ListTest(ConsoleTest):
         for bad in ("0", "745", "-1", "1x", ""):
             self.admin.get(f"/api/v1/events/counts?hours={bad}", expect=400)
 
+    def test_counts_are_read_without_the_events(self):
+        paths = ("/api/v1/overview", "/api/v1/events/counts", "/metrics")
+        before = [self.admin.get(path, expect=200) for path in paths]
+        self.console.query("ALTER TABLE events RENAME TO hidden")
+        self.addCleanup(self.admin.get, "/api/v1/events", expect=200)
+        self.addCleanup(self.console.query, "ALTER TABLE hidden RENAME TO events")
+        self.assertGreaterEqual(self.admin.get("/api/v1/events").status, 500)
+        for path, answer in list(zip(paths, before))[:2]:
+            self.assertEqual(self.admin.get(path, expect=200).json, answer.json, path)
+        self.admin.get(paths[2], expect=200)
+
     def test_overview_counts(self):
         overview = self.admin.get("/api/v1/overview").json
         self.assertEqual(overview["computers"]["online"], 3)
