@@ -91,6 +91,21 @@ class ActivationTest(ConsoleTest):
             self.assertEqual(answer.status, 400, body[:50])
             self.assertEqual(answer.json["code"], "bad_activation")
 
+    def test_a_request_gets_nothing_but_a_certificate_of_its_key(self):
+        agent = Agent(self.console)
+        wishes = ("basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign",
+                  "subjectAltName=DNS:console.test", "extendedKeyUsage=serverAuth")
+        csr = agent.make_request("new.pem", ("ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                                             *(word for wish in wishes for word in ("-addext", wish))))
+        asked = subprocess.run(["openssl", "req", "-noout", "-text"], input=csr, capture_output=True,
+                               text=True, check=True).stdout
+        agent.activate(self.token(), csr=csr)
+        given = subprocess.run(["openssl", "x509", "-noout", "-text", "-in", agent.certificate[0]],
+                               capture_output=True, text=True, check=True).stdout
+        for wish in ("CA:TRUE", "Certificate Sign", "CRL Sign", "DNS:console.test", "TLS Web Server Authentication"):
+            self.assertIn(wish, asked)
+            self.assertNotIn(wish, given)
+
     def test_no_certificate_no_service(self):
         client = Client(self.console, self.console.agents_port)
         for method, path in (("POST", "/agent/v1/heartbeat"), ("POST", "/agent/v1/renew"),

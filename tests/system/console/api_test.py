@@ -104,6 +104,14 @@ class SignInTest(ConsoleTest):
         self.admin.patch("/api/v1/users/" + user["id"], {"password": "given once more"}, expect=204)
         client.sign_in("two", "given once more")
 
+    def test_passwords_are_kept_as_argon2id(self):
+        for name in ("one-of-two", "two-of-two"):
+            self.admin.post("/api/v1/users", {"name": name, "role": "reader", "password": PASSWORD}, expect=201)
+        hashes = [row[0] for row in self.console.query("SELECT password FROM users")]
+        for each in hashes:
+            self.assertRegex(each, r"^\$argon2id\$v=19\$m=65536,t=3,p=1\$[\w+/]{22}\$[\w+/]{43}$")
+        self.assertEqual(len(hashes), len(set(hashes)))
+
     def test_keys(self):
         made = self.admin.post("/api/v1/keys", {"name": "ci", "role": "reader"}, expect=201).json
         client = self.console.api(made["key"])
