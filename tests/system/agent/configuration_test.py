@@ -13,7 +13,7 @@ def test_a_broken_configuration_is_refused_with_its_line(place):
     put(agent.config, b'state_directory = "/somewhere";\nruntime_directory = ;\n')
     agent.start(ready=False)
     assert agent.wait() != 0
-    assert ":2" in agent.log_end(), agent.log_end()
+    assert "configuration_refused" in agent.log_end() and ":2" in agent.log_end(), agent.log_end()
     agent.write_config(no_such_key="x")
     agent.start(ready=False)
     assert agent.wait() != 0

@@ -725,12 +725,18 @@ class ProgramTest(harness.unittest.TestCase):
             self.assertEqual(old.heartbeat(expect=401).json["code"], "certificate_unknown")
             self.assertEqual(console.run("verify-audit").returncode, 0)
 
-    def refused_start(self, text):
+    def refused_start(self, text, password=None):
         """What a console says that cannot start."""
+        environment = dict(harness.os.environ)
+        if password:
+            environment["YAGURA_CONSOLE_PASSWORD_FILE"] = self.folder + "/password"
+            with open(self.folder + "/password", "w", encoding="ascii") as file:
+                file.write(password)
         with open(self.folder + "/c.conf", "w", encoding="ascii") as file:
             file.write(text)
         done = subprocess.run([harness.os.path.join(harness.BIN, "yagura-console"), "--config",
-                               file.name], capture_output=True, text=True, check=False, timeout=60)
+                               self.folder + "/c.conf"], capture_output=True, text=True, check=False, timeout=60,
+                              env=environment)
         self.assertEqual(done.returncode, 1)
         return done.stderr
 
@@ -741,6 +747,7 @@ class ProgramTest(harness.unittest.TestCase):
     def test_bad_settings_say_where(self):
         self.make_folder()
         said = self.refused_start("data = \"/x\";\nagents = { prot = 1; };\n")
+        self.assertIn("settings_refused", said)
         self.assertIn("c.conf:2", said)
         self.assertIn("agents.prot", said)
         said = self.refused_start(f'data = "{self.folder}/d"; database = "mysql://x";')
@@ -752,25 +759,39 @@ class ProgramTest(harness.unittest.TestCase):
         ports = "agents = { port = 0; }; people = { port = 0; };"
         data = f'data = "{self.folder}/d"; '
         said = self.refused_start(data + 'database = "postgresql://127.0.0.1:1/x"; ' + ports)
+        self.assertIn("database_unusable", said)
         self.assertIn("look whether PostgreSQL runs", said)
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
             said = self.refused_start(data + "agents = { port = 0; }; people = { address ="
                                       f' "127.0.0.1"; port = {port}; }};')
-        self.assertIn("people.port", said)
+            other = self.refused_start(data + f'agents = {{ address = "127.0.0.1"; port = {port}; }};'
+                                       " people = { port = 0; };")
+        for each, setting in ((said, "people.port"), (other, "agents.port")):
+            self.assertRegex(each, f"cannot_listen .*{setting}")
         self.assertIn("give another port", said)
         base = sqlite3.connect(self.folder + "/d/console.db")
+        version = base.execute("PRAGMA user_version").fetchone()[0]
         base.execute("PRAGMA user_version = 99")
         base.close()
         self.assertIn("a newer yagura-console has used it", self.refused_start(data + ports))
-        with open(self.folder + "/d/authority.key", "w", encoding="ascii") as file:
-            file.write("damaged")
-        said = self.refused_start(data + ports)
-        self.assertIn("authority.key", said)
-        self.assertIn("restore it from a backup", said)
+        base = sqlite3.connect(self.folder + "/d/console.db")
+        base.execute(f"PRAGMA user_version = {version}")
+        base.close()
+        for name, event in (("secrets.key", "secrets_unusable"), ("authority.key", "identity_unusable")):
+            with open(f"{self.folder}/d/{name}", "w", encoding="ascii") as file:
+                file.write("damaged")
+            said = self.refused_start(data + ports)
+            self.assertRegex(said, f"{event} .*{name}")
+            self.assertIn("restore it from a backup", said)
         with open(self.folder + "/file", "w", encoding="ascii"):
             pass
-        self.assertIn("name in data a folder", self.refused_start(f'data = "{self.folder}/file";'))
+        said = self.refused_start(f'data = "{self.folder}/file";')
+        self.assertIn("data_folder_unusable", said)
+        self.assertIn("name in data a folder", said)
+        said = self.refused_start(f'data = "{self.folder}/new"; ' + ports, password="too short")
+        self.assertIn("password_file_unusable", said)
+        self.assertIn("write 12 to 256 characters", said)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ class FolderTest(ConsoleTest):
     def test_only_newer_files_are_taken(self):
         self.put("daily.cvd", head(20))
         until(lambda: self.files().get("daily.cvd") == 20)
-        self.assertIn("there is no yagura-scanner", "".join(self.console.log))
+        self.assertRegex("".join(self.console.log), "mirror_file_not_checked .*there is no yagura-scanner")
         os.remove(self.folder + "/daily.cvd")
         self.put("daily.cld", head(21))
         until(lambda: self.files().get("daily.cld") == 21)

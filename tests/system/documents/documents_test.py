@@ -1,6 +1,7 @@
 """Every command that a document tells a person to type exists: the program, the command, each option.
 
-docs/dependencies.md names every library, tests that are named exist, tables have heads, figures are what was recorded, records say of what commit, and the pages in Japanese are in step with the English ones. Looks at fenced blocks, indented lines and `spans` of all Markdown files; help texts are the judges."""
+docs/dependencies.md names every library, tests that are named exist, names of the log are in one, tables have heads, figures are what was recorded, records say of what commit,
+docs/protocol.md has what the code has, and the pages in Japanese are in step with the English ones. Looks at fenced blocks, indented lines and `spans` of all Markdown files; help texts are the judges."""
 import functools
 import glob
 import os
@@ -9,6 +10,7 @@ import shlex
 import subprocess
 import sys
 
+import protocol
 import translation
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../bench"))
@@ -17,6 +19,8 @@ import page as bench_page  # noqa: E402
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
 PROGRAMS = os.environ.get("YAGURA_PROGRAMS", "")
 IN_JAPANESE = {"README.ja.md", "docs/operations.ja.md"}
+# What the log says when the disk or memory fails at one point, which no test makes happen.
+LOGGED_IN_NO_TEST = {"events_not_moved", "first_start_failed", "protection_not_written", "start_failed"}
 OURS = re.compile(r"^(yaguractl|yagura-[a-z-]+)$")
 SCRIPT = re.compile(r"^[\w./-]*\b(installer|tests|packaging|ssm-package|deploy)/[\w./-]+\.(sh|py)$")
 
@@ -263,6 +267,28 @@ def measured(document, text):
                 yield f"{document}: {what}: {number} was not recorded by {', '.join(names)}"
 
 
+def sources(*patterns):
+    for pattern in patterns:
+        for path in glob.glob(os.path.join(ROOT, pattern), recursive=True):
+            if os.path.basename(path) != os.path.basename(__file__):
+                with open(path, encoding="utf-8") as stream:
+                    yield stream.read()
+
+
+def logged():
+    """Faults of what people look up by the name that the log gives it: no test has seen it there."""
+    said = {name for text in sources("agent/**/*.c", "console/**/*.c")
+            for name in re.findall(r'\blog_(?:error|warning|info)\(\s*"(\w+)"', text)}
+    with open(os.path.join(ROOT, "docs/operations.md"), encoding="utf-8") as stream:
+        told = said & set(re.findall(r"`(\w+)`", stream.read()))
+    tests = "\n".join(sources("tests/system/**/*.py", "tests/unit/**/*.c"))
+    seen = {name for name in told if re.search(rf"\b{name}\b", tests)}
+    if len(told) < 25:
+        yield f"docs/operations.md tells {len(told)} names of the log: is this looking at it?"
+    for name in sorted(told - seen - LOGGED_IN_NO_TEST):
+        yield f"docs/operations.md tells of {name} in the log, and no test has seen it"
+
+
 def tables():
     """Faults of tables: rows that no head goes before are shown as text."""
     for document in documents():
@@ -292,7 +318,8 @@ def main():
         good += not faults
         for fault in faults:
             print(f"FAILED {fault}")
-    for fault in [*dependencies(), *named_tests(), *figures(), *records(), *tables(), *translations()]:
+    for fault in [*dependencies(), *named_tests(), *figures(), *records(), *logged(), *tables(), *translations(),
+                  *protocol.faults(ROOT)]:
         print(f"FAILED {fault}")
         failed += 1
     if total < 50:
