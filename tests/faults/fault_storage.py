@@ -29,7 +29,7 @@ def disk_full(subject):
     """no block is free where the agent keeps its events and its quarantine"""
     filler = fill(subject.agent.state)
     subject.pair.until(lambda: subject.said(STORAGE_FAILED), "the full disk is noticed")
-    assert subject.agent.process.poll() is None, "the agent ended"
+    subject.agent.expect_alive()
     some_files(subject, 60)
     os.unlink(filler)
     well(subject)
@@ -46,7 +46,7 @@ def inodes_full(subject):
     large = agents.put(os.path.join(subject.agent.watched, f"large{subject.load.number}"), agents.EICAR + bytes(1 << 20))
     subject.load.bad.append(large)
     some_files(subject, 60)
-    assert subject.agent.process.poll() is None, "the agent ended"
+    subject.agent.expect_alive()
     shutil.rmtree(folder)
     well(subject)
 

@@ -162,12 +162,17 @@ class Agent:
                     env={**os.environ, **self.environment, "NOTIFY_SOCKET": notify}, **arguments)
             deadline = time.monotonic() + SECONDS
             while ready:
-                assert self.process.poll() is None, f"the agent ended: {self.log_end()}"
+                self.expect_alive()
                 assert time.monotonic() < deadline, f"the agent is not ready: {self.log_end()}"
                 with contextlib.suppress(TimeoutError):
                     if b"READY=1" in told.recv(4096):
                         break
         return self
+
+    def expect_alive(self):
+        """Otherwise how it ended, and its last words."""
+        status = self.process.poll()
+        assert status is None, f"the agent ended with {how_it_ended(status)}: {self.log_end(8000)}"
 
     def wait(self):
         """For its own end: the exit status."""
@@ -176,7 +181,7 @@ class Agent:
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         status = self.process.wait(timeout=SECONDS)
-        assert status == 0, f"the agent ended with {status}: {self.log_end()}"
+        assert status == 0, f"the agent ended with {how_it_ended(status)}: {self.log_end(8000)}"
 
     def kill(self):
         self.process.kill()
@@ -192,9 +197,9 @@ class Agent:
                 self.process.kill()
                 self.process.wait()
 
-    def log_end(self):
+    def log_end(self, most=2000):
         with open(self.log, "rb") as stream:
-            return stream.read()[-2000:].decode("utf-8", "replace")
+            return stream.read()[-most:].decode("utf-8", "replace")
 
     def scanner_pids(self):
         """Loader first, then the workers."""
@@ -324,6 +329,15 @@ def command_of(pid):
             return stream.read().strip()
     except OSError:
         return ""
+
+
+def how_it_ended(status):
+    """Of a Popen's returncode."""
+    if status >= 0:
+        return f"status {status}"
+    with contextlib.suppress(ValueError):
+        return signal.Signals(-status).name
+    return f"signal {-status}"
 
 
 def state_of(pid):
