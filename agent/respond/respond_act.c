@@ -115,12 +115,6 @@ static void fail(struct task *task, int result)
 
 /* ---- it cannot be done yet ---- */
 
-/* What we lack ourselves and will have again says nothing about the file. */
-static bool is_shortage(int result)
-{
-    return result == -EMFILE || result == -ENFILE || result == -ENOMEM;
-}
-
 static int append_delay(struct task *task)
 {
     struct detection_note note = {.action = "quarantine",
@@ -147,6 +141,13 @@ static void delay(struct task *task, int result)
     if (!task->told_delay)
         task->told_delay = task_append_patiently(task, append_delay) == 0;
     task_hand_over(task, &responder->delayed);
+}
+
+void respond_put_off(struct task *task)
+{
+    if (!task->told_delay)
+        task->told_delay = task_append_patiently(task, append_delay) == 0;
+    task_hand_over(task, &task->responder->undecided);
 }
 
 /* ---- the way of a file ---- */
@@ -233,6 +234,31 @@ static int take_away(struct task *task)
     return 0;
 }
 
+static int insert_intent(void *user, sqlite3 *database)
+{
+    return intent_insert(user, database);
+}
+
+/* Where no holding directory could be had when it was decided: now, or not yet. The intent stands
+ * in the store before the file is moved, as with all others. 1: it was handed on. */
+static int intend(struct task *task)
+{
+    int r;
+
+    if (task->intent.holding)
+        return 0;
+    r = respond_choose_holding(task);
+    if (r < 0)
+        return r;
+    r = store_append_wait(task->responder->store, NULL, insert_intent, &task->intent, NULL);
+    if (r == 0)
+        return 0;
+    free((char *)task->intent.holding);
+    task->intent.holding = NULL;
+    delay(task, r); /* the store's trouble, not the file's */
+    return 1;
+}
+
 int respond_begin(struct task *task, bool little)
 {
     int r;
@@ -241,10 +267,14 @@ int respond_begin(struct task *task, bool little)
         tell_held(task);
         return 1;
     }
+    r = task->result < 0 && !task->moved && !task_is_shortage(task->result) ? task->result
+                                                                            : intend(task);
+    if (r > 0)
+        return r;
     respond_step(RESPOND_STEP_INTENT_COMMITTED);
-    r = task->result < 0 && !task->moved && !is_shortage(task->result) ? task->result
-                                                                       : take_away(task);
-    if (is_shortage(r)) {
+    if (r == 0)
+        r = take_away(task);
+    if (task_is_shortage(r)) {
         delay(task, r);
         return 1;
     }

@@ -264,6 +264,10 @@ void respond_decide(struct task *task, const struct respond_rules *rules)
     if (is_settled(task))
         return;
     task->result = take_facts(task);
+    if (task_is_shortage(task->result)) {
+        respond_put_off(task); /* nothing can be decided without them */
+        return;
+    }
     if (task->result == 0 && !task->released && is_allowed(task, rules)) {
         count(responder, &responder->counts.allowed);
         task_end(task, 0);

@@ -163,11 +163,26 @@ static int append_forget(struct task *task)
     return store_run(task->responder->store, forget, forgotten, task);
 }
 
+static void put_off(struct task *task)
+{
+    if (task->sealed_fd >= 0)
+        (void)close(TAKE_FD(task->sealed_fd));
+    if (task->holding_fd >= 0)
+        (void)close(TAKE_FD(task->holding_fd));
+    task->result = 0;
+    task->told_ns = clock_monotonic_ns();
+    task_hand_over(task, &task->responder->finished);
+}
+
 /* What failed keeps its intent, and is tried again after the next start. */
 static void end(struct task *task)
 {
     int r = task->result;
 
+    if (task_is_shortage(r)) {
+        put_off(task);
+        return;
+    }
     if (r == 0)
         r = task_append_patiently(task, append_forget);
     if (r < 0)

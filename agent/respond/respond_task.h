@@ -91,6 +91,7 @@ struct responder {
     struct respond_rules *rules;
     struct digest_set console_allowed;
     struct task_list incoming, ready, finished, delayed;
+    struct task_list undecided; /* to be decided again */
     struct respond_job *jobs, **last_job;
     struct task *alive;
     uint64_t alive_count, finishing_count; /* the second: of these, those whose result is told */
@@ -102,6 +103,8 @@ struct responder {
 
 /* Makes a task for a file; path is copied, fd taken over. NULL when out of memory. */
 struct task *task_new(struct responder *responder, const char *path, int fd);
+/* What we lack ourselves and will have again says nothing about the file. */
+bool task_is_shortage(int result);
 /* Takes done away so that it is called once; with mutex. */
 void (*task_take_done(struct task *task))(void *user, int result);
 /* Calls done, if that has not been done yet. Any thread. */
@@ -128,6 +131,8 @@ void respond_run_jobs(struct responder *responder);
 
 /* Decides about a detection; the task is handed on or ended. */
 void respond_decide(struct task *task, const struct respond_rules *rules);
+/* What is lacking for a decision may be there later; the task is handed on. */
+void respond_put_off(struct task *task);
 
 /* Moves, disarms and seals, without waiting for the disk; small ones into memory when little is
  * true. 0: the task goes to respond_conclude; otherwise it has been handed on. */

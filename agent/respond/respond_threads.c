@@ -142,6 +142,9 @@ static void retry_delayed(struct responder *responder)
     pthread_mutex_lock(&responder->mutex);
     while ((task = task_list_pop(&responder->delayed)))
         task_list_push(&responder->ready, task);
+    while ((task = task_list_pop(&responder->undecided)))
+        task_list_push(&responder->incoming, task);
+    pthread_cond_signal(&responder->decide);
     pthread_mutex_unlock(&responder->mutex);
 }
 
@@ -171,7 +174,8 @@ static bool wait_for_work(struct responder *responder)
 
     pthread_mutex_lock(&responder->mutex);
     while (nothing_to_do(responder) && !time_is_over) {
-        put_off = responder->delayed.first || !responder->counts.recovered;
+        put_off =
+            responder->delayed.first || responder->undecided.first || !responder->counts.recovered;
         if (!put_off)
             pthread_cond_wait(&responder->act, &responder->mutex);
         else

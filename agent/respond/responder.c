@@ -95,6 +95,7 @@ int responder_start(struct store *store, const struct responder_options *options
     task_list_init(&responder->ready);
     task_list_init(&responder->finished);
     task_list_init(&responder->delayed);
+    task_list_init(&responder->undecided);
     pthread_mutex_init(&responder->mutex, NULL);
     pthread_cond_init(&responder->decide, NULL);
     pthread_cond_init(&responder->act, NULL);
@@ -175,6 +176,7 @@ struct responder *responder_stop(struct responder *responder)
     end_list(responder, &responder->incoming);
     end_list(responder, &responder->ready);
     end_list(responder, &responder->delayed);
+    end_list(responder, &responder->undecided);
     end_list(responder, &responder->finished);
     cancel_alive(responder);
     pthread_mutex_lock(&responder->mutex);
@@ -317,7 +319,7 @@ void responder_status(struct responder *responder, struct responder_status *ret_
     pthread_mutex_lock(&responder->mutex);
     *ret_status = responder->counts;
     ret_status->waiting = responder->incoming.count;
-    ret_status->delayed = responder->delayed.count;
+    ret_status->delayed = responder->delayed.count + responder->undecided.count;
     ret_status->pending =
         responder->alive_count - responder->finishing_count - responder->incoming.count;
     ret_status->packages_unreadable =

@@ -12,16 +12,44 @@ from host import UserNamespace
 from inflict import Skip, agents, child, fault, kill, restart, some_files, well
 
 
+def find_malware(subject):
+    subject.load.write(random.randrange(20, 100))
+
+
+def end_scanner(subject):
+    kill(child(subject, "yagura-scanner"))
+
+
+def end_messenger(subject):
+    kill(child(subject, "yagura-messeng"))
+
+
+def load_signatures(subject):
+    number = subject.load.number
+    agents.put(os.path.join(subject.agent.databases[0], "moment.hdb"),
+               b"%032x:%d:Test.Moment-%d\n" % (number, 1 << 20, number))
+
+
+def change_policy(subject):
+    pair = subject.pair
+    pair.put_policy("test", pair.policy_text(store__max_age=f"{300 + subject.load.number % 3000}d"))
+    pair.nudge()
+
+
 @fault(r"Too many open files|descriptor\w*|watch_gap|scan_error|watch_limited")
 def descriptors_gone(subject):
-    """the agent may open no file more: all numbers below the limit are taken"""
+    """the agent may open no file more, at bad moments: all numbers below the limit are taken"""
     pid = subject.agent.process.pid
     before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (16, before[1]))
-    some_files(subject, 60)
-    assert subject.agent.process.poll() is None, "the agent ended"
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
-    well(subject)
+    for begin in (find_malware, end_scanner, find_malware, end_messenger, find_malware, load_signatures,
+                  change_policy):
+        begin(subject)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (16, before[1]))
+        some_files(subject, 40)
+        subject.agent.expect_alive()
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+        well(subject)
+    subject.pair.put_policy("test", subject.pair.policy_text())
 
 
 @fault(r"watch_mount_changed")
@@ -73,7 +101,7 @@ def memory_refused(subject):
     some_files(subject, 60)
     kill(scanner)  # it may have had to go already
     some_files(subject, 60)
-    assert subject.agent.process.poll() is None, "the agent ended"
+    subject.agent.expect_alive()
     resource.prlimit(pid, resource.RLIMIT_AS, before)
     well(subject)
 
@@ -156,7 +184,7 @@ def watches_gone(subject):
         users.set("max_inotify_watches", 8)
         subject.agent.start(users=users)
         some_files(subject, 120)
-        assert subject.agent.process.poll() is None, "the agent ended"
+        subject.agent.expect_alive()
         users.set("max_inotify_watches", 1 << 20)
         subject.agent.until(lambda status: status["watch"]["directories_unwatched"] == 0, "all is watched again")
         some_files(subject)
@@ -189,7 +217,7 @@ def programs_swapped(subject):
     try:
         kill(child(subject, "yagura-scanner"))
         some_files(subject, 40)
-        assert subject.agent.process.poll() is None, "the agent ended"
+        subject.agent.expect_alive()
     finally:
         os.rename(scanner + ".away", scanner)
     well(subject)
@@ -208,7 +236,7 @@ def clock_stepped(subject):
         subject.clock.set(days)
         subject.pair.until(lambda: subject.said(CLOCK_SAID), "the step is noticed")
         some_files(subject, 30)
-        assert subject.agent.process.poll() is None, "the agent ended"
+        subject.agent.expect_alive()
         well(subject)
     subject.agent.stop()  # what it kept meanwhile is read again
     restart(subject)
