@@ -34,10 +34,13 @@ static void retry_tasks(void *user)
         if (!dispatcher_commit_task(dispatcher, task))
             scan_task_list_add(&dispatcher->held, task);
     }
+    dispatcher->is_short = false;
     for (size_t count = dispatcher->delayed.count; count > 0; count--) {
         struct scan_task *task = scan_task_list_take(&dispatcher->delayed);
         if (task->job != NULL && scan_job_is_cancelled(task->job))
             dispatcher_drop_task(dispatcher, task);
+        else if (dispatcher->is_short)
+            scan_task_list_add(&dispatcher->delayed, task);
         else
             dispatcher_begin_task(dispatcher, task);
     }

@@ -2,6 +2,8 @@
  * comes back (dispatcher_verdict.c). */
 #include "agent/scan/dispatcher_private.h"
 
+#include "common/log/log.h"
+
 #include <errno.h>
 #include <fcntl.h>
 
@@ -19,10 +21,20 @@ static const uint64_t lane_strides[SCAN_LANES] = {
     [SCAN_LANE_DEMAND] = 3,  [SCAN_LANE_FOUND] = 8,   [SCAN_LANE_BACKGROUND] = 16,
 };
 
-static bool must_try_later(int error)
+/* What we lack ourselves and will have again says nothing about the file. */
+bool dispatcher_is_shortage(int error)
 {
-    return error == -EAGAIN || error == -EMFILE || error == -ENFILE || error == -ENOMEM ||
-           error == -ETXTBSY;
+    return error == -EMFILE || error == -ENFILE || error == -ENOMEM;
+}
+
+void dispatcher_wait_for_room(struct dispatcher *dispatcher, struct scan_task *task, int error)
+{
+    if (!dispatcher->told_short)
+        log_warning("files_wait", "error", log_error_text(error), "effect",
+                    "they are scanned as soon as it is there again", NULL);
+    dispatcher->told_short = dispatcher->is_short = true;
+    scan_task_list_add(&dispatcher->delayed, task);
+    event_timer_start(dispatcher->retry, DISPATCHER_DELAY, 0);
 }
 
 static void open_failed(struct dispatcher *dispatcher, struct scan_task *task, int error)
@@ -40,7 +52,11 @@ static void open_failed(struct dispatcher *dispatcher, struct scan_task *task, i
         dispatcher_drop_task(dispatcher, task);
         return;
     }
-    if (must_try_later(error) && ++task->attempts < OPEN_TRIES) {
+    if (dispatcher_is_shortage(error)) {
+        dispatcher_wait_for_room(dispatcher, task, error);
+        return;
+    }
+    if ((error == -EAGAIN || error == -ETXTBSY) && ++task->attempts < OPEN_TRIES) {
         scan_task_list_add(&dispatcher->delayed, task);
         event_timer_start(dispatcher->retry, DISPATCHER_DELAY, 0);
         return;
@@ -323,7 +339,8 @@ void dispatcher_fill_workers(struct dispatcher *dispatcher)
     if (dispatcher->stopping || dispatcher->client == NULL)
         return;
     begin_asks(dispatcher);
-    while (dispatcher->held.count == 0 && scanner_client_room(dispatcher->client) > 0) {
+    while (dispatcher->held.count == 0 && !dispatcher->is_short &&
+           scanner_client_room(dispatcher->client) > 0) {
         if (begun++ == BEGIN_PER_TURN) {
             event_timer_start(dispatcher->refill, 0, 0);
             return;

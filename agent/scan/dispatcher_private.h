@@ -51,6 +51,8 @@ struct dispatcher {
     bool asked_is_local;
     struct scan_settings *settings; /* those the client works with */
     bool stopping;
+    bool is_short;      /* no descriptor, or no memory, for one file more: none is begun */
+    bool told_short;    /* since the last file that was given to the scanner */
     bool has_engine;    /* or one that died is replaced at once: whoever asks waits for it */
     uint64_t worked_ns; /* monotonic: the last verdict, or that an engine was there */
 
@@ -76,6 +78,9 @@ struct dispatcher {
 
 /* ---- dispatcher_begin.c ---- */
 
+bool dispatcher_is_shortage(int error);
+/* No file is begun before this one could be. */
+void dispatcher_wait_for_room(struct dispatcher *dispatcher, struct scan_task *task, int error);
 /* Opens it and gives it to the scanner, or settles it. */
 void dispatcher_begin_task(struct dispatcher *dispatcher, struct scan_task *task);
 /* Its job was cancelled, or whoever asked for it waits no more: it takes no worker from others. */

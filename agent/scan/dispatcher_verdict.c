@@ -128,6 +128,7 @@ void dispatcher_submit_task(struct dispatcher *dispatcher, struct scan_task *tas
     int r = waited_for ? scanner_client_submit_urgent(dispatcher->client, task->fd, task)
                        : scanner_client_submit(dispatcher->client, task->fd, task);
     if (r == 0) {
+        dispatcher->told_short = false;
         scan_task_list_add(&dispatcher->in_flight, task);
         atomic_store(&dispatcher->in_flight_count, dispatcher->in_flight.count);
         return;
@@ -135,6 +136,12 @@ void dispatcher_submit_task(struct dispatcher *dispatcher, struct scan_task *tas
     if (r == -EAGAIN) {
         dispatcher_forget_lease(task);
         scan_task_list_add(waited_for ? &dispatcher->asks : &dispatcher->resume, task);
+        return;
+    }
+    /* Whoever opens a file does not wait for that. */
+    if (dispatcher_is_shortage(r) && !waited_for) {
+        dispatcher_forget_lease(task);
+        dispatcher_wait_for_room(dispatcher, task, r);
         return;
     }
     dispatcher_fail_task(dispatcher, task, SCAN_REASON_INTERNAL, r);

@@ -35,6 +35,8 @@ static struct {
     uint64_t generation, submitted;
     enum scanner_state state;
     size_t room, urgent;
+    int error;
+    unsigned refusals;
     bool hold;
     struct held_job jobs[MOST];
     size_t job_count;
@@ -153,6 +155,11 @@ int scanner_client_submit(struct scanner_client *client, int fd, void *job)
     if (pread(fd, &first, 1, 0) != 1)
         first = '-';
     (void)pthread_mutex_lock(&lock);
+    if (scanner.refusals > 0) {
+        scanner.refusals--;
+        (void)pthread_mutex_unlock(&lock);
+        return scanner.error;
+    }
     scanner.jobs[scanner.job_count++] = (struct held_job){.job = job, .fd = dup(fd)};
     scanner.order[scanner.submitted++ % MOST] = first;
     if (!scanner.hold)
@@ -175,6 +182,14 @@ int scanner_client_submit_urgent(struct scanner_client *client, int fd, void *jo
 bool scanner_client_has_urgent_room(const struct scanner_client *client)
 {
     return scanner_client_room(client) > 0;
+}
+
+void fake_scanner_refuse(int error, unsigned times)
+{
+    (void)pthread_mutex_lock(&lock);
+    scanner.error = error;
+    scanner.refusals = times;
+    (void)pthread_mutex_unlock(&lock);
 }
 
 size_t fake_scanner_urgent(void)

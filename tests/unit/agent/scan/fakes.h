@@ -15,7 +15,8 @@ void fake_scanner_set_generation(uint64_t generation); /* 0: no engine, no room 
 /* The generation stays; room is there only when it is ready. */
 void fake_scanner_set_state(enum scanner_state state);
 void fake_scanner_set_room(size_t room);
-size_t fake_scanner_urgent(void); /* of those submitted */
+void fake_scanner_refuse(int error, unsigned times); /* the next submits */
+size_t fake_scanner_urgent(void);                    /* of those submitted */
 /* While held, submitted files wait; let_go answers those that wait now. */
 void fake_scanner_hold(bool hold);
 void fake_scanner_wait_held(size_t count);

@@ -272,6 +272,23 @@ static void test_a_shortage_of_descriptors_passes(void **state)
     assert_int_equal(status_of(fixture).errors, 0);
 }
 
+/* It is no error of the file. */
+static void test_a_shortage_between_opening_and_scanning_passes(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fake_scanner_refuse(-EMFILE, 2);
+    tell(fixture, WATCH_FILE_WRITTEN, put_file(fixture, "first", "virus"));
+    drain(fixture);
+    assert_int_equal(fake_responder_count(), 1);
+    fake_scanner_refuse(-ENOMEM, 2);
+    tell(fixture, WATCH_FILE_WRITTEN, put_file(fixture, "second", "virus"));
+    drain(fixture);
+    assert_int_equal(fake_responder_count(), 2);
+    assert_int_equal(fake_store_count("scan_error"), 0);
+    assert_int_equal(status_of(fixture).errors, 0);
+}
+
 /* ---- real time ---- */
 
 static void test_a_written_file_gets_its_verdict(void **state)
@@ -960,6 +977,7 @@ int main(void)
         TEST(test_a_flood_is_folded_and_nothing_is_lost),
         TEST(test_unreadable_files_are_told_once),
         TEST(test_a_shortage_of_descriptors_passes),
+        TEST(test_a_shortage_between_opening_and_scanning_passes),
         TEST(test_a_job_tells_what_it_found),
         TEST(test_unchanged_files_are_settled_by_the_cache),
         TEST(test_nothing_is_cached_where_times_do_not_tell_of_writes),
