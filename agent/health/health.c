@@ -60,6 +60,8 @@ enum health_share health_take_event(struct health *health, const struct watch_ev
         sight = marker_sight(marker);
     enum health_share ours = health->scanned ? HEALTH_FOR_SCAN : HEALTH_FOR_NOBODY;
     (void)pthread_mutex_unlock(&health->lock);
+    if (sight.blocked) /* scanned in any case: somebody else's may lie there meanwhile */
+        return HEALTH_FOR_SCAN;
     return creating || marker_lies_there(sight) ? ours : HEALTH_NOT_OURS;
 }
 

@@ -82,6 +82,14 @@ static bool is_file(const struct stat *status, uint64_t device, uint64_t inode)
     return status->st_dev == device && status->st_ino == inode;
 }
 
+static bool lies_there(int directory_fd, const char *name, uint64_t device, uint64_t inode)
+{
+    struct stat status;
+
+    return fstatat(directory_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+           is_file(&status, device, inode);
+}
+
 static bool is_written_file(const struct marker *marker, const struct stat *status)
 {
     return is_file(status, marker->device, marker->inode);
@@ -136,9 +144,11 @@ int marker_fill(const struct marker *marker, int fd)
     return r < 0 ? r : file_write(owned, parts[1], strlen(parts[1]));
 }
 
+/* Needs no descriptor more: it must be gone also when there is none. */
 void marker_unlink(const struct marker *marker)
 {
-    if (marker_lies_there(marker_sight(marker)))
+    if (marker->written &&
+        lies_there(marker->directory_fd, name_of(marker), marker->device, marker->inode))
         (void)unlinkat(marker->directory_fd, name_of(marker), 0);
 }
 
@@ -161,17 +171,15 @@ struct marker_sight marker_sight(const struct marker *marker)
 
     if (marker->written && text_copy(sight.name, sizeof sight.name, name_of(marker)) == 0)
         sight.directory_fd = fcntl(marker->directory_fd, F_DUPFD_CLOEXEC, 0);
+    sight.blocked = marker->written && sight.directory_fd < 0;
     return sight;
 }
 
 bool marker_lies_there(struct marker_sight sight)
 {
     AUTO_CLOSE int directory_fd = sight.directory_fd;
-    struct stat status;
 
-    return directory_fd >= 0 &&
-           fstatat(directory_fd, sight.name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-           is_file(&status, sight.device, sight.inode);
+    return directory_fd >= 0 && lies_there(directory_fd, sight.name, sight.device, sight.inode);
 }
 
 bool marker_has_inode(const struct marker *marker, const struct scan_own_verdict *scanned)

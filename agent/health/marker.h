@@ -15,6 +15,7 @@ struct marker_hold {
 
 struct marker_sight {
     int directory_fd;
+    bool blocked; /* it was written, but for want of a descriptor cannot be looked for */
     char name[sizeof MARKER_PREFIX + 16];
     uint64_t device, inode;
 };
@@ -55,7 +56,7 @@ void marker_remove(struct marker *marker);
 
 bool marker_is(const struct marker *marker, const char *path, size_t length);
 /* Where the file that was written is to be looked for; directory_fd: -1 when it was not, or no
- * more. For marker_lies_there alone, which closes it. */
+ * more, or blocked. For marker_lies_there alone, which closes it. */
 struct marker_sight marker_sight(const struct marker *marker);
 /* Asks the file system, whether the file lies at its path now: false once it is removed, or another
  * was put in its place. */

@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -154,6 +155,31 @@ static void a_load_without_an_end_is_told(void **state UNUSED)
     assert_int_equal(scan_silent, 1);
 }
 
+/* Whose file lies at the path cannot be told then: nothing is left unscanned for that. */
+static void without_a_descriptor_what_lies_there_is_scanned(void **state UNUSED)
+{
+    struct marker *marker = &health.markers[0];
+    struct rlimit before, none;
+    int fd;
+
+    assert_int_equal(marker_init(marker, directory), 0);
+    assert_int_equal(marker_open(marker), 0);
+    assert_int_equal(marker_create(marker, &fd), 0);
+    assert_int_equal(marker_fill(marker, fd), 0);
+    health.marker_count = 1;
+    const struct watch_event event = {.kind = WATCH_FILE_CHANGED,
+                                      .path = marker->path,
+                                      .path_length = strlen(marker->path)};
+    assert_int_equal(health_take_event(&health, &event), HEALTH_FOR_NOBODY);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 3;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    enum health_share share = health_take_event(&health, &event);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(share, HEALTH_FOR_SCAN);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -163,6 +189,7 @@ int main(void)
         TEST(a_load_within_the_first_patience_is_no_silence),
         TEST(a_scanner_that_is_silent_after_its_load_is_told),
         TEST(a_load_without_an_end_is_told),
+        TEST(without_a_descriptor_what_lies_there_is_scanned),
     };
 
     return cmocka_run_group_tests_name("agent/health/round", tests, NULL, NULL);

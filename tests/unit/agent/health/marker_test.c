@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -125,6 +126,24 @@ static void a_file_put_in_its_place_is_not_ours(void **state)
     assert_int_equal(access(fixture->marker.path, F_OK), 0);
 }
 
+static void it_is_removed_without_another_descriptor(void **state)
+{
+    struct fixture *fixture = *state;
+    struct rlimit before, none;
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 3;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    struct marker_sight sight = marker_sight(&fixture->marker);
+    marker_remove(&fixture->marker);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(sight.directory_fd, -1);
+    assert_true(sight.blocked);
+    assert_int_equal(access(fixture->marker.path, F_OK), -1);
+    assert_false(marker_sight(&fixture->marker).blocked);
+}
+
 static void a_removed_file_pins_nothing(void **state)
 {
     struct fixture *fixture = *state;
@@ -138,9 +157,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(our_file_is_ours_and_late_as_well),
-        TEST(a_file_that_got_our_inode_is_not_ours),
-        TEST(a_file_put_in_its_place_is_not_ours),
+        TEST(our_file_is_ours_and_late_as_well),   TEST(a_file_that_got_our_inode_is_not_ours),
+        TEST(a_file_put_in_its_place_is_not_ours), TEST(it_is_removed_without_another_descriptor),
         TEST(a_removed_file_pins_nothing),
     };
 
