@@ -56,11 +56,15 @@ static void watch_all(const struct database_watch *watch)
         watch_path(watch, watch->paths[i]);
 }
 
+static int open_inotify(struct database_watch *watch);
+
 static void tell(void *user)
 {
     struct database_watch *watch = user;
     watch->first_event_ns = 0;
-    watch_all(watch); /* folders may have come, or been replaced */
+    if (watch->inotify < 0)
+        (void)!open_inotify(watch); /* what was lacking then may be there now */
+    watch_all(watch);               /* folders may have come, or been replaced */
     watch->changed(watch->owner);
 }
 
@@ -79,6 +83,18 @@ static void on_events(void *user, int fd, uint32_t epoll_events)
     event_timer_start(watch->quiet, MIN(left_ns, DATABASE_WATCH_QUIET_NS), 0);
 }
 
+/* -ENOMEM alone: without a descriptor the period goes on. */
+static int open_inotify(struct database_watch *watch)
+{
+    watch->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    if (watch->inotify < 0)
+        return 0;
+    int result = event_loop_add_fd(watch->loop, watch->inotify, EPOLLIN, on_events, watch);
+    if (result < 0)
+        (void)close(TAKE_FD(watch->inotify));
+    return result;
+}
+
 int database_watch_start(struct event_loop *loop, const char *const *paths, size_t count,
                          void (*changed)(void *owner), void *owner,
                          struct database_watch **ret_watch)
@@ -91,12 +107,12 @@ int database_watch_start(struct event_loop *loop, const char *const *paths, size
                                      .count = count,
                                      .changed = changed,
                                      .owner = owner,
-                                     .inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK)};
+                                     .inotify = -1};
     int result = event_timer_new(loop, tell, watch, &watch->quiet);
     if (result == 0)
         result = event_timer_new(loop, tell, watch, &watch->period);
-    if (result == 0 && watch->inotify >= 0)
-        result = event_loop_add_fd(loop, watch->inotify, EPOLLIN, on_events, watch);
+    if (result == 0)
+        result = open_inotify(watch);
     if (result < 0) {
         (void)database_watch_free(watch);
         return result;
