@@ -7,6 +7,7 @@
 #include "agent/control/control_connection.h"
 #include "common/event_loop/event_loop.h"
 #include "common/limits.h"
+#include "common/log/log.h"
 #include "common/text/text.h"
 #include "common/time/clock.h"
 
@@ -21,6 +22,7 @@
 #define WATCH_PERIOD_NS  (1 * NS_PER_SECOND)
 #define REQUEST_LIMIT_NS (10 * NS_PER_SECOND)
 #define STALL_LIMIT_NS   (60 * NS_PER_SECOND)
+#define ARRIVAL_PAUSE_NS (1 * NS_PER_SECOND) /* when one could not be taken in */
 
 struct command {
     struct command *next;
@@ -37,6 +39,8 @@ struct control_server {
     struct command *commands;
     struct control_request *clients[LIMIT_CONTROL_CLIENTS];
     struct event_timer *timer; /* runs while there are clients */
+    struct event_timer *pause; /* until arrivals are looked at again */
+    bool short_told;           /* of what we lack to take one in */
 };
 
 /* --- clients ---------------------------------------------------------------------------------- */
@@ -202,13 +206,35 @@ static int add_client(struct control_server *server, int fd)
     return -EUSERS;
 }
 
+/* It stays in the kernel's queue, of which epoll would tell us again and again. */
+static void pause_arrivals(struct control_server *server, int error)
+{
+    if (error == EAGAIN || error == EINTR || error == ECONNABORTED)
+        return;
+    if (!server->short_told)
+        log_warning("yaguractl_waits", "error", log_error_text(-error), "effect",
+                    "it is answered when the agent has room for it", NULL);
+    server->short_told = true;
+    (void)!event_loop_change_fd(server->loop, server->fd, 0);
+    event_timer_start(server->pause, ARRIVAL_PAUSE_NS, 0);
+}
+
+static void end_pause(void *user)
+{
+    struct control_server *server = user;
+    (void)!event_loop_change_fd(server->loop, server->fd, EPOLLIN);
+}
+
 static void handle_arrival(void *user, int listen_fd, uint32_t epoll_events UNUSED)
 {
     struct control_server *server = user;
     for (unsigned i = 0; i < LISTEN_BACKLOG; i++) {
         AUTO_CLOSE int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd < 0)
+        if (fd < 0) {
+            pause_arrivals(server, errno);
             return;
+        }
+        server->short_told = false;
         if (!is_permitted(fd)) {
             turn_away(fd, "only root may steer the agent; use sudo");
             continue;
@@ -273,6 +299,8 @@ static int start(struct control_server *server)
         return -errno;
     int r = event_timer_new(server->loop, handle_timer, server, &server->timer);
     if (r == 0)
+        r = event_timer_new(server->loop, end_pause, server, &server->pause);
+    if (r == 0)
         r = event_loop_add_fd(server->loop, server->wake_fd, EPOLLIN, handle_wake, server);
     if (r == 0)
         r = listen_on(server);
@@ -318,6 +346,7 @@ struct control_server *control_server_stop(struct control_server *server)
         (void)close(server->wake_fd);
     }
     (void)event_timer_free(server->timer);
+    (void)event_timer_free(server->pause);
     for (struct command *command = server->commands; command != NULL;) {
         struct command *next = command->next;
         free(command->name);

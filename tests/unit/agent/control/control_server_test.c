@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -349,6 +350,41 @@ static void test_mode_and_second_server(void **state)
     event_loop_free(loop);
 }
 
+/* Otherwise the loop would be told of it again and again, and do nothing else. */
+static void test_arrivals_wait_for_descriptors(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event_loop *loop = NULL;
+    struct control_server *server = NULL;
+    struct rlimit before, none;
+    char path[64];
+    (void)text_format(path, sizeof(path), "%s/own", fixture->folder);
+    assert_int_equal(event_loop_new(&loop), 0);
+    assert_int_equal(control_server_start(loop, path, &server), 0);
+    int fd = connect_to(path);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 3;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    int first = event_loop_turn(loop, 0);
+    int second = event_loop_turn(loop, 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(first, 1);
+    assert_int_equal(second, 0);
+
+    clock_set_fake(clock_monotonic_ns() + 2 * NS_PER_SECOND, clock_realtime_ns());
+    assert_int_equal(event_loop_turn(loop, 0), 1); /* the pause is over */
+    clock_set_fake(0, 0);
+    ask(fd, "{\"command\":\"echo\"}\n");
+    assert_int_equal(event_loop_turn(loop, UINT64_MAX), 1); /* it is taken in, */
+    assert_int_equal(event_loop_turn(loop, UINT64_MAX), 1); /* and answered */
+    char *answer = read_answer(fd);
+    assert_non_null(strstr(answer, "knows no command"));
+    free(answer);
+    assert_null(control_server_stop(server));
+    event_loop_free(loop);
+}
+
 static void test_other_users_are_refused(void **state)
 {
     struct fixture *fixture = *state;
@@ -400,6 +436,7 @@ int main(void)
         SERVER_TEST(test_gone_client),
         SERVER_TEST(test_more_than_one_request_drops_the_client),
         SERVER_TEST(test_mode_and_second_server),
+        SERVER_TEST(test_arrivals_wait_for_descriptors),
         SERVER_TEST(test_other_users_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
