@@ -38,7 +38,12 @@ static int send_beat(struct delivery *delivery, const char *facts)
         log_warning("heartbeat_not_written", "error", log_error_text(r), NULL);
         return 0;
     }
-    return link_send_document(delivery->socket, LINK_BEAT, buffer_text(&body), body.length);
+    r = link_send_document(delivery->socket, LINK_BEAT, buffer_text(&body), body.length);
+    if (r != -EMFILE && r != -ENFILE)
+        return r;
+    /* The messenger asks again: its end would help nobody. */
+    log_warning("heartbeat_not_written", "error", log_error_text(r), NULL);
+    return 0;
 }
 
 static void beat_with_facts(void *user)

@@ -12,6 +12,12 @@
 
 #include <errno.h>
 
+/* Says nothing about the policy, and will be over. */
+static bool is_shortage(int error)
+{
+    return error == -EMFILE || error == -ENFILE || error == -ENOMEM;
+}
+
 static void policy_applied(void *user)
 {
     struct delivery *delivery = user;
@@ -20,6 +26,12 @@ static void policy_applied(void *user)
     char old_path[LINK_TEXT_BYTES];
 
     application->waits = false;
+    if (is_shortage(application->result)) { /* asked for again after the next heartbeat */
+        (void)text_copy(delivery->policy_problem, sizeof delivery->policy_problem,
+                        application->error.text);
+        signed_policy_discard(directory, application->policy.path);
+        return;
+    }
     /* Also a refused revision is done with: it is not tried again, and never a lower one. */
     delivery->orders.policy_revision = application->policy.revision;
     if (application->result < 0) {

@@ -89,10 +89,14 @@ static int place(const struct wire_policy *policy, const char *directory,
         return fail(ret_error, r, log_error_text(r));
     signed_policy_discard(directory, delivered->path); /* of a try that a crash ended */
     r = write_texts(policy, folder);
-    if (r < 0)
+    if (r < 0) {
         (void)fail(ret_error, r, log_error_text(r));
-    else if (parse(delivered, ret_error) < 0)
-        r = -EINVAL;
+    } else {
+        r = parse(delivered, ret_error);
+        /* What this host lacks for now says nothing about the policy. */
+        if (r < 0 && r != -EMFILE && r != -ENFILE && r != -ENOMEM)
+            r = -EINVAL;
+    }
     if (r < 0)
         signed_policy_discard(directory, delivered->path);
     return r;

@@ -2,6 +2,7 @@
  * whatever is wrong, nothing stays behind. */
 #include "agent/delivery/signed_policy.h"
 
+#include "agent/policy/policy.h"
 #include "common/buffers/buffer.h"
 #include "common/crypto/keys.h"
 #include "common/files/file.h"
@@ -159,6 +160,33 @@ static void test_a_wrong_policy_is_told_with_line_and_key(void **state)
     assert_int_equal(folders(place), 0);
 }
 
+/* What reading it back answers; 0: what it does. */
+static int short_of;
+
+int __real_policy_load(const char *path, const char *shared_directory, struct policy **ret_policy,
+                       struct settings_error *ret_error);
+int __wrap_policy_load(const char *path, const char *shared_directory, struct policy **ret_policy,
+                       struct settings_error *ret_error);
+int __wrap_policy_load(const char *path, const char *shared_directory, struct policy **ret_policy,
+                       struct settings_error *ret_error)
+{
+    return short_of < 0 ? short_of
+                        : __real_policy_load(path, shared_directory, ret_policy, ret_error);
+}
+
+static void test_a_shortage_says_nothing_about_the_policy(void **state)
+{
+    struct place *place = *state;
+
+    short_of = -EMFILE;
+    assert_int_equal(take(place, 7, "web", GOOD), -EMFILE);
+    short_of = -EACCES;
+    assert_int_equal(take(place, 7, "web", GOOD), -EINVAL);
+    short_of = 0;
+    assert_int_equal(folders(place), 0);
+    assert_int_equal(take(place, 7, "web", GOOD), 0);
+}
+
 static void test_remains_are_swept(void **state)
 {
     struct place *place = *state;
@@ -195,6 +223,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_only_the_consoles_word_counts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_name_is_no_path, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_wrong_policy_is_told_with_line_and_key, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_a_shortage_says_nothing_about_the_policy, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_remains_are_swept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_nothing_outside_is_discarded, set_up, tear_down),
