@@ -12,6 +12,7 @@ void agent_facts_collect(const struct control_context *context, struct agent_fac
         .now_ns = clock_realtime_ns(),
         .policy = context->policy(context->user),
         .watching = watch != NULL,
+        .watch_problem = context->watch_problem(context->user),
     };
     if (watch != NULL)
         watch_status(watch, &ret_facts->watch);

@@ -19,7 +19,8 @@ struct control_context;
 
 struct agent_facts {
     struct watch_status watch;
-    bool watching; /* policy has it on */
+    bool watching;     /* policy has it on */
+    int watch_problem; /* policy has it on, and it cannot be started: -errno */
     struct scan_pipeline_status scan;
     struct store_status store;
     struct responder_status respond;

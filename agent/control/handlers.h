@@ -48,9 +48,10 @@ struct control_context {
     struct protection *protection;
     struct tamper *tamper;
     struct delivery *delivery;
-    uint64_t started_ns;                                         /* realtime */
-    struct watch *(*watch)(void *user);                          /* NULL while watching is off */
-    struct policy *(*policy)(void *user);                        /* the one in force; borrowed */
+    uint64_t started_ns;                  /* realtime */
+    struct watch *(*watch)(void *user);   /* NULL while watching is off, or cannot be started */
+    int (*watch_problem)(void *user);     /* why it cannot be; 0 */
+    struct policy *(*policy)(void *user); /* the one in force; borrowed */
     int (*reload)(void *user, struct settings_error *ret_error); /* reads the policy anew */
     void *user;
 };

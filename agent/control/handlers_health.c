@@ -64,7 +64,10 @@ void handle_health(void *user, struct control_request *request, const json_t *ar
 {
     struct control_handlers *handlers = user;
 
-    if (handlers->context.watch(handlers->context.user) == NULL)
+    int problem = handlers->context.watch_problem(handlers->context.user);
+    if (problem < 0)
+        control_request_fail(request, 2, "no directory is watched: %s", log_error_text(problem));
+    else if (handlers->context.watch(handlers->context.user) == NULL)
         control_request_fail(request, 2, "watching is switched off: set watch.enabled");
     else
         control_run_task(handlers, request, arguments, work_health);

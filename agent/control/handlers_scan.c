@@ -302,7 +302,7 @@ void handle_sync(void *user, struct control_request *request, const json_t *argu
                                   .logs = handlers->context.logs,
                                   .store = handlers->context.store};
     if (watch == NULL) {
-        sync_watched(sync, 0);
+        sync_watched(sync, handlers->context.watch_problem(handlers->context.user));
         return;
     }
     int r = watch_sync(watch, timeout_ns, sync_watched, sync);

@@ -144,11 +144,22 @@ static void write_console_problems(struct json_writer *json, const struct delive
                       "mend what it says; until then the signatures before stay in use");
 }
 
+static void write_blindness(struct json_writer *json, int error)
+{
+    char text[128];
+
+    (void)text_format(text, sizeof text, "no directory is watched: %s", log_error_text(error));
+    write_problem(json, "watch", text,
+                  "give the agent what it lacks; this is tried again by itself");
+}
+
 static void write_problems(struct json_writer *json, const struct agent_facts *status)
 {
     char text[128];
     write_scanner_problems(json, status);
-    if (!status->watching)
+    if (status->watch_problem < 0)
+        write_blindness(json, status->watch_problem);
+    else if (!status->watching)
         write_problem(json, "watch", "watching is switched off", "set watch.enabled in the policy");
     else if (status->watch.limit[0] != '\0')
         write_problem(json, "watch", status->watch.limit, "do as it says; then yaguractl reload");
@@ -218,7 +229,8 @@ static void write_watch(struct json_writer *json, const struct agent_facts *stat
     json_write_key(json, "watch");
     json_write_object_begin(json);
     json_write_field_string(json, "state",
-                            !status->watching               ? "off"
+                            status->watch_problem < 0       ? "failed"
+                            : !status->watching             ? "off"
                             : agent_facts_is_walking(watch) ? "walking"
                                                             : "watching");
     json_write_field_bool(json, "complete", status->watching && watch->complete);

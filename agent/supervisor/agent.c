@@ -8,8 +8,12 @@
 #include "common/json/json_writer.h"
 #include "common/log/log.h"
 #include "common/text/text.h"
+#include "common/time/clock.h"
 
 #include <errno.h>
+
+#define FIRST_MEND_NS NS_PER_SECOND
+#define MOST_MEND_NS  (60 * NS_PER_SECOND)
 
 void agent_record(struct agent *agent, const char *kind, enum event_severity severity,
                   const char *subject, const char *detail)
@@ -35,7 +39,15 @@ int agent_load_policy(const struct agent *agent, struct policy **ret_policy,
     return agent_config_load_policy(agent->config, ret_policy, ret_error);
 }
 
-int agent_start_watch(struct agent *agent)
+static void mend_later(struct agent *agent)
+{
+    uint64_t before = agent->mend_delay_ns;
+
+    agent->mend_delay_ns = before == 0 ? FIRST_MEND_NS : MIN(before * 2, MOST_MEND_NS);
+    event_timer_start(agent->mend, agent->mend_delay_ns, 0);
+}
+
+static int start_watch(struct agent *agent)
 {
     if (!agent->options->watch_enabled) {
         agent_stop_watch(agent);
@@ -53,6 +65,31 @@ int agent_start_watch(struct agent *agent)
     return r;
 }
 
+int agent_start_watch(struct agent *agent)
+{
+    int r = start_watch(agent);
+
+    agent->watch_problem = agent->watch == NULL ? r : 0;
+    return r;
+}
+
+static void wait_for_watch(struct agent *agent, int problem)
+{
+    log_error("watch_not_started", "error", log_error_text(problem), "effect",
+              "no directory is watched until it can be; this is tried again", NULL);
+    mend_later(agent);
+}
+
+int agent_begin_watch(struct agent *agent)
+{
+    int r = agent_start_watch(agent);
+
+    if (r != -EMFILE && r != -ENFILE)
+        return r;
+    wait_for_watch(agent, r);
+    return 0;
+}
+
 void agent_stop_watch(struct agent *agent)
 {
     health_set_watch(agent->health, NULL);
@@ -63,18 +100,17 @@ void agent_restart_watch(struct agent *agent)
 {
     agent_stop_watch(agent);
     int r = agent_start_watch(agent);
-    if (r == 0) {
+    if (r == 0)
         agent_record(agent, "sensor_restarted", EVENT_MEDIUM, "watch", NULL);
-        return;
-    }
-    log_error("watch_not_started", "error", log_error_text(r), NULL);
-    agent->failed = true;
-    event_loop_stop(agent->loop);
+    else
+        wait_for_watch(agent, r);
 }
 
 /* Tells every module; the order is that of their start. */
 static int apply_options(struct agent *agent, struct module_options *options)
 {
+    bool blind = agent->watch_problem < 0;
+
     agent->options = options;
     resources_reconfigure(agent->resources, &options->resources);
     protection_set(agent->protection, options->is_protected);
@@ -99,8 +135,11 @@ static int apply_options(struct agent *agent, struct module_options *options)
     if (r == 0)
         r = application_control_reconfigure(agent->application_control,
                                             &options->application_control);
-    if (r == 0)
+    if (r == 0) {
         r = agent_start_watch(agent);
+        if (blind && agent->watch_problem < 0)
+            r = 0; /* it was so before, and is tried again by itself */
+    }
     if (r == 0 && agent->delivery != NULL)
         delivery_set_mirror(agent->delivery, &options->mirror);
     if (r == 0)
@@ -136,19 +175,46 @@ static int replace_policy(struct agent *agent, struct policy *policy,
     if (r < 0)
         return r;
     r = apply_options(agent, after);
+    agent->unapplied = false;
     if (r < 0) {
         (void)text_format(ret_error->text, sizeof ret_error->text,
                           "the policy could not be applied: %s; the one before stays in force",
                           log_error_text(r));
         int back = apply_options(agent, before);
-        if (back < 0)
-            log_error("policy_not_restored", "error", log_error_text(back), "cure",
-                      "restart yagura-agent", NULL);
+        if (back < 0) {
+            log_error("policy_not_restored", "error", log_error_text(back), "effect",
+                      "modules obey one or the other until it can be; this is tried again", NULL);
+            agent->unapplied = true;
+            mend_later(agent);
+        }
         (void)module_options_free(after);
         return r;
     }
     (void)module_options_free(before);
     return 0;
+}
+
+void agent_mend(void *user)
+{
+    struct agent *agent = user;
+    bool blind = agent->watch_problem < 0;
+    int r = 0;
+
+    if (agent->unapplied) {
+        r = apply_options(agent, agent->options);
+        agent->unapplied = r < 0;
+        if (r == 0)
+            log_info("policy_restored", "policy", policy_name(agent->options->policy), NULL);
+    }
+    if (r == 0 && agent->watch_problem < 0)
+        r = agent_start_watch(agent);
+    if (r < 0) {
+        mend_later(agent);
+        return;
+    }
+    agent->mend_delay_ns = 0;
+    if (blind && agent->watch != NULL)
+        agent_record(agent, "sensor_restarted", EVENT_MEDIUM, "watch", NULL);
 }
 
 int agent_reload_policy(struct agent *agent, struct settings_error *ret_error)

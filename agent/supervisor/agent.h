@@ -57,7 +57,10 @@ struct agent {
     char *stop_detail;                 /* ending.c: who stopped it, as JSON; NULL: not known */
     char *mark_path;                   /* ending.c: of this run */
     struct event_timer *sign_timer;    /* ending.c */
-    bool failed;                       /* it ends because it cannot protect */
+    struct event_timer *mend;          /* tries again what could not be done */
+    uint64_t mend_delay_ns;            /* of its last start; 0: nothing is amiss */
+    int watch_problem; /* why there is no watch though there is to be one; 0: there need not be */
+    bool unapplied;    /* a module refused the options in force, which it had before */
 };
 
 /* The policy that the console delivered, or the one that the configuration names. */
@@ -66,10 +69,15 @@ int agent_load_policy(const struct agent *agent, struct policy **ret_policy,
 
 /* Starts or stops the watch as the current options say. */
 int agent_start_watch(struct agent *agent) MUST_USE;
+/* The first time: where descriptors or inotify instances are lacking the agent begins without it,
+ * and tries again. */
+int agent_begin_watch(struct agent *agent) MUST_USE;
 void agent_stop_watch(struct agent *agent);
-/* A new one in the place of one that is silent. When there can be none, the agent ends, for whoever
- * supervises it to start it anew. */
+/* A new one in the place of one that is silent. When there can be none now, it is tried again: what
+ * the host lacks may come back, and all else goes on meanwhile. */
 void agent_restart_watch(struct agent *agent);
+/* For the timer `mend`: a watch that could not be started, options that could not be restored. */
+void agent_mend(void *user);
 
 /* Reads the policy anew and applies it whole: when it is wrong, or a module refuses it, the old one
  * stays in force and ret_error says why. An event records either. */

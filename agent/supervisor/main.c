@@ -98,11 +98,14 @@ static int start_loop(struct agent *agent)
         r = event_loop_add_signal(agent->loop, SIGINT, handle_stop, agent);
     if (r == 0)
         r = event_loop_add_signal(agent->loop, SIGHUP, handle_reload, agent);
+    if (r == 0)
+        r = event_timer_new(agent->loop, agent_mend, agent, &agent->mend);
     return r;
 }
 
 static void stop_loop(struct agent *agent)
 {
+    agent->mend = event_timer_free(agent->mend);
     agent->loop = event_loop_free(agent->loop);
 }
 
@@ -298,7 +301,7 @@ static void stop_application_control(struct agent *agent)
 
 static int start_watch(struct agent *agent)
 {
-    return agent_start_watch(agent);
+    return agent_begin_watch(agent);
 }
 
 static void restart_watch(void *user)
@@ -327,6 +330,11 @@ static void stop_health(struct agent *agent)
 static struct watch *current_watch(void *user)
 {
     return ((struct agent *)user)->watch;
+}
+
+static int watch_problem(void *user)
+{
+    return ((struct agent *)user)->watch_problem;
 }
 
 static struct policy *current_policy(void *user)
@@ -411,6 +419,7 @@ static int start_control(struct agent *agent)
         .delivery = agent->delivery,
         .started_ns = agent->started_ns,
         .watch = current_watch,
+        .watch_problem = watch_problem,
         .policy = current_policy,
         .reload = reload_policy,
         .user = agent,
@@ -526,7 +535,7 @@ static int run(struct agent *agent)
     stop_steps(agent, ARRAY_LENGTH(steps));
     ending_close(agent);
     log_info("stopped", NULL);
-    return agent->failed ? -EIO : r;
+    return r;
 }
 
 /* ---- the command line ----------------------------------------------------------------------- */

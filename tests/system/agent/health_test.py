@@ -4,6 +4,7 @@ import ctypes
 import functools
 import json
 import os
+import resource
 import shutil
 import signal
 import time
@@ -118,6 +119,38 @@ def test_a_silent_watch_is_reported_and_started_anew(place):
     status = agent.until(lambda now: now["state"] == "protecting", "well again")
     assert status["health"]["restarts"] == 1, status["health"]
     bad = put(os.path.join(agent.watched, "a", "bad"), EICAR)
+    agent.sync()
+    agent.expect_found(bad)
+
+
+def wait_for(agent, holds, what):
+    """Of what can be seen from outside."""
+    deadline = time.monotonic() + harness.SECONDS
+    while not holds():
+        agent.expect_alive()
+        assert time.monotonic() < deadline, f"not within {harness.SECONDS} s: {what}: {agent.log_end()}"
+
+
+def test_a_watch_is_started_when_there_are_descriptors_again(place):
+    """None can be started in the place of the silent one: the agent stays, says so, and starts it later."""
+    agent = place.agent(health__interval="0s", health__patience="5s").start()
+    agent.until(lambda now: now["state"] == "protecting", "ready")
+    pid = agent.process.pid
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    with agent.following() as follower:
+        assert silence(pid, [agent.watched]) == 1
+        with harness.subprocess.Popen(
+                [os.path.join(harness.PROGRAMS, "yaguractl"), "--socket", agent.socket, "self-test", "--mounts"],
+                stdin=harness.subprocess.DEVNULL, stdout=harness.subprocess.DEVNULL,
+                stderr=harness.subprocess.DEVNULL) as asking:
+            wait_for(agent, lambda: markers_below(agent.watched), "a test file")
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, before[1]))
+            wait_for(agent, lambda: "watch_not_started" in agent.log_end(), "it is said")
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+            assert asking.wait(timeout=harness.SECONDS) != 0
+        assert follower.wait("sensor_restarted")["subject"] == "watch"
+    agent.until(lambda now: now["watch"]["complete"], "watched again")
+    bad = put(os.path.join(agent.watched, "bad"), EICAR)
     agent.sync()
     agent.expect_found(bad)
 

@@ -3,6 +3,7 @@
 #include "agent/protection/protection.h"
 #include "agent/supervisor/agent.h"
 #include "agent/tamper/tamper.h"
+#include "common/event_loop/event_loop.h"
 
 #include "common/files/file.h"
 #include "common/text/text.h"
@@ -23,7 +24,11 @@ static struct {
     bool watching, integrity, logs, is_protected;
     enum event_severity lowest_log;
     uint64_t schedule_ns, health_ns, scanner_memory;
-    int refuse; /* what scan_pipeline_reconfigure answers to a limit other than 100 MiB */
+    int refuse;     /* what scan_pipeline_reconfigure answers to a limit other than 100 MiB */
+    int refuse_all; /* what it answers to any */
+    int no_watch;   /* what watch_start answers */
+    unsigned mends; /* how often the timer was started */
+    uint64_t mend_delay_ns;
     struct {
         enum application_mode mode;
         bool trust_packages, deny_late;
@@ -59,6 +64,8 @@ int scan_pipeline_reconfigure(struct scan_pipeline *pipeline UNUSED,
                               const struct scan_pipeline_options *options)
 {
     modules.max_file_size = options->scanner.limits.max_file_size;
+    if (modules.refuse_all < 0)
+        return modules.refuse_all;
     return modules.max_file_size == 100ULL << 20 ? 0 : modules.refuse;
 }
 
@@ -169,6 +176,8 @@ int watch_start(const struct watch_options *options, watch_sink *sink UNUSED, vo
 {
     static char the_watch;
 
+    if (modules.no_watch < 0)
+        return modules.no_watch;
     see_watch(options);
     *ret_watch = (struct watch *)(void *)&the_watch;
     return 0;
@@ -184,6 +193,13 @@ struct watch *watch_stop(struct watch *watch UNUSED)
 {
     modules.watching = false;
     return NULL;
+}
+
+void event_timer_start(struct event_timer *timer UNUSED, uint64_t delay_ns,
+                       uint64_t interval_ns UNUSED)
+{
+    modules.mends++;
+    modules.mend_delay_ns = delay_ns;
 }
 
 /* ---- the fixture: a configuration in a folder of its own ------------------------------------- */
@@ -357,6 +373,96 @@ static void watching_can_be_switched_off_and_on(void **state)
     assert_true(modules.watching);
 }
 
+/* ---- what the host lacks for now -------------------------------------------------------------
+ */
+
+static void a_watch_that_cannot_be_started_anew_is_tried_again(void **state)
+{
+    struct fixture *fixture = *state;
+    struct agent *agent = &fixture->agent;
+
+    modules.no_watch = -EMFILE;
+    agent_restart_watch(agent);
+    assert_null(agent->watch);
+    assert_int_equal(agent->watch_problem, -EMFILE);
+    assert_int_equal(modules.mends, 1);
+    uint64_t first_ns = modules.mend_delay_ns;
+    agent_mend(agent);
+    assert_int_equal(modules.mends, 2);
+    assert_int_equal(modules.mend_delay_ns, 2 * first_ns);
+    assert_string_equal(modules.last_kind, "");
+    modules.no_watch = 0;
+    agent_mend(agent);
+    assert_true(modules.watching);
+    assert_int_equal(agent->watch_problem, 0);
+    assert_int_equal(modules.mends, 2);
+    assert_string_equal(modules.last_kind, "sensor_restarted");
+    modules.no_watch = -EMFILE;
+    agent_restart_watch(agent);
+    assert_int_equal(modules.mend_delay_ns, first_ns);
+}
+
+static void an_agent_begins_without_the_watch_it_lacks_descriptors_for(void **state)
+{
+    struct fixture *fixture = *state;
+    struct agent *agent = &fixture->agent;
+
+    agent_stop_watch(agent);
+    modules.no_watch = -EMFILE;
+    assert_int_equal(agent_begin_watch(agent), 0);
+    assert_int_equal(agent->watch_problem, -EMFILE);
+    assert_int_equal(modules.mends, 1);
+    modules.no_watch = 0;
+    agent_mend(agent);
+    assert_true(modules.watching);
+    agent_stop_watch(agent);
+    modules.no_watch = -EINVAL;
+    assert_int_equal(agent_begin_watch(agent), -EINVAL);
+    assert_int_equal(modules.mends, 1);
+}
+
+static void a_policy_is_applied_while_there_is_no_watch(void **state)
+{
+    struct fixture *fixture = *state;
+    struct settings_error error;
+
+    modules.no_watch = -EMFILE;
+    agent_restart_watch(&fixture->agent);
+    write_policy(fixture, "respond = { action = \"delete\"; };\n");
+    assert_int_equal(agent_reload_policy(&fixture->agent, &error), 0);
+    assert_int_equal(modules.action, RESPOND_DELETE);
+    assert_int_equal(fixture->agent.watch_problem, -EMFILE);
+    write_policy(fixture, "watch = { enabled = false; };\n");
+    assert_int_equal(agent_reload_policy(&fixture->agent, &error), 0);
+    assert_int_equal(fixture->agent.watch_problem, 0);
+    agent_mend(&fixture->agent);
+    assert_false(modules.watching);
+    assert_int_equal(modules.mends, 1);
+}
+
+static void a_policy_that_cannot_be_restored_is_restored_later(void **state)
+{
+    struct fixture *fixture = *state;
+    struct agent *agent = &fixture->agent;
+    struct settings_error error;
+
+    modules.refuse_all = -EMFILE;
+    write_policy(fixture, "respond = { action = \"delete\"; };\n"
+                          "health = { interval = \"7m\"; };\n");
+    assert_int_equal(agent_reload_policy(agent, &error), -EMFILE);
+    assert_true(agent->unapplied);
+    assert_int_equal(modules.mends, 1);
+    agent_mend(agent);
+    assert_int_equal(modules.mends, 2);
+    assert_int_equal(modules.health_ns, 0); /* behind the module that refuses */
+    modules.refuse_all = 0;
+    agent_mend(agent);
+    assert_false(agent->unapplied);
+    assert_int_equal(modules.mends, 2);
+    assert_int_equal(modules.action, RESPOND_QUARANTINE);
+    assert_int_equal(modules.health_ns, 300ULL * 1000000000ULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -368,6 +474,14 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_module_that_refuses_gets_the_old_policy_back, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(watching_can_be_switched_off_and_on, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_watch_that_cannot_be_started_anew_is_tried_again, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(an_agent_begins_without_the_watch_it_lacks_descriptors_for,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_policy_is_applied_while_there_is_no_watch, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_policy_that_cannot_be_restored_is_restored_later, set_up,
+                                        tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
