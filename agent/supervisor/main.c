@@ -24,6 +24,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -60,6 +61,17 @@ static void raise_descriptor_limit(void)
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
         log_warning("descriptor_limit_stays", "error", log_error_text(-errno), NULL);
+}
+
+/* Whoever writes to a file breaks our lease on it, and a signal of a lease whose owner is no thread
+ * (watch/crawl.c) would end us wherever a thread does not block it. */
+static void block_lease_signal(void)
+{
+    sigset_t signals;
+
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGIO);
+    (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
 }
 
 /* ---- the steps of the start ----------------------------------------------------------------- */
@@ -597,6 +609,7 @@ int main(int argc, char **argv)
     (void)umask(077);
     (void)prctl(PR_SET_DUMPABLE, 0); /* the host key is in our memory */
     log_open("yagura-agent", LOG_LEVEL_INFO);
+    block_lease_signal();
     raise_descriptor_limit();
     r = agent_config_load(config_path, &agent.config, &error);
     if (r < 0) {

@@ -101,7 +101,8 @@ static DIR *open_listing(struct crawler *crawler)
 }
 
 /* A lease to read is refused while somebody has the file open for writing: then its close, which
- * has yet to come, tells it. */
+ * has yet to come, tells it. A writer that comes in this very moment breaks it: his signal goes to
+ * the process, all of whose threads block it. */
 static bool is_being_written(int directory_fd, const char *name)
 {
     AUTO_CLOSE int fd = -1;

@@ -160,6 +160,16 @@ def test_children_end_with_the_agent(place):
     assert not left, f"left behind: {left}"
 
 
+def test_the_signal_of_a_lease_ends_nothing(place):
+    """One that has no thread for its owner goes to the process, and to any thread that does not block it."""
+    agent = place.agent().start()
+    os.kill(agent.process.pid, signal.SIGIO)
+    bad = put(os.path.join(agent.watched, "bad"), EICAR)
+    agent.sync()
+    agent.expect_found(bad)
+    agent.expect_alive()
+
+
 def test_an_orderly_stop_under_load_is_quick(place):
     agent = place.agent().start()
     with Load(agent.watched) as load:
