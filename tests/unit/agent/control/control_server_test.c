@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -365,10 +366,18 @@ static void test_arrivals_wait_for_descriptors(void **state)
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
     none = before;
     none.rlim_cur = 3;
+    int log_fd = memfd_create("log", MFD_CLOEXEC), error_fd = dup(STDERR_FILENO);
+    assert_int_equal(dup2(log_fd, STDERR_FILENO), STDERR_FILENO);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
     int first = event_loop_turn(loop, 0);
     int second = event_loop_turn(loop, 0);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(dup2(error_fd, STDERR_FILENO), STDERR_FILENO);
+    assert_int_equal(close(error_fd), 0);
+    char said[512] = "";
+    assert_true(pread(log_fd, said, sizeof(said) - 1, 0) > 0);
+    assert_int_equal(close(log_fd), 0);
+    assert_non_null(strstr(said, "yaguractl_waits"));
     assert_int_equal(first, 1);
     assert_int_equal(second, 0);
 

@@ -278,8 +278,16 @@ static void test_a_shortage_between_opening_and_scanning_passes(void **state)
     struct fixture *fixture = *state;
 
     fake_scanner_refuse(-EMFILE, 2);
+    int log_fd = memfd_create("log", MFD_CLOEXEC), error_fd = dup(STDERR_FILENO);
+    assert_int_equal(dup2(log_fd, STDERR_FILENO), STDERR_FILENO);
     tell(fixture, WATCH_FILE_WRITTEN, put_file(fixture, "first", "virus"));
     drain(fixture);
+    assert_int_equal(dup2(error_fd, STDERR_FILENO), STDERR_FILENO);
+    assert_int_equal(close(error_fd), 0);
+    char said[4096] = "";
+    assert_true(pread(log_fd, said, sizeof(said) - 1, 0) > 0);
+    assert_int_equal(close(log_fd), 0);
+    assert_non_null(strstr(said, "files_wait"));
     assert_int_equal(fake_responder_count(), 1);
     fake_scanner_refuse(-ENOMEM, 2);
     tell(fixture, WATCH_FILE_WRITTEN, put_file(fixture, "second", "virus"));
