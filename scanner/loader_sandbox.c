@@ -51,6 +51,14 @@ static int mount_tmpfs(const struct loader_sandbox *sandbox, const char *path, u
     return privileges_mount_private_tmpfs(path, bytes, TEMPORARY_INODES, identity->uid);
 }
 
+/* Who stays who he is may lack the call: the console's unit forbids it. */
+static int hand_over(const char *path, const struct identity *identity)
+{
+    if (identity->uid == geteuid() && identity->gid == getegid())
+        return 0;
+    return chown(path, identity->uid, identity->gid) < 0 ? -errno : 0;
+}
+
 static int make_slots(const struct scanner_configuration *configuration,
                       const struct identity *identity, struct loader_sandbox *sandbox)
 {
@@ -61,11 +69,12 @@ static int make_slots(const struct scanner_configuration *configuration,
             return -ENAMETOOLONG;
         if (mkdir(path, 0700) < 0)
             return -errno;
-        if (chown(path, identity->uid, identity->gid) < 0)
-            return -errno;
+        int result = hand_over(path, identity);
+        if (result < 0)
+            return result;
         if (mount_tmpfs(sandbox, path, configuration->temporary_bytes, identity) < 0)
             mounted = false;
-        int result = file_open_directory(path, true, &sandbox->slot_fds[i]);
+        result = file_open_directory(path, true, &sandbox->slot_fds[i]);
         if (result < 0)
             return result;
     }
@@ -79,10 +88,11 @@ static int make_directory(const struct scanner_configuration *configuration,
                           const struct identity *identity, struct loader_sandbox *sandbox)
 {
     const char *path = configuration->directory;
-    if (mount_tmpfs(sandbox, path, 1U << 20, identity) < 0 &&
-        chown(path, identity->uid, identity->gid) < 0)
-        return -errno;
-    int result = file_open_directory(path, true, &sandbox->directory_fd);
+    int result = 0;
+    if (mount_tmpfs(sandbox, path, 1U << 20, identity) < 0)
+        result = hand_over(path, identity);
+    if (result == 0)
+        result = file_open_directory(path, true, &sandbox->directory_fd);
     return result < 0 ? result : make_slots(configuration, identity, sandbox);
 }
 

@@ -67,8 +67,19 @@ int privileges_mount_private_tmpfs(const char *directory, uint64_t bytes, uint64
     return mount("yagura", directory, "tmpfs", flags, options) < 0 ? -errno : 0;
 }
 
+static bool has_no_capability(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct sets[2] = {{0}};
+    if (syscall(SYS_capget, &header, sets) < 0)
+        return false;
+    return (sets[0].permitted | sets[0].inheritable | sets[1].permitted | sets[1].inheritable) == 0;
+}
+
 static int set_capabilities(uint64_t mask)
 {
+    if (mask == 0 && has_no_capability())
+        return 0; /* also where a unit forbids the call to those who need it not */
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct sets[2] = {
         {.effective = (uint32_t)mask, .permitted = (uint32_t)mask},

@@ -1,19 +1,23 @@
 """A host on which systemd runs: a root file system, as of host.py, with a layer above, its first process a systemd in name
-spaces and a control group of its own. It shares the network, so that it reaches a console on loopback, and may set nothing
-of the kernel."""
+spaces and a control group of its own. It shares the network, unless told otherwise, so that it reaches a console on loopback,
+and may set nothing of the kernel. No file of this machine is mounted in it: what marks all its file systems marks none of ours."""
+import contextlib
+import ctypes
 import os
 import subprocess
 import time
 
 from host import BUILD, agents, run, supply
 
-# $1 folder, $2 what systemd says, $3 what lies below. In name spaces of their own; ends with the test (--kill-child).
+NETWORK_NAMESPACE = 0x40000000
+
+# $1 folder, $2 what lies below. In name spaces of their own; ends with the test (--kill-child).
 BOOT = """
 set -e
 mount --make-rprivate /
 mount -t tmpfs -o size=2g none "$1"
 mkdir "$1/upper" "$1/work" "$1/root"
-mount -t overlay overlay -o lowerdir="$3",upperdir="$1/upper",workdir="$1/work" "$1/root"
+mount -t overlay overlay -o lowerdir="$2",upperdir="$1/upper",workdir="$1/work" "$1/root"
 cd "$1/root"
 mount -t proc none proc
 mount --bind proc/sys proc/sys
@@ -21,25 +25,35 @@ mount -o remount,bind,ro proc/sys
 mount -t sysfs -o ro none sys
 for folder in run tmp dev; do mount -t tmpfs none "$folder"; done
 chmod 1777 tmp
-for name in null zero full random urandom tty; do : >"dev/$name"; mount --bind "/dev/$name" "dev/$name"; done
+while read -r name numbers; do mknod -m 666 "dev/$name" c $numbers; done <<END
+null 1 3
+zero 1 5
+full 1 7
+random 1 8
+urandom 1 9
+tty 5 0
+END
 mkdir dev/pts dev/shm
 mount -t devpts -o newinstance,ptmxmode=0666 devpts dev/pts
 ln -s pts/ptmx dev/ptmx
 mount -t tmpfs none dev/shm
-: >dev/console
-mount --bind "$2" dev/console
+: >dev/console # a file: what systemd says
 mount -t cgroup2 none sys/fs/cgroup
-mount --make-rshared .
 rm -f usr/sbin/policy-rc.d # of images in which nothing may be started
 printf '[Unit]\\nDefaultDependencies=no\\n' >etc/systemd/system/yagura-test.target # nothing else of this machine
+mkdir outside # not chroot: a unit with PrivateUsers= could have none there
+pivot_root . outside
+umount -l /outside
+rmdir /outside
+mount --make-rshared /
 exec env -i container=yagura PATH=/usr/sbin:/usr/bin:/sbin:/bin \\
     setpriv --bounding-set=-sys_module,-sys_boot,-sys_time,-sys_rawio,-syslog \\
-    unshare --root=. /lib/systemd/systemd --system --unit=yagura-test.target --log-target=console --show-status=no
+    /lib/systemd/systemd --system --unit=yagura-test.target --log-target=console --show-status=no
 """
 # Its shell waits until it stands in the group, so that the name space of groups begins there.
 START = """
-echo $$ >"$4/cgroup.procs"
-exec unshare --mount --pid --fork --kill-child --uts --ipc --cgroup sh -c "$5" sh "$1" "$2" "$3"
+echo $$ >"$3/cgroup.procs"
+exec unshare $5 --mount --pid --fork --kill-child --uts --ipc --cgroup sh -c "$4" sh "$1" "$2"
 """
 
 
@@ -73,15 +87,15 @@ def remove_group(path):
 
 
 class Booted:
-    def __init__(self, place):
+    def __init__(self, place, own_network=False):
         if not os.path.exists("/lib/systemd/systemd"):
             raise agents.Skip("systemd is missing")
         self.folder = place.folder("booted")
-        self.console = agents.put(os.path.join(place.root, "console"), b"")
         group = own_group()
         place.cleanups.append(lambda: remove_group(group))
-        self.keeper = subprocess.Popen(["sh", "-c", START, "sh", self.folder, self.console, supply.lower(BUILD), group, BOOT],
-                                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self.keeper = subprocess.Popen(["sh", "-c", START, "sh", self.folder, supply.lower(BUILD), group, BOOT,
+                                        "--net" if own_network else ""], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                       stderr=subprocess.PIPE)
         place.cleanups.append(self.end)
         self.pid = None
         try:
@@ -110,7 +124,7 @@ class Booted:
         return os.path.join(self.root, *names)
 
     def words(self, *words):
-        return ["nsenter", f"--target={self.pid}", "--mount", "--pid", "--uts", "--ipc", "--cgroup", "--root", "--wd=/",
+        return ["nsenter", f"--target={self.pid}", "--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup", "--root", "--wd=/",
                 "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive", *words]
 
     def run(self, *words):
@@ -125,8 +139,20 @@ class Booted:
     def show(self, name, unit="yagura-agent.service"):
         return self.systemctl("show", "--value", "--property", name, unit)[1]
 
+    @contextlib.contextmanager
+    def network(self):
+        """This thread uses the host's."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        with open("/proc/thread-self/ns/net", "rb") as ours, open(f"/proc/{self.pid}/ns/net", "rb") as theirs:
+            assert libc.setns(theirs.fileno(), NETWORK_NAMESPACE) == 0, os.strerror(ctypes.get_errno())
+            try:
+                yield
+            finally:
+                assert libc.setns(ours.fileno(), NETWORK_NAMESPACE) == 0, os.strerror(ctypes.get_errno())
+
     def log(self):
-        with open(self.console, encoding="utf-8", errors="replace") as stream:
+        text = ""
+        with contextlib.suppress(OSError), open(self.path("dev/console"), encoding="utf-8", errors="replace") as stream:
             text = stream.read()
         done = subprocess.run(self.words("journalctl", "--no-pager", "-n", "40"), stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, check=False)

@@ -50,6 +50,17 @@ def newer(place, package, version):
     return path
 
 
+def console_of(place, policy=None, kind=consoles.Console):
+    """A console whose policy for the host watches what the test uses."""
+    console = kind('heartbeat = "1s";\n')
+    console.__enter__()
+    place.cleanups.append(lambda: (console.process.poll() is None and console.stop(), agents.shutil.rmtree(console.folder)))
+    administrator = console.administrator()
+    administrator.put("/api/v1/policies/test", {"text": policy or POLICY}, If_None_Match="*")
+    token = administrator.post("/api/v1/tokens", {"name": "test", "policy": "test"}, expect=201).json["token"]
+    return console, administrator, token
+
+
 class Host:
     def __init__(self, place):
         self.place = place
@@ -111,6 +122,23 @@ class Host:
             stream.write('database_directories = ("/etc/yagura/signatures");\n')
         agents.put(self.path("etc/yagura/policy.conf"), POLICY.encode())
 
+    def join(self, console, token):
+        agents.put(self.path("run/token"), token.encode())
+        self.run("yaguractl", "activate", "--url", f"https://127.0.0.1:{console.agents_port}", "--ca-pin", console.pin,
+                 "--token-file", "/run/token", "--wait", "60s")
+
+    def refuses(self, *words):
+        """For it is protected, and goes on."""
+        done = subprocess.run(["chroot", self.root, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        assert done.returncode != 0 and "this agent is protected" in done.stderr, done
+        assert self.process.poll() is None, self.log()
+
+    def release(self, administrator):
+        """By a removal code of the console."""
+        code = administrator.post("/api/v1/removal-code", {}, expect=201).json["code"]
+        agents.put(self.path("run/code"), code.encode())
+        self.run("yaguractl", "release", "/run/code")
+
     def start(self, program="/usr/sbin/yagura-agent"):
         with open(self.path("tmp/log"), "ab") as log:
             self.process = subprocess.Popen(
@@ -149,3 +177,4 @@ class Host:
 POLICY = """watch = { paths = ("/srv/watched"); crawl_interval = "0s"; };
 respond = { hold_package_files = false; };
 """
+PROTECTED = POLICY + "protection = { enabled = true; };\n"

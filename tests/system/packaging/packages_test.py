@@ -1,30 +1,31 @@
 """The real packages on a host: installed, joined to a real console, upgraded, removed, purged."""
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
+import re
+import signal
+import socket
 import subprocess
 import sys
+import termios
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import host as hosts  # noqa: E402
 from booted import Booted  # noqa: E402
-from host import Host, agents, build, consoles, newer, run  # noqa: E402
+from host import Host, agents, build, console_of, consoles, newer, run  # noqa: E402
 
 
 HOME = os.path.join(os.sep, "home", "watched")
 EICAR_SHA256 = hashlib.sha256(agents.EICAR).hexdigest()
 
 
-def console_of(place):
-    """A console whose policy for the host watches what the test uses."""
-    console = consoles.Console('heartbeat = "1s";\n')
-    console.__enter__()
-    place.cleanups.append(lambda: (console.stop(), agents.shutil.rmtree(console.folder)))
-    administrator = console.administrator()
-    administrator.put("/api/v1/policies/test", {"text": hosts.POLICY}, If_None_Match="*")
-    token = administrator.post("/api/v1/tokens", {"name": "test", "policy": "test"}, expect=201).json["token"]
-    return console, administrator, token
+def signed_in(console, password):
+    client = console.api()
+    client.sign_in("admin", password)
+    return client
 
 
 def status_of(host):
@@ -98,14 +99,33 @@ class Service:
                 agents.put(self.host.path("opt", os.path.basename(package)), stream.read())
         self.host.run("dpkg", "--force-confold", "-i", *["/opt/" + os.path.basename(package) for package in packages])
 
-    def configure(self, paths):
+    def configure(self, policy):
         for name in os.listdir(hosts.SIGNATURES):
             with open(os.path.join(hosts.SIGNATURES, name), "rb") as stream:
                 agents.put(self.host.path("etc/yagura/signatures", name), stream.read())
         with open(self.host.path("etc/yagura/agent.conf"), "a", encoding="utf-8") as stream:
             stream.write('database_directories = ("/etc/yagura/signatures");\n')
-        agents.put(self.host.path("etc/yagura/policy.conf"), hosts.POLICY.replace("/srv/watched", '", "'.join(paths)).encode())
+        agents.put(self.host.path("etc/yagura/policy.conf"), policy.encode())
         self.host.systemctl("restart", "yagura-agent")
+        self.host.until(lambda: self.status()["scanner"]["state"] == "ready", "signatures")
+
+    def status(self):
+        """With empty states while nobody answers."""
+        done = self.control("--json", "status")
+        return json.loads(done.stdout) if done.returncode in (0, 1) else {"scanner": {"state": ""}, "prevention": {"state": ""}}
+
+    def control(self, *words):
+        """By a program that nothing on the host guards."""
+        return subprocess.run([os.path.join(agents.PROGRAMS, "yaguractl"), "--socket", self.host.path("run/yagura/control.sock"),
+                               *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+
+    def join(self, console, token):
+        agents.put(self.host.path("run/token"), token.encode())
+        self.host.run("yaguractl", "activate", "--url", f"https://127.0.0.1:{console.agents_port}", "--ca-pin", console.pin,
+                      "--token-file", "/run/token", "--wait", "60s")
+
+    def processes(self, name):
+        return [pid for pid in agents.descendants(self.pid) if agents.command_of(pid).startswith(name)]
 
     @property
     def pid(self):
@@ -146,12 +166,13 @@ def test_the_service_under_systemd(place):
     assert host.systemctl("is-enabled", "yagura-agent")[1] == "enabled"
     assert host.systemctl("is-active", "yagura-agent")[1] == "active"
     host.run("mkdir", "-p", "/srv/watched", "/usr/local/lib/watched", HOME, "/var/tmp/watched", "/srv/later")
-    service.configure(["/srv", "/usr/local/lib/watched", HOME, "/var/tmp/watched"])
+    service.configure(hosts.POLICY.replace("/srv/watched", '", "'.join(["/srv", "/usr/local/lib/watched", HOME, "/var/tmp/watched"])))
     # A file system that the host mounts while the agent runs.
     host.run("mount", "-t", "tmpfs", "none", "/srv/later")
     for path in ("/srv/watched/a", "/usr/local/lib/watched/b", HOME + "/c", "/var/tmp/watched/d", "/srv/later/e"):
         service.detects(path, mode=0o4755, owner=65534)
     host.run("umount", "/srv/later")
+    host.systemctl("reload", "yagura-agent")
     # The restrictions are there, in the agent and in all its children.
     agent = service.pid
     for pid in [agent, *agents.descendants(agent)]:
@@ -163,9 +184,7 @@ def test_the_service_under_systemd(place):
     assert mounts["/sys"].startswith("ro,") and mounts["/proc/sys"].startswith("ro,"), mounts
     # It joins, newer signatures are taken, a scanner that is stopped for good is replaced.
     console, administrator, token = console_of(place)
-    agents.put(host.path("run/token"), token.encode())
-    host.run("yaguractl", "activate", "--url", f"https://127.0.0.1:{console.agents_port}", "--ca-pin", console.pin,
-             "--token-file", "/run/token", "--wait", "60s")
+    service.join(console, token)
     number = json.loads(host.run("yaguractl", "--json", "status"))["console"]["agent_id"]
     host.until(lambda: administrator.get("/api/v1/events?kind=malware_found").json["events"], "the detections")
     # A newer version: the service is started anew by the packages, the identity stays.
@@ -177,6 +196,10 @@ def test_the_service_under_systemd(place):
     status = administrator.get(f"/api/v1/computers/{number}").json["status"]
     assert "Online" not in status, status
     assert host.systemctl("is-active", "yagura-agent", accept=(3, 4))[1] == "inactive"
+
+
+def is_logged(host, words):
+    return words in host.run("journalctl", "--no-pager", "-o", "cat", "-n", "200")
 
 
 def test_an_activation_is_kept_on_request(place):
@@ -217,6 +240,69 @@ def test_the_console_package(place):
     assert os.path.exists(host.path("etc/yagura/console.conf")) and os.path.isdir(host.path(data[1:]))
     host.run("dpkg", "--purge", "yagura-console")
     assert not os.path.exists(host.path(data[1:]))
+
+
+class ShippedConsole(consoles.Console):
+    """The one that systemd runs on a host, on the ports of its defaults."""
+    people_port = 4119
+
+    def __init__(self, host):  # pylint: disable=super-init-not-called
+        self.data = host.path("var/lib/yagura-console")
+
+
+def restore_lines(folder):
+    """As docs/operations.md has them."""
+    with open(os.path.join(hosts.TREE, "docs/operations.md"), encoding="utf-8") as stream:
+        text = stream.read()
+    block = re.search(r"^\*\*Restore\*\*.*\n(?:.+\n)*\n((?:    .+\n)+)", text, re.M)[1]
+    return [line.strip().replace("FOLDER", folder) for line in block.splitlines()]
+
+
+def test_the_console_under_systemd(place):
+    """Without any configuration, under all that its unit forbids."""
+    packages = build(place, "deb")
+    host = Booted(place, own_network=True)
+    for name in ("yagura-console", "yagura-scanner"):
+        with open(packages[name], "rb") as stream:
+            agents.put(host.path("opt", name + ".deb"), stream.read())
+    host.run("dpkg", "-i", "/opt/yagura-console.deb", "/opt/yagura-scanner.deb")
+    host.systemctl("enable", "--now", "yagura-console")
+    console = ShippedConsole(host)
+    said = host.run("journalctl", "--no-pager", "-o", "cat", "-u", "yagura-console")
+    once = re.search(r'administrator is "admin", password: (\S+)', said)[1]
+    with host.network():
+        client = signed_in(console, once)
+        client.put("/api/v1/session/password", {"old": once, "new": consoles.PASSWORD}, expect=204)
+        client = signed_in(console, consoles.PASSWORD)
+        # A scanner of the console's own judges lists.
+        client.put("/api/v1/signature-lists/own", {"type": "ndb", "text": "Own.One:0:*:6162636465\n"}, expect=201,
+                   If_None_Match="*")
+        refused = client.put("/api/v1/signature-lists/bad", {"type": "ndb", "text": "Own.Two:0:*:61zz\n"}, expect=422,
+                             If_None_Match="*")
+        assert refused.json["code"] == "signatures_refused", refused
+    # A certificate that is not the authority's is replaced at a reload.
+    pid = host.show("MainPID", "yagura-console")
+    reloads = host.run("journalctl", "--no-pager", "-o", "cat", "-u", "yagura-console").count("certificate_reloaded")
+    with open(os.path.join(console.data, "authority.crt"), "rb") as stream:
+        foreign = stream.read()
+    with open(os.path.join(console.data, "server.crt"), "r+b") as stream:
+        stream.write(foreign)
+        stream.truncate()
+    host.systemctl("reload", "yagura-console")
+    host.until(lambda: host.run("journalctl", "--no-pager", "-o", "cat", "-u", "yagura-console").count("certificate_reloaded")
+               > reloads, "the reload")
+    assert host.show("MainPID", "yagura-console") == pid and host.show("NRestarts", "yagura-console") == "0"
+    with open(os.path.join(console.data, "server.crt"), "rb") as stream:
+        assert stream.read() != foreign
+    # Backup, the loss of everything, and restore.
+    host.run("runuser", "-u", "yagura-console", "--", "yagura-console", "backup", "/var/tmp/backup")
+    host.systemctl("stop", "yagura-console")
+    host.run("sh", "-c", "rm -r /var/lib/yagura-console")
+    for line in restore_lines("/var/tmp/backup"):
+        host.run("sh", "-c", line)
+    with host.network():
+        lists = signed_in(console, consoles.PASSWORD).get("/api/v1/signature-lists", expect=200).json["lists"]
+    assert [row["name"] for row in lists] == ["own"], lists
 
 
 agents.main()
