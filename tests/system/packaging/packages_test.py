@@ -198,8 +198,112 @@ def test_the_service_under_systemd(place):
     assert host.systemctl("is-active", "yagura-agent", accept=(3, 4))[1] == "inactive"
 
 
+PREVENTION = """watch = { paths = ("/srv/watched"); crawl_interval = "0s"; };
+prevention = { enabled = true; paths = ("/"); deadline = "30s"; on_timeout = "deny"; };
+respond = { hold_package_files = false; };
+"""
+
+
+def is_denied(host, *words):
+    done = subprocess.run(host.words(*words), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    return done.returncode != 0 and "Operation not permitted" in done.stderr
+
+
 def is_logged(host, words):
     return words in host.run("journalctl", "--no-pager", "-o", "cat", "-n", "200")
+
+
+def scanners_of(agent):
+    return [pid for pid in agents.descendants(agent) if agents.command_of(pid).startswith("yagura-scanner")]
+
+
+@contextlib.contextmanager
+def standing(agent):
+    """All processes that scan stand still, also one that was just being made."""
+    held = []
+    try:
+        while new := [pid for pid in scanners_of(agent) if pid not in held]:
+            for pid in new:
+                os.kill(pid, signal.SIGSTOP)
+            held += new
+        yield
+    finally:
+        for pid in held:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
+def kill_all(top, name):
+    for pid in agents.descendants(top):
+        if agents.command_of(pid) == name:
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_prevention_of_everything_under_systemd(place):
+    """Each open on the host waits for its verdict, and nobody for what he needs to give or to tell it."""
+    packages = build(place, "deb")
+    service = Service(place, [packages["yagura-agent"], packages["yagura-scanner"]])
+    host = service.host
+    host.run("mkdir", "-p", "/srv/watched")
+    service.configure(PREVENTION)
+    host.until(lambda: service.status()["prevention"]["state"] == "working", "the guard works")
+    assert service.status()["prevention"]["problem"] == "", service.status()["prevention"]
+    guard, = service.processes("yagura-guard")
+    with open(f"/proc/{guard}/status", encoding="utf-8") as stream:
+        status = dict(line.split(":\t") for line in stream)
+    assert int(status["VmLck"].split()[0]) > 0, status
+    console, _, token = console_of(place, PREVENTION, consoles.FixedConsole)
+    service.join(console, token)
+    # Denied, opened and run, wherever it lies.
+    agents.put(host.path("opt/read"), agents.EICAR)
+    assert is_denied(host, "cat", "/opt/read"), host.log()
+    agents.put(host.path("usr/local/bin/run"), agents.EICAR)
+    os.chmod(host.path("usr/local/bin/run"), 0o755)
+    assert is_denied(host, "/usr/local/bin/run"), host.log()
+    # What a host does all day.
+    host.run("logger", "all is well")
+    host.until(lambda: is_logged(host, "all is well"), "the line in the journal")
+    service.install(packages["yagura-scanner"])
+    agents.put(host.path("etc/systemd/system/once.service"), b"[Service]\nType=oneshot\nExecStart=/bin/sh -c 'date >/srv/once'\n")
+    host.systemctl("daemon-reload")
+    host.systemctl("start", "once")
+    assert os.path.getsize(host.path("srv/once")) > 0
+    # While the scanner stands still, journal and console are served all the same.
+    console.stop()
+    agents.put(host.path("opt/away"), agents.EICAR)
+    assert is_denied(host, "cat", "/opt/away"), host.log()
+    agent = service.pid
+    late = service.status()["prevention"]["late"]
+    agents.put(host.path("srv/waits"), b"for its verdict")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
+        # Programs that run there would wait, too: so this machine's do what is done.
+        with standing(agent):
+            waits = subprocess.Popen(["cat", host.path("srv/waits")], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+            place.cleanups.append(waits.kill)
+            host.until(lambda: service.status()["prevention"]["waiting"] > 0, "somebody waits")
+            kill_all(host.keeper.pid, "systemd-journal")
+            line.connect(host.path("run/systemd/journal/dev-log"))
+            line.send(b"<13>the scanner stands still")
+            host.until(lambda: fcntl.ioctl(line, termios.TIOCOUTQ, b"    ") == b"\0\0\0\0", "another journal takes the line")
+            console.start()
+            kill_all(agent, "yagura-messenger")
+            client = signed_in(console, consoles.PASSWORD)
+            host.until(lambda: any(event["subject"] == "/opt/away" for event in
+                                   client.get("/api/v1/events?kind=malware_found").json["events"]), "the detection at the console")
+            assert "/opt/away" in service.control("events").stdout
+            assert waits.poll() is None, "nobody scans"
+            assert service.status()["prevention"]["late"] == late, service.status()["prevention"]
+        assert waits.communicate()[0] == b"for its verdict"
+    host.until(lambda: is_logged(host, "the scanner stands still"), "the line in the journal")
+    # The guard dies: work goes on, and another one comes.
+    guard, = service.processes("yagura-guard")  # the console's policy brought another
+    os.kill(guard, signal.SIGKILL)
+    agents.put(host.path("srv/afterwards"), b"as before")
+    assert host.run("cat", "/srv/afterwards") == "as before"
+    host.until(lambda: service.processes("yagura-guard") not in ([], [guard])
+               and service.status()["prevention"]["state"] == "working", "another guard works")
+    agents.put(host.path("opt/again"), agents.EICAR)
+    assert is_denied(host, "cat", "/opt/again"), host.log()
 
 
 def test_an_activation_is_kept_on_request(place):
