@@ -235,8 +235,11 @@ static void do_walk(struct application_control *control, bool everything)
 
 static void give_way(void)
 {
-    (void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_IDLE);
-    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS);
+    /* EACCES: we are nicer already. */
+    if (syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_IDLE) < 0 ||
+        (setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS) < 0 && errno != EACCES))
+        log_warning("priority_not_lowered", "who", "application_control", "error",
+                    log_error_text(-errno), NULL);
 }
 
 void *application_walker_run(void *user)

@@ -465,8 +465,10 @@ static void *run(void *user)
     struct turn turn;
 
     (void)pthread_setname_np(pthread_self(), "integrity");
-    /* The unit forbids this; there the weight of its control group does the same. */
-    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICENESS);
+    /* EACCES: we are nicer already. */
+    if (setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICENESS) < 0 && errno != EACCES)
+        log_warning("priority_not_lowered", "who", "integrity", "error", log_error_text(-errno),
+                    NULL);
     (void)pthread_mutex_lock(&integrity->lock);
     while (!integrity->stopping) {
         take_turn(integrity, &turn);

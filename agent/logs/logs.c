@@ -202,7 +202,9 @@ static void *logs_main(void *user)
     struct logs_settings *settings = NULL;
     bool more = false;
 
-    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICENESS);
+    /* EACCES: we are nicer already. */
+    if (setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICENESS) < 0 && errno != EACCES)
+        log_warning("priority_not_lowered", "who", "logs", "error", log_error_text(-errno), NULL);
     while (wait_for_turn(logs, more, &drains, &settings)) {
         if (settings != NULL)
             take_settings(logs, settings);

@@ -8,6 +8,7 @@
 #include "scanner/client/scanner_client.h"
 
 #include "common/event_loop/event_loop.h"
+#include "common/log/log.h"
 #include "common/text/text.h"
 #include "common/time/clock.h"
 #include "scanner/client/database_files.h"
@@ -50,6 +51,7 @@ struct scanner_client {
     bool prefer_sequential; /* the last overlap was killed, likely for memory */
     bool resting;           /* there was an engine, and will be one for the next file */
     bool stopping;
+    bool told_priority;
     unsigned next_crashes;
 
     struct scanner_job *waiting; /* first of those that no worker has */
@@ -524,6 +526,16 @@ static void fill_configuration(struct scanner_client *client, const char *direct
     configuration->limits = options->limits;
 }
 
+static void tell_priority(struct scanner_client *client)
+{
+    int r = scanner_host_priority_error(client->next);
+
+    if (r < 0 && !client->told_priority)
+        log_warning("priority_not_lowered", "who", "yagura-scanner", "error", log_error_text(r),
+                    NULL);
+    client->told_priority |= r < 0;
+}
+
 static int start_host(struct scanner_client *client)
 {
     char directory[LIMIT_TEMPORARY_PATH_BYTES];
@@ -546,6 +558,8 @@ static int start_host(struct scanner_client *client)
     if (result < 0)
         set_problem(client, "cannot start %s: %s", client->options.program,
                     strerrordesc_np(-result));
+    else
+        tell_priority(client);
     return result;
 }
 

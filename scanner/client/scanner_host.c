@@ -36,6 +36,7 @@ struct scanner_host {
     pid_t pid;
     int pidfd;
     int socket;
+    int priority_error;
     bool loaded;
     struct scanner_loaded facts;
     uint32_t sandbox;
@@ -469,10 +470,11 @@ static int start_loader(struct scanner_host *host, const struct scanner_host_opt
         return -errno;
     char *argv[] = {(char *)"yagura-scanner", NULL};
     result = spawn_program(options->program, argv, &theirs, 1, &host->pid, &host->pidfd);
-    /* Workers inherit it. Without it scans are no less right, only less polite. */
-    if (result == 0 && options->niceness > 0)
-        (void)setpriority(PRIO_PROCESS, (id_t)host->pid,
-                          getpriority(PRIO_PROCESS, 0) + options->niceness);
+    /* Workers inherit it. Before the loader is told anything: it is nobody else yet. */
+    if (result == 0 && options->niceness > 0 &&
+        setpriority(PRIO_PROCESS, (id_t)host->pid,
+                    getpriority(PRIO_PROCESS, 0) + options->niceness) < 0)
+        host->priority_error = -errno;
     if (result == 0)
         result = event_loop_add_fd(host->loop, host->socket, EPOLLIN, on_loader_socket, host);
     if (result == 0)
@@ -684,6 +686,11 @@ const struct scanner_loaded *scanner_host_facts(const struct scanner_host *host)
 uint32_t scanner_host_sandbox(const struct scanner_host *host)
 {
     return host->sandbox;
+}
+
+int scanner_host_priority_error(const struct scanner_host *host)
+{
+    return host->priority_error;
 }
 
 pid_t scanner_host_pid(const struct scanner_host *host)

@@ -77,6 +77,8 @@ bool scanner_host_is_loaded(const struct scanner_host *host);
 const struct scanner_loaded *scanner_host_facts(const struct scanner_host *host);
 uint32_t scanner_host_sandbox(const struct scanner_host *host); /* common to all workers so far */
 pid_t scanner_host_pid(const struct scanner_host *host);
+/* 0, or why it is not nicer than we are (-errno): its scans are no less right, only less polite. */
+int scanner_host_priority_error(const struct scanner_host *host);
 
 /* Called every so often while files are in flight: kills what ran out of time, moves what waits
  * behind a long scan, forks what is missing. */

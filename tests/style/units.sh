@@ -12,7 +12,7 @@ units=$(files 'packaging/systemd/*.service' 'packaging/systemd/*.service.in')
 # costs); all others hold to what the console does.
 most_exposed() {
     case $1 in
-    yagura-agent.service) echo 44 ;;
+    yagura-agent.service) echo 45 ;; # one tenth of it for setpriority
     *) echo 15 ;;
     esac
 }

@@ -306,6 +306,38 @@ def test_prevention_of_everything_under_systemd(place):
     assert is_denied(host, "cat", "/opt/again"), host.log()
 
 
+def drop_in(host, name, setting):
+    folder = host.path("etc/systemd/system/yagura-agent.service.d")
+    os.makedirs(folder, exist_ok=True)
+    agents.put(os.path.join(folder, name + ".conf"), f"[Service]\n{setting}\n".encode())
+    host.systemctl("daemon-reload")
+
+
+def test_the_scanner_is_nicer_under_systemd(place):
+    """As the policy says; and where a unit forbids it, that is told once."""
+    packages = build(place, "deb")
+    service = Service(place, [packages["yagura-agent"], packages["yagura-scanner"]])
+    host = service.host
+    drop_in(host, "here", "Nice=0")  # whatever this test's own is
+    service.configure(hosts.POLICY + "agent = { scanner_nice = 7; };\n")
+    ours = os.getpriority(os.PRIO_PROCESS, service.pid)
+    scanners = service.processes("yagura-scanner")
+    assert scanners and {os.getpriority(os.PRIO_PROCESS, pid) for pid in scanners} == {ours + 7}, host.log()
+    assert not is_logged(host, "priority_not_lowered")
+    drop_in(host, "rude", "SystemCallFilter=~setpriority")
+    host.systemctl("restart", "yagura-agent")
+    host.until(lambda: service.status()["scanner"]["state"] == "ready", "signatures")
+    scanners = service.processes("yagura-scanner")
+    assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in scanners} == {ours}
+    loader = scanners[0]
+    os.kill(loader, signal.SIGKILL)
+    host.until(lambda: service.status()["scanner"]["state"] == "ready"
+               and loader not in service.processes("yagura-scanner"), "another loader")
+    said = [line for line in host.run("journalctl", "--no-pager", "-o", "cat", "-u", "yagura-agent").splitlines()
+            if "priority_not_lowered" in line and "yagura-scanner" in line]
+    assert len(said) == 1, said
+
+
 def test_an_activation_is_kept_on_request(place):
     packages = build(place, "deb")
     host = Host(place)
