@@ -338,6 +338,29 @@ def test_the_scanner_is_nicer_under_systemd(place):
     assert len(said) == 1, said
 
 
+def group_of(host, pid):
+    """As the host's own processes see it."""
+    return host.run("sed", "-n", "s/^0:://p", f"/proc/{inside_number(pid)}/cgroup").strip()
+
+
+def test_the_control_groups_of_the_unit(place):
+    packages = build(place, "deb")
+    service = Service(place, [packages["yagura-agent"], packages["yagura-scanner"]])
+    host = service.host
+    service.configure(hosts.POLICY)
+    unit = "/yagura.slice/yagura-agent.service"
+    assert host.show("ControlGroup") == unit
+    assert group_of(host, service.pid) == unit + "/agent", host.log()
+    scanners = service.processes("yagura-scanner")
+    assert scanners and {group_of(host, pid) for pid in scanners} == {unit + "/scanner"}, host.log()
+    with open(host.path("sys/fs/cgroup/cgroup.controllers"), encoding="ascii") as stream:
+        if not {"cpu", "memory"} <= set(stream.read().split()):
+            raise agents.Skip("the groups are right; their limits cannot be: version 1 has the controllers of this machine")
+    for name in ("cpu.max", "memory.max"):
+        with open(host.path("sys/fs/cgroup" + unit, "scanner", name), encoding="ascii") as stream:
+            assert not stream.read().startswith("max"), name
+
+
 def test_an_activation_is_kept_on_request(place):
     packages = build(place, "deb")
     host = Host(place)
