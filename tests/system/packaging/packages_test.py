@@ -361,6 +361,21 @@ def test_the_control_groups_of_the_unit(place):
             assert not stream.read().startswith("max"), name
 
 
+def test_who_stops_a_protected_service(place):
+    """Root can; it is told."""
+    packages = build(place, "deb")
+    service = Service(place, [packages["yagura-agent"], packages["yagura-scanner"]])
+    host = service.host
+    service.configure(hosts.POLICY + "protection = { enabled = true; };\n")
+    host.systemctl("stop", "yagura-agent")
+    host.systemctl("start", "yagura-agent")
+    lines = host.run("yaguractl", "--json", "events").splitlines()
+    stopped = [event for event in map(json.loads, lines) if event["kind"] == "agent_stopped"][-1]
+    assert stopped["severity"] == "high" and stopped["detail"]["protected"] is True, stopped
+    assert stopped["detail"]["by"]["pid"] == 1, stopped
+    assert [asker["uid"] for asker in stopped["detail"]["systemctl"]] == [0], stopped
+
+
 def test_an_activation_is_kept_on_request(place):
     packages = build(place, "deb")
     host = Host(place)
