@@ -376,6 +376,25 @@ def test_who_stops_a_protected_service(place):
     assert [asker["uid"] for asker in stopped["detail"]["systemctl"]] == [0], stopped
 
 
+def test_a_protected_agent_is_not_removed(place):
+    packages = build(place, "deb")
+    names = ("yagura-agent", "yagura-scanner")
+    host = Host(place)
+    host.install(*[packages[name] for name in names])
+    host.configure()
+    host.start()
+    console, administrator, token = console_of(place, hosts.PROTECTED)
+    host.join(console, token)
+    host.until(lambda: os.path.exists(host.path("var/lib/yagura/protection")), "the protection")
+    host.refuses("dpkg", "--remove", "yagura-agent")
+    assert host.run("dpkg-query", "-W", "-f", "${db:Status-Status}", "yagura-agent") == "installed"
+    host.install(*[newer(place, packages[name], "99.1") for name in names])  # an upgrade asks for nothing
+    host.release(administrator)
+    host.run("dpkg", "--remove", "yagura-agent")
+    assert not os.path.exists(host.path("usr/sbin/yagura-agent"))
+    host.stop()
+
+
 def test_an_activation_is_kept_on_request(place):
     packages = build(place, "deb")
     host = Host(place)

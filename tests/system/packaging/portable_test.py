@@ -5,7 +5,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import host as hosts  # noqa: E402
-from host import Host, agents, build, run  # noqa: E402
+from host import Host, agents, build, console_of, run  # noqa: E402
 
 
 def test_the_portable_package_uses_nothing_of_the_host(place):
@@ -28,6 +28,21 @@ def test_the_portable_package_uses_nothing_of_the_host(place):
     assert os.path.isdir(host.path("var/lib/yagura"))
     host.run("dpkg", "--purge", "yagura-agent-portable")
     assert not os.path.exists(host.path("var/lib/yagura"))
+
+
+def test_a_protected_portable_agent_is_not_removed(place):
+    host = Host(place)
+    host.install(build(place, "portable")["yagura-agent-portable"])
+    host.configure()
+    host.start("/opt/yagura/bin/yagura-agent")
+    console, administrator, token = console_of(place, hosts.PROTECTED)
+    host.join(console, token)
+    host.until(lambda: os.path.exists(host.path("var/lib/yagura/protection")), "the protection")
+    host.refuses("dpkg", "--remove", "yagura-agent-portable")
+    host.release(administrator)
+    host.run("dpkg", "--remove", "yagura-agent-portable")
+    assert not os.path.exists(host.path("opt/yagura/bin/yagura-agent"))
+    host.stop()
 
 
 def is_script(path):

@@ -7,12 +7,14 @@ import tempfile
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, HERE)
+sys.path[:0] = [HERE, os.path.join(HERE, "../console")]
 import distributor  # noqa: E402
+import harness  # noqa: E402
 import package_case  # noqa: E402
 import small_packages  # noqa: E402
 
 POLICY = 'watch = { paths = ["/srv/files"]; };\nrespond = { hold_package_files = false; };\n'
+PROTECTED = POLICY + "protection = { enabled = true; };\n"
 SYSTEM = """\
 Name: system
 Version: 1
@@ -56,9 +58,9 @@ class RpmTest(unittest.TestCase):
             raise AssertionError(f"{words}: {done.stdout}{done.stderr}")
         return done.stdout
 
-    def machine(self, provides):
+    def machine(self, provides, **how):
         """rpm's database knows one package, which has what is said."""
-        machine = package_case.Machine()
+        machine = package_case.Machine(**how)
         self.addCleanup(machine.end)
         spec = f"{self.folder}/system.spec"
         with open(spec, "w", encoding="utf-8") as file:
@@ -102,6 +104,33 @@ class RpmTest(unittest.TestCase):
 
     def test_without_libraries(self):
         self.lives(["/bin/sh"], ["yagura-agent-portable"])
+
+    def is_not_erased(self, provides, name):
+        machine, agent = self.machine(provides, network=True)
+        self.assertEqual(agent.configure().status, "Success", machine.logs())
+        with harness.Console('heartbeat = "1s";\n') as console:
+            admin = console.administrator()
+            admin.put("/api/v1/policies/test", {"text": PROTECTED}, expect=201, If_None_Match="*")
+            machine.write("/run/token", admin.post("/api/v1/tokens", {"name": "fleet", "policy": "test"}, expect=201).json["token"])
+            machine.must("yaguractl", "activate", "--url", f"https://127.0.0.1:{console.agents_port}", "--ca-pin", console.pin,
+                         "--token-file", "/run/token", "--wait", "60s")
+            harness.until(lambda: machine.exists("/var/lib/yagura/protection"))
+            refused = machine.run("rpm", "-e", name)
+            self.assertNotEqual(refused.returncode, 0, refused)
+            self.assertIn("this agent is protected", refused.stderr)
+            self.assertEqual(machine.must("rpm", "-q", "--qf", "%{NAME}", name), name)
+            self.assertTrue(machine.runs)
+            machine.write("/run/code", admin.post("/api/v1/removal-code", {}, expect=201).json["code"])
+            machine.must("yaguractl", "release", "/run/code")
+            machine.must("rpm", "-e", name)
+            self.assertFalse(machine.runs)
+            self.assertNotEqual(machine.run("rpm", "-q", name).returncode, 0)
+
+    def test_a_protected_agent_is_not_erased(self):
+        self.is_not_erased(self.libraries, "yagura-agent")
+
+    def test_a_protected_portable_agent_is_not_erased(self):
+        self.is_not_erased(["/bin/sh"], "yagura-agent-portable")
 
     def test_what_cannot_be_replaced_stays(self):
         """A zip whose packages this machine cannot have: what protects it goes on, with rpm alone and with zypper."""
