@@ -9,7 +9,7 @@ BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libclamav-dev libconf
 # Application protection: libinjection stands in libmodsecurity's archive; the rule set.
 APPLICATION_PACKAGES="libbrotli-dev libmodsecurity-dev modsecurity-crs"
 # Tests and static checks.
-TEST_PACKAGES="git libcmocka-dev python3 clang clang-format clang-tidy libclang-rt-dev shellcheck groff
+TEST_PACKAGES="git libcmocka-dev python3 clang clang-format clang-tidy libclang-rt-dev cppcheck shellcheck groff
  binutils systemd ccache clamav clamav-testfiles p7zip-full arj cpio xz-utils bzip2 zip jq postgresql
  rpm debhelper dpkg-dev lintian patchelf rpmlint $APPLICATION_PACKAGES debootstrap valgrind python3-yaml"
 # What tests use and Debian 12 has not: docs/development.md says which ones skip without it.

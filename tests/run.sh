@@ -4,6 +4,8 @@
 # Steps and their order: see list_steps. What counts as a test: tests/README.md.
 set -eu
 
+# Static checks that compute for minutes: style does them last, and they are begun beside the system tests.
+ANALYZERS="tidy cppcheck gcc_analyzer"
 ALL_STEPS="packages build build-sanitized build-clang unit unit-sanitized system system-sanitized page fuzz instructions style clean"
 QUICK_STEPS="packages build unit system page style clean"
 
@@ -12,7 +14,7 @@ usage() {
 Usage: tests/run.sh [--quick] [--only STEP]... [--list] [--help]
 
 Without options: installs what is missing, builds, tests and checks everything.
-  --quick      the hardened build only: unit and system tests, static checks but clang-tidy
+  --quick      the hardened build only: unit and system tests, static checks but the analyzers
   --only STEP  this step and the builds it needs; may be repeated; style/NAME is one check
   --list       names the steps
   --help       this text
@@ -209,22 +211,24 @@ step_unit_sanitized() {
     if build_sanitized; then run_ctest asan-ubsan unit; fi
 }
 
-# start_tidy: clang-tidy takes minutes and only computes, the system tests mostly wait: it has what time they leave, and
-# style/tidy then finds its findings remembered.
-start_tidy() {
+# start_analyzers: they take minutes and only compute, the system tests mostly wait: they have what time these leave, and
+# style then finds their findings remembered.
+start_analyzers() {
     case " $STEPS " in *" style "*) ;; *) return 0 ;; esac
-    if [ "$QUICK" = false ] && build_clang; then
-        setsid chrt --idle 0 sh tests/style/tidy.sh >/dev/null 2>&1 & # a group of its own, which end_tidy ends
-        TIDY=$!
+    if [ "$QUICK" = false ] && build_clang && build_hardened; then
+        # A group of its own, which end_analyzers ends.
+        # shellcheck disable=SC2016  # the inner shell's
+        setsid chrt --idle 0 sh -c 'for check in $1; do sh "tests/style/$check.sh"; done' sh "$ANALYZERS" >/dev/null 2>&1 &
+        BESIDE=$!
     fi
 }
 
-end_tidy() {
-    [ -z "$TIDY" ] || kill -- -"$TIDY" 2>/dev/null || true
+end_analyzers() {
+    [ -z "$BESIDE" ] || kill -- -"$BESIDE" 2>/dev/null || true
 }
 
 step_system() {
-    start_tidy
+    start_analyzers
     if build_hardened; then run_ctest release-hardened system; fi
 }
 
@@ -255,13 +259,13 @@ step_instructions() {
 
 run_style() {
     case $1 in
-    hardening | layers | units) build_hardened || return 0 ;;
-    tidy)
-        build_clang || return 0
-        [ -z "$TIDY" ] || wait "$TIDY" || true
-        TIDY=
-        ;;
+    hardening | layers | units | gcc_analyzer) build_hardened || return 0 ;;
+    tidy) build_clang || return 0 ;;
     esac
+    if is_analyzer "$1" && [ -n "$BESIDE" ]; then
+        wait "$BESIDE" || true
+        BESIDE=
+    fi
     STEP=style/$1
     started=$(date +%s)
     logged "style-$1" sh "tests/style/$1.sh" || true
@@ -270,13 +274,17 @@ run_style() {
     note "   style/$1 ($(($(date +%s) - started)) s)"
 }
 
+is_analyzer() {
+    case " $ANALYZERS " in *" $1 "*) true ;; *) false ;; esac
+}
+
 step_style() {
     for check in tests/style/*.sh; do
         check=$(basename "$check" .sh)
-        case $check in
-        tap) continue ;;
-        tidy) [ "$QUICK" = false ] || continue ;;
-        esac
+        [ "$check" = tap ] || is_analyzer "$check" || run_style "$check"
+    done
+    [ "$QUICK" = false ] || return 0
+    for check in $ANALYZERS; do
         run_style "$check"
     done
 }
@@ -377,7 +385,7 @@ prepare() {
     : >"$SKIPS"
     BUILT=
     BROKEN=
-    TIDY=
+    BESIDE=
     JOBS=${YAGURA_TEST_JOBS:-$(nproc)}
     TREE_BEFORE=$(tree_state)
     export LC_ALL=C.UTF-8
@@ -414,7 +422,7 @@ main() {
     # shellcheck source=installer/dependencies.sh
     . installer/dependencies.sh
     prepare
-    trap end_tidy EXIT
+    trap end_analyzers EXIT
     trap 'exit 130' INT TERM
     for step in $STEPS; do
         run_step "$step"

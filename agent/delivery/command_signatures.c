@@ -26,7 +26,7 @@ static int run_helper(struct commands *commands, char *text, size_t size)
     if (r < 0)
         return r;
     char *const *folders = commands->context.database_directories;
-    for (size_t i = 0; folders[i] != NULL && i < MOST_FOLDERS; i++)
+    for (size_t i = 0; i < MOST_FOLDERS && folders[i] != NULL; i++)
         argv[i + 1] = folders[i];
     AUTO_CLOSE int output = memfd_create("output", MFD_CLOEXEC);
     if (output < 0)

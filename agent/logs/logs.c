@@ -45,7 +45,7 @@ static bool copy_files(const char *const *files, struct logs_settings *settings)
 {
     size_t count = 0;
 
-    while (files[count] != NULL && count < LIMIT_LOG_FILES)
+    while (count < LIMIT_LOG_FILES && files[count] != NULL)
         count++;
     settings->files = calloc(count + 1, sizeof *settings->files);
     for (; settings->files != NULL && settings->file_count < count; settings->file_count++) {

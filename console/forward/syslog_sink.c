@@ -248,7 +248,7 @@ static void append_word(struct buffer *line, const char *word, size_t maximum)
 {
     char text[256];
     size_t length = 0;
-    for (; word[length] && length < maximum && length < sizeof(text) - 1; length++)
+    for (; length < maximum && length < sizeof(text) - 1 && word[length]; length++)
         text[length] = word[length] > ' ' && word[length] < 0x7f ? word[length] : '?';
     text[length] = '\0';
     (void)buffer_append_text(line, length ? text : "-");

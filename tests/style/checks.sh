@@ -28,6 +28,8 @@ make_wrong_tree() {
     put application/p.c '#include "storage/s.h"'
     put README.md 'names common/ only'
     put common/README.md 'nothing'
+    put agent/control/n.c 'int n(void);' 'int n(void)' '{' '    int *p = 0;' '    return *p;' '}'
+    put build/release-hardened/compile_commands.json '{' ' "command": "cc -o n.o -c ../../agent/control/n.c",' " \"file\": \"$tree/agent/control/n.c\"" '}'
     # shellcheck disable=SC2016  # broken on purpose
     put tool.sh '#!/bin/bash' 'echo $1'
     put docs/x.md 'see /home/somebody/x, blank at the end '
@@ -51,6 +53,9 @@ make_bare_program() {
     *) no_pads=-w ;;
     esac
     printf '%s\n' '#include <stdio.h>' '#include <string.h>' \
+        'int a(int n) { return n + 1; }' 'int b(int n) { return n + 2; }' 'int c(int n) { return n + 3; }' \
+        'int d(int n) { return n + 4; }' 'int e(int n) { return n + 5; }' 'int f(int n) { return n + 6; }' \
+        'int g(int n) { return n + 7; }' 'int h(int n) { return n + 8; }' 'int i(int n) { return n + 9; }' \
         'int main(int n, char **v) { char a[64]; strncpy(a, v[n - 1], 64); return puts(a); }' |
         cc -x c -O2 -w -U_FORTIFY_SOURCE -no-pie -fno-stack-protector "$no_pads" -Wl,-z,norelro,-z,lazy \
             -Wl,-z,execstack,-rpath,/lib -o "$tree/build/release-hardened/bin/yagura-bare" -
@@ -94,6 +99,8 @@ finds workplace "no paths of a developer's machine" "no private addresses or sec
 finds shell "shellcheck tool.sh" "scripts are POSIX sh"
 finds format "C files are formatted"
 finds manual_pages "groff packaging/man/p.8" "lonely has a man page"
+finds cppcheck "cppcheck agent/control/n.c"
+finds gcc_analyzer "gcc -fanalyzer agent/control/n.c"
 finds units "exposure of bad.service"
 make_bare_program
 finds hardening "yagura-bare: position-independent" "yagura-bare: RELRO" "yagura-bare: no executable stack" \

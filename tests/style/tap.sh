@@ -2,6 +2,7 @@
 # Shared by the static checks: results as TAP lines, and the files of the tree.
 # shellcheck shell=sh
 
+SELF=$(realpath "$0")
 # The tree that is checked; tests of the checks point it at a broken one.
 ROOT=${YAGURA_STYLE_ROOT:-$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)}
 cd "$ROOT" || exit 1
@@ -75,6 +76,56 @@ code_of() {
         }
         print FILENAME ":" FNR ":" out
     }' "$@"
+}
+
+# Findings of tools that take seconds a file are remembered in the build tree.
+# content_of FILE: what decides about them, the file with all that it includes.
+content_of() {
+    # shellcheck disable=SC2046  # flags are words
+    cc -E -P -std=gnu17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DYAGURA_VERSION='""' -I. \
+        $(pkg-config --cflags libclamav libconfig sqlite3 libcrypto jansson libseccomp) "$1" 2>&1 || true
+    cat "$1"
+}
+
+# remembered TOOL FILE EXTRA COMMAND...: what COMMAND prints, or printed when FILE and EXTRA (a text) were the same.
+# A COMMAND that fails is not remembered.
+remembered() {
+    tool=$1 key=$({ content_of "$2" && printf '%s\n' "$3"; } | sha256sum | cut -c1-64)
+    shift 3
+    mkdir -p "build/$tool"
+    if [ ! -f "build/$tool/$key" ]; then
+        if ! "$@" >"build/$tool/$key.$$"; then
+            cat "build/$tool/$key.$$"
+            rm -f "build/$tool/$key.$$"
+            return 0
+        fi
+        mv "build/$tool/$key.$$" "build/$tool/$key"
+    fi
+    cat "build/$tool/$key"
+}
+
+# look_at_each CHECK: what this script with --one says of each file named on standard input.
+look_at_each() {
+    xargs -r -P "${YAGURA_TEST_JOBS:-$(nproc)}" -n 1 sh "$SELF" --one || echo "$1: it did not look at every file"
+}
+
+# unexplained LIST: of the findings on standard input ("FILE:LINE: ..."), those that LIST does not explain, and lines of
+# LIST that explain nothing. A line of LIST: FILE, or * | part of the finding | reason.
+unexplained() {
+    awk -F ' \\| ' -v list="$1" '
+        BEGIN {
+            while ((getline line <list) > 0) {
+                if (line ~ /^#/ || line == "") continue
+                if (split(line, cell, " \\| ") != 3) { print list ": not understood: " line; continue }
+                file[++count] = cell[1]; part[count] = cell[2]
+            }
+        }
+        {
+            for (i = 1; i <= count; i++)
+                if ((file[i] == "*" || index($0, file[i] ":") == 1) && index($0, part[i])) { met[i] = 1; next }
+            print
+        }
+        END { for (i = 1; i <= count; i++) if (!met[i]) print list ": explains nothing: " file[i] " | " part[i] }'
 }
 
 # Called last: the exit status of the check.
