@@ -133,6 +133,7 @@ NOT_HERE = {
           "aws s3 sync --delete --exclude '*' --include '*.cvd' /srv/mirror s3://BUCKET/signatures/"),
     "makes a release, with its key": ("git tag -s vX.Y.Z",),
     "needs the network, and ClamAV's servers": ("freshclam --datadir=/srv/mirror",),
+    "needs the network, and Python's packages": ("pip install 'moto[server]' boto3", "pip install cfn-lint"),
     "needs images of other distributions, and for arm64 an emulator": ("packaging/builders/build.sh --output FOLDER",),
     "needs Docker; tests/system/storage/write_path_test.py sends the signal that it sends": ("docker stop --time 60",),
 }
