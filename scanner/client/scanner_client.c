@@ -67,6 +67,7 @@ struct scanner_client {
     uint64_t crash_times[CRASHES];
     uint64_t crash_count;
     uint64_t fingerprint; /* of the files that the last load began with */
+    uint64_t in_use;      /* of those that the engine in use was made of */
     struct database_watch *watch;
     struct scanner_status status;
     struct scanner_configuration configuration;
@@ -338,6 +339,7 @@ static void promote(struct scanner_client *client)
     if (client->current != NULL)
         retire(client, client->current);
     client->current = client->next;
+    client->in_use = client->fingerprint;
     client->no_signatures = false;
     client->prefer_sequential = false;
     client->back_off_ns = FIRST_BACK_OFF_NS;
@@ -767,6 +769,8 @@ int scanner_client_rest(struct scanner_client *client)
 {
     if (client->current == NULL || client->next != NULL || is_busy(client))
         return -EBUSY;
+    if (client->in_use != client->fingerprint)
+        return -EBUSY; /* what it was made of is gone */
     scanner_sandbox_describe(scanner_host_sandbox(client->current), client->status.sandbox,
                              sizeof(client->status.sandbox));
     retire(client, TAKE_POINTER(client->current));

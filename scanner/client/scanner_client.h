@@ -115,7 +115,8 @@ int scanner_client_reconfigure(struct scanner_client *client,
                                const struct scanner_options *options) MUST_USE;
 /* Gives the engine and its workers up, and with them their memory. The next file begins a load: its
  * submit returns -EAGAIN, and ready follows. Changed signatures are loaded at once. -EBUSY: files
- * are in flight, or no engine is there and settled. */
+ * are in flight, or no engine is there and settled, or the one that is there is older than the
+ * signatures, which could not be used: it could not be loaded again. */
 int scanner_client_rest(struct scanner_client *client) MUST_USE;
 /* Loads the signatures anew even if nothing changed. */
 int scanner_client_reload(struct scanner_client *client) MUST_USE;

@@ -1,6 +1,9 @@
 /* An engine that is given up and comes back for the next file. */
 #include "tests/system/scanner/scanner_fixture.h"
 
+#include "common/event_loop/event_loop.h"
+#include "common/time/clock.h"
+
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -81,6 +84,38 @@ static void test_it_stays_while_another_loads(void **state)
     assert_int_equal(scanner_client_rest(fixture.client), -EBUSY);
 }
 
+static bool refuses_the_newer(const struct scan_fixture *watched)
+{
+    return watched->status.problem[0] != '\0' && watched->status.state == SCANNER_READY;
+}
+
+static bool is_reloaded(const struct scan_fixture *watched)
+{
+    return watched->status.reloads > 0 && scan_fixture_is_ready(watched);
+}
+
+/* The client ticks until loaders that it gave up have ended. */
+static bool is_settled(const struct scan_fixture *watched)
+{
+    return event_loop_turn(watched->loop, 200 * NS_PER_MS) == 0;
+}
+
+/* What it was made of is gone: it could not come back. */
+static void test_it_stays_while_newer_signatures_are_broken(void **state)
+{
+    (void)state;
+    scan_fixture_write_database(&fixture, "eicar.ndb", "This is:not a signature\n");
+    scan_fixture_until(&fixture, refuses_the_newer, "problem");
+    scan_fixture_until(&fixture, is_settled, "end of the loader that refused");
+    assert_int_equal(scanner_client_rest(fixture.client), -EBUSY);
+    assert_int_equal(scan_fixture_scan_fd(&fixture, eicar_fd).verdict, SCAN_INFECTED);
+    scan_fixture_write_database(&fixture, "eicar.ndb", eicar_database);
+    scan_fixture_until(&fixture, is_reloaded, "reload");
+    scan_fixture_until(&fixture, is_settled, "end of the engine before");
+    loader = fixture.status.loader_pid;
+    rest();
+}
+
 static void test_changed_signatures_end_the_rest(void **state)
 {
     (void)state;
@@ -116,6 +151,7 @@ int main(void)
         REST_TEST(test_the_next_file_brings_it_back),
         REST_TEST(test_it_stays_while_a_file_is_in_flight),
         REST_TEST(test_it_stays_while_another_loads),
+        REST_TEST(test_it_stays_while_newer_signatures_are_broken),
         REST_TEST(test_changed_signatures_end_the_rest),
         REST_TEST(test_signatures_that_went_at_rest_are_told),
     };
