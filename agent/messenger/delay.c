@@ -55,5 +55,5 @@ uint64_t delay_after_failure(struct delay *delay, uint64_t retry_after_ns, bool 
 
 uint64_t delay_first(const struct delay *delay)
 {
-    return random_up_to(delay->interval_ns);
+    return random_up_to(MIN(delay->interval_ns, DELAY_FIRST_MOST_NS));
 }

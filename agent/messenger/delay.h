@@ -8,8 +8,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define DELAY_LONGEST_NS   (15ULL * 60 * 1000000000)
-#define DELAY_LOST_MOST_NS (120ULL * 1000000000)
+#define DELAY_LONGEST_NS    (15ULL * 60 * 1000000000)
+#define DELAY_LOST_MOST_NS  (120ULL * 1000000000)
+#define DELAY_FIRST_MOST_NS (60ULL * 1000000000)
 
 struct delay {
     uint64_t interval_ns; /* between heartbeats when all is well */
@@ -26,7 +27,8 @@ uint64_t delay_after_failure(struct delay *delay, uint64_t retry_after_ns, bool 
 /* Before the next request for news: random(0..most), most doubling from 30 s to DELAY_LONGEST_NS;
  * what the server asked for wins, plus up to a fifth. failures: in a row, this one too. */
 uint64_t delay_of_wait(unsigned failures, uint64_t retry_after_ns);
-/* The first heartbeat after a start: somewhere in the first interval. */
+/* The first heartbeat after a start: somewhere in the first interval, DELAY_FIRST_MOST_NS at most:
+ * a host that was away stays offline until then. */
 uint64_t delay_first(const struct delay *delay);
 
 #endif

@@ -169,10 +169,22 @@ static void test_after_a_day_all_are_back_within_the_cap(void **state UNUSED)
 
 static void test_the_first_is_somewhere_in_the_first_interval(void **state UNUSED)
 {
-    const struct delay delay = {.interval_ns = 60 * SECOND_NS};
+    const struct delay delay = {.interval_ns = 10 * SECOND_NS};
 
     for (int i = 0; i < TRIES; i++)
-        assert_in_range(delay_first(&delay), 0, 60 * SECOND_NS);
+        assert_in_range(delay_first(&delay), 0, 10 * SECOND_NS);
+}
+
+static uint64_t draw_first_of_a_long_interval(void)
+{
+    const struct delay delay = {.interval_ns = 600 * SECOND_NS};
+
+    return delay_first(&delay);
+}
+
+static void test_a_long_interval_does_not_make_the_first_late(void **state UNUSED)
+{
+    expect_even(0, 60 * SECOND_NS, draw_first_of_a_long_interval);
 }
 
 int main(void)
@@ -188,6 +200,7 @@ int main(void)
         cmocka_unit_test(test_after_a_short_outage_all_are_back_within_two_minutes),
         cmocka_unit_test(test_after_a_day_all_are_back_within_the_cap),
         cmocka_unit_test(test_the_first_is_somewhere_in_the_first_interval),
+        cmocka_unit_test(test_a_long_interval_does_not_make_the_first_late),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
