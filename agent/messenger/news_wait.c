@@ -60,10 +60,20 @@ static bool is_plain(const char *text)
     return text[strspn(text, "0123456789abcdefABCDEF-")] == '\0';
 }
 
+/* However fast they come, they are true news. A failure is waited for all the same. */
+static void note_orders(struct news_wait *wait)
+{
+    wait->hasty = 0;
+    if (wait->failures == 0)
+        wait->next_ns = 0;
+}
+
 void news_wait_told(struct news_wait *wait, const struct wire_heartbeat_reply *reply)
 {
     const char *group = reply->group_id != NULL ? reply->group_id : "";
 
+    if (reply->command_count > 0)
+        note_orders(wait);
     wait->seconds = MIN(reply->wait_seconds, (uint64_t)LONGEST_S);
     if (wait->seconds == 0)
         news_wait_stop(wait); /* this console holds no such requests */

@@ -19,6 +19,7 @@
 
 static uint64_t now_ns;
 static unsigned begun;
+static bool refused; /* the request, with Retry-After */
 
 int __wrap_console_client_new(const struct link_settings *settings,
                               const struct link_identity *identity,
@@ -47,14 +48,15 @@ int __wrap_console_client_wait(struct console_client *client UNUSED, const char 
     return 0;
 }
 
-/* There is something, at once. */
+/* There is something, at once; or too many wait. */
 bool __wrap_console_client_waited(struct console_client *client, struct console_result *ret_result,
                                   bool *ret_news);
 bool __wrap_console_client_waited(struct console_client *client UNUSED,
                                   struct console_result *ret_result, bool *ret_news)
 {
-    *ret_result = (struct console_result){.outcome = CONSOLE_OK};
-    *ret_news = true;
+    *ret_result = (struct console_result){.outcome = refused ? CONSOLE_BUSY : CONSOLE_OK,
+                                          .retry_after_ns = refused ? 300 * NS_PER_SECOND : 0};
+    *ret_news = !refused;
     return true;
 }
 
@@ -81,14 +83,22 @@ static uint64_t next_ns(struct news_wait *wait)
 }
 
 /* A heartbeat is answered; in how many seconds it is to wait again. */
-static uint64_t beat(struct news_wait *wait)
+static uint64_t answer(struct news_wait *wait, size_t commands)
 {
-    const struct wire_heartbeat_reply reply = {
-        .policy_digest = "", .signatures_digest = "", .group_id = "", .wait_seconds = HELD_S};
+    const struct wire_heartbeat_reply reply = {.policy_digest = "",
+                                               .signatures_digest = "",
+                                               .group_id = "",
+                                               .wait_seconds = HELD_S,
+                                               .command_count = commands};
 
-    assert_true(next_ns(wait) == UINT64_MAX); /* not before the answer */
     news_wait_told(wait, &reply);
     return next_ns(wait) / NS_PER_SECOND;
+}
+
+static uint64_t beat(struct news_wait *wait, size_t commands)
+{
+    assert_true(next_ns(wait) == UINT64_MAX); /* not before the answer */
+    return answer(wait, commands);
 }
 
 static void wait_for_news(struct news_wait *wait)
@@ -106,10 +116,10 @@ static void test_news_without_end_are_waited_for_less(void **state UNUSED)
 
     pass(NS_PER_SECOND);
     assert_int_equal(news_wait_new(NULL, NULL, &wait), 0);
-    assert_int_equal(beat(wait), 0);
+    assert_int_equal(beat(wait, 0), 0);
     for (size_t i = 0; i < ARRAY_LENGTH(pauses); i++) {
         wait_for_news(wait);
-        assert_int_equal(beat(wait), pauses[i]);
+        assert_int_equal(beat(wait, 0), pauses[i]);
         if (pauses[i] > 0)
             assert_false(news_wait_act(wait)); /* not yet */
         pass(pauses[i] * NS_PER_SECOND);
@@ -118,9 +128,47 @@ static void test_news_without_end_are_waited_for_less(void **state UNUSED)
     clock_set_fake(0, 0);
 }
 
+static void test_orders_one_after_the_other_are_not_slowed(void **state UNUSED)
+{
+    struct news_wait *wait;
+
+    pass(NS_PER_SECOND);
+    assert_int_equal(news_wait_new(NULL, NULL, &wait), 0);
+    assert_int_equal(beat(wait, 0), 0);
+    for (int i = 0; i < 10; i++) {
+        wait_for_news(wait);
+        assert_int_equal(beat(wait, 1), 0);
+    }
+    for (uint64_t i = 0; i < 4; i++) { /* what follows without one is counted anew */
+        wait_for_news(wait);
+        assert_int_equal(beat(wait, 0), i < 3 ? 0 : 15);
+    }
+    assert_null(news_wait_free(wait));
+    clock_set_fake(0, 0);
+}
+
+static void test_an_order_does_not_end_what_the_console_asked_to_wait(void **state UNUSED)
+{
+    struct news_wait *wait;
+
+    pass(NS_PER_SECOND);
+    assert_int_equal(news_wait_new(NULL, NULL, &wait), 0);
+    assert_int_equal(beat(wait, 0), 0);
+    refused = true;
+    assert_false(news_wait_act(wait));
+    assert_int_equal(answer(wait, 1), 330);
+    refused = false;
+    assert_null(news_wait_free(wait));
+    clock_set_fake(0, 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_news_without_end_are_waited_for_less)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_news_without_end_are_waited_for_less),
+        cmocka_unit_test(test_orders_one_after_the_other_are_not_slowed),
+        cmocka_unit_test(test_an_order_does_not_end_what_the_console_asked_to_wait),
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
