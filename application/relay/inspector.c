@@ -8,6 +8,7 @@
 #include "application/relay/inspector_area.h"
 #include "application/relay/inspector_sandbox.h"
 #include "application/runtime_area.h"
+#include "common/files/file.h"
 #include "common/limits.h"
 #include "common/log/log.h"
 #include "common/text/text.h"
@@ -152,7 +153,7 @@ static char *read_policy(void)
     if (fstat(INSPECTOR_POLICY_FD, &status) < 0 || status.st_size > LIMIT_SETTINGS_BYTES)
         return NULL;
     char *text = calloc(1, (size_t)status.st_size + 1);
-    if (text != NULL && pread(INSPECTOR_POLICY_FD, text, (size_t)status.st_size, 0) < 0)
+    if (text != NULL && file_read_at(INSPECTOR_POLICY_FD, text, (size_t)status.st_size, 0) < 0)
         text[0] = '\0';
     return text;
 }

@@ -12,12 +12,14 @@
 
 #define READ_PIECE 65536
 
-ssize_t file_read(int fd, void *bytes, size_t length)
+/* From *offset on, or, NULL, from where fd stands. */
+static ssize_t read_whole(int fd, char *bytes, size_t length, const uint64_t *offset)
 {
     size_t done = 0;
 
     while (done < length) {
-        ssize_t n = read(fd, (char *)bytes + done, length - done);
+        ssize_t n = offset != NULL ? pread(fd, bytes + done, length - done, (off_t)(*offset + done))
+                                   : read(fd, bytes + done, length - done);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -29,21 +31,14 @@ ssize_t file_read(int fd, void *bytes, size_t length)
     return (ssize_t)done;
 }
 
+ssize_t file_read(int fd, void *bytes, size_t length)
+{
+    return read_whole(fd, bytes, length, NULL);
+}
+
 ssize_t file_read_at(int fd, void *bytes, size_t length, uint64_t offset)
 {
-    size_t done = 0;
-
-    while (done < length) {
-        ssize_t n = pread(fd, (char *)bytes + done, length - done, (off_t)(offset + done));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            break;
-        done += (size_t)n;
-    }
-    return (ssize_t)done;
+    return read_whole(fd, bytes, length, &offset);
 }
 
 int file_write(int fd, const void *bytes, size_t length)
