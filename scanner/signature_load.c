@@ -60,11 +60,13 @@ static int list_files(struct attempt *attempt, struct signature_load_report *rep
             return 0;
     char problem[512];
     (void)text_format(problem, sizeof(problem),
-                      "no signature files in %s%s; run freshclam or put signatures there",
+                      attempt->configuration->database_count > 1
+                          ? "no signature files in %s and the other folders; run freshclam or put "
+                            "signatures there"
+                          : "no signature files in %s; run freshclam or put signatures there",
                       attempt->configuration->database_count > 0
                           ? attempt->configuration->databases[0]
-                          : "(no folder is configured)",
-                      attempt->configuration->database_count > 1 ? " and the other folders" : "");
+                          : "(no folder is configured)");
     return fail(report, SCANNER_REFUSAL_NO_SIGNATURES, -ENOENT, problem);
 }
 

@@ -15,9 +15,6 @@
 
 #define NS_PER_MINUTE (60 * NS_PER_SECOND)
 #define TICK_NS       (10 * NS_PER_MS) /* a file's times lag behind the clock by a tick */
-#define FULL                                                                                \
-    "as many programs are known as there can be: leave folders with many of them out with " \
-    "application_control.exclude_directories, then yaguractl applications learn"
 
 /* ---- rules ---- */
 
@@ -439,31 +436,35 @@ static enum application_state state_of(struct application_control *control,
                                               : APPLICATION_STATE_LEARNING;
 }
 
+/* The one that there is, or the gravest. */
 static void fill_problem(const struct application_control *control,
                          struct application_control_status *status)
 {
-    char learned[192];
-    const struct {
-        int result;
-        const char *what;
-    } problems[] = {
-        /* The last one that there is, is told. */
-        {control->walk_problem, learned},
-        {control->write_problem, "the inventory of programs cannot be written"},
-        {control->start_problem, "it could not be started (yaguractl reload tries again)"},
-    };
+    char *problem = status->problem;
+    const size_t size = sizeof status->problem;
 
-    (void)text_format(learned, sizeof learned, "programs could not be learned%s%s",
-                      control->walk_place[0] != '\0' ? " at " : "", control->walk_place);
-    (void)text_copy(status->problem, sizeof status->problem, status->guard.problem);
     if (status->state == APPLICATION_STATE_OFF || status->guard.state == PREVENTION_DEGRADED)
-        return;
-    if (control->inventory != NULL && inventory_is_full(control->inventory))
-        (void)text_copy(status->problem, sizeof status->problem, FULL);
-    for (size_t i = 0; i < ARRAY_LENGTH(problems); i++)
-        if (problems[i].result < 0)
-            (void)text_format(status->problem, sizeof status->problem, "%s: %s", problems[i].what,
-                              log_error_text(problems[i].result));
+        (void)text_copy(problem, size, status->guard.problem);
+    else if (control->start_problem < 0)
+        (void)text_format(problem, size,
+                          "it could not be started: %s; yaguractl reload tries again",
+                          log_error_text(control->start_problem));
+    else if (control->write_problem < 0)
+        (void)text_format(problem, size, "the inventory of programs cannot be written: %s",
+                          log_error_text(control->write_problem));
+    else if (control->walk_problem < 0 && control->walk_place[0] != '\0')
+        (void)text_format(problem, size, "programs could not be learned at %s: %s",
+                          control->walk_place, log_error_text(control->walk_problem));
+    else if (control->walk_problem < 0)
+        (void)text_format(problem, size, "programs could not be learned: %s",
+                          log_error_text(control->walk_problem));
+    else if (control->inventory != NULL && inventory_is_full(control->inventory))
+        (void)text_copy(problem, size,
+                        "as many programs are known as there can be: leave folders with many of "
+                        "them out with application_control.exclude_directories, then yaguractl "
+                        "applications learn");
+    else
+        (void)text_copy(problem, size, status->guard.problem);
 }
 
 void application_control_status(struct application_control *control,

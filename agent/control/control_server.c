@@ -80,7 +80,7 @@ static void run_command(struct control_server *server, struct control_request *r
         command->handler(command->user, request, arguments);
     else {
         (void)text_escape(shown, sizeof(shown), name, strlen(name));
-        control_request_fail(request, 2, "this agent (" YAGURA_VERSION ") knows no command \"%s\"",
+        control_request_fail(request, 2, "this agent (%s) knows no command \"%s\"", YAGURA_VERSION,
                              shown);
     }
     json_decref(arguments);

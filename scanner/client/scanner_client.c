@@ -379,7 +379,7 @@ static void on_refused(void *owner, struct scanner_host *host,
         return;
     retire(client, host);
     bool kept = client->current != NULL;
-    set_problem(client, "%s%s", kept ? "new signatures are not used: " : "", refused->problem);
+    set_problem(client, kept ? "new signatures are not used: %s" : "%s", refused->problem);
     if (refused->refusal == SCANNER_REFUSAL_INTERNAL)
         try_later(client);
     else

@@ -74,11 +74,16 @@ END
 # their code, and some answer questions that it never asks.
 empty "sentences of console and agents are translated" "$(python3 - <<'END'
 import glob, json, re
-CALLS = r"\b(http_respond_problem|wire_fail|settings_fail|fail_at_parent|write_problem|say)\s*\("
-CALLERS = ["console/api/*.c", "console/forward/destination.c", "console/policies/*.c", "common/settings/*.c",
-           "agent/policy/policy_chain.c", "agent/control/handlers_status.c"]
-ALL_OF = ["agent/control/handlers_status.c", "agent/health/health_round.c", "agent/prevention/guard_life.c",
-          "agent/delivery/command*.c", "agent/delivery/policy_delivery.c", "console/forward/*_sink.c"]
+CALLS = [(r"\b(http_respond_problem|wire_fail|settings_fail|fail_at_parent|write_problem|say)\s*\(",
+          ["console/api/*.c", "console/forward/destination.c", "console/policies/*.c", "common/settings/*.c",
+           "agent/policy/policy_chain.c", "agent/control/handlers_status.c"]),
+         (r"\bcontrol_request_fail\s*\(", ["agent/control/*.c"]),
+         (r"\bset_problem\s*\(", ["scanner/client/*.c"]),
+         (r"\btext_(format|copy)\s*\(\s*[\w>.-]*(problem|cure|text)\s*,\s*sizeof\b",
+          ["scanner/*.c", "agent/messenger/*.c", "agent/delivery/*.c", "agent/supervisor/*.c", "agent/health/*.c"])]
+ALL_OF = ["agent/application_control/application_control.c", "agent/control/handlers_status.c",
+          "agent/health/health_round.c", "agent/prevention/guard_life.c", "agent/delivery/command*.c",
+          "agent/delivery/policy_delivery.c", "console/forward/*_sink.c"]
 BY_CODE = {"answer_too_large", "bad_cursor", "bad_filter", "bad_limit", "bad_query", "busy", "changed_meanwhile",
            "code_required", "cross_site", "key_not_changed", "limited_to_groups", "no_policy", "not_allowed",
            "not_found", "not_signed_in", "password_change_required", "precondition_required", "too_many_attempts",
@@ -88,7 +93,7 @@ NEVER_ASKED = {"access_key_id and secret_access_key come together", "an API key 
                "kind must be storage or application", "position must be 1 to 1000000",
                "role must be administrator, operator, auditor or reader", "the last commit failed: {}; {}",
                "this type of command does not exist", "{} needs arguments.{}", ' in {}{}{}; correct the name', "(no folder given)",
-               "no policy {}.", "out of memory", ": beat\n\n", " yagura - ", "(long key)", "{} must be the number of a revision"}
+               "no policy {}.", "out of memory", "{}, {} minutes", ": beat\n\n", " yagura - ", "(long key)", "{} must be the number of a revision"}
 known = json.load(open("common/sentences/sentences.ja.json", encoding="utf-8"))
 for english, text in known.items():
     if {int(hole) for hole in re.findall(r"\{(\d)\}", text)} - set(range(1, english.count("{}") + 1)):
@@ -113,12 +118,16 @@ def arguments(code, at):
         i += 1
     return code[at:i]
 wanted = {}
-for path in sorted(path for pattern in CALLERS for path in glob.glob(pattern)):
-    code = code_of(path)
-    for call in re.finditer(CALLS, code):
-        given = arguments(code, call.end())
-        if not any(f'"{name}"' in given for name in BY_CODE):
-            wanted.update((text, path) for text in sentences(given))
+for calls, patterns in CALLS:
+    before = len(wanted)
+    for path in sorted(path for pattern in patterns for path in glob.glob(pattern)):
+        code = code_of(path)
+        for call in re.finditer(calls, code):
+            given = arguments(code, call.end())
+            if not any(f'"{name}"' in given for name in BY_CODE):
+                wanted.update((text, path) for text in sentences(given))
+    if len(wanted) == before:
+        print(f"nothing is found any more: {calls}")
 for path in sorted(path for pattern in ALL_OF for path in glob.glob(pattern)):
     wanted.update((text, path) for text in sentences(code_of(path)))
 for text in sentences(code_of("common/settings/schema_bounds.c")):

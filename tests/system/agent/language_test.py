@@ -1,6 +1,5 @@
 """yaguractl is documented, and speaks the language of the locale."""
 import glob
-import json
 import os
 import re
 import subprocess
@@ -16,16 +15,6 @@ PLACES = (rf"command_fail\(\s*{LITERAL}", rf"\bsay\(\s*{LITERAL}", rf"\.summary\
           rf"begin_row\({LITERAL}", rf'print_some\(\w+, "[^"]*",\s*{LITERAL}',
           rf"(?:passed|failed)\(\s*test,\s*{LITERAL}(?:,\s*{LITERAL})?",
           rf"QUARANTINE_COMMAND\(\w+, \"[^\"]*\", \w+, \w+,\s*{LITERAL}")
-
-
-# What the agent sends in sentences with values: their translations stand in common/sentences.
-SENTENCES = ((os.path.join(FOLDER, "*.c"), rf"control_request_fail\(\s*[\w>.-]+,\s*\d,\s*{LITERAL}"),
-             (os.path.join(TOP, "scanner", "client", "*.c"), rf"set_problem\(\w+,\s*{LITERAL}"),
-             *((os.path.join(TOP, folder, "*.c"),
-                rf"text_(?:format|copy)\(\s*[\w>.-]*(?:problem|cure|text),\s*sizeof[^,]*,\s*{LITERAL}")
-               for folder in ("scanner", "agent/messenger", "agent/delivery", "agent/supervisor", "agent/health")))
-# The first half of one that names versions, which only programs of different versions say; a name and a word of the system's.
-NO_SENTENCES = {"this agent (", "{}: {}", "{}{}"}
 
 
 def joined(literals):
@@ -60,24 +49,6 @@ def test_every_text_has_its_translation():
                 for literals in filter(None, found.groups()):
                     if joined(literals) not in known | {"", "%s"}:
                         missing[joined(literals)] = os.path.basename(path)
-    assert not missing, missing
-
-
-def sentence(literals):
-    text = re.sub(r"\\(.)", lambda found: {"n": "\n"}.get(found[1], found[1]), joined(literals))
-    return re.sub(r"%[-+ #0]*\d*(?:\.\d+|\.\*)?(?:ll|l|z|h|j)?[diouxXsc]", "{}", text).replace("%%", "%")
-
-
-def test_every_sentence_of_the_agent_has_its_translation():
-    with open(os.path.join(TOP, "common", "sentences", "sentences.ja.json"), encoding="utf-8") as stream:
-        known = json.load(stream)
-    found = set()
-    for files, place in SENTENCES:
-        for path in glob.glob(files):
-            with open(path, encoding="utf-8") as stream:
-                found.update(sentence(match[1]) for match in re.finditer(place, stream.read()))
-    assert len(found) > 40, found
-    missing = {text for text in found - NO_SENTENCES if " " in text and text not in known}
     assert not missing, missing
 
 
