@@ -112,15 +112,3 @@ void application_answers_give_told(struct application_control *control, struct a
     tell_unknown(control, ask, reason, deny);
     application_answers_give(ask, !deny, false);
 }
-
-void application_answers_give_unknown(struct application_control *control,
-                                      struct application_ask *ask, const char *reason)
-{
-    struct application_rules *rules = application_rules_take(control);
-    bool deny = application_answers_are_late(ask)
-                    ? rules->deny_late
-                    : rules->mode == APPLICATION_BLOCK && !ask->all_run;
-
-    application_rules_drop(control, rules);
-    application_answers_give_told(control, ask, reason, deny);
-}

@@ -135,16 +135,15 @@ void *application_judge_run(void *control);
 /* What the guard asks, see open_judge.h. */
 int application_judge_ask(void *control, const struct open_question *question,
                           open_answered *answered, void *answered_user);
+/* Answers an ask, for the keeper: not in the inventory, and no package's. */
+void application_judge_unknown(struct application_control *control, struct application_ask *ask,
+                               const char *reason);
 
 /* ---- answers.c ---- */
 
 /* Told, and answered so. */
 void application_answers_give_told(struct application_control *control, struct application_ask *ask,
                                    const char *reason, bool deny);
-/* Not in the inventory, and no package's: as the mode says, or, too late, the policy's on_timeout.
- */
-void application_answers_give_unknown(struct application_control *control,
-                                      struct application_ask *ask, const char *reason);
 /* Answers, and frees ask. */
 void application_answers_give(struct application_ask *ask, bool allow, bool remember);
 /* The guard has answered it by its deadline. */

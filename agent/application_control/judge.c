@@ -74,6 +74,30 @@ static int take_digest(struct application_ask *ask, uint64_t most_bytes)
 
 /* ---- decisions ---- */
 
+/* What is unknown: as the mode says, or, too late, the policy's on_timeout. */
+static bool is_denied(const struct application_ask *ask, const struct application_rules *rules,
+                      bool all_run)
+{
+    if (application_answers_are_late(ask))
+        return rules->deny_late;
+    return rules->mode == APPLICATION_BLOCK && !all_run;
+}
+
+static void answer_unknown(struct application_control *control, struct application_ask *ask,
+                           const struct application_rules *rules, const char *reason)
+{
+    application_answers_give_told(control, ask, reason, is_denied(ask, rules, ask->all_run));
+}
+
+void application_judge_unknown(struct application_control *control, struct application_ask *ask,
+                               const char *reason)
+{
+    struct application_rules *rules = application_rules_take(control);
+
+    answer_unknown(control, ask, rules, reason);
+    application_rules_drop(control, rules);
+}
+
 /* Its time is over, but not the walk that looks for what came meanwhile: it would find this. */
 static bool came_in_maintenance(struct application_control *control,
                                 const struct application_ask *ask)
@@ -119,11 +143,10 @@ static void ask_keeper(struct application_control *control, struct application_a
 static void decide(struct application_control *control, struct application_ask *ask,
                    const struct application_rules *rules)
 {
-    if (digest_table_has(&rules->block, ask->sha256)) {
-        ask->all_run = false; /* all but this */
-        application_answers_give_unknown(control, ask, "blocked_hash");
-    } else if (digest_table_has(&rules->allow, ask->sha256) ||
-               inventory_has(control->inventory, ask->sha256))
+    if (digest_table_has(&rules->block, ask->sha256)) /* when all may run, all but this */
+        application_answers_give_told(control, ask, "blocked_hash", is_denied(ask, rules, false));
+    else if (digest_table_has(&rules->allow, ask->sha256) ||
+             inventory_has(control->inventory, ask->sha256))
         answer_known(control, ask, ask->remembered);
     else if (ask->all_run)
         trust(control, ask, ask->origin);
@@ -134,7 +157,7 @@ static void decide(struct application_control *control, struct application_ask *
     else if (rules->trust_packages && ask->question.path[0] == '/')
         ask_keeper(control, ask);
     else
-        application_answers_give_unknown(control, ask, "unknown");
+        answer_unknown(control, ask, rules, "unknown");
 }
 
 static bool try_again(struct application_control *control, struct application_ask *ask)
@@ -184,13 +207,13 @@ static void judge(struct application_control *control, struct application_ask *a
     if (r == 0)
         decide(control, ask, rules);
     else if (r == -EFBIG)
-        application_answers_give_unknown(control, ask, "too_large");
+        answer_unknown(control, ask, rules, "too_large");
     else if (r == -ETIME)
         answer_unread(control, ask, rules, "late");
     else if (r != -EAGAIN)
         answer_unread(control, ask, rules, "unreadable");
     else if (!try_again(control, ask))
-        application_answers_give_unknown(control, ask, "being_written");
+        answer_unknown(control, ask, rules, "being_written");
     application_rules_drop(control, rules);
 }
 

@@ -65,13 +65,13 @@ static void ask_owner(struct application_control *control, struct package_owner 
         take_package(control, ask, package);
         return;
     case PACKAGE_CHANGED:
-        application_answers_give_unknown(control, ask, "changed_package_file");
+        application_judge_unknown(control, ask, "changed_package_file");
         return;
     case PACKAGE_NONE:
     case PACKAGE_UNKNOWN:
         break;
     }
-    application_answers_give_unknown(control, ask, "unknown");
+    application_judge_unknown(control, ask, "unknown");
 }
 
 /* ---- each turn ---- */
@@ -170,7 +170,7 @@ void *application_keeper_run(void *user)
         if (ask != NULL && owner != NULL && !application_answers_are_late(ask))
             ask_owner(control, owner, ask);
         else if (ask != NULL)
-            application_answers_give_unknown(control, ask, "unknown");
+            application_judge_unknown(control, ask, "unknown");
         if (clock_monotonic_ns() >= turn_ns) {
             take_turn(control);
             turn_ns = clock_monotonic_ns() + TURN_NS;
