@@ -14,6 +14,8 @@
 /* A place at which so many inspectors ended that had answered before is read in small pieces, then
  * left out. */
 enum { FAILURES_NARROW = 2, FAILURES_SKIP = 3 };
+/* Ours: no place is to blame, and it is tried again for as long as it takes. */
+enum { LACK_OF_MEMORY = -ENOMEM };
 static const uint64_t COMMIT_NS = 5 * NS_PER_SECOND;
 /* Between two looks for a journal that was not there. */
 static const uint64_t JOURNAL_NS = 30 * NS_PER_SECOND;
@@ -147,11 +149,9 @@ static void note_inspector(struct logs *logs, const char *what, int error)
     note_problem(logs, what, log_error_text(error));
 }
 
-static void note_failure(struct logs *logs, struct log_source *source,
-                         struct log_generation *generation, int error)
+static void blame_place(struct logs *logs, struct log_source *source,
+                        struct log_generation *generation, int error)
 {
-    logs->file_failed = true;
-    source->failed_at = ++logs->failures;
     if (++source->failures == FAILURES_NARROW)
         source->narrow = LIMIT_LOG_READ_BYTES;
     if (source->failures >= FAILURES_SKIP)
@@ -166,18 +166,20 @@ static void read_source(struct logs *logs, struct log_source *source, bool *more
     if (generation == NULL || logs->inspector_failed)
         return;
     uint32_t most = source->narrow > 0 ? LIMIT_LOG_INSPECTED_BYTES : LIMIT_LOG_READ_BYTES;
-    int r = log_question_read(logs->question, generation->fd, source->path, generation->offset,
-                              most, final, &logs->answer);
-    if (r == 0)
-        r = take_answer(logs);
-    if (r < 0) {
+    int asked = log_question_read(logs->question, generation->fd, source->path, generation->offset,
+                                  most, final, &logs->answer);
+    if (asked == 0)
+        asked = take_answer(logs);
+    int r = asked < 0 ? asked : logs->answer.error;
+    if (asked < 0)
         note_inspector(logs, source->path, r);
-    } else if (logs->answer.error < 0) {
-        r = logs->answer.error;
+    else if (r < 0)
         note_problem(logs, source->path, log_error_text(r));
-    }
     if (r < 0) {
-        note_failure(logs, source, generation, r);
+        logs->file_failed = true;
+        source->failed_at = ++logs->failures;
+        if (asked != LACK_OF_MEMORY)
+            blame_place(logs, source, generation, r);
         return;
     }
     *more = *more || logs->answer.more;
@@ -276,7 +278,7 @@ static void read_journal(struct logs *logs, bool *more)
     if (r < 0) {
         note_inspector(logs, LOGS_JOURNAL, r);
         logs->journal_failed_at = ++logs->failures;
-        if (++logs->journal_failures >= FAILURES_SKIP)
+        if (r != LACK_OF_MEMORY && ++logs->journal_failures >= FAILURES_SKIP)
             give_up_journal(logs);
         return;
     }

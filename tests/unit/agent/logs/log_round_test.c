@@ -249,6 +249,35 @@ static void a_poisonous_place_is_left_out(void **state UNUSED)
     assert_true(failures <= 5);
 }
 
+static void a_lack_of_memory_costs_no_line(void **state UNUSED)
+{
+    settings.journal = true;
+    append(0, 10);
+    read_answer = journal_answer = -ENOMEM;
+    for (int i = 0; i < 20; i++) {
+        assert_false(go_round());
+        assert_non_null(strstr(logs.problem, log_error_text(-ENOMEM)));
+    }
+    assert_true(failures > 5 && journal_asked > 5);
+    assert_int_equal(kinds, 0);
+    read_answer = journal_answer = 0;
+    (void)go_round();
+    assert_int_equal(bytes_read, 10);
+    assert_int_equal(logs.counted.lost, 0);
+}
+
+/* It is the inspector's answer about a file: there may be too little for this place for ever. */
+static void memory_that_the_inspector_lacks_costs_the_place(void **state UNUSED)
+{
+    file_error = -ENOMEM;
+    all_poisoned[0] = true;
+    append(0, LIMIT_LOG_INSPECTED_BYTES);
+    for (int i = 0; i < 5; i++)
+        (void)go_round();
+    assert_int_equal(log_source_lag(&sources[0]), 0);
+    assert_string_equal(last_kind, "log_skipped");
+}
+
 static void a_journal_that_is_not_read_holds_up_no_file(void **state UNUSED)
 {
     settings.journal = true;
@@ -350,6 +379,8 @@ int main(void)
         TEST(a_failed_inspector_is_waited_for),
         TEST(one_that_never_starts_costs_no_line),
         TEST(a_poisonous_place_is_left_out),
+        TEST(a_lack_of_memory_costs_no_line),
+        TEST(memory_that_the_inspector_lacks_costs_the_place),
         TEST(a_journal_that_is_not_read_holds_up_no_file),
         TEST(a_log_that_fails_everywhere_holds_up_no_other),
         TEST(two_logs_that_fail_everywhere_take_turns),
