@@ -73,6 +73,7 @@ int log_question_new(const struct log_question_options *options, struct log_ques
         .greet = greet,
         .user = question,
         .pause_ns = PAUSE_NS,
+        .ask_once = true, /* the line that ended one would end another, too */
     };
 
     if (question == NULL)

@@ -22,6 +22,7 @@ struct inspector_client {
     int (*greet)(void *user, int socket);
     void *user;
     uint64_t pause_ns;
+    bool ask_once;
     pid_t child;
     int socket;
     uint64_t failed_ns; /* monotonic; 0 = never */
@@ -42,6 +43,7 @@ int inspector_client_new_with(const struct inspector_client_options *options,
     client->greet = options->greet;
     client->user = options->user;
     client->pause_ns = options->pause_ns;
+    client->ask_once = options->ask_once;
     client->program = strdup(options->program);
     complete = client->program != NULL;
     for (size_t i = 0; i < ARGUMENTS && options->arguments[i]; i++) {
@@ -183,13 +185,23 @@ static void note_failure(struct inspector_client *client)
                           : MIN(2 * client->wait_ns, MAX(client->pause_ns, USUAL_PAUSE));
 }
 
+/* Since the last answer: no question is to blame. */
+static bool has_ended(const struct inspector_client *client)
+{
+    struct pollfd ended = {.fd = client->socket};
+
+    return client->socket >= 0 && poll(&ended, 1, 0) > 0 && (ended.revents & POLLHUP) != 0;
+}
+
 int inspector_client_converse(struct inspector_client *client,
                               const struct inspector_question *question)
 {
-    bool worked = client->socket >= 0;
+    if (has_ended(client))
+        bury_child(client);
+    bool asked_again = client->socket >= 0 && !client->ask_once;
     int r = ask_child(client, question);
 
-    if (worked && (r == -EPIPE || r == -ECONNRESET)) {
+    if (asked_again && (r == -EPIPE || r == -ECONNRESET)) {
         bury_child(client);
         r = ask_child(client, question);
     }

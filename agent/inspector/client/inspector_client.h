@@ -6,6 +6,7 @@
 #include "common/attributes.h"
 #include "common/messages/message.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -21,6 +22,9 @@ struct inspector_client_options {
     /* After a failure no other child is started this long; after each more that follows twice as
      * long as before, up to a minute. */
     uint64_t pause_ns;
+    /* A question at which a child ends fails. Otherwise another child is asked it once more: for
+     * those that end by themselves when what they read from has changed. */
+    bool ask_once;
 };
 
 /* The child is started by the first question. Strings are copied. */

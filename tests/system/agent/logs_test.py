@@ -432,7 +432,9 @@ def test_a_line_that_kills_the_inspector(place):
     append(log, numbered(40))
     expect_numbers(agent, 41)
     assert len(agent.events("log_skipped")) == 1
-    assert agent.status()["logs"]["lost"] == 1, agent.status()["logs"]
+    logs = agent.status()["logs"]
+    # Twice a large piece, three times the small one that it is in: each costs one inspector.
+    assert logs["lost"] == 1 and logs["restarts"] <= 5, logs
     agent.stop()
 
 
