@@ -10,19 +10,17 @@
 
 /* ---- applications ---- */
 
-static void print_row(const char *name, const char *text)
+static void begin_row(const char *name)
 {
     (void)printf("  %s%-12s%s ", display_colour(COLOUR_BOLD), say(name),
                  display_colour(COLOUR_PLAIN));
-    display_print(text);
-    (void)putchar('\n');
 }
 
-static void print_problem(const char *problem)
+static void print_row(const char *name, const char *text)
 {
-    AUTO_FREE char *said = said_new(problem);
-
-    print_row("Problem", said != NULL ? said : problem);
+    begin_row(name);
+    display_print(text);
+    (void)putchar('\n');
 }
 
 static void print_number(const char *name, const json_t *control, const char *key)
@@ -57,8 +55,11 @@ static int print_status(void *user, const char *key UNUSED, const json_t *status
         print_row("Maintenance", member_text(control, "maintenance_until"));
     print_number("Blocked", control, "blocked");
     print_number("Unknown, ran", control, "unknown");
-    if (member_text(control, "problem")[0] != '\0')
-        print_problem(member_text(control, "problem"));
+    if (member_text(control, "problem")[0] != '\0') {
+        begin_row("Problem");
+        display_sentence(member_text(control, "problem"));
+        (void)putchar('\n');
+    }
     return 0;
 }
 
