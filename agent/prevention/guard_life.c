@@ -6,6 +6,7 @@
 #include "agent/prevention/guard_plan.h"
 #include "agent/prevention/prevention_private.h"
 #include "agent/scan/scan_pipeline.h"
+#include "agent/watch/mounts.h"
 #include "common/log/log.h"
 #include "common/sandbox/spawn.h"
 #include "common/text/text.h"
@@ -284,7 +285,8 @@ struct guard_process *guard_life_find(struct prevention *prevention, uint64_t nu
 
 /* ---- the start of one ---- */
 
-static int spawn_guard(struct prevention *prevention, struct guard_process *guard)
+static int spawn_guard(struct prevention *prevention, struct guard_process *guard,
+                       const struct mounts *mounts)
 {
     char *const argv[] = {(char *)"yagura-guard", NULL};
     const struct timeval patience = {.tv_sec = SEND_SECONDS};
@@ -307,7 +309,7 @@ static int spawn_guard(struct prevention *prevention, struct guard_process *guar
     guard->socket = TAKE_FD(ours);
     r = event_loop_add_fd(prevention->loop, guard->socket, EPOLLIN, handle_guard, prevention);
     if (r == 0)
-        r = guard_plan_send(prevention->plan, guard->socket, &prevention->word);
+        r = guard_plan_send(prevention->plan, mounts, guard->socket, &prevention->word);
     if (r == 0 && fcntl(guard->socket, F_SETFL, O_NONBLOCK) < 0)
         r = -errno;
     return r;
@@ -315,6 +317,7 @@ static int spawn_guard(struct prevention *prevention, struct guard_process *guar
 
 void guard_life_renew(struct prevention *prevention)
 {
+    struct mounts *mounts = NULL;
     char problem[256];
 
     event_timer_stop(prevention->restart);
@@ -328,8 +331,10 @@ void guard_life_renew(struct prevention *prevention)
     }
     if (prevention->current.number == 0 && !prevention->told_degraded)
         set_state(prevention, PREVENTION_STARTING, "");
-    prevention_watch_marks(prevention);
-    int r = spawn_guard(prevention, &prevention->next);
+    int r = prevention_watch_marks(prevention, &mounts);
+    if (r == 0)
+        r = spawn_guard(prevention, &prevention->next, mounts);
+    (void)mounts_free(mounts);
     if (r == 0)
         return;
     (void)text_format(problem, sizeof problem,

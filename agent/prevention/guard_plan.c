@@ -136,7 +136,7 @@ int guard_plan_marks(const struct prevention_plan *plan, const struct mounts *mo
     return r;
 }
 
-static int read_mounts(struct mounts **ret_mounts)
+int guard_plan_mounts(struct mounts **ret_mounts)
 {
     AUTO_CLOSE int fd = -1;
 
@@ -154,15 +154,11 @@ static int add_to_fingerprint(void *user, const struct mount_entry *mount)
     return 0;
 }
 
-uint64_t guard_plan_fingerprint(const struct prevention_plan *plan)
+uint64_t guard_plan_fingerprint(const struct prevention_plan *plan, const struct mounts *mounts)
 {
-    struct mounts *mounts = NULL;
     uint64_t print = 1;
 
-    if (read_mounts(&mounts) < 0)
-        return 0;
     (void)!guard_plan_marks(plan, mounts, add_to_fingerprint, &print);
-    (void)mounts_free(mounts);
     return print;
 }
 
@@ -174,14 +170,9 @@ static int add_watch(void *user, const struct mount_entry *mount)
     return 0;
 }
 
-void guard_plan_watch(const struct prevention_plan *plan, int inotify)
+void guard_plan_watch(const struct prevention_plan *plan, const struct mounts *mounts, int inotify)
 {
-    struct mounts *mounts = NULL;
-
-    if (read_mounts(&mounts) < 0)
-        return;
     (void)!guard_plan_marks(plan, mounts, add_watch, &inotify);
-    (void)mounts_free(mounts);
 }
 
 /* ---- sending ---- */
@@ -221,11 +212,11 @@ static int send_begin(const struct prevention_plan *plan, const struct sending *
     return message_writer_send(sending->word, sending->socket, GUARD_BEGIN, -1);
 }
 
-int guard_plan_send(const struct prevention_plan *plan, int socket, struct message_writer *word)
+int guard_plan_send(const struct prevention_plan *plan, const struct mounts *mounts, int socket,
+                    struct message_writer *word)
 {
     struct sending sending = {.socket = socket, .word = word};
-    struct mounts *mounts = NULL;
-    int r = read_mounts(&mounts);
+    int r = 0;
 
     for (size_t i = 0; r == 0 && plan->paths[i] != NULL; i++)
         r = send_path(&sending, GUARD_PROTECT, plan->paths[i]);
@@ -237,6 +228,5 @@ int guard_plan_send(const struct prevention_plan *plan, int socket, struct messa
         r = -ENODATA;
     if (r == 0)
         r = send_begin(plan, &sending);
-    (void)mounts_free(mounts);
     return r;
 }

@@ -3,6 +3,7 @@
 
 #include "agent/prevention/guard_plan.h"
 #include "agent/prevention/prevention_private.h"
+#include "agent/watch/mounts.h"
 #include "common/files/file.h"
 #include "common/json/json_writer.h"
 #include "common/log/log.h"
@@ -115,6 +116,17 @@ static void renew_late(struct prevention *prevention)
         guard_life_renew(prevention);
 }
 
+/* True as well when they cannot be known. */
+static bool marks_differ(const struct prevention *prevention)
+{
+    struct mounts *mounts = NULL;
+
+    bool differ = guard_plan_mounts(&mounts) < 0 ||
+                  guard_plan_fingerprint(prevention->plan, mounts) != prevention->mounts_print;
+    (void)mounts_free(mounts);
+    return differ;
+}
+
 /* A mount that came to be below a protected path has its own marks; mounts come in crowds. While
  * opens wait for the guard before, no third one is started: it would end that one. Nor while one
  * starts: where mounts come and go all the time none would ever take over. */
@@ -124,8 +136,7 @@ static void check_mounts(struct prevention *prevention)
         !(prevention->mounts_moved || prevention->mark_lost))
         return;
     prevention->mounts_moved = false;
-    if (prevention->mark_lost ||
-        guard_plan_fingerprint(prevention->plan) != prevention->mounts_print)
+    if (prevention->mark_lost || marks_differ(prevention))
         guard_life_renew(prevention);
 }
 
@@ -170,12 +181,16 @@ static int open_unmounts(struct prevention *prevention)
     return 0;
 }
 
-void prevention_watch_marks(struct prevention *prevention)
+int prevention_watch_marks(struct prevention *prevention, struct mounts **ret_mounts)
 {
-    prevention->mounts_moved = prevention->mark_lost = false;
-    prevention->mounts_print = guard_plan_fingerprint(prevention->plan);
+    prevention->mounts_moved = prevention->mark_lost = false; /* what moves from here on is news */
+    int r = guard_plan_mounts(ret_mounts);
+    if (r < 0)
+        return r;
+    prevention->mounts_print = guard_plan_fingerprint(prevention->plan, *ret_mounts);
     (void)!open_unmounts(prevention); /* otherwise the one before tells too much */
-    guard_plan_watch(prevention->plan, prevention->unmounts_fd);
+    guard_plan_watch(prevention->plan, *ret_mounts, prevention->unmounts_fd);
+    return 0;
 }
 
 static void handle_tick(void *user)

@@ -73,6 +73,8 @@ struct prevention {
     struct prevention_status status;
 };
 
+struct mounts;
+
 /* ---- prevention.c ---- */
 
 void prevention_ref(struct prevention *prevention);
@@ -83,9 +85,9 @@ bool prevention_post(struct prevention *prevention, event_post_handler *work, vo
 const char *prevention_module(const struct prevention *prevention);
 void prevention_record(struct prevention *prevention, const char *kind,
                        enum event_severity severity, const char *subject, const char *detail);
-/* What is told of mounts from now on is news to a guard that is started next: of the plan's file
- * systems, not of those of the plan before. */
-void prevention_watch_marks(struct prevention *prevention);
+/* What is told of mounts from now on is news to a guard that is started next with these: of the
+ * plan's file systems, not of those of the plan before. */
+int prevention_watch_marks(struct prevention *prevention, struct mounts **ret_mounts) MUST_USE;
 
 /* ---- guard_life.c ---- */
 

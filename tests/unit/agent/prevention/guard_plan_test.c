@@ -74,6 +74,7 @@ static void a_file_system_that_goes_is_told(void **state)
         struct inotify_event event;
     } buffer;
     struct prevention_plan *plan = NULL;
+    struct mounts *mounts = NULL;
 
     (void)state;
     if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
@@ -82,7 +83,9 @@ static void a_file_system_that_goes_is_told(void **state)
     assert_int_equal(mount("tmpfs", folder, "tmpfs", 0, NULL), 0);
     AUTO_CLOSE int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     assert_int_equal(guard_plan_new(&options, &plan), 0);
-    guard_plan_watch(plan, fd);
+    assert_int_equal(guard_plan_mounts(&mounts), 0);
+    guard_plan_watch(plan, mounts, fd);
+    (void)mounts_free(mounts);
     assert_true(read(fd, &buffer, sizeof buffer) < 0);
     assert_int_equal(umount2(folder, 0), 0);
     assert_true(read(fd, &buffer, sizeof buffer) > 0);

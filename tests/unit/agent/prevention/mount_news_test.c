@@ -1,6 +1,7 @@
 /* What mounts that come and go do to the guards. */
 #include "agent/prevention/guard_plan.h"
 #include "agent/prevention/prevention_private.h"
+#include "agent/watch/mounts.h"
 #include "common/files/file.h"
 #include "common/text/text.h"
 
@@ -100,10 +101,12 @@ static void use_path(struct prevention *prevention, const char *path)
 {
     const char *const paths[] = {path, NULL};
     const struct prevention_options options = options_of(paths);
+    struct mounts *mounts = NULL;
 
     (void)guard_plan_free(prevention->plan);
     assert_int_equal(guard_plan_new(&options, &prevention->plan), 0);
-    prevention_watch_marks(prevention);
+    assert_int_equal(prevention_watch_marks(prevention, &mounts), 0);
+    (void)mounts_free(mounts);
 }
 
 /* In a mount namespace of this test's own, where nobody else keeps them. */
