@@ -129,7 +129,7 @@ write_record() {
     {
         echo "# A machine of its own, last run"
         echo
-        echo "\`tests/machine/run.sh $PATTERN\`, $(date -u +%F), $COMMIT. $(sed -n 's/^machine: //p' "$RUN/output")"
+        echo "\`tests/machine/run.sh $(echo "$PATTERN" | tr '|' ' ')\`, $(date -u +%F), $COMMIT. $(sed -n 's/^machine: //p' "$RUN/output")"
         echo
         sed -n '/^| /p' "$RUN/output"
         echo
