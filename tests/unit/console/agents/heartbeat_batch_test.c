@@ -1,6 +1,7 @@
 /* Which heartbeats go together, and that those do what one alone would. */
 #include "common/text/text.h"
 #include "console/agents/heartbeat_internal.h"
+#include "tests/unit/console/computer_row.h"
 #include "tests/unit/console/store_place.h"
 
 #include <setjmp.h>
@@ -22,22 +23,15 @@ static struct wire_event event(uint64_t number)
                                .detail = "{}"};
 }
 
-/* Computer i has certificate "ci"; nothing is known of its deliveries. */
+/* Nothing is known of their deliveries. */
 static int add_computers(struct sql *sql, void *user UNUSED)
 {
     int r = 0;
     for (int64_t i = 1; r == 0 && i <= 4; i++) {
-        char certificate[8];
-        (void)text_format(certificate, sizeof(certificate), "c%lld", (long long)i);
-        r = sql_run(sql,
-                    "INSERT INTO computers (number, id, org_id, state, hostname, display_name, os,"
-                    " agent_version, address, machine_id, instance_id, session, retired_session,"
-                    " blocked_session, session_ms, tags, token_id, certificate,"
-                    " certificate_expires_ms, activated_ms, last_seen_ms, policy_digest,"
-                    " policy_revision, applied_digest, applied_problem, facts)"
-                    " VALUES ($1, $2, 1, 'active', 'h', '', '', '1', '', 'm', '', '" SESSION
-                    "', '', '', 0, '', '', $3, 99, 0, 0, 'digest', 0, '', '', '{}')",
-                    NULL, "ntt", i, certificate, certificate);
+        const struct computer_row row = {.number = i,
+                                         .session = SESSION,
+                                         .policy_digest = "digest"};
+        r = computer_row_add(sql, &row);
     }
     return r;
 }

@@ -4,6 +4,7 @@
 #include "console/agents/waiting_agents.h"
 #include "console/signatures/signature_sets.h"
 #include "console/store/agent_news.h"
+#include "tests/unit/console/computer_row.h"
 #include "tests/unit/console/store_place.h"
 
 #include <errno.h>
@@ -76,17 +77,8 @@ static int add_computers(struct sql *sql, void *user UNUSED)
 {
     int r = 0;
     for (int64_t i = 1; r == 0 && i <= MANY; i++) {
-        char name[16];
-        (void)text_format(name, sizeof(name), "c%lld", (long long)i);
-        r = sql_run(sql,
-                    "INSERT INTO computers (number, id, org_id, state, hostname, display_name, os,"
-                    " agent_version, address, machine_id, instance_id, session, retired_session,"
-                    " blocked_session, session_ms, tags, token_id, certificate,"
-                    " certificate_expires_ms, activated_ms, last_seen_ms, policy_digest,"
-                    " policy_revision, applied_digest, applied_problem, facts)"
-                    " VALUES ($1, $2, 1, 'active', 'h', '', '', '1', '', 'm', '', '', '', '', 0,"
-                    " '', '', $3, 99, 0, 0, 'digest', 0, '', '', '{}')",
-                    NULL, "ntt", i, name, name);
+        const struct computer_row row = {.number = i, .policy_digest = "digest"};
+        r = computer_row_add(sql, &row);
     }
     return r;
 }

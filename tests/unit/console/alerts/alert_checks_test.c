@@ -4,6 +4,7 @@
 #include "common/text/text.h"
 #include "console/alerts/alert_checks.h"
 #include "console/alerts/alert_store.h"
+#include "tests/unit/console/computer_row.h"
 
 #include <dirent.h>
 #include <setjmp.h>
@@ -60,28 +61,27 @@ static int64_t ask(struct world *world, const char *statement)
 #define OPEN     "SELECT count(*) FROM alerts WHERE state = 'open'"
 #define RESOLVED "SELECT count(*) FROM alerts WHERE state = 'resolved'"
 
+static int add_computers(struct sql *sql, void *user UNUSED)
+{
+    int r = 0;
+    for (int64_t i = 1; r == 0 && i <= 3; i++) {
+        const struct computer_row row = {.number = i, .last_seen_ms = console_store_now_ms()};
+        r = computer_row_add(sql, &row);
+    }
+    return r;
+}
+
 static int set_up(void **state)
 {
     struct world *world = calloc(1, sizeof(*world));
-    char path[96], notice[512], text[1024];
+    char path[96], notice[512];
     if (!world)
         return -1;
     (void)text_copy(world->folder, sizeof(world->folder), "/tmp/yagura-alerts-XXXXXX");
     assert_non_null(mkdtemp(world->folder));
     (void)text_format(path, sizeof(path), "%s/console.db", world->folder);
     assert_int_equal(console_store_open(path, &world->store, notice), 0);
-    for (int i = 1; i <= 3; i++) {
-        (void)text_format(
-            text, sizeof(text),
-            "INSERT INTO computers (number, id, org_id, state, hostname, display_name, os,"
-            " agent_version, address, machine_id, instance_id, session, retired_session,"
-            " blocked_session, session_ms, tags, token_id, certificate, certificate_expires_ms,"
-            " activated_ms, last_seen_ms, policy_digest, policy_revision, applied_digest,"
-            " applied_problem, facts) VALUES (%d, 'c%d', 1, 'active', 'host-%d', '', '', '', '',"
-            " '', '', '', '', '', 0, '[]', '', 'k%d', 0, 0, %lld, '', 0, '', '', '{}')",
-            i, i, i, i, (long long)console_store_now_ms());
-        run(world, text);
-    }
+    assert_int_equal(console_store_write(world->store, add_computers, NULL), 0);
     world->checks.since_ms = 1;
     world->checks.heard_ms = 3600000;
     (void)text_copy(world->rule.id, sizeof(world->rule.id), "r");

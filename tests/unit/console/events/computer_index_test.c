@@ -5,6 +5,7 @@
 #include "common/text/text.h"
 #include "console/events/event_query.h"
 #include "console/events/event_store.h"
+#include "tests/unit/console/computer_row.h"
 #include "tests/unit/console/store_place.h"
 
 #include <errno.h>
@@ -87,15 +88,8 @@ static int64_t entered(const struct store_place *place)
 
 static int add_computer(struct sql *sql, void *user UNUSED)
 {
-    return sql_run(
-        sql,
-        "INSERT INTO computers (number, id, org_id, state, hostname, display_name, os,"
-        " agent_version, address, machine_id, instance_id, session, retired_session,"
-        " blocked_session, session_ms, tags, token_id, certificate, certificate_expires_ms,"
-        " activated_ms, last_seen_ms, policy_digest, policy_revision, applied_digest,"
-        " applied_problem, facts) VALUES (3, 'three', 1, 'active', 'h', '', '', '', '', '', '',"
-        " '', '', '', 0, '', '', 'c', 0, 0, 0, '', 0, '', '', '{}')",
-        NULL, "");
+    const struct computer_row row = {.number = 3};
+    return computer_row_add(sql, &row);
 }
 
 struct page {
@@ -125,8 +119,7 @@ static int read_page(struct sql *sql, void *user)
 static void pages_have(const struct store_place *place, int64_t all, int64_t module,
                        int64_t severities)
 {
-    struct page page = {
-        .filter = {.subject = EVENTS_OF_COMPUTER, .id = "three", .until = INT64_MAX}};
+    struct page page = {.filter = {.subject = EVENTS_OF_COMPUTER, .id = "c3", .until = INT64_MAX}};
     assert_int_equal(console_store_read(place->store, read_page, &page), 0);
     assert_int_equal(page.rows, all);
     page.filter.module = "watch";
@@ -207,7 +200,7 @@ static void a_page_looks_through_nothing_that_is_entered(void **state)
     add_events(place, 1, COMPUTER_INDEX_WAITING + 1);
     assert_int_equal(entered(place), COMPUTER_INDEX_WAITING + 1);
     execute(place, "UPDATE computers SET number = 1000"); /* who has no event */
-    struct event_filter filter = {.subject = EVENTS_OF_COMPUTER, .id = "three", .until = INT64_MAX};
+    struct event_filter filter = {.subject = EVENTS_OF_COMPUTER, .id = "c3", .until = INT64_MAX};
     assert_in_range(steps_of_page(place, &filter), 1, COMPUTER_INDEX_WAITING / 8);
     filter.module = "watch";
     assert_in_range(steps_of_page(place, &filter), 1, COMPUTER_INDEX_WAITING / 8);

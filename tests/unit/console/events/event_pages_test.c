@@ -7,6 +7,7 @@
 #include "console/events/event_query.h"
 #include "console/events/event_store.h"
 #include "console/store/schema.h"
+#include "tests/unit/console/computer_row.h"
 #include "tests/unit/console/store_place.h"
 
 #include <fcntl.h>
@@ -28,22 +29,11 @@ static const char *const KINDS[] = {"one", "two", "three", "four"};
 
 static int add_computer(struct sql *sql, int64_t number)
 {
-    char id[UUID_TEXT_BYTES];
-    (void)text_format(id, sizeof(id), "c%lld", (long long)number);
-    return sql_run(
-        sql,
-        "INSERT INTO computers (number, id, org_id, state, hostname, display_name, os,"
-        " agent_version, address, machine_id, instance_id, session, retired_session,"
-        " blocked_session, session_ms, group_id, tags, token_id, certificate,"
-        " certificate_expires_ms, activated_ms, last_seen_ms, policy_digest,"
-        " policy_revision, applied_digest, applied_problem, facts)"
-        " VALUES ($1, $2, 1, 'active', 'h', '', '', '', '', '', '', '', '', '', 0, $3, '', '',"
-        " $4, 0, 0, 0, '', 0, '', '', '{}')",
-        NULL, "nttt", number, id,
-        number <= 2   ? GROUP_A
-        : number <= 4 ? GROUP_B
-                      : NULL,
-        id);
+    const struct computer_row row = {.number = number,
+                                     .group_id = number <= 2   ? GROUP_A
+                                                 : number <= 4 ? GROUP_B
+                                                               : NULL};
+    return computer_row_add(sql, &row);
 }
 
 /* Unevenly: some kinds are rare, the first computers are quiet at the end. */

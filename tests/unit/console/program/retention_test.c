@@ -7,6 +7,7 @@
 #include "common/time/clock.h"
 #include "console/events/event_runs.h"
 #include "console/program/clock_watch.h"
+#include "tests/unit/console/computer_row.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -48,17 +49,9 @@ static int add_computers(struct sql *sql, void *user UNUSED)
     int64_t now = console_store_now_ms();
     int r = 0;
     for (int64_t i = 1; r == 0 && i <= SILENT + LIVING; i++) {
-        char id[32];
-        (void)text_format(id, sizeof(id), "id%lld", (long long)i);
-        r = sql_run(sql,
-                    "INSERT INTO computers (number, id, org_id, state, hostname, display_name, os,"
-                    " agent_version, address, machine_id, instance_id, session, retired_session,"
-                    " blocked_session, session_ms, tags, token_id, certificate,"
-                    " certificate_expires_ms, activated_ms, last_seen_ms, policy_digest,"
-                    " policy_revision, applied_digest, applied_problem, facts)"
-                    " VALUES ($1, $2, 1, 'active', $3, '', '', '', '', '', '', '', '', '', 0, '[]',"
-                    " '', $4, 0, 0, $5, '', 0, '', '', '{}')",
-                    NULL, "ntttn", i, id, id, id, i <= SILENT ? now - 11 * DAY_MS : now - DAY_MS);
+        const struct computer_row row = {
+            .number = i, .last_seen_ms = i <= SILENT ? now - 11 * DAY_MS : now - DAY_MS};
+        r = computer_row_add(sql, &row);
     }
     return r;
 }
