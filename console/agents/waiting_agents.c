@@ -16,9 +16,8 @@
 #define BUCKETS    4096
 #define ORG        1LL
 #define LOOK_NS    NS_PER_SECOND
-#define GAP_NS     (250 * NS_PER_MS) /* between two looks, when much is changed here */
-#define SHARE      4                 /* a look that takes long is followed by this times as long */
-#define RELEASE_NS (50 * NS_PER_MS)  /* those that could not be woken yet */
+#define SHARE      4                /* a look that takes long is followed by this times as long */
+#define RELEASE_NS (50 * NS_PER_MS) /* those that could not be woken yet */
 /* How late a command may become visible after its number was made, by another node or a slow
  * transaction: whoever has begun to wait since has found it by itself. */
 #define MARGIN_MS (WAITING_SECONDS * 1000LL + 10000)
@@ -33,7 +32,7 @@ struct waiting_agents {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool closing, look_wanted, compare_wanted;
+    bool closing, compare_wanted;
     size_t count;
     struct waiting_agent *buckets[BUCKETS]; /* by computer */
     struct waiting_list by_time;            /* the first is over first */
@@ -44,7 +43,7 @@ struct waiting_agents {
     /* Of the thread. */
     struct rate_bucket wakes;
     int64_t looked_ms; /* when the last look that succeeded began */
-    uint64_t next_look_ns, soonest_look_ns;
+    uint64_t next_look_ns;
 };
 
 /* --- lists; under the lock */
@@ -211,9 +210,6 @@ static void look(struct waiting_agents *agents)
 {
     uint64_t begun_ns = clock_monotonic_ns();
     int64_t begun_ms = console_store_now_ms(), news = 0;
-    (void)pthread_mutex_lock(&agents->lock);
-    agents->look_wanted = false;
-    (void)pthread_mutex_unlock(&agents->lock);
     int r = console_store_read(agents->options.store, look_for_commands, agents);
     if (r == 0)
         r = console_store_read(agents->options.store, read_news, &news);
@@ -226,8 +222,7 @@ static void look(struct waiting_agents *agents)
             (void)!compare(agents, news); /* one that failed is wanted again */
     }
     uint64_t now = clock_monotonic_ns();
-    agents->soonest_look_ns = now + MAX(GAP_NS, SHARE * (now - begun_ns));
-    agents->next_look_ns = MAX(now + LOOK_NS, agents->soonest_look_ns);
+    agents->next_look_ns = now + MAX(LOOK_NS, SHARE * (now - begun_ns));
 }
 
 /* --- the thread */
@@ -267,16 +262,12 @@ static void finish_those_over(struct waiting_agents *agents)
 static void rest(struct waiting_agents *agents)
 {
     uint64_t now = clock_monotonic_ns();
-    bool woken = agents->commanded.first || agents->others.first;
-    uint64_t until = agents->look_wanted ? MIN(agents->soonest_look_ns, agents->next_look_ns)
-                                         : agents->next_look_ns;
-    if (woken)
+    uint64_t until = MIN(agents->next_look_ns, agents->by_time.first->until_ns);
+    if (agents->commanded.first || agents->others.first)
         until = MIN(until, now + RELEASE_NS);
-    until = MIN(until, agents->by_time.first->until_ns);
     struct timespec end = clock_deadline(until > now ? until - now : 0);
-    bool wanted = agents->look_wanted;
     int r = 0;
-    while (r == 0 && !agents->closing && (wanted || !agents->look_wanted))
+    while (r == 0 && !agents->closing)
         r = pthread_cond_clockwait(&agents->changed, &agents->lock, CLOCK_MONOTONIC, &end);
 }
 
@@ -296,9 +287,7 @@ static void *run(void *user)
     (void)pthread_mutex_lock(&agents->lock);
     while (!agents->closing || agents->count > 0) {
         wait_for_the_first(agents);
-        uint64_t now = clock_monotonic_ns();
-        bool due = !agents->closing &&
-                   now >= (agents->look_wanted ? agents->soonest_look_ns : agents->next_look_ns);
+        bool due = !agents->closing && clock_monotonic_ns() >= agents->next_look_ns;
         (void)pthread_mutex_unlock(&agents->lock);
         if (due)
             look(agents);
@@ -350,18 +339,6 @@ int waiting_agents_join(struct waiting_agents *agents, struct waiting_agent *age
     if (r == 0 && old)
         finish(agents, old);
     return r;
-}
-
-void waiting_agents_look(struct waiting_agents *agents)
-{
-    if (!agents)
-        return;
-    (void)pthread_mutex_lock(&agents->lock);
-    if (agents->count > 0 && !agents->look_wanted) {
-        agents->look_wanted = true;
-        (void)pthread_cond_signal(&agents->changed);
-    }
-    (void)pthread_mutex_unlock(&agents->lock);
 }
 
 void waiting_agents_wake(struct waiting_agents *agents, int64_t computer)

@@ -1,7 +1,6 @@
 /* Requests of agents that wait until there is something new for them: a command, another policy,
  * group or set of signatures, or the end of their service. They are held without a thread or a
- * timer of their own. One thread looks at the store, at once when something was changed here and
- * once a second for other nodes and programs, and only while anybody waits.
+ * timer of their own. One thread looks at the store once a second, and only while anybody waits.
  *
  * Of those for whom something new is found while they wait, WAITING_WAKES_A_SECOND are told in a
  * second, and as many more at first, those with commands first. At once are told: whose time is
@@ -62,8 +61,6 @@ struct waiting_agents *waiting_agents_free(struct waiting_agents *agents);
  * -ESHUTDOWN: the request is still the caller's to answer. */
 int waiting_agents_join(struct waiting_agents *agents, struct waiting_agent *agent,
                         int64_t news) MUST_USE;
-/* Something was changed here, and committed. NULL is legal. */
-void waiting_agents_look(struct waiting_agents *agents);
 /* Ends what this computer waits for. NULL is legal. */
 void waiting_agents_wake(struct waiting_agents *agents, int64_t computer);
 

@@ -1,7 +1,6 @@
 /* Owns commands to computers: the fixed list of what can be asked for, and their state. They are
  * signed when they are handed out, by console/agents. */
 #include "common/text/text.h"
-#include "console/agents/waiting_agents.h"
 #include "console/api/api_internal.h"
 
 #include <errno.h>
@@ -165,7 +164,6 @@ void api_command_create(struct http_request *request, void *user)
     create.expires_ms = console_store_now_ms() + (int64_t)life * 1000;
     if (!api_refused(request, &form.reader)) {
         int r = arguments ? console_store_write(service->store, create_command, &create) : -ENOMEM;
-        waiting_agents_look(service->agents->waiting);
         if (r == -EXFULL)
             http_respond_problem(request, 409, "too_many_commands",
                                  "%d commands wait for this computer already", WAITING_MAXIMUM);

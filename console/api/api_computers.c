@@ -1,6 +1,5 @@
 /* Owns computers as people see them: list, detail, change, deactivate, delete. */
 #include "common/text/text.h"
-#include "console/agents/waiting_agents.h"
 #include "console/api/api_internal.h"
 #include "console/events/event_moves.h"
 #include "console/events/event_store.h"
@@ -302,7 +301,6 @@ void api_computer_change(struct http_request *request, void *user)
     change.tags = tags;
     if (!api_refused(request, &form.reader)) {
         int r = console_store_write(service->store, change_computer, &change);
-        waiting_agents_look(service->agents->waiting);
         if (r < 0)
             api_respond_error(request, r);
         else
@@ -330,7 +328,6 @@ void api_computer_deactivate(struct http_request *request, void *user)
 {
     struct api_service *service = user;
     int r = console_store_write(service->store, deactivate, request);
-    waiting_agents_look(service->agents->waiting);
     if (r < 0)
         api_respond_error(request, r);
     else
@@ -360,6 +357,5 @@ void api_computer_delete(struct http_request *request, void *user)
 {
     struct api_service *service = user;
     int r = console_store_write(service->store, delete_computer, request);
-    waiting_agents_look(service->agents->waiting);
     api_respond_done(request, r);
 }

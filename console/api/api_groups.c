@@ -1,6 +1,5 @@
 /* Owns groups over the API. */
 #include "common/text/text.h"
-#include "console/agents/waiting_agents.h"
 #include "console/api/api_internal.h"
 #include "console/policies/policy_store.h"
 
@@ -124,7 +123,6 @@ void api_group_change(struct http_request *request, void *user)
     struct wire_problem problem;
     if (read_group(request, body, false, &work, &problem))
         api_respond_done(request, console_store_write(service->store, change_group, &work));
-    waiting_agents_look(service->agents->waiting);
     json_decref(body);
 }
 

@@ -3,7 +3,6 @@
  */
 #include "common/limits.h"
 #include "common/text/text.h"
-#include "console/agents/waiting_agents.h"
 #include "console/api/api_internal.h"
 #include "console/policies/policy_check.h"
 #include "console/policies/policy_store.h"
@@ -211,7 +210,6 @@ static void put_policy(struct http_request *request, struct api_service *service
     }
     if (r == 0)
         r = console_store_write(service->store, store_policy, put);
-    waiting_agents_look(service->agents->waiting);
     if (r < 0) {
         api_respond_error(request, r);
         return;
@@ -305,7 +303,6 @@ void api_policy_delete(struct http_request *request, void *user)
     int r = api_viewer(request)->group_count > 0
                 ? -ENOENT
                 : console_store_write(service->store, delete_policy, request);
-    waiting_agents_look(service->agents->waiting);
     api_respond_done(request, r);
 }
 

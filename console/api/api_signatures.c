@@ -3,7 +3,6 @@
  * limited to groups changes only theirs. */
 #include "common/limits.h"
 #include "common/text/text.h"
-#include "console/agents/waiting_agents.h"
 #include "console/api/api_internal.h"
 #include "console/signatures/hash_list.h"
 #include "console/signatures/mirror_entry.h"
@@ -171,11 +170,10 @@ static void respond_failure(struct http_request *request, int error)
         api_respond_error(request, error);
 }
 
-/* What changed here, agents hear of at once, or with their next heartbeat. */
-static void tell_agents(struct api_service *service)
+/* Heartbeats say it from now on; when it fails, a little later. */
+static void refresh_sets(struct api_service *service)
 {
     (void)!signature_sets_refresh(service->agents->signatures, service->store);
-    waiting_agents_look(service->agents->waiting);
 }
 
 /* False when it has answered. */
@@ -240,7 +238,7 @@ void api_signature_list_put(struct http_request *request, void *user)
         respond_failure(request, r);
         return;
     }
-    tell_agents(service);
+    refresh_sets(service);
     respond_list(request, service, change.list.name, change.expected < 0 ? 201 : 200);
 }
 
@@ -263,7 +261,7 @@ void api_signature_list_delete(struct http_request *request, void *user)
         respond_failure(request, r);
         return;
     }
-    tell_agents(service);
+    refresh_sets(service);
     http_respond(request, 204, NULL, NULL, 0);
 }
 
@@ -331,7 +329,7 @@ void api_signature_list_add(struct http_request *request, void *user)
         respond_failure(request, r);
         return;
     }
-    tell_agents(service);
+    refresh_sets(service);
     respond_list(request, service, change.list.name, change.added ? 201 : 200);
 }
 
@@ -378,6 +376,6 @@ void api_signature_file_delete(struct http_request *request, void *user)
         return;
     int r = console_store_write(service->store, delete_file, request);
     if (r == 0)
-        tell_agents(service);
+        refresh_sets(service);
     api_respond_done(request, r);
 }

@@ -2,7 +2,6 @@
  * handler reads it, and answers once; with a store that fails, whatever was read, it is an error.
  * Policies, reports of sensors and the texts of lists have targets of their own. */
 #include "common/text/text.h"
-#include "console/agents/waiting_agents.h"
 #include "console/api/api_internal.h"
 #include "console/http/http_internal.h"
 #include "console/people/password.h"
@@ -26,7 +25,6 @@ void __wrap_http_respond_problem(struct http_request *request, unsigned status, 
 int __wrap_console_store_read(struct console_store *store, console_store_work *work, void *user);
 int __wrap_console_store_write(struct console_store *store, console_store_work *work, void *user);
 int __wrap_password_hash(const char *password, char ret_hash[static PASSWORD_HASH_BYTES]);
-void __wrap_waiting_agents_look(struct waiting_agents *waiting);
 
 static unsigned answers, status_answered;
 
@@ -102,9 +100,6 @@ int __wrap_password_hash(const char *password, char ret_hash[static PASSWORD_HAS
     ret_hash[0] = '\0';
     return 0;
 }
-
-/* Nobody waits. */
-void __wrap_waiting_agents_look(struct waiting_agents *waiting UNUSED) {}
 
 static bool has_body_of_its_own(const struct http_route *route)
 {

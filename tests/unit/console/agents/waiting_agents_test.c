@@ -165,7 +165,6 @@ static void test_many_are_told_in_turn(void **state)
     int64_t number = console_store_new_number();
     assert_int_equal(console_store_write(world.place->store, command_last, &number), 0);
     assert_int_equal(console_store_write(world.place->store, change_all, NULL), 0);
-    waiting_agents_look(world.waiting);
     pass(NS_PER_SECOND);
     until_told(WAITING_WAKES_A_SECOND);
     assert_true(atomic_load(&over[MANY])); /* who has a command goes before the others */
@@ -185,13 +184,12 @@ static void test_the_time_of_all_is_over(void **state)
     begin(&world, state, MANY);
     for (size_t i = 1; i <= MANY; i++)
         assert_int_equal(join(&world, i), 0);
-    pass((WAITING_SECONDS - 1) * NS_PER_SECOND);
+    pass((WAITING_SECONDS - 2) * NS_PER_SECOND);
     assert_int_equal(join_again(&world, SECOND, 1), 0);
     until_finished(1);
     assert_int_equal(agents[1].outcome, WAIT_REPLACED);
     assert_int_equal(console_store_write(world.place->store, remove_first, NULL), 0);
-    waiting_agents_look(world.waiting);
-    pass(NS_PER_SECOND / 2);
+    pass(NS_PER_SECOND);
     until_finished(3); /* the one that is replaced, one deleted, one deactivated */
     assert_int_equal(agents[SECOND].outcome, WAIT_NEWS);
     assert_int_equal(agents[2].outcome, WAIT_NEWS);
@@ -213,7 +211,6 @@ static void test_a_command_that_becomes_visible_late(void **state)
     assert_int_equal(join(&world, MANY), 0);
     int64_t number = console_store_number_at(console_store_now_ms() - WAITING_SECONDS * 1000LL);
     assert_int_equal(console_store_write(world.place->store, command_last, &number), 0);
-    waiting_agents_look(world.waiting);
     pass(NS_PER_SECOND);
     until_finished(1);
     assert_int_equal(agents[MANY].outcome, WAIT_NEWS);
