@@ -41,9 +41,8 @@ static int read_computer(struct sql *sql, void *user)
     int r =
         sql_run(sql,
                 "SELECT number, state, policy_digest, COALESCE(group_id, ''), CASE WHEN EXISTS"
-                " (SELECT 1 FROM commands WHERE commands.computer = computers.number AND"
-                " commands.state IN ('queued', 'delivered', 'running') AND"
-                " commands.delivered_ms < $1) THEN 1 ELSE 0 END, " AGENT_NEWS
+                " (SELECT 1 FROM commands WHERE commands.computer = computers.number"
+                " AND " HEARTBEAT_COMMAND_IS_DUE "$1) THEN 1 ELSE 0 END, " AGENT_NEWS
                 " FROM computers WHERE certificate = $2",
                 &row, "nt", console_store_now_ms() - HEARTBEAT_REDELIVERY_MS, read->certificate);
     if (r != 1)

@@ -34,8 +34,8 @@ static int read_work(struct sql *sql, void *user)
         return r < 0 ? r : 0;
     AUTO_STATEMENT struct sql_statement *command = NULL;
     r = sql_run(sql,
-                "SELECT id FROM commands WHERE computer = $1 AND state IN ('queued', 'delivered',"
-                " 'running') AND delivered_ms < $2 LIMIT 1",
+                "SELECT id FROM commands WHERE computer = $1"
+                " AND " HEARTBEAT_COMMAND_IS_DUE "$2 LIMIT 1",
                 &command, "nn", heartbeat->computer,
                 console_store_now_ms() - HEARTBEAT_REDELIVERY_MS);
     if (r != 0)

@@ -116,9 +116,9 @@ static int read_rows(struct sql *sql, struct batch *batch, struct sql_value *val
     " computers.session, computers.machine_id, computers.instance_id, computers.hostname," \
     " computers.applied_digest, computers.agent_version, deliveries.acknowledged,"         \
     " computers.group_id, deliveries.dropped FROM "
-#define NO_COMMAND                                                                           \
-    " AND NOT EXISTS (SELECT 1 FROM commands WHERE commands.computer = computers.number AND" \
-    " commands.state IN ('queued', 'delivered', 'running') AND commands.delivered_ms < "
+#define NO_COMMAND                                                                       \
+    " AND NOT EXISTS (SELECT 1 FROM commands WHERE commands.computer = computers.number" \
+    " AND " HEARTBEAT_COMMAND_IS_DUE
     static const struct sql_many statement = {
         .each = "SELECT 0, " COLUMNS "computers JOIN deliveries ON"
                 " deliveries.computer = computers.number AND deliveries.epoch = $1"

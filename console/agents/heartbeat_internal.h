@@ -8,6 +8,9 @@
 
 /* A command without a result is sent again after so long. */
 #define HEARTBEAT_REDELIVERY_MS 300000LL
+/* SQL: a row of commands is to be sent. What follows it is a parameter: now less that time. */
+#define HEARTBEAT_COMMAND_IS_DUE \
+    "commands.state IN ('queued', 'delivered', 'running') AND commands.delivered_ms < "
 
 enum outcome { OUTCOME_SERVED = 1, OUTCOME_UNKNOWN, OUTCOME_STATE, OUTCOME_CLONE };
 

@@ -168,8 +168,7 @@ static int give_commands(struct sql *sql, struct heartbeat *heartbeat)
     AUTO_STATEMENT struct sql_statement *row = NULL;
     r = sql_run(sql,
                 "SELECT id, type, arguments, expires_ms FROM commands WHERE computer = $1"
-                " AND state IN ('queued', 'delivered', 'running') AND delivered_ms < $2"
-                " ORDER BY id LIMIT $3",
+                " AND " HEARTBEAT_COMMAND_IS_DUE "$2 ORDER BY id LIMIT $3",
                 &row, "nnn", heartbeat->row->number, now - HEARTBEAT_REDELIVERY_MS,
                 (int64_t)LIMIT_HEARTBEAT_COMMANDS);
     while (r == 1) {
