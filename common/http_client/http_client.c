@@ -299,6 +299,7 @@ struct exchange {
     struct http_client *client;
     const struct http_request *request;
     struct http_answer *answer;
+    struct curl_slist *headers;
     bool begun;
     uint64_t sent;
     int error; /* of sink or source */
@@ -544,7 +545,6 @@ static int conclude(const struct exchange *exchange, CURLcode code)
     struct http_answer *answer = exchange->answer;
     curl_off_t connect_us = 0;
 
-    (void)curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, NULL);
     (void)curl_easy_getinfo(client->easy, CURLINFO_RESPONSE_CODE, &answer->status);
     (void)curl_easy_getinfo(client->easy, CURLINFO_CONNECT_TIME_T, &connect_us);
     answer->connected = code == CURLE_OK || connect_us > 0;
@@ -564,8 +564,8 @@ static int conclude(const struct exchange *exchange, CURLcode code)
     return r;
 }
 
-/* The headers are freed by the caller, after the exchange. */
-static int prepare(struct exchange *exchange, struct curl_slist **ret_headers)
+/* Whatever comes of it, exchange_done follows. */
+static int prepare(struct exchange *exchange)
 {
     const struct http_request *request = exchange->request;
     struct http_client *client = exchange->client;
@@ -575,24 +575,29 @@ static int prepare(struct exchange *exchange, struct curl_slist **ret_headers)
     client->curl_text[0] = '\0';
     client->verify_error = X509_V_OK;
     client->pin_unmet = false;
-    int r = make_headers(request, ret_headers);
+    int r = make_headers(request, &exchange->headers);
     if (r < 0)
         return r;
     set_request(client, request, exchange);
-    (void)curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, *ret_headers);
+    (void)curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, exchange->headers);
     return 0;
+}
+
+static void exchange_done(struct exchange *exchange)
+{
+    (void)curl_easy_setopt(exchange->client->easy, CURLOPT_HTTPHEADER, NULL);
+    curl_slist_free_all(exchange->headers);
 }
 
 int http_client_perform(struct http_client *client, const struct http_request *request,
                         struct http_answer *ret_answer)
 {
     struct exchange exchange = {.client = client, .request = request, .answer = ret_answer};
-    struct curl_slist *headers = NULL;
 
-    int r = prepare(&exchange, &headers);
+    int r = prepare(&exchange);
     if (r == 0)
         r = conclude(&exchange, curl_easy_perform(client->easy));
-    curl_slist_free_all(headers);
+    exchange_done(&exchange);
     return r;
 }
 
@@ -602,7 +607,6 @@ struct pending {
     struct exchange exchange;
     struct http_request request;
     struct http_answer answer;
-    struct curl_slist *headers;
 };
 
 static void give_up(struct http_client *client)
@@ -613,8 +617,7 @@ static void give_up(struct http_client *client)
         return;
     client->pending = NULL;
     (void)curl_multi_remove_handle(client->multi, client->easy);
-    (void)curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, NULL);
-    curl_slist_free_all(pending->headers);
+    exchange_done(&pending->exchange);
     http_answer_done(&pending->answer);
     free(pending);
 }
@@ -632,12 +635,11 @@ int http_client_begin(struct http_client *client, const struct http_request *req
     pending->exchange = (struct exchange){.client = client,
                                           .request = &pending->request,
                                           .answer = &pending->answer};
-    int r = prepare(&pending->exchange, &pending->headers);
+    int r = prepare(&pending->exchange);
     if (r == 0 && curl_multi_add_handle(client->multi, client->easy) != CURLM_OK)
         r = -ENOMEM;
     if (r < 0) {
-        (void)curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, NULL);
-        curl_slist_free_all(pending->headers);
+        exchange_done(&pending->exchange);
         free(pending);
         return r;
     }
