@@ -53,8 +53,9 @@ void agent_respond_busy(struct http_request *request);
 /* Takes one from the bucket; true when it was empty and 429 has been answered. */
 bool agent_must_wait(struct http_request *request, struct rate_bucket *bucket);
 /* The same for what one computer may take. */
-bool agent_must_wait_alone(struct http_request *request, struct rate_shares *shares,
-                           const struct agent_row *row);
+bool agent_must_wait_alone(struct http_request *request, struct rate_shares *shares, int64_t asker);
+/* 401: no computer has its certificate. */
+void agent_respond_unknown(struct http_request *request);
 void agent_respond_deactivated(struct http_request *request);
 /* Answers for a computer in a state that gets no service; false when it gets it. */
 bool agent_refused_by_state(struct http_request *request, const struct agent_row *row);

@@ -44,8 +44,7 @@ void agent_policy(struct http_request *request, void *user)
         return;
     }
     if (r == 0) {
-        http_respond_problem(request, 401, "certificate_unknown",
-                             "no computer has this certificate; activate again");
+        agent_respond_unknown(request);
         return;
     }
     if (agent_refused_by_state(request, &read.row))

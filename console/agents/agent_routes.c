@@ -67,6 +67,12 @@ void agent_respond_failure(struct http_request *request, int error)
                              strerrordesc_np(-error));
 }
 
+void agent_respond_unknown(struct http_request *request)
+{
+    http_respond_problem(request, 401, "certificate_unknown",
+                         "no computer has this certificate; activate again");
+}
+
 void agent_respond_deactivated(struct http_request *request)
 {
     http_respond_problem(request, 410, "deactivated",
@@ -154,8 +160,7 @@ bool agent_find(struct http_request *request, struct agent_service *service,
         return false;
     }
     if (r == 0) {
-        http_respond_problem(request, 401, "certificate_unknown",
-                             "no computer has this certificate; activate again");
+        agent_respond_unknown(request);
         return false;
     }
     return !agent_refused_by_state(request, ret_row);
@@ -177,10 +182,9 @@ bool agent_must_wait(struct http_request *request, struct rate_bucket *bucket)
     return true;
 }
 
-bool agent_must_wait_alone(struct http_request *request, struct rate_shares *shares,
-                           const struct agent_row *row)
+bool agent_must_wait_alone(struct http_request *request, struct rate_shares *shares, int64_t asker)
 {
-    if (rate_shares_take(shares, row->number))
+    if (rate_shares_take(shares, asker))
         return false;
     http_response_header(request, "Retry-After", "1");
     http_respond_problem(request, 429, "busy",

@@ -19,7 +19,7 @@ void agent_signatures(struct http_request *request, void *user)
     char certificate[65];
     if (!agent_certificate(request, certificate) ||
         !agent_find(request, service, certificate, &row) ||
-        agent_must_wait_alone(request, &service->signature_shares, &row) ||
+        agent_must_wait_alone(request, &service->signature_shares, row.number) ||
         agent_must_wait(request, &service->signature_bucket))
         return;
     if (!signature_desk_take(service->desk, request, &row))
@@ -62,7 +62,7 @@ void agent_signature_file(struct http_request *request, void *user)
     struct agent_row row;
     if (!agent_certificate(request, certificate) ||
         !agent_find(request, service, certificate, &row) ||
-        agent_must_wait_alone(request, &service->mirror_shares, &row) ||
+        agent_must_wait_alone(request, &service->mirror_shares, row.number) ||
         agent_must_wait(request, &service->mirror_bucket))
         return;
     int r = wire_is_sha256(find.sha256) ? console_store_read(service->store, find_file, &find) : 0;

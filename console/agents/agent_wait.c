@@ -116,20 +116,14 @@ void agent_wait_answer(struct http_request *request, void *user)
     }
 }
 
-/* Before anything is read for it. False when it has answered. */
-static bool has_share(struct http_request *request, struct agent_service *service,
-                      const char *certificate)
+/* Who asks, before anything is read for it. */
+static int64_t asker_of(const char *certificate)
 {
     uint8_t digest[32] = {0};
     int64_t asker; /* its beginning is enough */
     (void)!text_parse_hex(certificate, digest, sizeof(digest));
     memcpy(&asker, digest, sizeof(asker));
-    if (rate_shares_take(&service->wait_shares, asker))
-        return true;
-    http_response_header(request, "Retry-After", "5");
-    http_respond_problem(request, 429, "busy",
-                         "this computer asks for more than its share; come again");
-    return false;
+    return asker;
 }
 
 /* False when it has answered. Waits for no reader: other agents wait for this thread. */
@@ -142,8 +136,7 @@ static bool may_wait(struct http_request *request, struct agent_service *service
     } else if (r < 0) {
         agent_respond_failure(request, r);
     } else if (r == 0) {
-        http_respond_problem(request, 401, "certificate_unknown",
-                             "no computer has this certificate; activate again");
+        agent_respond_unknown(request);
     } else if (!text_equal(read->state, "active")) {
         agent_respond_deactivated(request);
     } else {
@@ -162,7 +155,7 @@ void agent_wait(struct http_request *request, void *user)
         http_respond_problem(request, 404, "no_waiting", "agents do not wait at this console");
         return;
     }
-    if (!has_share(request, service, certificate))
+    if (agent_must_wait_alone(request, &service->wait_shares, asker_of(certificate)))
         return;
     struct waiting_agent *agent = calloc(1, sizeof(*agent));
     if (!agent) {

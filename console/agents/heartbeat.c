@@ -96,8 +96,7 @@ static void answer(struct http_request *request, void *user)
         respond(heartbeat);
         return;
     case OUTCOME_UNKNOWN:
-        http_respond_problem(request, 401, "certificate_unknown",
-                             "no computer has this certificate; activate again");
+        agent_respond_unknown(request);
         return;
     case OUTCOME_STATE:
         agent_respond_deactivated(request);
