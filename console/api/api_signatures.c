@@ -7,7 +7,6 @@
 #include "console/signatures/hash_list.h"
 #include "console/signatures/mirror_entry.h"
 #include "console/signatures/signature_list.h"
-#include "console/signatures/signature_set.h"
 #include "console/signatures/signature_sets.h"
 
 #include <errno.h>
@@ -112,27 +111,24 @@ void api_signature_list(struct http_request *request, void *user)
 struct list_change {
     struct http_request *request;
     struct signature_list list;
-    const char *group, *hash, *entry_name;
+    const char *group;
+    struct hash_entry entry;
+    struct signature_list_row row;
     char group_id[UUID_TEXT_BYTES];
     int64_t expected, revision;
     bool added;
 };
 
-/* The group that the list is to be of, and the one that it is of: both must be the viewer's. */
+/* Finds the list, the group that it is to be of, and the one that it is of: both must be the
+ * viewer's. */
 static int place(struct sql *sql, struct list_change *change)
 {
     const struct viewer *viewer = api_viewer(change->request);
-    AUTO_STATEMENT struct sql_statement *row = NULL;
-    int r = signature_sets_hold(sql);
-    if (r == 0)
-        r = sql_run(sql,
-                    "SELECT COALESCE(group_id, '') FROM signature_lists WHERE org_id = $1"
-                    " AND name = $2",
-                    &row, "nt", API_ORG, change->list.name);
-    if (r == 1 && !viewer_may_place(viewer, sql_text(row, 0)))
+    int r = signature_list_find(sql, change->list.name, &change->row);
+    if (r == 0 && change->row.revision >= 0 && !viewer_may_place(viewer, change->row.group_id))
         return -EPERM;
     if (r < 0 || !change->group)
-        return r < 0 ? r : 0;
+        return r;
     r = api_find_group(sql, change->group, change->group_id);
     if (r == 0 && !viewer_may_place(viewer, change->group_id))
         return -EPERM;
@@ -145,8 +141,10 @@ static int store_list(struct sql *sql, void *user)
     struct list_change *change = user;
     char detail[96];
     int r = place(sql, change);
+    if (r == 0 && change->row.revision != change->expected)
+        r = -ESTALE;
     if (r == 0)
-        r = signature_list_put(sql, &change->list, change->expected, &change->revision);
+        r = signature_list_put(sql, &change->list, &change->row, &change->revision);
     (void)text_format(detail, sizeof(detail), "{\"type\":\"%s\",\"revision\":%lld}",
                       change->list.type, (long long)change->revision);
     return r < 0 ? r
@@ -247,7 +245,7 @@ static int delete_list(struct sql *sql, void *user)
     struct list_change *change = user;
     int r = place(sql, change);
     if (r == 0)
-        r = signature_list_delete(sql, change->list.name);
+        r = signature_list_delete(sql, change->list.name, &change->row);
     return r < 0 ? r : api_audit(sql, change->request, "signatures_deleted", change->list.name, "");
 }
 
@@ -273,10 +271,10 @@ static int add_hash(struct sql *sql, void *user)
     char detail[192];
     int r = place(sql, change);
     if (r == 0)
-        r = signature_list_add(sql, &change->list, change->hash, change->entry_name);
+        r = signature_list_add(sql, &change->list, &change->row, &change->entry);
     change->added = r == 1;
     (void)text_format(detail, sizeof(detail), "{\"type\":\"%s\",\"hash\":\"%s\"}",
-                      change->list.type, change->hash);
+                      change->list.type, change->entry.hash);
     return r <= 0 ? r : api_audit(sql, change->request, "hash_listed", change->list.name, detail);
 }
 
@@ -308,7 +306,6 @@ void api_signature_list_add(struct http_request *request, void *user)
 {
     static const char *const names[] = {"type", "hash", "name", "group", NULL};
     struct api_service *service = user;
-    struct hash_entry entry = {.hash = ""};
     struct list_change change = {.request = request};
     change.list.name = http_request_segment(request, 0);
     change.list.author = api_viewer(request)->actor;
@@ -319,11 +316,9 @@ void api_signature_list_add(struct http_request *request, void *user)
     change.group = wire_read_text(&form.reader, "group", 0, 128, "");
     if (!form.reader.error && !signature_is_hash_type(change.list.type))
         wire_fail(&form.reader, "type must be allow or deny");
-    (void)read_entry(&form.reader, &entry);
+    (void)read_entry(&form.reader, &change.entry);
     if (api_refused(request, &form.reader))
         return;
-    change.hash = entry.hash;
-    change.entry_name = entry.name;
     int r = console_store_write(service->store, add_hash, &change);
     if (r < 0) {
         respond_failure(request, r);

@@ -7,13 +7,10 @@
 #include "console/signatures/mirror.h"
 #include "console/signatures/mirror_entry.h"
 #include "console/signatures/signature_list.h"
-#include "console/signatures/signature_set.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-#define ORG 1LL
 
 struct import {
     bool unsigned_too;
@@ -114,7 +111,6 @@ static int print_files(struct sql *sql, void *user UNUSED)
 struct put {
     const char *group;
     struct signature_list list;
-    int64_t revision;
 };
 
 static int take_put_option(void *user, int option UNUSED, const char *value)
@@ -126,19 +122,15 @@ static int take_put_option(void *user, int option UNUSED, const char *value)
 static int put_list(struct sql *sql, void *user)
 {
     struct put *put = user;
+    struct signature_list_row row;
     char group_id[UUID_TEXT_BYTES];
-    AUTO_STATEMENT struct sql_statement *row = NULL;
-    int r = command_find_group(sql, put->group, group_id);
-    if (r == 0)
-        r = signature_sets_hold(sql);
+    int64_t revision;
+    int r = signature_list_find(sql, put->list.name, &row);
+    r = r < 0 ? r : command_find_group(sql, put->group, group_id);
     if (r < 0)
         return r;
     put->list.group_id = group_id[0] ? group_id : NULL;
-    r = sql_run(sql, "SELECT revision FROM signature_lists WHERE org_id = $1 AND name = $2", &row,
-                "nt", ORG, put->list.name);
-    if (r < 0)
-        return r;
-    r = signature_list_put(sql, &put->list, r == 1 ? sql_number(row, 0) : -1, &put->revision);
+    r = signature_list_put(sql, &put->list, &row, &revision);
     return r < 0 ? r : command_audit(sql, "signatures_changed", put->list.name);
 }
 
@@ -188,7 +180,10 @@ static int put_file(const struct console_settings *settings, int argc, char **ar
 
 static int delete_one(struct sql *sql, void *user)
 {
-    int r = signature_list_delete(sql, user);
+    struct signature_list_row row;
+    int r = signature_list_find(sql, user, &row);
+    if (r == 0)
+        r = signature_list_delete(sql, user, &row);
     if (r == 0)
         return command_audit(sql, "signatures_deleted", user);
     if (r == -ENOENT)

@@ -140,7 +140,7 @@ static int put_entry(struct sql *sql, void *user)
                                 .subject = taking->entry.name,
                                 .detail = ""};
     char detail[128];
-    int r = signature_sets_hold(sql);
+    int r = signature_set_hold(sql);
     if (r == 0)
         r = read_had(sql, taking);
     if (r == 0 && is_older(taking))

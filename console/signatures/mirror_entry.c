@@ -25,7 +25,7 @@ int mirror_entry_put(struct sql *sql, const struct mirror_entry *entry)
 {
     char other[SIGNATURE_NAME_BYTES];
     other_form(entry->name, other);
-    int r = signature_sets_hold(sql);
+    int r = signature_set_hold(sql);
     if (r == 0)
         r = sql_run(sql, "DELETE FROM signature_files WHERE name = $1", NULL, "t", other);
     if (r == 0)
@@ -38,18 +38,18 @@ int mirror_entry_put(struct sql *sql, const struct mirror_entry *entry)
                     NULL, "ttnnntn", entry->name, entry->sha256, (int64_t)entry->size,
                     (int64_t)entry->version, (int64_t)entry->built_ms, entry->source,
                     console_store_now_ms());
-    return r < 0 ? r : signature_sets_make(sql, "");
+    return r < 0 ? r : signature_set_make(sql, "");
 }
 
 int mirror_entry_delete(struct sql *sql, const char *name)
 {
     AUTO_STATEMENT struct sql_statement *gone = NULL;
-    int r = signature_sets_hold(sql);
+    int r = signature_set_hold(sql);
     if (r == 0)
         r = sql_run(sql, "DELETE FROM signature_files WHERE name = $1", &gone, "t", name);
     if (r == 0 && sql_changes(gone) == 0)
         return -ENOENT;
-    return r == 0 ? signature_sets_make(sql, "") : r;
+    return r == 0 ? signature_set_make(sql, "") : r;
 }
 
 static int read_entry(struct sql *sql, const char *text, const char *key,

@@ -1,7 +1,6 @@
 /* Owns the table signature_lists. Must not judge a signature: signature_judge does. */
 #include "console/signatures/signature_list.h"
 
-#include "common/crypto/random.h"
 #include "common/limits.h"
 #include "common/text/text.h"
 #include "common/wire/wire.h"
@@ -60,64 +59,51 @@ static int change_list(struct sql *sql, const struct signature_list *list, int64
     return r == 0 && sql_changes(update) == 0 ? -ESTALE : r;
 }
 
-/* 1, or 0: there is none. */
-static int find_list(struct sql *sql, const char *name, int64_t *ret_revision,
-                     char ret_scope[static UUID_TEXT_BYTES])
+int signature_list_find(struct sql *sql, const char *name, struct signature_list_row *ret_row)
 {
     AUTO_STATEMENT struct sql_statement *row = NULL;
-    int r = signature_sets_hold(sql);
+    int r = signature_set_hold(sql);
     if (r == 0)
         r = sql_run(sql,
                     "SELECT revision, COALESCE(group_id, '') FROM signature_lists WHERE org_id = $1"
                     " AND name = $2",
                     &row, "nt", ORG, name);
-    if (r != 1)
+    if (r < 0)
         return r;
-    *ret_revision = sql_number(row, 0);
-    r = text_copy(ret_scope, UUID_TEXT_BYTES, sql_text(row, 1));
-    return r < 0 ? r : 1;
+    *ret_row = (struct signature_list_row){.revision = r == 1 ? sql_number(row, 0) : -1};
+    return r == 1 ? text_copy(ret_row->group_id, sizeof(ret_row->group_id), sql_text(row, 1)) : 0;
 }
 
 /* After a list went from one scope to another, or stayed. */
 static int make_sets_of(struct sql *sql, const char *before, const char *after)
 {
     bool of_all = !before[0] || !after[0];
-    int r = signature_sets_make(sql, of_all ? "" : after);
-    return r == 0 && !of_all && !text_equal(before, after) ? signature_sets_make(sql, before) : r;
+    int r = signature_set_make(sql, of_all ? "" : after);
+    return r == 0 && !of_all && !text_equal(before, after) ? signature_set_make(sql, before) : r;
 }
 
 int signature_list_put(struct sql *sql, const struct signature_list *list,
-                       int64_t expected_revision, int64_t *ret_revision)
+                       const struct signature_list_row *row, int64_t *ret_revision)
 {
     const char *scope = list->group_id ? list->group_id : "";
-    char before[UUID_TEXT_BYTES] = "";
-    int64_t revision = -1;
-    int r = find_list(sql, list->name, &revision, before);
-    if (r < 0)
-        return r;
-    if (expected_revision != revision)
-        return -ESTALE;
-    bool is_new = r == 0;
-    r = is_new ? create_list(sql, list) : change_list(sql, list, revision);
+    bool is_new = row->revision < 0;
+    int r = is_new ? create_list(sql, list) : change_list(sql, list, row->revision);
     if (r == 0)
         r = signature_set_check_share(sql, scope);
     if (r == 0)
-        r = make_sets_of(sql, is_new ? scope : before, scope);
+        r = make_sets_of(sql, is_new ? scope : row->group_id, scope);
     if (r == 0)
-        *ret_revision = revision < 0 ? 1 : revision + 1;
+        *ret_revision = is_new ? 1 : row->revision + 1;
     return r;
 }
 
-int signature_list_delete(struct sql *sql, const char *name)
+int signature_list_delete(struct sql *sql, const char *name, const struct signature_list_row *row)
 {
-    char scope[UUID_TEXT_BYTES];
-    int64_t revision;
-    int r = find_list(sql, name, &revision, scope);
-    if (r != 1)
-        return r < 0 ? r : -ENOENT;
-    r = sql_run(sql, "DELETE FROM signature_lists WHERE org_id = $1 AND name = $2", NULL, "nt", ORG,
-                name);
-    return r < 0 ? r : signature_sets_make(sql, scope);
+    if (row->revision < 0)
+        return -ENOENT;
+    int r = sql_run(sql, "DELETE FROM signature_lists WHERE org_id = $1 AND name = $2", NULL, "nt",
+                    ORG, name);
+    return r < 0 ? r : signature_set_make(sql, row->group_id);
 }
 
 static int see_hash(void *user, const struct hash_entry *entry)
@@ -125,42 +111,37 @@ static int see_hash(void *user, const struct hash_entry *entry)
     return text_equal(user, entry->hash) ? 1 : 0;
 }
 
-int signature_list_add(struct sql *sql, const struct signature_list *list, const char *hash,
-                       const char *entry_name)
+int signature_list_add(struct sql *sql, const struct signature_list *list,
+                       const struct signature_list_row *row, const struct hash_entry *entry)
 {
     AUTO_BUFFER struct buffer text = BUFFER_WITH_MAXIMUM(LIMIT_SIGNATURE_LIST_BYTES);
     struct signature_list changed = *list;
     struct hash_list_problem problem;
-    int64_t revision = -1;
+    int64_t revision;
     size_t count = 0;
-    AUTO_STATEMENT struct sql_statement *row = NULL;
-    int r = signature_sets_hold(sql);
-    if (r < 0)
-        return r;
-    r = sql_run(sql,
-                "SELECT text, revision, type, COALESCE(group_id, '') FROM signature_lists"
-                " WHERE org_id = $1 AND name = $2",
-                &row, "nt", ORG, list->name);
+    AUTO_STATEMENT struct sql_statement *there = NULL;
+    int r = sql_run(sql, "SELECT text, type FROM signature_lists WHERE org_id = $1 AND name = $2",
+                    &there, "nt", ORG, list->name);
     if (r < 0)
         return r;
     if (r == 1) {
-        if (!text_equal(sql_text(row, 2), list->type) ||
-            !text_equal(sql_text(row, 3), list->group_id ? list->group_id : ""))
+        if (!text_equal(sql_text(there, 1), list->type) ||
+            !text_equal(row->group_id, list->group_id ? list->group_id : ""))
             return -EEXIST;
-        revision = sql_number(row, 1);
-        r = hash_list_read(sql_text(row, 0), LIMIT_SIGNATURE_HASHES, see_hash,
-                           (void *)(uintptr_t)hash, &count, &problem);
+        r = hash_list_read(sql_text(there, 0), LIMIT_SIGNATURE_HASHES, see_hash,
+                           (void *)(uintptr_t)entry->hash, &count, &problem);
         if (r != 0)
             return r == 1 ? 0 : r;
-        (void)buffer_append_text(&text, sql_text(row, 0));
+        (void)buffer_append_text(&text, sql_text(there, 0));
         if (text.length > 0 && buffer_text(&text)[text.length - 1] != '\n')
             (void)buffer_append_text(&text, "\n");
     }
-    (void)buffer_append_format(&text, "%s%s%s\n", hash, entry_name[0] ? " " : "", entry_name);
+    (void)buffer_append_format(&text, "%s%s%s\n", entry->hash, entry->name[0] ? " " : "",
+                               entry->name);
     if (buffer_failed(&text) < 0)
         return -EXFULL;
     changed.text = buffer_text(&text);
     changed.entries = (int64_t)count + 1;
-    r = signature_list_put(sql, &changed, revision, &revision);
+    r = signature_list_put(sql, &changed, row, &revision);
     return r < 0 ? r : 1;
 }

@@ -184,7 +184,7 @@ static int set_init(struct set *set, struct sql *sql)
     return set->parts.lists && set->parts.files ? 0 : -ENOMEM;
 }
 
-int signature_sets_hold(struct sql *sql)
+int signature_set_hold(struct sql *sql)
 {
     return sql_run(sql,
                    "INSERT INTO cursors (name, number) VALUES ($1, 1) ON CONFLICT (name)"
@@ -262,7 +262,7 @@ static int make_all_sets(struct sql *sql)
     return r;
 }
 
-int signature_sets_make(struct sql *sql, const char *scope)
+int signature_set_make(struct sql *sql, const char *scope)
 {
     /* That of all must be there, for who leaves the group. */
     int r = scope[0] ? sql_run(sql, "SELECT 1 FROM signature_sets WHERE scope = ''", NULL, "") : 0;

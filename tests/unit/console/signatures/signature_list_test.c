@@ -22,9 +22,12 @@
 
 static int put(struct sql *sql, void *user)
 {
+    const struct signature_list *list = user;
+    struct signature_list_row row;
     int64_t revision;
+    int r = signature_list_find(sql, list->name, &row);
 
-    return signature_list_put(sql, user, -1, &revision);
+    return r < 0 ? r : signature_list_put(sql, list, &row, &revision);
 }
 
 static int put_list(const struct store_place *place, const char *name, const char *group_id,
@@ -42,7 +45,10 @@ static int put_list(const struct store_place *place, const char *name, const cha
 
 static int delete (struct sql *sql, void *user)
 {
-    return signature_list_delete(sql, user);
+    struct signature_list_row row;
+    int r = signature_list_find(sql, user, &row);
+
+    return r < 0 ? r : signature_list_delete(sql, user, &row);
 }
 
 struct read {
@@ -131,13 +137,6 @@ static int spoil(struct sql *sql, void *user UNUSED)
     return sql_run(sql, "UPDATE signature_sets SET content = 'spoilt'", NULL, "");
 }
 
-static int put_again(struct sql *sql, void *user)
-{
-    int64_t revision;
-
-    return signature_list_put(sql, user, 1, &revision);
-}
-
 /* What a change does not reach stays as it was made. */
 static void test_only_what_changed_is_made(void **state)
 {
@@ -154,7 +153,7 @@ static void test_only_what_changed_is_made(void **state)
     assert_true(set_has(place, "", "spoilt") && set_has(place, GROUP_B, "spoilt"));
     /* From group to group: both. */
     moved.group_id = GROUP_B;
-    assert_int_equal(console_store_write(place->store, put_again, &moved), 0);
+    assert_int_equal(console_store_write(place->store, put, &moved), 0);
     assert_true(set_has(place, GROUP_B, "A.Two") && set_has(place, GROUP_B, "B.One"));
     assert_false(set_has(place, GROUP_A, "A.One"));
     assert_true(set_has(place, "", "spoilt"));
