@@ -3,6 +3,7 @@
  * is forgotten. Nobody waits for this, so it is done some time later and for many at once, in a
  * thread of its own. Must not own: the result. Every step may be the last before a crash, or before
  * the power fails: the intent is still there, and respond_recover.c brings the task here again. */
+#include "agent/respond/detection_event.h"
 #include "agent/respond/respond_move.h"
 #include "agent/respond/respond_step.h"
 #include "agent/respond/respond_task.h"
@@ -174,6 +175,20 @@ static void put_off(struct task *task)
     task_hand_over(task, &task->responder->finished);
 }
 
+static int append_left(struct task *task)
+{
+    bool deleted = task->intent.action == RESPOND_DELETE;
+    struct detection_note note = {.action = deleted ? "delete" : "quarantine",
+                                  .reason = "it was moved away and disarmed, but cannot be "
+                                            "removed from there; this is tried again when the "
+                                            "agent starts",
+                                  .to = task->intent.holding,
+                                  .error = task->result};
+
+    return detection_event_append(task->responder->store, "malware", "malware_action_delayed",
+                                  EVENT_HIGH, &task->intent.facts, &note, NULL, NULL, NULL);
+}
+
 /* What failed keeps its intent, and is tried again after the next start. */
 static void end(struct task *task)
 {
@@ -185,6 +200,8 @@ static void end(struct task *task)
     }
     if (r == 0)
         r = task_append_patiently(task, append_forget);
+    else
+        (void)!task_append_patiently(task, append_left);
     if (r < 0)
         task_end(task, r);
 }

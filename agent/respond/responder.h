@@ -8,8 +8,8 @@
  *
  * Events: malware_found (always), malware_quarantined, malware_deleted, malware_held (once for a
  * signature, then when the count reaches 10, 100, ...), malware_vanished, malware_action_failed
- * (left in place, with the reason), malware_action_delayed (it cannot be moved, or sealed, yet:
- * tried again). */
+ * (left in place, with the reason), malware_action_delayed (it cannot be moved, or sealed, yet, or
+ * what was moved away cannot be removed: tried again). */
 #ifndef AGENT_RESPOND_RESPONDER_H
 #define AGENT_RESPOND_RESPONDER_H
 

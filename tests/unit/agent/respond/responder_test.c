@@ -1,17 +1,20 @@
 /* agent/respond: what happens to a detected file, and that it can come back. */
 #include "tests/unit/agent/respond/respond_fixture.h"
 
+#include "agent/respond/respond_step.h"
 #include "common/files/file.h"
 #include "common/text/text.h"
 #include "common/time/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -467,6 +470,51 @@ static void administration(void **state)
     assert_int_equal(usage.bytes, 0);
 }
 
+static const struct respond_fixture *barred; /* what it moved away cannot be removed */
+static char moved[128], aside[128];
+
+/* A directory in its place is what root cannot unlink either, whatever the file system. */
+void __wrap_respond_step(enum respond_step step);
+void __wrap_respond_step(enum respond_step step)
+{
+    AUTO_FREE char *pattern = NULL;
+    glob_t found;
+
+    if (step != RESPOND_STEP_DURABLE || !barred)
+        return;
+    pattern = text_format_new("%s/moved/*", barred->state);
+    assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+    assert_true(text_copy(moved, sizeof(moved), found.gl_pathv[0]) >= 0);
+    globfree(&found);
+    assert_true(text_format(aside, sizeof(aside), "%s/aside", barred->state) > 0);
+    assert_int_equal(rename(moved, aside), 0);
+    assert_int_equal(mkdir(moved, 0700), 0);
+}
+
+static void what_cannot_be_removed_is_told_and_removed_later(void **state)
+{
+    struct respond_fixture *fixture = *state;
+    AUTO_FREE char *detail = NULL;
+
+    fixture_make(fixture, "evil", CONTENT);
+    barred = fixture;
+    fixture_start(fixture);
+    assert_int_equal(fixture_detect(fixture, "evil", "Test.Malware"), 0);
+    fixture_stop(fixture); /* finishes what was told */
+    barred = NULL;
+    assert_int_equal(rmdir(moved), 0);
+    assert_int_equal(rename(aside, moved), 0);
+    fixture_start(fixture);
+    fixture_settle(fixture);
+    assert_int_equal(fixture_events(fixture, "malware_quarantined"), 1);
+    assert_int_equal(fixture_events(fixture, "malware_action_delayed"), 1);
+    detail = fixture_detail(fixture, "malware_action_delayed");
+    assert_non_null(strstr(detail, "cannot be removed"));
+    assert_non_null(strstr(detail, "/moved\""));
+    fixture_stop(fixture);
+    assert_int_equal(access(moved, F_OK), -1);
+}
+
 static void our_own_files_are_left_alone(void **state)
 {
     struct respond_fixture *fixture = *state;
@@ -554,6 +602,7 @@ int main(void)
         TEST(restoring_never_overwrites_nor_follows_links),
         TEST(set_user_id_comes_back_only_when_asked),
         TEST(administration),
+        TEST(what_cannot_be_removed_is_told_and_removed_later),
         TEST(our_own_files_are_left_alone),
         TEST(a_damaged_sealed_file_is_told_and_not_restored),
         TEST(a_lost_store_is_filled_from_the_sealed_files),
