@@ -15,8 +15,10 @@
 #define COMPUTERS_AN_HOUR 1000
 #define HOUR_MS           3600000LL
 #define DAY_MS            (24 * HOUR_MS)
-#define WITNESSES         1000000 /* events looked at for the time: one sender cannot fill them */
-#define ORG               1LL
+/* Events looked at for the time. Who sends more a day with another clock hides the others, and
+ * keeps events from being removed. */
+#define WITNESSES 1000000
+#define ORG       1LL
 
 struct piece {
     int64_t before; /* ms */
