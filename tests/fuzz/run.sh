@@ -74,15 +74,24 @@ parse_options() {
     done
 }
 
+# in_words SECONDS
+in_words() {
+    if [ "$1" -lt 120 ]; then
+        printf '%s seconds' "$1"
+    else
+        awk "BEGIN { printf \"%.3g minutes\", $1 / 60 }"
+    fi
+}
+
 # write_record RESULTS
 write_record() {
     printf '# Fuzzing, last run\n\n'
     # shellcheck disable=SC2016  # Markdown
     printf '`tests/fuzz/run.sh --seconds %s`, %s, %s, clang %s, AddressSanitizer and UBSan, %s at once on %s processors, load %s.\n' \
         "$SECONDS_EACH" "$(date -u +%F)" "$COMMIT" "$(clang -dumpversion)" "$JOBS" "$(nproc)" "$(cut -d ' ' -f 1 /proc/loadavg)"
-    printf '%s targets found nothing, %s found something, in %s minutes each. ' \
+    printf '%s targets found nothing, %s found something, in %s each. ' \
         "$(grep -c '^ok' "$1" || true)" "$(grep -c '^not ok' "$1" || true)" \
-        "$(awk "BEGIN { printf \"%.3g\", $SECONDS_EACH / 60 }")"
+        "$(in_words "$SECONDS_EACH")"
     printf 'A longer run may find what this one did not.\n\n'
     printf '| target | executions | corpus | with what runs added | findings |\n| --- | --- | --- | --- | --- |\n'
     sed -n -e 's/^ok - fuzz \([a-z_0-9]*\) (\([0-9?]*\) executions, corpus of \([0-9]*\), now \([0-9]*\))$/| \1 | \2 | \3 | \4 | none |/p' \
