@@ -221,16 +221,22 @@ static void digest_of(const char *text, uint8_t ret_digest[static SHA256_BYTES])
     assert_int_equal(__real_hash_sha256_fd(fd, 1, ret_digest), 0);
 }
 
-/* ---- tests ---- */
-
-static void what_is_late_is_not_read(void **state UNUSED)
+/* One that is asked too late. kind: as what it is told; NULL: it is not. */
+static void judge_late(const char *kind, unsigned allowed)
 {
     (void)close(make("late", 1));
     ask_for("late", clock_monotonic_ns());
     judge_until_answered(1);
-    assert_int_equal(told_count, 1);
-    assert_true(is_told(0, "application_unknown ", "\"late\""));
-    assert_int_equal(allowed_count, 1);
+    assert_int_equal(told_count, kind ? 1 : 0);
+    assert_true(!kind || is_told(0, kind, "\"late\""));
+    assert_int_equal(allowed_count, allowed);
+}
+
+/* ---- tests ---- */
+
+static void what_is_late_is_not_read(void **state UNUSED)
+{
+    judge_late("application_unknown ", 1);
 }
 
 /* The guard refuses it in every mode. */
@@ -238,34 +244,20 @@ static void what_is_late_is_told_as_refused_when_it_is(void **state UNUSED)
 {
     rules.mode = APPLICATION_REPORT;
     rules.deny_late = true;
-    (void)close(make("late", 1));
-    ask_for("late", clock_monotonic_ns());
-    judge_until_answered(1);
-    assert_int_equal(told_count, 1);
-    assert_true(is_told(0, "application_blocked ", "\"late\""));
-    assert_int_equal(allowed_count, 0);
+    judge_late("application_blocked ", 0);
 }
 
 static void what_is_late_while_learning_is_told_when_it_is_refused(void **state UNUSED)
 {
     rules.deny_late = true;
     learn();
-    (void)close(make("late", 1));
-    ask_for("late", clock_monotonic_ns());
-    judge_until_answered(1);
-    assert_int_equal(told_count, 1);
-    assert_true(is_told(0, "application_blocked ", "\"late\""));
-    assert_int_equal(allowed_count, 0);
+    judge_late("application_blocked ", 0);
 }
 
 static void what_is_late_while_learning_is_nothing_to_tell(void **state UNUSED)
 {
     learn();
-    (void)close(make("late", 1));
-    ask_for("late", clock_monotonic_ns());
-    judge_until_answered(1);
-    assert_int_equal(told_count, 0);
-    assert_int_equal(allowed_count, 1);
+    judge_late(NULL, 1);
 }
 
 static void each_that_is_too_large_is_told(void **state UNUSED)

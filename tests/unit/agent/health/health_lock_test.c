@@ -4,6 +4,7 @@
 #include "agent/store/store.h"
 #include "common/event_loop/event_loop.h"
 #include "common/time/clock.h"
+#include "tests/unit/agent/health/watched_folder.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -130,13 +131,8 @@ static void ignore_place(void *user UNUSED, const struct health_place *place UNU
 
 static void no_file_system_is_asked_under_the_lock(void **state UNUSED)
 {
-    static const char *const none[] = {NULL};
     const char *const paths[] = {directory, NULL};
-    const struct watch_options watch = {.paths = paths,
-                                        .exclude_directories = none,
-                                        .exclude_files = none,
-                                        .exclude_extensions = none,
-                                        .own_directories = none};
+    const struct watch_options watch = watched_folder(paths);
     const struct health_options options = {.watch = &watch, .patience_ns = NS_PER_MS};
     const struct health_parts parts = {.pipeline = pipeline};
     struct health_status status;

@@ -5,6 +5,7 @@
 #include "common/event_loop/event_loop.h"
 #include "common/text/text.h"
 #include "common/time/clock.h"
+#include "tests/unit/agent/health/watched_folder.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -69,13 +70,8 @@ int __wrap_pthread_cond_clockwait(pthread_cond_t *condition UNUSED, pthread_mute
 
 static int set_up(void **state UNUSED)
 {
-    static const char *const none[] = {NULL};
     const char *const paths[] = {directory, NULL};
-    const struct watch_options watch = {.paths = paths,
-                                        .exclude_directories = none,
-                                        .exclude_files = none,
-                                        .exclude_extensions = none,
-                                        .own_directories = none};
+    const struct watch_options watch = watched_folder(paths);
 
     (void)text_copy(directory, sizeof directory, "/tmp/yagura-health-round-XXXXXX");
     assert_non_null(mkdtemp(directory));
