@@ -278,7 +278,7 @@ static void sync_watched(void *user, int result)
     struct sync_request *sync = user;
     if (result == 0)
         result = scan_pipeline_drain(sync->pipeline, sync_drained, sync);
-    if (result < 0)
+    if (result != 0)
         sync_end(sync, result);
 }
 
