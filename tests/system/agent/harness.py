@@ -113,6 +113,7 @@ class Agent:
         self.watched = place.folder("watched")
         self.databases = [SIGNATURES] if databases is None else databases
         self.process = None
+        self.held = []
         self.environment = {}
         self.values = {
             "watch.paths": [self.watched],
@@ -186,6 +187,14 @@ class Agent:
     def kill(self):
         self.process.kill()
         self.process.wait(timeout=SECONDS)
+        self.end_held()
+
+    def end_held(self):
+        """A scanner that stands still does not see that its agent is gone."""
+        for pid in self.held:
+            if command_of(pid).startswith("yagura-scanner") and state_of(pid) == "T":
+                os.kill(pid, signal.SIGKILL)
+        self.held = []
 
     def end(self):
         """Whatever state it is in; its children end with it."""
@@ -196,6 +205,7 @@ class Agent:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        self.end_held()
 
     def log_end(self, most=2000):
         with open(self.log, "rb") as stream:
@@ -216,6 +226,7 @@ class Agent:
             while any(state_of(pid) not in "TZ" for pid in new):
                 os.sched_yield()
             held += new
+        self.held += held
         return held
 
     # ---- asking it ----
