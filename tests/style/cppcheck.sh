@@ -15,11 +15,5 @@ if [ "${1:-}" = --one ]; then
     exit
 fi
 need cppcheck "cppcheck"
-list=$(files '*.c' | grep -vE '^(tests/|console/web/vendor/)')
-said=$(printf '%s\n' "$list" | look_at_each cppcheck | sort -u |
-    unexplained tests/style/cppcheck.txt)
-for source in $list; do
-    empty "cppcheck $source" "$(printf '%s\n' "$said" | grep "^$source:" || true)"
-done
-empty "cppcheck on headers, and its list" "$(printf '%s\n' "$said" | grep -v '^[^:]*\.c:' || true)"
+judge_each cppcheck cppcheck "$(files '*.c' | grep -vE '^(tests/|console/web/vendor/)')"
 finish

@@ -37,10 +37,5 @@ wanted='^(agent/(application_control|control|delivery|guard|health|inspector|int
 list=$(files '*.c' | grep -vE '^(tests/|console/web/vendor/)' | grep -E "$wanted" | while IFS= read -r source; do
     ! grep -qF "/$source\"" "$COMMANDS" || printf '%s\n' "$source"
 done)
-said=$(printf '%s\n' "$list" | look_at_each gcc_analyzer | sort -u |
-    unexplained tests/style/gcc_analyzer.txt)
-for source in $list; do
-    empty "gcc -fanalyzer $source" "$(printf '%s\n' "$said" | grep "^$source:" || true)"
-done
-empty "gcc -fanalyzer on headers, and its list" "$(printf '%s\n' "$said" | grep -v '^[^:]*\.c:' || true)"
+judge_each gcc_analyzer "gcc -fanalyzer" "$list"
 finish

@@ -128,6 +128,16 @@ unexplained() {
         END { for (i = 1; i <= count; i++) if (!met[i]) print list ": explains nothing: " file[i] " | " part[i] }'
 }
 
+# judge_each CHECK WHAT FILES: a result for each of these files (a list of lines) and one for headers: what this script with
+# --one says of them and tests/style/CHECK.txt does not explain.
+judge_each() {
+    said=$(printf '%s\n' "$3" | look_at_each "$1" | sort -u | unexplained "tests/style/$1.txt")
+    for source in $3; do
+        empty "$2 $source" "$(printf '%s\n' "$said" | grep "^$source:" || true)"
+    done
+    empty "$2 on headers, and its list" "$(printf '%s\n' "$said" | grep -v '^[^:]*\.c:' || true)"
+}
+
 # Called last: the exit status of the check.
 finish() {
     [ "$FAILED_CHECKS" -eq 0 ]
