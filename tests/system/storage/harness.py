@@ -20,6 +20,12 @@ EICAR, CLEAN, Skip, SECONDS = agents.EICAR, agents.CLEAN, agents.Skip, agents.SE
 REGION = "eu-west-1"
 
 
+def strangers_environment():
+    """What programs may see of this machine's: nothing of AWS, of us, or of a way out."""
+    return {name: value for name, value in os.environ.items()
+            if not name.startswith(("AWS_", "YAGURA_", "_HANDLER")) and not name.lower().endswith("_proxy")}
+
+
 class Account:
     """A moto server; one for a test program."""
 
@@ -82,10 +88,7 @@ class Account:
 
     def environment(self, **more):
         """For a program that is to see this account and nothing of this machine."""
-        kept = {name: value for name, value in os.environ.items()
-                if not name.startswith(("AWS_", "YAGURA_", "_HANDLER")) and
-                not name.lower().endswith("_proxy")}
-        return {**kept, "AWS_ENDPOINT_URL": self.url, "AWS_REGION": REGION,
+        return {**strangers_environment(), "AWS_ENDPOINT_URL": self.url, "AWS_REGION": REGION,
                 "AWS_ACCESS_KEY_ID": self.key[0], "AWS_SECRET_ACCESS_KEY": self.key[1],
                 "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
                 "AWS_CONFIG_FILE": "/nonexistent", **more}
@@ -104,46 +107,23 @@ def until(holds, what, seconds=SECONDS, on_wait=None):
         time.sleep(0.05)
 
 
-class Storage:
-    """A bucket, a queue of its events, a topic, a queue of what is published; and the programs on
-    them. Everything has a name of its own."""
-    number = 0
+class Programs:
+    """yagura-storage in its modes, with an environment; ended with the place."""
+    program = os.path.join(agents.PROGRAMS, "yagura-storage")
 
-    def __init__(self, place, versions=True, notify=True, url=None, **settings):
-        Storage.number += 1
-        self.place, self.cloud = place, account()
-        name = f"storage-{os.getpid()}-{Storage.number}"
-        self.bucket = self.cloud.bucket(name, versions)
-        self.queue = self.cloud.queue(name + "-events")
-        self.results_queue = self.cloud.queue(name + "-results")
-        arn = "arn:aws:sqs:" + REGION + ":123456789012:" + name
-        self.topic = self.cloud.sns.create_topic(Name=name)["TopicArn"]
-        self.cloud.sns.subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=arn + "-results",
-                                 Attributes={"RawMessageDelivery": "true"})
-        if notify:
-            self.cloud.s3.put_bucket_notification_configuration(
-                Bucket=name, NotificationConfiguration={"QueueConfigurations": [
-                    {"QueueArn": arn + "-events", "Events": ["s3:ObjectCreated:*"]}]})
-        self.results = []
-        self.processes = []
-        endpoint = {"AWS_ENDPOINT_URL_S3": url} if url else {}
-        self.folder = place.folder(f"space{Storage.number}")
-        self.values = self.cloud.environment(
-            YAGURA_QUEUE_URL=self.queue, YAGURA_TOPIC_ARN=self.topic,
-            YAGURA_SCANNER_PROGRAM=os.path.join(agents.PROGRAMS, "yagura-scanner"),
-            YAGURA_SCANNER_DATABASES=agents.SIGNATURES, YAGURA_SCANNER_WORKERS="2",
-            YAGURA_WAIT="1s", YAGURA_DIRECTORY=self.folder)
-        self.values.update(endpoint)
-        self.values.update(("YAGURA_" + key.upper(), str(value))
-                           for key, value in settings.items())
+    def __init__(self, place, values):
+        self.place, self.values, self.processes = place, values, []
         place.cleanups.append(self.end)
 
-    def start(self, mode="poller", **settings):
+    @staticmethod
+    def named(settings):
+        return {"YAGURA_" + key.upper(): str(value) for key, value in settings.items()}
+
+    def start(self, mode="poller", before=(), **settings):
+        """before: what runs the program."""
         log = open(f"{self.place.root}/{mode}{len(self.processes)}.log", "wb+")
-        process = subprocess.Popen(
-            [os.path.join(agents.PROGRAMS, "yagura-storage"), mode], stdin=subprocess.DEVNULL,
-            stdout=log, stderr=log, env={**self.values, **{
-                "YAGURA_" + key.upper(): str(value) for key, value in settings.items()}})
+        process = subprocess.Popen([*before, self.program, mode], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                   env={**self.values, **self.named(settings)})
         process.log = log
         self.processes.append(process)
         return process
@@ -170,6 +150,35 @@ class Storage:
                     process.kill()
                     process.wait()
             process.log.close()
+
+
+class Storage(Programs):
+    """A bucket, a queue of its events, a topic, a queue of what is published; and the programs on
+    them. Everything has a name of its own."""
+    number = 0
+
+    def __init__(self, place, versions=True, notify=True, url=None, **settings):
+        Storage.number += 1
+        self.cloud = account()
+        name = f"storage-{os.getpid()}-{Storage.number}"
+        self.bucket = self.cloud.bucket(name, versions)
+        self.queue = self.cloud.queue(name + "-events")
+        self.results_queue = self.cloud.queue(name + "-results")
+        arn = "arn:aws:sqs:" + REGION + ":123456789012:" + name
+        self.topic = self.cloud.sns.create_topic(Name=name)["TopicArn"]
+        self.cloud.sns.subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=arn + "-results",
+                                 Attributes={"RawMessageDelivery": "true"})
+        if notify:
+            self.cloud.s3.put_bucket_notification_configuration(
+                Bucket=name, NotificationConfiguration={"QueueConfigurations": [
+                    {"QueueArn": arn + "-events", "Events": ["s3:ObjectCreated:*"]}]})
+        self.results = []
+        endpoint = {"AWS_ENDPOINT_URL_S3": url} if url else {}
+        self.folder = place.folder(f"space{Storage.number}")
+        super().__init__(place, {**self.cloud.environment(**endpoint), **self.named({
+            "queue_url": self.queue, "topic_arn": self.topic, "wait": "1s", "scanner_workers": 2,
+            "scanner_program": os.path.join(agents.PROGRAMS, "yagura-scanner"),
+            "scanner_databases": agents.SIGNATURES, "directory": self.folder, **settings})})
 
     def put(self, key, body, **more):
         return self.cloud.s3.put_object(Bucket=self.bucket, Key=key, Body=body, **more)
