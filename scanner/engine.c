@@ -177,7 +177,6 @@ static int apply_limits(struct cl_engine *engine, const struct scanner_limits *l
         {CL_ENGINE_MAX_HTMLNORMALIZE, MAX_HTML_NORMALIZE},
         {CL_ENGINE_MAX_SCRIPTNORMALIZE, MAX_SCRIPT_NORMALIZE},
         {CL_ENGINE_DISABLE_CACHE, 1},
-        {CL_ENGINE_AC_ONLY, 1}, /* one matcher over the content instead of two */
     };
     for (size_t i = 0; i < ARRAY_LENGTH(numbers); i++) {
         if (cl_engine_set_num(engine, numbers[i].field, numbers[i].value) != CL_SUCCESS)

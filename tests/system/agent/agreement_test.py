@@ -1,5 +1,4 @@
-"""Signatures of every kind, and what they must find and must not: the verdict is clamscan's, which has two matchers over
-the content where our engine has one."""
+"""Signatures of every kind, and what they must find and must not: the verdict is clamscan's."""
 import os
 import random
 import shutil
