@@ -8,15 +8,10 @@
 #include "common/event_loop/event_loop.h"
 #include "common/log/log.h"
 #include "common/messages/message.h"
+#include "common/shortage.h"
 #include "common/text/text.h"
 
 #include <errno.h>
-
-/* Says nothing about the policy, and will be over. */
-static bool is_shortage(int error)
-{
-    return error == -EMFILE || error == -ENFILE || error == -ENOMEM;
-}
 
 static void policy_applied(void *user)
 {

@@ -6,6 +6,7 @@
 #include "agent/policy/policy.h"
 #include "common/files/file.h"
 #include "common/log/log.h"
+#include "common/shortage.h"
 #include "common/text/text.h"
 #include "common/time/clock.h"
 #include "common/wire/wire.h"
@@ -93,8 +94,7 @@ static int place(const struct wire_policy *policy, const char *directory,
         (void)fail(ret_error, r, log_error_text(r));
     } else {
         r = parse(delivered, ret_error);
-        /* What this host lacks for now says nothing about the policy. */
-        if (r < 0 && r != -EMFILE && r != -ENFILE && r != -ENOMEM)
+        if (r < 0 && !is_shortage(r))
             r = -EINVAL;
     }
     if (r < 0)

@@ -7,6 +7,7 @@
 #include "agent/respond/respond_task.h"
 #include "common/crypto/aead.h"
 #include "common/files/file.h"
+#include "common/shortage.h"
 #include "common/time/clock.h"
 
 #include <errno.h>
@@ -267,14 +268,14 @@ int respond_begin(struct task *task, bool little)
         tell_held(task);
         return 1;
     }
-    r = task->result < 0 && !task->moved && !task_is_shortage(task->result) ? task->result
-                                                                            : intend(task);
+    r = task->result < 0 && !task->moved && !is_shortage(task->result) ? task->result
+                                                                       : intend(task);
     if (r > 0)
         return r;
     respond_step(RESPOND_STEP_INTENT_COMMITTED);
     if (r == 0)
         r = take_away(task);
-    if (task_is_shortage(r)) {
+    if (is_shortage(r)) {
         delay(task, r);
         return 1;
     }

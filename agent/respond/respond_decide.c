@@ -3,6 +3,7 @@
 #include "agent/respond/detection_event.h"
 #include "agent/respond/respond_move.h"
 #include "agent/respond/respond_task.h"
+#include "common/shortage.h"
 #include "common/text/text.h"
 #include "common/time/clock.h"
 
@@ -264,7 +265,7 @@ void respond_decide(struct task *task, const struct respond_rules *rules)
     if (is_settled(task))
         return;
     task->result = take_facts(task);
-    if (task_is_shortage(task->result)) {
+    if (is_shortage(task->result)) {
         respond_put_off(task); /* nothing can be decided without them */
         return;
     }

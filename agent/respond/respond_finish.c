@@ -8,6 +8,7 @@
 #include "agent/respond/respond_step.h"
 #include "agent/respond/respond_task.h"
 #include "common/files/file.h"
+#include "common/shortage.h"
 #include "common/text/text.h"
 #include "common/time/clock.h"
 
@@ -194,7 +195,7 @@ static void end(struct task *task)
 {
     int r = task->result;
 
-    if (task_is_shortage(r)) {
+    if (is_shortage(r)) {
         put_off(task);
         return;
     }

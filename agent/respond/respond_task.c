@@ -63,11 +63,6 @@ struct task *task_new(struct responder *responder, const char *path, int fd)
     return task;
 }
 
-bool task_is_shortage(int result)
-{
-    return result == -EMFILE || result == -ENFILE || result == -ENOMEM;
-}
-
 static void task_free(struct task *task)
 {
     if (task->fd >= 0)

@@ -103,8 +103,6 @@ struct responder {
 
 /* Makes a task for a file; path is copied, fd taken over. NULL when out of memory. */
 struct task *task_new(struct responder *responder, const char *path, int fd);
-/* What we lack ourselves and will have again says nothing about the file. */
-bool task_is_shortage(int result);
 /* Takes done away so that it is called once; with mutex. */
 void (*task_take_done(struct task *task))(void *user, int result);
 /* Calls done, if that has not been done yet. Any thread. */

@@ -3,6 +3,7 @@
 #include "agent/scan/dispatcher_private.h"
 
 #include "common/log/log.h"
+#include "common/shortage.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,12 +21,6 @@ static const uint64_t lane_strides[SCAN_LANES] = {
     [SCAN_LANE_WRITTEN] = 1, [SCAN_LANE_ARRIVED] = 2, [SCAN_LANE_FOLD] = 2,
     [SCAN_LANE_DEMAND] = 3,  [SCAN_LANE_FOUND] = 8,   [SCAN_LANE_BACKGROUND] = 16,
 };
-
-/* What we lack ourselves and will have again says nothing about the file. */
-bool dispatcher_is_shortage(int error)
-{
-    return error == -EMFILE || error == -ENFILE || error == -ENOMEM;
-}
 
 void dispatcher_wait_for_room(struct dispatcher *dispatcher, struct scan_task *task, int error)
 {
@@ -52,7 +47,7 @@ static void open_failed(struct dispatcher *dispatcher, struct scan_task *task, i
         dispatcher_drop_task(dispatcher, task);
         return;
     }
-    if (dispatcher_is_shortage(error)) {
+    if (is_shortage(error)) {
         dispatcher_wait_for_room(dispatcher, task, error);
         return;
     }

@@ -78,7 +78,6 @@ struct dispatcher {
 
 /* ---- dispatcher_begin.c ---- */
 
-bool dispatcher_is_shortage(int error);
 /* No file is begun before this one could be. */
 void dispatcher_wait_for_room(struct dispatcher *dispatcher, struct scan_task *task, int error);
 /* Opens it and gives it to the scanner, or settles it. */

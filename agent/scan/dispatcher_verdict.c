@@ -7,6 +7,8 @@
  * changes no ctime); and the same descriptor has the same identity before and after. */
 #include "agent/scan/dispatcher_private.h"
 
+#include "common/shortage.h"
+
 #include <errno.h>
 #include <fcntl.h>
 
@@ -139,7 +141,7 @@ void dispatcher_submit_task(struct dispatcher *dispatcher, struct scan_task *tas
         return;
     }
     /* Whoever opens a file does not wait for that. */
-    if (dispatcher_is_shortage(r) && !waited_for) {
+    if (is_shortage(r) && !waited_for) {
         dispatcher_forget_lease(task);
         dispatcher_wait_for_room(dispatcher, task, r);
         return;
